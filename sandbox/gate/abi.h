@@ -1,0 +1,90 @@
+/* What the gate (in every guest process) and the keep say to each other.
+ *
+ * The gate rings the doorbell with system call numbers that Linux does not have (GATE_*), from its own text.
+ * The keep believes none of what it is told here: a guest can jump into the gate and say anything. */
+#ifndef BAILEY_GATE_ABI_H
+#define BAILEY_GATE_ABI_H
+
+#include <stdint.h>
+
+/* The gate's place in every guest address space: below everything that is linked at a fixed address and
+ * above mmap_min_addr, so that `jmp *abs32` reaches it and the filter compares one 32-bit word. Guest memory calls
+ * at or above GATE_LIMIT can not touch it. */
+#define GATE_BASE 0x120000UL
+#define GATE_LIMIT 0x200000UL
+
+/* A gate thread area: the native alternate stack on which the gate's handlers run, with the thread's gate
+ * state at its start. Aligned to its size, so that the state is found from the stack pointer. */
+#define GATE_AREA_SIZE 32768UL
+
+/* The native real-time signal with which the keep tells a guest thread that a guest signal waits. */
+#define GATE_KICK_SIGNAL 64
+
+enum gate_call {
+    GATE_CALL_BASE = 0x2000,
+    /* attach(token): a new thread or process is there. Returns 0. */
+    GATE_ATTACH = GATE_CALL_BASE,
+    /* clone(flags, has_stack, ptid, ctid): asks to make a task. Returns -errno, or (31-bit secret << 32 | pid). The
+     * gate then makes a native clone with the same flags, and the child attaches with that value. */
+    GATE_CLONE,
+    /* exec(dirfd, path, argv, envp, flags): checks and prepares an execve. Returns -errno, or the number of
+     * a descriptor of the gate's image, which the gate executes. */
+    GATE_EXEC,
+    /* exec_done(buf, sp, vdso): a fresh gate asks what to load: struct gate_exec at buf.
+     * Returns 0, or n > 0: make n bytes of stack below sp accessible, then ask again. */
+    GATE_EXEC_DONE,
+    /* signal(buf): is there a signal to deliver? Returns 0 or 1; struct gate_signal at buf in both cases. */
+    GATE_SIGNAL,
+    /* fault(buf, siginfo, err): guest code raised a synchronous native signal. As signal(), once the keep has
+     * queued the guest's signal. */
+    GATE_FAULT,
+    /* sigreturn(mask): the guest returned from a handler; its signal mask is now mask. */
+    GATE_SIGRETURN,
+    GATE_CALL_END
+};
+
+/* Why and how the interrupted system call goes on. */
+enum gate_restart {
+    GATE_RESTART_NONE,  /* nothing was interrupted */
+    GATE_RESTART_AGAIN, /* run the instruction again with number nr */
+    GATE_RESTART_EINTR, /* the call returned; rax is -EINTR already (keep-held), or, where the context still stands
+                           on the instruction (continued natively), make it so */
+};
+
+struct gate_signal {
+    uint32_t deliver; /* 1: run the handler below */
+    uint32_t signo;
+    uint64_t handler;
+    uint64_t flags; /* SA_* */
+    uint64_t restorer;
+    uint64_t old_mask; /* for uc_sigmask in the frame */
+    uint32_t restart;  /* enum gate_restart */
+    uint32_t pad;
+    uint64_t nr; /* of the interrupted call */
+    uint8_t info[128];
+};
+
+enum gate_op_kind {
+    GATE_OP_MAP = 1, /* mmap(addr, len, prot, flags | MAP_FIXED_NOREPLACE, fd, off) */
+    GATE_OP_ZERO,    /* clear len bytes at addr */
+    GATE_OP_CLOSE,   /* close(fd) */
+    GATE_OP_PROTECT, /* mprotect(addr, len, prot) */
+};
+
+struct gate_op {
+    uint32_t kind;
+    int32_t fd;
+    uint64_t addr, len, off;
+    uint32_t prot, flags;
+};
+
+#define GATE_EXEC_OPS 48
+
+struct gate_exec {
+    uint32_t nops;
+    uint32_t pad;
+    uint64_t entry, sp, brk;
+    struct gate_op ops[GATE_EXEC_OPS];
+};
+
+#endif

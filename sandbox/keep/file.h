@@ -1,0 +1,101 @@
+/* Open files and descriptor tables.
+ *
+ * A file that can be polled has one host descriptor (hostfd) whose readiness is the file's own: the guest's poll,
+ * select and epoll are the host's on those descriptors. hostfd == -1: always ready (or not pollable: FILE_NOPOLL). */
+#ifndef BAILEY_KEEP_FILE_H
+#define BAILEY_KEEP_FILE_H
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "sandbox/keep/kernel.h"
+#include "sandbox/keep/uaccess.h"
+
+struct dentry;
+struct file;
+
+/* readdir's receiver: returns 0, or -EINVAL when the buffer is full (stop; this entry was not taken). off is the
+ * position after the entry. */
+struct dir_context {
+    int (*emit)(struct dir_context *ctx, const char *name, uint64_t ino, unsigned char type, int64_t off);
+};
+
+/* Any member may be NULL: then the call fails as it does on Linux for such a file (EINVAL, ENOTTY, ESPIPE ...).
+ * pos: NULL for stream files; else where to read or write, to be advanced by the callee. */
+struct file_ops {
+    const char *name; /* "pipe", "socket", "anon_inode:[eventpoll]" ... */
+    ssize_t (*read)(struct task *t, struct file *f, struct uio *u, off_t *pos);
+    ssize_t (*write)(struct task *t, struct file *f, struct uio *u, off_t *pos);
+    off_t (*llseek)(struct task *t, struct file *f, off_t off, int whence); /* pos_lock held */
+    long (*ioctl)(struct task *t, struct file *f, unsigned cmd, uaddr_t arg);
+    int (*stat)(struct task *t, struct file *f, struct stat *st);
+    int (*iterate)(struct task *t, struct file *f, struct dir_context *ctx); /* pos_lock held; uses and sets f->pos */
+    int (*fsync)(struct task *t, struct file *f, bool data_only);
+    int (*truncate)(struct task *t, struct file *f, off_t len);
+    int (*fallocate)(struct task *t, struct file *f, int mode, off_t off, off_t len);
+    int (*set_flags)(struct task *t, struct file *f, unsigned flags); /* F_SETFL changed O_NONBLOCK, O_APPEND ... */
+    /* The text of /proc/PID/fd/N for files without a path ("pipe:[123]"). */
+    void (*link_name)(struct file *f, char *buf, size_t size);
+    void (*release)(struct file *f); /* the last reference is gone */
+};
+
+enum file_flag {
+    FILE_SEEKABLE = 1, /* has a position */
+    FILE_LANE = 2,     /* hostfd may be donated to guests: a regular file */
+    FILE_NOPOLL = 4,   /* epoll_ctl gives EPERM (regular files, directories) */
+    FILE_DIR = 8,
+};
+
+struct file {
+    atomic_int refs;
+    const struct file_ops *ops;
+    atomic_uint flags;     /* O_* as F_GETFL reports them (access mode, O_APPEND, O_NONBLOCK ...) */
+    unsigned kind;         /* enum file_flag */
+    int hostfd;            /* owned; -1 none */
+    pthread_mutex_t pos_lock;
+    off_t pos;             /* of keep-held positions; a lane's is the host's (lseek on hostfd) */
+    struct dentry *dentry; /* where it was opened; NULL for pipes, sockets, anonymous inodes */
+    pid_t owner;           /* F_SETOWN */
+    int owner_sig;
+    struct epitem *epitems; /* epoll.c: registrations to undo at release */
+    void *priv;
+};
+
+/* A new file with one reference; hostfd and dentry are taken over. NULL: no memory (nothing is taken over). */
+struct file *file_new(const struct file_ops *ops, unsigned flags, unsigned kind, int hostfd, void *priv);
+struct file *file_get(struct file *f);
+void file_put(struct file *f);
+static inline void file_put_p(struct file **f)
+{
+    if (*f)
+        file_put(*f);
+}
+#define _cleanup_file_ _cleanup_(file_put_p)
+
+/* Descriptor tables ---------------------------------------------------------------------------------------- */
+
+struct fdtable;
+struct fdtable *fdtable_new(void);
+struct fdtable *fdtable_get(struct fdtable *ft);
+void fdtable_put(struct fdtable *ft);              /* the last one closes all */
+struct fdtable *fdtable_dup(struct fdtable *ft);   /* fork: lanes are copied by the host's own fork */
+void fdtable_close_on_exec(struct fdtable *ft);    /* and forgets all lanes: the host closed them */
+
+/* The file behind fd with a reference, or NULL. O_PATH files only with fd_get_path. */
+struct file *fd_get(struct task *t, int fd);
+struct file *fd_get_path(struct task *t, int fd);
+/* Installs f (reference taken over on success) at the lowest free number >= min. Returns fd, -EMFILE. */
+int fd_install(struct task *t, struct file *f, bool cloexec, int min);
+/* As fd_install with min 0, dropping f on failure too: for the tail of every call that makes a file. */
+int fd_return(struct task *t, struct file *f, bool cloexec);
+/* At exactly fd, closing what was there (dup2; only for the container's set-up and dup2 itself). */
+int fd_install_at(struct task *t, struct file *f, bool cloexec, int fd, const struct sysargs *a);
+/* Calls fn for every open fd in order; the table is locked meanwhile. */
+void fd_for_each(struct fdtable *ft, void (*fn)(int fd, struct file *f, bool cloexec, void *arg), void *arg);
+
+/* Lanes: puts f's hostfd into the guest at its own number fd, unless it is there already. 0, or -errno. */
+int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f);
+/* True if fd is a lane of t. */
+bool lane_is(struct task *t, int fd);
+
+#endif

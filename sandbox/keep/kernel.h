@@ -1,0 +1,66 @@
+/* The keep's one kernel object, and what every subsystem needs: counts, lists, the call's arguments.
+ *
+ * Locks, in the order in which they are taken (outer first); a file's comment says which it holds:
+ *   kernel.tasklist_lock   process tree, pids, groups, sessions, every signal state, task and process life
+ *   fdtable.lock           one table's slots
+ *   mount_ns.lock (rwlock) the mounts
+ *   file.pos_lock          a file's offset
+ *   object locks           one pipe, socket, epoll, tty ...
+ *   leaf locks             host tid table, fd registries
+ * No lock but pos_lock may be held over a call that may block. */
+#ifndef BAILEY_KEEP_KERNEL_H
+#define BAILEY_KEEP_KERNEL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+#include <utlist.h>
+
+#include "common/cleanup.h"
+
+typedef uint64_t uaddr_t; /* an address in guest memory: never dereferenced, only copied through uaccess.h */
+
+struct task;
+struct process;
+struct file;
+struct container;
+struct listener;
+
+/* One notification: the registers of the call, copied once. */
+struct sysargs {
+    int nr;
+    uint64_t ip;
+    uint64_t arg[6];
+    uint64_t id; /* the notification's cookie */
+    struct listener *listener;
+};
+
+/* Handlers return a result, -errno, one of Linux's internal -ERESTART*, or one of these: */
+#define SYS_CONTINUE ((long)INT64_MIN)      /* the host runs the call as it stands (only registers matter) */
+#define SYS_NOANSWER ((long)INT64_MIN + 1)  /* already answered, or the task is gone */
+/* As SYS_CONTINUE for a call that may block natively, so that a signal can turn it into EINTR. */
+#define SYS_CONTINUE_BLOCKING ((long)INT64_MIN + 2)
+
+#define ERESTARTSYS 512           /* restart if SA_RESTART (or no handler), else EINTR */
+#define ERESTARTNOINTR 513        /* always restart */
+#define ERESTARTNOHAND 514        /* restart only if no handler runs, else EINTR */
+#define ERESTART_RESTARTBLOCK 516 /* as NOHAND (the call keeps its deadline in task.restart_deadline) */
+
+typedef long (*syscall_fn)(struct task *t, const struct sysargs *a);
+
+struct kernel {
+    pid_t pid;                      /* the keep's own, as the host's clone returned it */
+    int procfd;                     /* a procfs of the host that shows only our guests, and ourselves */
+    pthread_mutex_t tasklist_lock;
+    struct container *container;    /* the containers of this sandbox (utlist) */
+    struct timespec boot;           /* CLOCK_BOOTTIME at start */
+    bool strace;
+    atomic_ulong *enosys_logged;    /* bitmap by number: said once */
+};
+
+extern struct kernel kernel;
+
+#endif

@@ -1,0 +1,83 @@
+/* Signals: actions, masks, queues, delivery. signal(7) is the source of the rules.
+ *
+ * The keep decides what is delivered to which thread; the gate builds the frame. send_* queue a signal and, if it
+ * is neither blocked nor ignored, wake the task out of the keep's waits and kick its host thread, so that the gate
+ * asks for it (GATE_SIGNAL). tasklist_lock held by every caller of functions marked [T]. */
+#ifndef BAILEY_KEEP_SIGNAL_H
+#define BAILEY_KEEP_SIGNAL_H
+
+#include <signal.h>
+
+#include "sandbox/keep/kernel.h"
+
+typedef uint64_t sigset64; /* bit n-1 is signal n */
+#define SIGBIT(n) (1ULL << ((n)-1))
+#define KSIG_MAX 64
+
+struct ksigaction {
+    uint64_t handler; /* 0 SIG_DFL, 1 SIG_IGN */
+    uint64_t flags;
+    uint64_t restorer;
+    sigset64 mask;
+};
+
+struct sighand {
+    atomic_int refs;
+    struct ksigaction action[KSIG_MAX]; /* [signo - 1] */
+};
+
+struct sigqueue {
+    struct sigqueue *next, *prev; /* utlist */
+    siginfo_t info;
+    struct posix_timer *timer;
+};
+
+struct sigpending {
+    struct sigqueue *queue;
+    sigset64 set;
+};
+
+/* [T] Queues info->si_signo for one task, or for the process (any thread that takes it). Init protection: a
+ * signal from inside that init has no handler for is dropped; forced ones and those from outside the container
+ * (from_outside) with SIGKILL or SIGSTOP are not. 0 or -EAGAIN (queue full, real-time signals only). */
+int send_signal_task(struct task *t, const siginfo_t *info, bool from_outside);
+int send_signal_process(struct process *p, const siginfo_t *info, bool from_outside);
+/* [T] As above with a bare kernel-made siginfo (SI_KERNEL). */
+void send_kernel_signal(struct process *p, int signo);
+/* [T] A synchronous fault: unblocks and resets to default what is blocked or ignored. */
+void force_signal(struct task *t, const siginfo_t *info);
+/* [T] To every process of a group / session's foreground group. Returns how many, or -ESRCH. */
+int send_signal_pgrp(struct container *c, pid_t pgid, const siginfo_t *info);
+
+/* [T] True if a signal is pending for t that is not blocked (so an interruptible wait must end). */
+bool signal_pending(const struct task *t);
+
+/* Changes the mask and re-targets what it blocks or unblocks. Takes the lock. */
+void set_blocked(struct task *t, sigset64 mask);
+/* For sigsuspend, ppoll, pselect, epoll_pwait: sets the mask until the call's signal frame has been built (or
+ * the call returned). Takes the lock. */
+void set_temporary_mask(struct task *t, sigset64 mask);
+void restore_temporary_mask(struct task *t); /* on a return without signal */
+
+/* Interruptible waits -------------------------------------------------------------------------------------- */
+
+/* [T] Waits on cond (with tasklist_lock as its mutex) until woken, a signal is pending, or deadline
+ * (CLOCK_MONOTONIC, NULL: none). Returns 0 woken (check your condition), -ERESTARTSYS, -ETIMEDOUT. */
+int task_wait(struct task *t, pthread_cond_t *cond, const struct timespec *deadline);
+
+/* Waits until host descriptor fd is ready for events (POLLIN ...), interruptibly. No lock held by the caller.
+ * Returns revents (> 0), -ERESTARTSYS, -ETIMEDOUT. Passes the listening on before it blocks. */
+int host_wait(struct task *t, int fd, short events, const struct timespec *deadline);
+
+/* The general form: ppoll on many. Returns what ppoll returns, -ERESTARTSYS on a signal, 0 on time-out. */
+struct pollfd;
+int host_wait_many(struct task *t, struct pollfd *fds, unsigned n, const struct timespec *deadline);
+
+/* Brackets any other host call that may block (epoll_pwait, open of a FIFO): between the two, a guest signal makes the
+ * host call fail with EINTR, provided it is made with host_wait_sigmask() as its mask or is itself interruptible.
+ * begin returns -ERESTARTSYS when a signal is pending already (then do not call end). */
+int host_block_begin(struct task *t);
+void host_block_end(struct task *t);
+const sigset_t *host_wait_sigmask(void);
+
+#endif

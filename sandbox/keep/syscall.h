@@ -1,0 +1,36 @@
+/* The syscall table: sandbox/keep/syscalls.def names every x86-64 call once, with its handler, how complete it
+ * is, and how --strace prints its arguments. A handler lives in its subsystem's file and is declared here. */
+#ifndef BAILEY_KEEP_SYSCALL_H
+#define BAILEY_KEEP_SYSCALL_H
+
+#include "sandbox/keep/kernel.h"
+
+enum syscall_level {
+    LEVEL_NONE,    /* ENOSYS */
+    LEVEL_PARTIAL, /* what is missing says so in docs/syscalls.md */
+    LEVEL_FULL,
+};
+
+struct syscall_desc {
+    const char *name; /* NULL: Linux has no such number */
+    syscall_fn fn;    /* NULL with LEVEL_NONE */
+    enum syscall_level level;
+    const char *args; /* one letter an argument: d int, u unsigned, x hex, p pointer, s string, f fd, o octal,
+                         a AT_FDCWD-able fd, l long, S sigset, g signal number */
+};
+
+#define SYSCALL_MAX 512
+extern const struct syscall_desc syscall_table[SYSCALL_MAX];
+
+/* Runs one notification's call for its task and answers it. */
+void syscall_dispatch(struct task *t, const struct sysargs *a);
+
+#define SYS(nr, name, level, args) long sys_##name(struct task *t, const struct sysargs *a);
+#define SYS_ALIAS(nr, name, level, args, fn)
+#define SYS_NONE(nr, name, args)
+#include "sandbox/keep/syscalls.def"
+#undef SYS
+#undef SYS_ALIAS
+#undef SYS_NONE
+
+#endif

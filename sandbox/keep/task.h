@@ -1,0 +1,176 @@
+/* Tasks (threads) and processes (thread groups), as Linux has them: credentials, pids, groups, sessions.
+ *
+ *   process ALIVE --exit_group or last thread's exit--> ZOMBIE --reaped by wait, or parent ignores--> gone
+ *
+ * Everything here is guarded by kernel.tasklist_lock unless a line says otherwise. A task's own thread (the worker
+ * that runs its call) may read its cred, fdt and fs without a lock: only the task itself changes those pointers. */
+#ifndef BAILEY_KEEP_TASK_H
+#define BAILEY_KEEP_TASK_H
+
+#include <sys/resource.h>
+#include <uthash.h>
+
+#include "sandbox/keep/kernel.h"
+#include "sandbox/keep/signal.h"
+
+struct tty;
+struct fdtable;
+struct fs;
+struct dentry;
+
+/* Immutable once it is in a task; replaced as a whole (cred.c). */
+struct cred {
+    atomic_int refs;
+    uid_t uid, euid, suid, fsuid;
+    gid_t gid, egid, sgid, fsgid;
+    uint64_t cap_inheritable, cap_permitted, cap_effective, cap_bounding, cap_ambient;
+    unsigned securebits;
+    unsigned ngroups;
+    gid_t *groups;
+};
+
+struct cred *cred_get(struct cred *c);
+void cred_put(struct cred *c);
+/* A private copy to change, with refs 1; NULL when memory is short. */
+struct cred *cred_dup(const struct cred *c);
+bool capable(const struct task *t, int cap);
+
+/* root, cwd and umask; shared by CLONE_FS. lock guards the fields. */
+struct fs {
+    atomic_int refs;
+    pthread_mutex_t lock;
+    struct dentry *root, *cwd;
+    mode_t umask;
+};
+
+/* What is known of a process's address space (the mappings are the host's). Shared by CLONE_VM. */
+struct mm {
+    atomic_int refs;
+    struct dentry *exe;
+    uaddr_t start_brk, arg_start, arg_end, env_start, env_end, start_stack, start_code, end_code, vdso;
+    unsigned char auxv[512];
+    size_t auxv_len;
+    bool dumpable;
+};
+
+enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_DEAD };
+
+struct itimer {
+    struct timespec next; /* CLOCK_MONOTONIC; zero: off */
+    struct timespec interval;
+};
+
+struct process {
+    atomic_int refs;
+    struct container *container;
+    pid_t pid;      /* the thread group's id, as the guest sees it */
+    pid_t host_pid; /* as the keep sees it */
+    int pidfd;      /* of the host process; -1 until attached */
+    enum process_state state;
+    int exit_status; /* as wait4 reports it */
+
+    struct process *parent;            /* NULL for a container's init */
+    struct process *children;          /* utlist, by sibling_{prev,next} */
+    struct process *sibling_prev, *sibling_next;
+    struct task *threads;              /* utlist, by thread_{prev,next} */
+    struct task *leader;               /* the first thread; stays in `threads` until the process ends */
+    unsigned nthreads;                 /* not yet exited */
+    pid_t pgid, sid;
+    struct tty *ctty;
+    bool did_exec, child_subreaper, is_init;
+    pthread_cond_t child_event;        /* a child ended, stopped or went on */
+
+    bool group_exit;                   /* every thread is to go, with exit_status */
+    bool stopped, stop_reported, continued_pending;
+    int stop_signal;
+    int exit_signal;                   /* what the parent gets at the end, normally SIGCHLD; 0 none */
+
+    struct sighand *sighand;
+    struct sigpending pending;         /* for the whole group */
+    struct mm *mm;
+    struct rlimit rlim[RLIM_NLIMITS];
+    struct itimer real;                /* ITIMER_REAL, alarm */
+    struct posix_timer *timers;        /* timer.c */
+    int next_timer_id;
+    int oom_score_adj;
+    struct timespec start_time;        /* CLOCK_BOOTTIME */
+    struct timespec utime, stime;      /* final, once it has exited */
+    struct timespec cutime, cstime;    /* of reaped children */
+    long maxrss, cmaxrss;              /* KiB */
+    UT_hash_handle hh_pid;
+};
+
+/* How the keep waits on behalf of a task, so that a signal can end it (wait.h). */
+enum task_sleep { SLEEP_NONE, SLEEP_COND, SLEEP_HOST };
+
+struct task {
+    atomic_int refs;
+    pid_t tid;      /* as the guest sees it */
+    pid_t host_tid; /* as the keep sees it; 0 until attached */
+    struct process *process;
+    struct task *thread_prev, *thread_next;
+    char comm[16];
+    struct cred *cred;
+    struct fdtable *fdt;
+    struct fs *fs;
+
+    sigset64 blocked;
+    sigset64 saved_mask;      /* what sigsuspend, ppoll ... restore */
+    bool restore_mask;
+    struct sigpending pending;
+    bool kicked;              /* the kick signal is on its way */
+    bool exited;
+    int restart;              /* the -ERESTART* (positive) with which the last call ended, or 0 */
+    int restart_nr;
+    uint64_t restart_arg0;
+    bool continued;           /* the last call was answered by SYS_CONTINUE_BLOCKING */
+    struct timespec restart_deadline;
+
+    enum task_sleep sleep;
+    pthread_cond_t *sleep_cond; /* SLEEP_COND */
+    pid_t sleep_tid;            /* SLEEP_HOST: the keep's thread to interrupt */
+
+    uint32_t clone_secret;    /* until attached */
+    bool vfork_child;
+    uaddr_t robust_list;
+    int pdeath_signal;
+    bool no_new_privs, keep_caps;
+    unsigned long personality;
+    unsigned long timer_slack;
+    int sched_policy, sched_priority, nice, ioprio;
+    struct exec_plan *exec;   /* between GATE_EXEC and GATE_EXEC_DONE (exec.h) */
+    struct listener *listener;
+    UT_hash_handle hh_tid, hh_host;
+};
+
+/* Reference counts: get returns its argument. put may free: the caller holds no lock that freeing needs. */
+struct task *task_get(struct task *t);
+void task_put(struct task *t);
+struct process *process_get(struct process *p);
+void process_put(struct process *p);
+
+/* Lookup by the guest's numbers in t's container; tasklist_lock held; no reference is taken. NULL: none. */
+struct task *task_by_tid(const struct container *c, pid_t tid);
+struct process *process_by_pid(const struct container *c, pid_t pid); /* zombies too */
+
+/* By the host's thread id (leaf lock inside); takes a reference. */
+struct task *task_by_host_tid(pid_t host_tid);
+void task_set_host_tid(struct task *t, pid_t host_tid);
+
+/* The next free pid. tasklist_lock held. -EAGAIN when all are taken. */
+pid_t pid_alloc(struct container *c);
+
+/* A container's first task (vpid 1) or an exec'd one: a new process that leads its own session and group, with empty
+ * fdtable, given cred and fs (references taken over). tasklist_lock not held. NULL: no memory. */
+struct task *task_spawn(struct container *c, struct cred *cred, struct fs *fs, struct fdtable *fdt);
+
+/* Ends one thread with status (wait4 format); the last one ends the process: files closed, children handed over,
+ * parent told. Does not touch the host process. Idempotent. */
+void task_exit(struct task *t, int status);
+/* Ends a whole process from outside or by exit_group: marks it, kills the host process if kill_host. */
+void process_exit(struct process *p, int status, bool kill_host);
+
+/* The status with which a container's init ended goes to the porter (control.c). */
+void container_init_exited(struct container *c, int status);
+
+#endif

@@ -1,0 +1,44 @@
+/* Guest memory. Every access of the keep to it goes through here: copied once, length-checked by the caller. */
+#ifndef BAILEY_KEEP_UACCESS_H
+#define BAILEY_KEEP_UACCESS_H
+
+#include <sys/uio.h>
+
+#include "sandbox/keep/kernel.h"
+
+/* 0 or -EFAULT (a short copy is -EFAULT too; what was copied stays copied). n == 0 is 0. */
+int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n);
+int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n);
+
+/* Copies a NUL-terminated string of at most size - 1 bytes. Returns its length; -EFAULT; -ENAMETOOLONG. */
+long strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size);
+
+/* A path (size PATH_MAX): as strncpy_from_user. The empty string is the caller's to judge. */
+long path_from_user(struct task *t, char dst[4096], uaddr_t src);
+
+/* Clears n bytes. 0 or -EFAULT. */
+int clear_user(struct task *t, uaddr_t dst, size_t n);
+
+#define get_user(t, ptr_, addr) copy_from_user((t), (ptr_), (addr), sizeof(*(ptr_)))
+#define put_user(t, val, type, addr) copy_to_user((t), (addr), &(type){(type)(val)}, sizeof(type))
+
+/* A cursor over guest buffers, for read and write alike. */
+struct uio {
+    struct task *task;
+    struct iovec *iov; /* iov_base are guest addresses */
+    unsigned count;
+    unsigned i;        /* the current one */
+    size_t off;        /* into it */
+    size_t resid;      /* bytes left in all */
+    struct iovec one;  /* for a single buffer */
+};
+
+void uio_init_one(struct uio *u, struct task *t, uaddr_t base, size_t len);
+/* Copies the iovec array in (IOV_MAX and SSIZE_MAX checked). *u->iov is allocated when count > 1; free by uio_done. */
+int uio_init_vec(struct uio *u, struct task *t, uaddr_t vec, unsigned long count);
+void uio_done(struct uio *u);
+/* Moves up to n bytes and advances. Returns the bytes moved; -EFAULT if none could be. */
+ssize_t uio_put(struct uio *u, const void *src, size_t n); /* into the guest */
+ssize_t uio_get(struct uio *u, void *dst, size_t n);       /* out of the guest */
+
+#endif

@@ -1,0 +1,82 @@
+/* Names: mounts, path walking, and the objects that paths lead to.
+ *
+ * A dentry is a handle to one object in the tree: in a host file system it holds an O_PATH descriptor; in one of the keep's
+ * own (pseudo.h) a node. A path that stays in real files is walked by the host in one openat2. */
+#ifndef BAILEY_KEEP_VFS_H
+#define BAILEY_KEEP_VFS_H
+
+#include <sys/stat.h>
+#include <sys/statfs.h>
+
+#include "sandbox/keep/kernel.h"
+
+struct file;
+struct mount;
+struct mount_ns;
+struct pnode;
+
+struct dentry {
+    atomic_int refs;
+    struct mount *mnt;
+    int fd;             /* host file systems: O_PATH; -1 for pseudo nodes */
+    struct pnode *node; /* the keep's own file systems */
+};
+
+struct dentry *dentry_get(struct dentry *d);
+void dentry_put(struct dentry *d);
+static inline void dentry_put_p(struct dentry **d)
+{
+    if (*d)
+        dentry_put(*d);
+}
+#define _cleanup_dentry_ _cleanup_(dentry_put_p)
+
+enum lookup_flag {
+    LOOKUP_FOLLOW = 1,    /* the last component's symlink too */
+    LOOKUP_DIRECTORY = 2, /* ENOTDIR otherwise */
+    LOOKUP_EMPTY = 4,     /* AT_EMPTY_PATH */
+};
+
+/* Walks path for t (from dfd, or the cwd with AT_FDCWD), with the task's permissions, within its root.
+ * Returns 0 with *ret (a reference), or -errno. */
+int path_lookup(struct task *t, int dfd, const char *path, unsigned flags, struct dentry **ret);
+/* Walks to the parent of the last component. last gets its name (NAME_MAX + 1 bytes), *trailing whether a slash followed it.
+ * "/" , "." and ".." as last: returned as such for the caller to refuse. */
+int path_parent(struct task *t, int dfd, const char *path, struct dentry **ret_parent, char last[256],
+                bool *trailing);
+/* open(2) as a whole: creation, O_EXCL, O_TRUNC, O_TMPFILE, O_PATH, devices, FIFOs, sockets (ENXIO), ttys. */
+int vfs_open(struct task *t, int dfd, const char *path, int flags, mode_t mode, struct file **ret);
+/* Opens an object that was already found (an executable, a fchdir target, /proc/self/fd/N). */
+int dentry_open(struct task *t, struct dentry *d, int flags, struct file **ret);
+int dentry_stat(struct task *t, struct dentry *d, struct stat *st);
+/* The permission check of access(2) with the given ids: 0, -EACCES, -EROFS. mask of R_OK, W_OK, X_OK. */
+int dentry_access(struct task *t, struct dentry *d, int mask, bool real_ids);
+/* The absolute path as seen from t's root; "(unreachable)..." as Linux does; " (deleted)" appended where it is. */
+int dentry_path(struct task *t, struct dentry *d, char *buf, size_t size);
+
+/* Runs host file calls of this worker with t's fsuid, fsgid, groups and file capabilities. Cached per worker;
+ * every hostfs operation calls it first. */
+void vfs_assume(const struct task *t);
+/* Back to the keep's own rights (for /proc of the host, memfds ...). */
+void vfs_assume_self(void);
+
+/* Mounts --------------------------------------------------------------------------------------------------- */
+
+enum vfs_kind { VFS_HOST, VFS_PSEUDO };
+
+struct mount_spec {          /* what the runtime hands over, in order; [0] is "/" */
+    const char *target;      /* absolute in the container */
+    const char *type;        /* "proc", "sysfs", "devpts", "mqueue", "cgroup", ...; or what the host mount is: "ext4", "tmpfs", "bind" */
+    const char *source;
+    const char *options;     /* as mountinfo shows them */
+    bool host;               /* true: a real mount stands there in the keep's mount namespace */
+    unsigned long flags;     /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, ... */
+};
+
+/* Builds a container's mount namespace. rootfd: the container's root directory in the keep's own mount namespace. */
+int mount_ns_init(struct container *c, int rootfd, const struct mount_spec *specs, unsigned n);
+/* mountinfo(5), mounts and mountstats text for /proc. */
+struct strbuf;
+void mount_ns_show(struct task *t, struct strbuf *sb, bool mountinfo);
+
+#endif

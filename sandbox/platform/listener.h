@@ -1,0 +1,29 @@
+/* The doorbell: seccomp user notifications of one guest tree, received by a leader/followers pool of workers. */
+#ifndef BAILEY_PLATFORM_LISTENER_H
+#define BAILEY_PLATFORM_LISTENER_H
+
+#include "sandbox/keep/kernel.h"
+
+struct listener {
+    int fd;
+    struct container *container;
+    pthread_mutex_t lock;
+    pthread_cond_t idle;
+    unsigned idle_workers;   /* waiting to become leader */
+    bool has_leader;         /* someone is in RECV, or about to be */
+    struct task *first;      /* the task that the first notification is for */
+};
+
+/* Starts serving. fd is taken over. The first notification is the native exec of `first`'s gate. 0 or -errno. */
+int listener_start(struct listener *l);
+
+/* A worker calls this before anything that may block for long: another takes over RECV. Cheap when done already. */
+void worker_about_to_block(void);
+
+/* Answers. answer_continue lets the host run the call. 0, or -errno (ENOENT: the task is gone). */
+int notif_answer(const struct sysargs *a, long result);
+int notif_continue(const struct sysargs *a);
+/* Puts host descriptor fd into the task at number at (-1: the lowest free), close-on-exec. Returns its number, -errno. */
+int notif_addfd(const struct sysargs *a, int fd, int at);
+
+#endif
