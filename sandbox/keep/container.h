@@ -48,6 +48,7 @@ struct keep_boot {
     int porter_fd;              /* SOCK_SEQPACKET to the porter: listener in, signals in, status out */
     int gate_fd;                /* the gate's image, sealed, O_CLOEXEC */
     int procfd;                 /* detached procfs, or -1 */
+    int devpts_fd;              /* the root directory of a private devpts instance, or -1 */
     int scratch_fd;             /* a directory on a private tmpfs, where mounts made by guests live; or -1 */
     const char *hostname, *domainname;
     const struct mount_spec *mounts;
