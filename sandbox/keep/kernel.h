@@ -57,6 +57,7 @@ struct kernel {
     pthread_mutex_t tasklist_lock;
     struct container *container;    /* the containers of this sandbox (utlist) */
     struct timespec boot;           /* CLOCK_BOOTTIME at start */
+    struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
     bool strace;
     atomic_ulong *enosys_logged;    /* bitmap by number: said once */
 };
