@@ -36,6 +36,8 @@ struct file_ops {
     int (*set_flags)(struct task *t, struct file *f, unsigned flags); /* F_SETFL changed O_NONBLOCK, O_APPEND ... */
     /* The text of /proc/PID/fd/N for files without a path ("pipe:[123]"). */
     void (*link_name)(struct file *f, char *buf, size_t size);
+    /* Opens the same object anew, through /proc/PID/fd/N, for a file without a dentry (a pipe, a memfd). NULL: -ENXIO. */
+    int (*reopen)(struct task *t, struct file *f, int flags, struct file **ret);
     void (*release)(struct file *f); /* the last reference is gone */
 };
 
