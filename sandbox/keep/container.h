@@ -15,6 +15,8 @@ struct container {
     struct task *tids;          /* by guest tid (hh_tid); tasklist_lock */
     struct process *processes;  /* by guest pid (hh_pid), zombies too; tasklist_lock */
     pid_t last_pid;
+    bool pids_wrapped;          /* numbers may be in use as group or session only */
+    unsigned nstopped;          /* processes that are stopped */
     struct mount_ns *mounts;
     char hostname[65], domainname[65];
     int porter_fd;              /* socket to the porter */

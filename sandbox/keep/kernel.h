@@ -60,6 +60,8 @@ struct kernel {
     struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
     bool strace;
     atomic_ulong *enosys_logged;    /* bitmap by number: said once */
+    struct task_table *tasks;       /* task.c */
+    struct timer_queue *timers;     /* timer.c */
 };
 
 extern struct kernel kernel;

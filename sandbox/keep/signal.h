@@ -49,6 +49,29 @@ void force_signal(struct task *t, const siginfo_t *info);
 /* [T] To every process of a group / session's foreground group. Returns how many, or -ESRCH. */
 int send_signal_pgrp(struct container *c, pid_t pgid, const siginfo_t *info);
 
+/* [T] Takes the next signal out of mask from t's and its process's queues (sigtimedwait, signalfd). Its number, or 0. */
+int signal_dequeue(struct task *t, sigset64 mask, siginfo_t *info);
+/* [T] What is pending for t, its process's included. */
+sigset64 signal_pending_set(const struct task *t);
+/* [T] The group's handler is SIG_IGN, or the default is to ignore. */
+bool signal_ignored(const struct process *p, int signo);
+/* [T] t is blocked for or ignores signo (tty input and output of background groups ask). */
+bool signal_blocked_or_ignored(const struct task *t, int signo);
+
+/* [T] Called when a signal has been queued for p or one of its threads / when p has ended. Theirs: signalfd.c, pidfd.c. */
+void signalfd_notify(struct process *p) __attribute__((weak));
+void pidfd_notify(struct process *p) __attribute__((weak));
+
+/* Once, in the keep's first thread before any worker (they inherit the mask). 0 or -errno. */
+int signal_init(void);
+/* A signal that the porter got from outside, for the container's init. */
+void deliver_external_signal(struct container *c, int signo, int si_code, pid_t pid, uid_t uid);
+
+/* What the gate asks (sandbox/gate/abi.h). */
+long gate_signal(struct task *t, const struct sysargs *a);
+long gate_fault(struct task *t, const struct sysargs *a);
+long gate_sigreturn(struct task *t, const struct sysargs *a);
+
 /* [T] True if a signal is pending for t that is not blocked (so an interruptible wait must end). */
 bool signal_pending(const struct task *t);
 

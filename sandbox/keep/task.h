@@ -43,6 +43,10 @@ struct fs {
     mode_t umask;
 };
 
+struct fs *fs_get(struct fs *f);
+struct fs *fs_dup(struct fs *f); /* a copy with refs 1; NULL: no memory */
+void fs_put(struct fs *f);
+
 /* What is known of a process's address space (the mappings are the host's). Shared by CLONE_VM. */
 struct mm {
     atomic_int refs;
@@ -53,11 +57,27 @@ struct mm {
     bool dumpable;
 };
 
+struct mm *mm_new(void); /* refs 1, dumpable; NULL: no memory */
+struct mm *mm_get(struct mm *mm);
+struct mm *mm_dup(const struct mm *mm);
+void mm_put(struct mm *mm); /* may close exe: no lock held */
+
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_DEAD };
 
+/* An entry of the keep's one timer queue; [T] throughout. fire runs with tasklist_lock held and may set it again. */
+struct ktimer {
+    struct ktimer *next, *prev;
+    int64_t expires; /* CLOCK_MONOTONIC, ns */
+    bool queued;
+    void (*fire)(struct ktimer *kt);
+};
+
 struct itimer {
-    struct timespec next; /* CLOCK_MONOTONIC; zero: off */
-    struct timespec interval;
+    struct ktimer timer;
+    struct process *process;
+    int which;
+    int64_t target;   /* of its clock, ns; 0: off */
+    int64_t interval; /* ns */
 };
 
 struct process {
@@ -89,7 +109,8 @@ struct process {
     struct sigpending pending;         /* for the whole group */
     struct mm *mm;
     struct rlimit rlim[RLIM_NLIMITS];
-    struct itimer real;                /* ITIMER_REAL, alarm */
+    unsigned nsigqueued;               /* entries in all queues of the group */
+    struct itimer itimer[3];           /* ITIMER_REAL (alarm), ITIMER_VIRTUAL, ITIMER_PROF */
     struct posix_timer *timers;        /* timer.c */
     int next_timer_id;
     int oom_score_adj;
@@ -97,8 +118,14 @@ struct process {
     struct timespec utime, stime;      /* final, once it has exited */
     struct timespec cutime, cstime;    /* of reaped children */
     long maxrss, cmaxrss;              /* KiB */
+    struct signalfd_wait *signalfds;   /* signalfd.c: who to tell of new signals */
+    struct pidfd_wait *pidfds;         /* pidfd.c: who to tell of the end */
     UT_hash_handle hh_pid;
 };
+
+/* A task's worker marks it busy for the length of a call; whoever ends a task leaves the release of its files to a
+ * busy worker. */
+enum task_life { TASK_BUSY = 1, TASK_DYING = 2, TASK_EXITED = 4 };
 
 /* How the keep waits on behalf of a task, so that a signal can end it (wait.h). */
 enum task_sleep { SLEEP_NONE, SLEEP_COND, SLEEP_HOST };
@@ -126,18 +153,29 @@ struct task {
     bool continued;           /* the last call was answered by SYS_CONTINUE_BLOCKING */
     struct timespec restart_deadline;
 
+    atomic_uint life;         /* enum task_life */
+    int exit_status;          /* of a dying thread, wait4 format */
+    struct task *bury_next;   /* task table's list of the dying */
+    sigset64 sigwait;         /* what rt_sigtimedwait waits for */
+
     enum task_sleep sleep;
+    bool sleep_woken;         /* SLEEP_HOST: the private signal was sent */
     pthread_cond_t *sleep_cond; /* SLEEP_COND */
     pid_t sleep_tid;            /* SLEEP_HOST: the keep's thread to interrupt */
 
     uint32_t clone_secret;    /* until attached */
     bool vfork_child;
     uaddr_t robust_list;
+    uaddr_t clear_child_tid;  /* by set_tid_address; a clone's own is the host's business */
     int pdeath_signal;
-    bool no_new_privs, keep_caps;
+    bool no_new_privs;
+    int seccomp_mode;                 /* SECCOMP_MODE_* */
+    struct seccomp_filter *seccomp;   /* seccomp.c; newest first */
     unsigned long personality;
     unsigned long timer_slack;
     int sched_policy, sched_priority, nice, ioprio;
+    bool sched_reset_on_fork;
+    uint64_t sched_runtime, sched_deadline, sched_period;
     struct exec_plan *exec;   /* between GATE_EXEC and GATE_EXEC_DONE (exec.h) */
     struct listener *listener;
     UT_hash_handle hh_tid, hh_host;
@@ -153,8 +191,17 @@ void process_put(struct process *p);
 struct task *task_by_tid(const struct container *c, pid_t tid);
 struct process *process_by_pid(const struct container *c, pid_t pid); /* zombies too */
 
+/* True for the task's own credentials to act on (kill(2)) another. [T] */
+bool may_signal(const struct task *from, const struct process *to, int signo);
+/* CPU time of a process so far (the host's count), and its peak of memory in KiB. */
+void process_cputime(const struct process *p, struct timespec *utime, struct timespec *stime);
+/* No process of the group has a parent outside of it but in its session. [T] */
+bool pgrp_is_orphaned(const struct container *c, pid_t pgid, const struct process *ignore);
+
 /* By the host's thread id (leaf lock inside); takes a reference. */
 struct task *task_by_host_tid(pid_t host_tid);
+/* Attaches the host thread: from now on signals reach it. For a process's first thread host_pid and pidfd are set too.
+ * The thread must be known to be alive (its notification is pending). tasklist_lock not held. */
 void task_set_host_tid(struct task *t, pid_t host_tid);
 
 /* The next free pid. tasklist_lock held. -EAGAIN when all are taken. */
@@ -163,6 +210,46 @@ pid_t pid_alloc(struct container *c);
 /* A container's first task (vpid 1) or an exec'd one: a new process that leads its own session and group, with empty
  * fdtable, given cred and fs (references taken over). tasklist_lock not held. NULL: no memory. */
 struct task *task_spawn(struct container *c, struct cred *cred, struct fs *fs, struct fdtable *fdt);
+
+/* The tables. Once, before anything else here. 0 or -ENOMEM. */
+int tasks_init(void);
+
+/* Every worker brackets a notification's call with these. task_enter is false when the task is on its way out (then no
+ * call and no leave). task_leave finishes what the call began: exits of this task, and of those that it killed. */
+bool task_enter(struct task *t);
+void task_leave(struct task *t);
+/* Finishes the exit of tasks that were killed by a signal. Threads of the keep that are no workers call it after
+ * sending signals. No lock held. */
+void tasks_bury(void);
+
+/* clone(2): checks flags, makes the child (an embryo: host_tid 0, signals to it stay pending) in parent's likeness.
+ * Returns a reference, with the child's tid in *ret_pid; NULL with -errno in *err (EINVAL, EPERM, EAGAIN, ENOMEM,
+ * -ERESTARTNOINTR). The host's clone is the caller's. tasklist_lock not held. */
+struct task *task_fork(struct task *parent, unsigned long flags, pid_t *ret_pid, int *err);
+/* The host's clone did not happen: the embryo vanishes without a trace. The caller's reference stays its own. */
+void task_fork_abort(struct task *child);
+
+/* What execve does to the task, once the new image is certain. */
+struct exec_commit {
+    struct mm *mm;            /* taken over */
+    const char *comm;
+    struct cred *cred;        /* from exec_cred(); taken over; NULL: as before */
+    bool secure;              /* not dumpable: cred changed */
+};
+void task_exec_commit(struct task *t, const struct exec_commit *ec);
+
+/* File capabilities and set-id bits of the program, as capabilities(7) uses them. */
+struct exec_file_rights {
+    mode_t mode; /* with S_ISUID, S_ISGID; 0 on nosuid mounts */
+    uid_t uid;
+    gid_t gid;
+    bool has_caps;
+    uint64_t cap_permitted, cap_inheritable;
+    bool cap_effective;
+};
+/* The credentials after executing such a file; NULL: no memory. *secure: AT_SECURE. *eperm: the file's capabilities
+ * cannot all be granted (execve fails with EPERM). */
+struct cred *exec_cred(const struct task *t, const struct exec_file_rights *r, bool *secure, bool *eperm);
 
 /* Ends one thread with status (wait4 format); the last one ends the process: files closed, children handed over,
  * parent told. Does not touch the host process. Idempotent. */
