@@ -1,0 +1,27 @@
+/* The parts of the config.json parser. Each fills its piece of *c and returns 0 or -1 with r->e set. */
+#ifndef BAILEY_OCI_PARSE_H
+#define BAILEY_OCI_PARSE_H
+
+#include "oci/config.h"
+#include "oci/json.h"
+
+int parse_process(struct json_reader *r, const struct json *root, struct oci_config *c);
+int parse_mounts(struct json_reader *r, const struct json *root, struct oci_config *c);
+int parse_hooks(struct json_reader *r, const struct json *root, struct oci_config *c);
+int parse_linux(struct json_reader *r, const struct json *root, struct oci_config *c);
+int parse_resources(struct json_reader *r, const struct json *lx, struct oci_resources *ret);
+int parse_seccomp(struct json_reader *r, const struct json *lx, struct oci_seccomp **ret);
+
+/* Shared pieces. */
+int parse_idmaps(struct json_reader *r, const struct json *obj, const char *key, struct oci_idmap **ret,
+                 size_t *ret_n);
+int parse_oci_int(struct json_reader *r, const struct json *obj, const char *key, int64_t min, int64_t max,
+                  struct oci_int *ret);
+/* An object whose values are all strings. */
+int parse_pairs(struct json_reader *r, const struct json *obj, const char *key, struct oci_pair **ret,
+                size_t *ret_n);
+
+/* "shared", "rslave" and the like to MS_ flags; 0 where the word is none of them. */
+unsigned long parse_propagation(const char *word);
+
+#endif
