@@ -53,7 +53,7 @@ struct file {
     const struct file_ops *ops;
     atomic_uint flags;     /* O_* as F_GETFL reports them (access mode, O_APPEND, O_NONBLOCK ...) */
     unsigned kind;         /* enum file_flag */
-    int hostfd;            /* owned; -1 none */
+    int hostfd;            /* owned (by the dentry where dentry->fd is the same number); -1 none */
     pthread_mutex_t pos_lock;
     off_t pos;             /* of keep-held positions; a lane's is the host's (lseek on hostfd) */
     struct dentry *dentry; /* where it was opened; NULL for pipes, sockets, anonymous inodes */

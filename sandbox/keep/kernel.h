@@ -54,11 +54,13 @@ typedef long (*syscall_fn)(struct task *t, const struct sysargs *a);
 struct kernel {
     pid_t pid;                      /* the keep's own, as the host's clone returned it */
     int procfd;                     /* a procfs of the host that shows only our guests, and ourselves */
+    int scratch_fd;                 /* a directory on a private tmpfs, where mounts made by guests live; -1: none */
     pthread_mutex_t tasklist_lock;
     struct container *container;    /* the containers of this sandbox (utlist) */
     struct timespec boot;           /* CLOCK_BOOTTIME at start */
     struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
     bool strace;
+    struct vfs_state *vfs;          /* record locks, FIFO openers, device nodes made by guests: vfs_init */
     atomic_ulong *enosys_logged;    /* bitmap by number: said once */
     struct task_table *tasks;       /* task.c */
     struct timer_queue *timers;     /* timer.c */

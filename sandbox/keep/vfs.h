@@ -17,9 +17,19 @@ struct pnode;
 
 struct dentry {
     atomic_int refs;
-    struct mount *mnt;
-    int fd;             /* host file systems: O_PATH; -1 for pseudo nodes */
+    struct mount *mnt;  /* a reference, unless this is its root */
+    int fd;             /* host file systems: O_PATH, or the open file itself (file.hostfd == dentry.fd: the dentry
+                           owns it then); -1 for others */
     struct pnode *node; /* the keep's own file systems */
+    struct file *file;  /* neither: a file without a name, reached by a magic link (a reference) */
+    /* Of the host object behind fd; immutable, filled at first use (dentry_identity). */
+    atomic_bool known;
+    bool is_root;          /* of mnt */
+    mode_t type;           /* S_IFMT bits */
+    dev_t dev;
+    uint64_t ino, mnt_id;
+    atomic_uint above_gen; /* cache: "is this above a mount point", in which generation of the mount table */
+    atomic_bool above;
 };
 
 struct dentry *dentry_get(struct dentry *d);
@@ -75,6 +85,10 @@ struct mount_spec {          /* what the runtime hands over, in order; [0] is "/
 
 /* Builds a container's mount namespace. rootfd: the container's root directory in the keep's own mount namespace. */
 int mount_ns_init(struct container *c, int rootfd, const struct mount_spec *specs, unsigned n);
+/* Hides masked paths (empty file or directory) and makes others read-only, as far as they exist. After mount_ns_init.
+ * Both arrays end with NULL, or are NULL. 0 or -errno. */
+int mount_ns_protect(struct container *c, char *const *masked, char *const *readonly);
+void mount_ns_free(struct mount_ns *ns);
 /* mountinfo(5), mounts and mountstats text for /proc. */
 struct strbuf;
 void mount_ns_show(struct task *t, struct strbuf *sb, bool mountinfo);
