@@ -38,7 +38,7 @@ struct file_ops {
     void (*link_name)(struct file *f, char *buf, size_t size);
     /* Opens the same object anew, through /proc/PID/fd/N, for a file without a dentry (a pipe, a memfd). NULL: -ENXIO. */
     int (*reopen)(struct task *t, struct file *f, int flags, struct file **ret);
-    void (*release)(struct file *f); /* the last reference is gone */
+    void (*release)(struct file *f); /* the last reference is gone; hostfd is closed after it */
 };
 
 enum file_flag {
@@ -46,6 +46,8 @@ enum file_flag {
     FILE_LANE = 2,     /* hostfd may be donated to guests: a regular file */
     FILE_NOPOLL = 4,   /* epoll_ctl gives EPERM (regular files, directories) */
     FILE_DIR = 8,
+    FILE_RAW_READ = 16,  /* host reads of hostfd are the file's own reads (splice and sendfile may use it) */
+    FILE_RAW_WRITE = 32, /* likewise for writes */
 };
 
 struct file {
@@ -63,6 +65,9 @@ struct file {
     void *priv;
 };
 
+/* Once, at the keep's start. 0 or -errno. */
+int files_init(void);
+
 /* A new file with one reference; hostfd and dentry are taken over. NULL: no memory (nothing is taken over). */
 struct file *file_new(const struct file_ops *ops, unsigned flags, unsigned kind, int hostfd, void *priv);
 struct file *file_get(struct file *f);
@@ -74,12 +79,24 @@ static inline void file_put_p(struct file **f)
 }
 #define _cleanup_file_ _cleanup_(file_put_p)
 
+/* Another open file description of f's object (pipes, memfds ...), or -ENXIO where there is no such thing. */
+int file_reopen(struct task *t, struct file *f, int flags, struct file **ret);
+/* The text of /proc/PID/fd/N for a file without a dentry. */
+void file_link_name(struct file *f, char *buf, size_t size);
+/* True if a call on f is not to wait. */
+static inline bool file_nonblock(struct file *f)
+{
+    return atomic_load_explicit(&f->flags, memory_order_relaxed) & O_NONBLOCK;
+}
+/* The container's stdio over a descriptor of the caller of the runtime, which is taken over. NULL: no memory. */
+struct file *host_stdio_file(int fd);
+
 /* Descriptor tables ---------------------------------------------------------------------------------------- */
 
 struct fdtable;
 struct fdtable *fdtable_new(void);
 struct fdtable *fdtable_get(struct fdtable *ft);
-void fdtable_put(struct fdtable *ft);              /* the last one closes all */
+void fdtable_put(struct fdtable *ft);              /* the last one closes all; no lock held */
 struct fdtable *fdtable_dup(struct fdtable *ft);   /* fork: lanes are copied by the host's own fork */
 void fdtable_close_on_exec(struct fdtable *ft);    /* and forgets all lanes: the host closed them */
 
@@ -99,5 +116,8 @@ void fd_for_each(struct fdtable *ft, void (*fn)(int fd, struct file *f, bool clo
 int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f);
 /* True if fd is a lane of t. */
 bool lane_is(struct task *t, int fd);
+/* As lane_donate, but only once that pays: for transfers of len bytes that the keep could as well make itself. True: the
+ * host may run the call. */
+bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len);
 
 #endif

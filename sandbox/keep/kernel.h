@@ -59,6 +59,9 @@ struct kernel {
     struct container *container;    /* the containers of this sandbox (utlist) */
     struct timespec boot;           /* CLOCK_BOOTTIME at start */
     struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
+    int dead_fd;                    /* an empty, sealed memfd: what a revoked lane becomes */
+    int ready_fd;                   /* an eventfd that is always readable and writable */
+    struct unix_state *unix_state;  /* unix.c */
     bool strace;
     struct vfs_state *vfs;          /* record locks, FIFO openers, device nodes made by guests: vfs_init */
     atomic_ulong *enosys_logged;    /* bitmap by number: said once */

@@ -24,7 +24,7 @@ int clear_user(struct task *t, uaddr_t dst, size_t n);
 
 /* A cursor over guest buffers, for read and write alike. */
 struct uio {
-    struct task *task;
+    struct task *task; /* NULL: the buffers are the keep's own */
     struct iovec *iov; /* iov_base are guest addresses */
     unsigned count;
     unsigned i;        /* the current one */
@@ -34,6 +34,12 @@ struct uio {
 };
 
 void uio_init_one(struct uio *u, struct task *t, uaddr_t base, size_t len);
+/* Over memory of the keep, for what moves bytes from file to file. */
+static inline void uio_init_kernel(struct uio *u, void *base, size_t len)
+{
+    *u = (struct uio){.count = 1, .resid = len, .one = {base, len}};
+    u->iov = &u->one;
+}
 /* Copies the iovec array in (IOV_MAX and SSIZE_MAX checked). *u->iov is allocated when count > 1; free by uio_done. */
 int uio_init_vec(struct uio *u, struct task *t, uaddr_t vec, unsigned long count);
 void uio_done(struct uio *u);

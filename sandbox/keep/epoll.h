@@ -1,0 +1,10 @@
+/* epoll(7): a host epoll in the keep per guest epoll; what file.c has to know of it. */
+#ifndef BAILEY_KEEP_EPOLL_H
+#define BAILEY_KEEP_EPOLL_H
+
+struct file;
+
+/* f is going away: takes it out of every epoll that watches it. No lock held. */
+void epoll_forget_file(struct file *f);
+
+#endif

@@ -1,0 +1,366 @@
+/* Descriptor tables.
+ *
+ * Beside its file, a slot knows what the guest's native descriptor table holds at the same number: nothing
+ * that matters (LANE_NONE), the file's own host descriptor (LANE_HERE), or perhaps something old
+ * (LANE_STALE). A number is only ever used natively after lane_donate found LANE_HERE, or made it so, under
+ * the table's lock. */
+#include "sandbox/keep/fdtable.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "sandbox/keep/task.h"
+#include "sandbox/platform/listener.h"
+
+enum lane_state { LANE_NONE, LANE_HERE, LANE_STALE };
+
+struct slot {
+    struct file *file;
+    bool cloexec;
+    uint8_t lane; /* enum lane_state; meaningful in empty slots too */
+    uint8_t uses; /* transfers that the keep made itself; see lane_ready */
+};
+
+struct fdtable {
+    atomic_int refs;
+    pthread_mutex_t lock;
+    struct slot *slots;
+    unsigned size;
+    unsigned first_free; /* no free slot is below it */
+};
+
+#define FDTABLE_MIN 64U
+#define FDTABLE_MAX (1U << 20)
+
+/* From then on a lane pays: bytes in one transfer, or number of transfers. */
+#define LANE_BYTES 32768U
+#define LANE_USES 3
+
+struct fdtable *fdtable_new(void)
+{
+    struct fdtable *ft = calloc(1, sizeof(*ft));
+    if (!ft)
+        return NULL;
+    ft->slots = calloc(FDTABLE_MIN, sizeof(*ft->slots));
+    if (!ft->slots) {
+        free(ft);
+        return NULL;
+    }
+    ft->size = FDTABLE_MIN;
+    atomic_init(&ft->refs, 1);
+    pthread_mutex_init(&ft->lock, NULL);
+    return ft;
+}
+
+struct fdtable *fdtable_get(struct fdtable *ft)
+{
+    atomic_fetch_add(&ft->refs, 1);
+    return ft;
+}
+
+void fdtable_put(struct fdtable *ft)
+{
+    if (!ft || atomic_fetch_sub(&ft->refs, 1) != 1)
+        return;
+    for (unsigned i = 0; i < ft->size; i++)
+        if (ft->slots[i].file)
+            file_closed(ft, ft->slots[i].file);
+    pthread_mutex_destroy(&ft->lock);
+    free(ft->slots);
+    free(ft);
+}
+
+static bool sole_owner(struct fdtable *ft)
+{
+    return atomic_load(&ft->refs) == 1;
+}
+
+bool fdtable_shared(struct fdtable *ft)
+{
+    return !sole_owner(ft);
+}
+
+struct fdtable *fdtable_dup(struct fdtable *ft)
+{
+    struct fdtable *n = fdtable_new();
+    if (!n)
+        return NULL;
+    LOCKED(&ft->lock);
+    if (ft->size > n->size) {
+        struct slot *s = realloc(n->slots, ft->size * sizeof(*s));
+        if (!s) {
+            fdtable_put(n);
+            return NULL;
+        }
+        n->slots = s;
+        n->size = ft->size;
+    }
+    memcpy(n->slots, ft->slots, ft->size * sizeof(*ft->slots));
+    /* With others at work on the table, the host's copy may be made of another state than this one. */
+    bool sole = sole_owner(ft);
+    for (unsigned i = 0; i < n->size; i++) {
+        if (n->slots[i].file)
+            file_get(n->slots[i].file);
+        if (!sole && n->slots[i].lane == LANE_HERE)
+            n->slots[i].lane = LANE_STALE;
+    }
+    n->first_free = ft->first_free;
+    return n;
+}
+
+static void slot_clear(struct fdtable *ft, unsigned fd)
+{
+    ft->slots[fd].file = NULL;
+    ft->slots[fd].cloexec = false;
+    ft->slots[fd].uses = 0;
+    if (fd < ft->first_free)
+        ft->first_free = fd;
+}
+
+void fdtable_close_on_exec(struct fdtable *ft)
+{
+    for (unsigned fd = 0; fd < ft->size; fd++) {
+        struct file *f = NULL;
+        {
+            LOCKED(&ft->lock);
+            ft->slots[fd].lane = LANE_NONE;
+            ft->slots[fd].uses = 0;
+            if (ft->slots[fd].file && ft->slots[fd].cloexec) {
+                f = ft->slots[fd].file;
+                slot_clear(ft, fd);
+            }
+        }
+        if (f)
+            file_closed(ft, f);
+    }
+}
+
+static struct file *get_any(struct fdtable *ft, int fd)
+{
+    LOCKED(&ft->lock);
+    if (fd < 0 || (unsigned)fd >= ft->size || !ft->slots[fd].file)
+        return NULL;
+    return file_get(ft->slots[fd].file);
+}
+
+struct file *fd_get_path(struct task *t, int fd)
+{
+    return get_any(t->fdt, fd);
+}
+
+struct file *fdtable_get_file(struct fdtable *ft, int fd)
+{
+    return get_any(ft, fd);
+}
+
+struct file *fd_get(struct task *t, int fd)
+{
+    struct file *f = get_any(t->fdt, fd);
+    if (f && (atomic_load_explicit(&f->flags, memory_order_relaxed) & O_PATH)) {
+        file_put(f);
+        return NULL;
+    }
+    return f;
+}
+
+unsigned fd_limit(struct task *t)
+{
+    rlim_t lim = t->process->rlim[RLIMIT_NOFILE].rlim_cur;
+    return lim < FDTABLE_MAX ? (unsigned)lim : FDTABLE_MAX;
+}
+
+/* Makes room for number fd. Lock held. */
+static int table_grow(struct fdtable *ft, unsigned fd)
+{
+    if (fd < ft->size)
+        return 0;
+    unsigned size = ft->size;
+    while (size <= fd)
+        size *= 2;
+    struct slot *s = realloc(ft->slots, size * sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    memset(s + ft->size, 0, (size - ft->size) * sizeof(*s));
+    ft->slots = s;
+    ft->size = size;
+    return 0;
+}
+
+int fd_install(struct task *t, struct file *f, bool cloexec, int min)
+{
+    struct fdtable *ft = t->fdt;
+    unsigned limit = fd_limit(t);
+    LOCKED(&ft->lock);
+    unsigned fd = (unsigned)min > ft->first_free ? (unsigned)min : ft->first_free;
+    while (fd < ft->size && ft->slots[fd].file)
+        fd++;
+    if (fd >= limit)
+        return -EMFILE;
+    if (table_grow(ft, fd) < 0)
+        return -ENOMEM;
+    if ((unsigned)min <= ft->first_free)
+        ft->first_free = fd + 1;
+    ft->slots[fd].file = f;
+    ft->slots[fd].cloexec = cloexec;
+    ft->slots[fd].uses = 0;
+    if (ft->slots[fd].lane == LANE_HERE)
+        ft->slots[fd].lane = LANE_STALE;
+    return (int)fd;
+}
+
+int fd_return(struct task *t, struct file *f, bool cloexec)
+{
+    int fd = fd_install(t, f, cloexec, 0);
+    if (fd < 0)
+        file_put(f);
+    return fd;
+}
+
+/* Takes what may lie natively at fd out of the guest. Lock held. */
+static void lane_revoke(struct fdtable *ft, const struct sysargs *a, unsigned fd)
+{
+    if (ft->slots[fd].lane == LANE_NONE)
+        return;
+    if (a && notif_addfd(a, kernel.dead_fd, (int)fd) >= 0)
+        ft->slots[fd].lane = LANE_NONE;
+    else
+        ft->slots[fd].lane = LANE_STALE;
+}
+
+int fd_install_at(struct task *t, struct file *f, bool cloexec, int fd, const struct sysargs *a)
+{
+    struct fdtable *ft = t->fdt;
+    struct file *old;
+    if (fd < 0 || (unsigned)fd >= fd_limit(t))
+        return -EBADF;
+    {
+        LOCKED(&ft->lock);
+        if (table_grow(ft, (unsigned)fd) < 0)
+            return -ENOMEM;
+        lane_revoke(ft, a, (unsigned)fd);
+        old = ft->slots[fd].file;
+        ft->slots[fd].file = f;
+        ft->slots[fd].cloexec = cloexec;
+        ft->slots[fd].uses = 0;
+    }
+    if (old)
+        file_closed(ft, old);
+    return fd;
+}
+
+/* Empties slot fd. Lock held. Returns its file, NULL if there is none; *native is set where the host's own
+ * close is to follow: with others at work on the table it could hit the number's next lane, hence the dead
+ * file then. */
+static struct file *slot_take(struct fdtable *ft, const struct sysargs *a, unsigned fd, bool *native)
+{
+    struct file *f = ft->slots[fd].file;
+    if (!f)
+        return NULL;
+    if (ft->slots[fd].lane == LANE_HERE && sole_owner(ft)) {
+        ft->slots[fd].lane = LANE_NONE;
+        *native = true;
+    } else {
+        lane_revoke(ft, a, fd);
+    }
+    slot_clear(ft, fd);
+    return f;
+}
+
+int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native)
+{
+    struct fdtable *ft = t->fdt;
+    struct file *f = NULL;
+    {
+        LOCKED(&ft->lock);
+        if (fd >= 0 && (unsigned)fd < ft->size)
+            f = slot_take(ft, a, (unsigned)fd, native);
+    }
+    if (!f)
+        return -EBADF;
+    file_closed(ft, f);
+    return 0;
+}
+
+bool fd_close_range(struct task *t, const struct sysargs *a, unsigned first, unsigned last, bool only_mark)
+{
+    struct fdtable *ft = t->fdt;
+    bool native = false;
+    for (unsigned fd = first; fd <= last && fd < ft->size; fd++) {
+        struct file *f = NULL;
+        {
+            LOCKED(&ft->lock);
+            if (!only_mark)
+                f = slot_take(ft, a, fd, &native);
+            else if (ft->slots[fd].file)
+                ft->slots[fd].cloexec = true;
+        }
+        if (f)
+            file_closed(ft, f);
+    }
+    return native;
+}
+
+int fd_cloexec(struct task *t, int fd, int set)
+{
+    struct fdtable *ft = t->fdt;
+    LOCKED(&ft->lock);
+    if (fd < 0 || (unsigned)fd >= ft->size || !ft->slots[fd].file)
+        return -EBADF;
+    if (set >= 0)
+        ft->slots[fd].cloexec = set;
+    return ft->slots[fd].cloexec;
+}
+
+void fd_for_each(struct fdtable *ft, void (*fn)(int fd, struct file *f, bool cloexec, void *arg), void *arg)
+{
+    LOCKED(&ft->lock);
+    for (unsigned i = 0; i < ft->size; i++)
+        if (ft->slots[i].file)
+            fn((int)i, ft->slots[i].file, ft->slots[i].cloexec, arg);
+}
+
+/* Lock held; fd is in range and its file is f. */
+static int donate(struct fdtable *ft, const struct sysargs *a, int fd, struct file *f)
+{
+    if (ft->slots[fd].lane == LANE_HERE)
+        return 0;
+    int r = notif_addfd(a, f->hostfd, fd);
+    if (r < 0)
+        return r;
+    ft->slots[fd].lane = LANE_HERE;
+    return 0;
+}
+
+int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f)
+{
+    struct fdtable *ft = t->fdt;
+    if (!(f->kind & FILE_LANE) || f->hostfd < 0)
+        return -EINVAL;
+    LOCKED(&ft->lock);
+    if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f)
+        return -EBADF;
+    return donate(ft, a, fd, f);
+}
+
+bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len)
+{
+    struct fdtable *ft = t->fdt;
+    if (!(f->kind & FILE_LANE) || f->hostfd < 0)
+        return false;
+    LOCKED(&ft->lock);
+    if ((unsigned)fd >= ft->size || ft->slots[fd].file != f)
+        return false;
+    struct slot *s = &ft->slots[fd];
+    if (s->lane != LANE_HERE && len < LANE_BYTES && s->uses < LANE_USES) {
+        s->uses++;
+        return false;
+    }
+    return donate(ft, a, fd, f) == 0;
+}
+
+bool lane_is(struct task *t, int fd)
+{
+    struct fdtable *ft = t->fdt;
+    LOCKED(&ft->lock);
+    return fd >= 0 && (unsigned)fd < ft->size && ft->slots[fd].file && ft->slots[fd].lane == LANE_HERE;
+}

@@ -1,0 +1,25 @@
+/* Descriptor tables from the inside: for the calls in file_calls.c and their kin. */
+#ifndef BAILEY_KEEP_FDTABLE_H
+#define BAILEY_KEEP_FDTABLE_H
+
+#include "sandbox/keep/file.h"
+
+/* RLIMIT_NOFILE of t, capped at what a table can hold. */
+unsigned fd_limit(struct task *t);
+/* More than one task uses ft. */
+bool fdtable_shared(struct fdtable *ft);
+/* The file (O_PATH ones too) behind fd in any table, with a reference; NULL. */
+struct file *fdtable_get_file(struct fdtable *ft, int fd);
+
+/* Closes fd. *native is set where the call must be continued, so that the host closes a lane. 0 or -EBADF. */
+int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native);
+/* Closes first..last, or marks them close-on-exec. True: continue the call, for the lanes' sake. */
+bool fd_close_range(struct task *t, const struct sysargs *a, unsigned first, unsigned last, bool only_mark);
+/* Reads (set < 0) or writes the close-on-exec flag: 0, 1 or -EBADF. */
+int fd_cloexec(struct task *t, int fd, int set);
+
+/* A slot of ft let go of f: what closing means besides dropping the reference (POSIX locks), which is done
+ * too. No lock held. */
+void file_closed(struct fdtable *ft, struct file *f);
+
+#endif

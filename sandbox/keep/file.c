@@ -1,0 +1,78 @@
+/* Open file descriptions: their life, and what all kinds share. */
+#include "sandbox/keep/file.h"
+
+#include <stdio.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include "sandbox/keep/epoll.h"
+#include "sandbox/keep/vfs.h"
+
+int files_init(void)
+{
+    kernel.ready_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (kernel.ready_fd < 0)
+        return -errno;
+    kernel.dead_fd = memfd_create("bailey", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (kernel.dead_fd < 0)
+        return -errno;
+    if (fcntl(kernel.dead_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return -errno;
+    return 0;
+}
+
+struct file *file_new(const struct file_ops *ops, unsigned flags, unsigned kind, int hostfd, void *priv)
+{
+    struct file *f = calloc(1, sizeof(*f));
+    if (!f)
+        return NULL;
+    atomic_init(&f->refs, 1);
+    atomic_init(&f->flags, flags & ~(unsigned)O_CLOEXEC);
+    f->ops = ops;
+    f->kind = kind;
+    f->hostfd = hostfd;
+    f->priv = priv;
+    pthread_mutex_init(&f->pos_lock, NULL);
+    return f;
+}
+
+struct file *file_get(struct file *f)
+{
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    return f;
+}
+
+static void file_free(struct file *f)
+{
+    if (f->epitems)
+        epoll_forget_file(f);
+    if (f->ops->release)
+        f->ops->release(f);
+    if (f->hostfd >= 0 && !(f->dentry && f->dentry->fd == f->hostfd))
+        (void)close(f->hostfd);
+    if (f->dentry)
+        dentry_put(f->dentry);
+    pthread_mutex_destroy(&f->pos_lock);
+    free(f);
+}
+
+void file_put(struct file *f)
+{
+    if (atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) == 1)
+        file_free(f);
+}
+
+int file_reopen(struct task *t, struct file *f, int flags, struct file **ret)
+{
+    if (!f->ops->reopen)
+        return -ENXIO;
+    return f->ops->reopen(t, f, flags, ret);
+}
+
+void file_link_name(struct file *f, char *buf, size_t size)
+{
+    if (f->ops->link_name)
+        f->ops->link_name(f, buf, size);
+    else
+        (void)snprintf(buf, size, "%s", f->ops->name ? f->ops->name : "anon_inode:[file]");
+}

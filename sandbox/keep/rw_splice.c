@@ -1,0 +1,235 @@
+/* sendfile, splice, tee: the host's own calls where both ends are host descriptors, else by way of a buffer.
+ */
+#include <limits.h>
+#include <poll.h>
+#include <sys/sendfile.h>
+
+#include "sandbox/keep/hostio.h"
+#include "sandbox/keep/signal.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task.h"
+
+#define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
+
+struct mover {
+    struct task *t;
+    struct file *in, *out;
+    off_t *in_off, *out_off; /* NULL: the files' own positions */
+    size_t len;
+    unsigned flags;
+    bool nonblock;
+    ssize_t (*step)(struct mover *m, size_t left);
+};
+
+static bool readable(struct file *f)
+{
+    unsigned acc = atomic_load(&f->flags) & O_ACCMODE;
+    return acc == O_RDONLY || acc == O_RDWR;
+}
+
+static bool writable(struct file *f)
+{
+    unsigned acc = atomic_load(&f->flags) & O_ACCMODE;
+    return acc == O_WRONLY || acc == O_RDWR;
+}
+
+static ssize_t step_sendfile(struct mover *m, size_t left)
+{
+    ssize_t n = sendfile(m->out->hostfd, m->in->hostfd, m->in_off, left);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t step_splice(struct mover *m, size_t left)
+{
+    ssize_t n =
+        splice(m->in->hostfd, m->in_off, m->out->hostfd, m->out_off, left, m->flags | SPLICE_F_NONBLOCK);
+    return n < 0 ? -errno : n;
+}
+
+static ssize_t step_tee(struct mover *m, size_t left)
+{
+    ssize_t n = tee(m->in->hostfd, m->out->hostfd, left, m->flags | SPLICE_F_NONBLOCK);
+    return n < 0 ? -errno : n;
+}
+
+/* Waits until both ends could move bytes: first the one that is to give them. */
+static int mover_wait(struct mover *m)
+{
+    int r = m->in->kind & FILE_LANE ? 1 : host_wait(m->t, m->in->hostfd, POLLIN, NULL);
+    if (r < 0)
+        return r;
+    return m->out->kind & FILE_LANE ? 1 : host_wait(m->t, m->out->hostfd, POLLOUT, NULL);
+}
+
+/* all: go on until len bytes are moved (sendfile); else one successful step will do. */
+static ssize_t mover_run(struct mover *m, bool all)
+{
+    size_t done = 0;
+    while (done < m->len) {
+        ssize_t n = m->step(m, m->len - done);
+        if (n == -EINTR)
+            continue;
+        if (n == -EAGAIN && !m->nonblock) {
+            n = mover_wait(m);
+            if (n >= 0)
+                continue;
+        }
+        if (n == -EPIPE)
+            raise_sigpipe(m->t);
+        if (n < 0)
+            return done ? (ssize_t)done : n;
+        done += (size_t)n;
+        if (n == 0 || !all)
+            break;
+    }
+    return (ssize_t)done;
+}
+
+static int off_from_user(struct task *t, uaddr_t p, off_t *off, off_t **ret)
+{
+    *ret = NULL;
+    if (!p)
+        return 0;
+    if (get_user(t, off, p) < 0)
+        return -EFAULT;
+    if (*off < 0)
+        return -EINVAL;
+    *ret = off;
+    return 0;
+}
+
+static ssize_t in_read(struct mover *m, struct uio *u, off_t *pos)
+{
+    if (m->in->kind & FILE_LANE)
+        return lane_read(m->in, u, pos, 0);
+    return m->in->ops->read ? m->in->ops->read(m->t, m->in, u, pos) : -EINVAL;
+}
+
+static ssize_t out_write(struct mover *m, struct uio *u)
+{
+    struct file *f = m->out;
+    if (f->kind & FILE_LANE)
+        return lane_write(f, u, m->out_off, 0);
+    if (!f->ops->write)
+        return -EINVAL;
+    if (m->out_off || !(f->kind & FILE_SEEKABLE))
+        return f->ops->write(m->t, f, u, m->out_off);
+    LOCKED(&f->pos_lock);
+    return f->ops->write(m->t, f, u, &f->pos);
+}
+
+/* One buffer's worth from a seekable file to anything; what could not be written is left to be read again. */
+static ssize_t step_copy(struct mover *m, size_t left)
+{
+    _cleanup_iobuf_ struct iobuf b;
+    if (iobuf_init(&b, left) < 0)
+        return -ENOMEM;
+    struct uio u;
+    off_t pos = m->in_off                 ? *m->in_off
+                : m->in->kind & FILE_LANE ? lseek(m->in->hostfd, 0, SEEK_CUR)
+                                          : m->in->pos;
+    if (pos < 0)
+        return -ESPIPE;
+    off_t at = pos;
+    uio_init_kernel(&u, b.p, left < b.size ? left : b.size);
+    ssize_t n = in_read(m, &u, &at);
+    if (n <= 0)
+        return n;
+    uio_init_kernel(&u, b.p, (size_t)n);
+    n = out_write(m, &u);
+    if (n <= 0)
+        return n;
+    pos += n;
+    if (m->in_off)
+        *m->in_off = pos;
+    else if (m->in->kind & FILE_LANE)
+        (void)lseek(m->in->hostfd, pos, SEEK_SET);
+    else
+        m->in->pos = pos;
+    return n;
+}
+
+long sys_sendfile(struct task *t, const struct sysargs *a)
+{
+    off_t off = 0;
+    struct mover m = {.t = t, .len = a->arg[3] < HOSTIO_CHUNK * 16 ? a->arg[3] : HOSTIO_CHUNK * 16};
+    if ((ssize_t)a->arg[3] < 0)
+        return -EINVAL;
+    int r = off_from_user(t, a->arg[2], &off, &m.in_off);
+    if (r < 0)
+        return r;
+    _cleanup_file_ struct file *out = m.out = fd_get(t, (int)a->arg[0]);
+    _cleanup_file_ struct file *in = m.in = fd_get(t, (int)a->arg[1]);
+    if (!in || !out || !readable(in) || !writable(out))
+        return -EBADF;
+    if (!(in->kind & FILE_SEEKABLE))
+        return m.in_off ? -ESPIPE : -EINVAL;
+    if ((in->kind | out->kind) & FILE_DIR)
+        return -EINVAL;
+    m.nonblock = file_nonblock(out);
+    bool native = (in->kind & FILE_LANE) && (out->kind & (FILE_LANE | FILE_RAW_WRITE)) && out->hostfd >= 0;
+    m.step = native ? step_sendfile : step_copy;
+    ssize_t n = mover_run(&m, true);
+    if (n > 0 && m.in_off && put_user(t, off, off_t, a->arg[2]) < 0)
+        return -EFAULT;
+    return n;
+}
+
+static bool can_splice(struct file *in, struct file *out)
+{
+    return in->hostfd >= 0 && out->hostfd >= 0 && (in->kind & (FILE_LANE | FILE_RAW_READ)) &&
+           (out->kind & (FILE_LANE | FILE_RAW_WRITE));
+}
+
+long sys_splice(struct task *t, const struct sysargs *a)
+{
+    off_t in_off = 0, out_off = 0;
+    unsigned flags = (unsigned)a->arg[5];
+    struct mover m = {.t = t,
+                      .len = a->arg[4] < HOSTIO_CHUNK * 16 ? a->arg[4] : HOSTIO_CHUNK * 16,
+                      .flags = flags,
+                      .step = step_splice};
+    if (m.len == 0)
+        return 0;
+    if (flags & ~(unsigned)SPLICE_FLAGS)
+        return -EINVAL;
+    _cleanup_file_ struct file *in = m.in = fd_get(t, (int)a->arg[0]);
+    _cleanup_file_ struct file *out = m.out = fd_get(t, (int)a->arg[2]);
+    if (!in || !out || !readable(in) || !writable(out))
+        return -EBADF;
+    int r = off_from_user(t, a->arg[1], &in_off, &m.in_off);
+    if (r == 0)
+        r = off_from_user(t, a->arg[3], &out_off, &m.out_off);
+    if (r < 0)
+        return r;
+    if ((m.in_off && !(in->kind & FILE_SEEKABLE)) || (m.out_off && !(out->kind & FILE_SEEKABLE)))
+        return -ESPIPE;
+    if (!can_splice(in, out))
+        return -EINVAL;
+    m.nonblock = (flags & SPLICE_F_NONBLOCK) || file_nonblock(in) || file_nonblock(out);
+    ssize_t n = mover_run(&m, false);
+    if (n > 0 && m.in_off && put_user(t, in_off, off_t, a->arg[1]) < 0)
+        return -EFAULT;
+    if (n > 0 && m.out_off && put_user(t, out_off, off_t, a->arg[3]) < 0)
+        return -EFAULT;
+    return n;
+}
+
+long sys_tee(struct task *t, const struct sysargs *a)
+{
+    unsigned flags = (unsigned)a->arg[3];
+    struct mover m = {
+        .t = t, .len = a->arg[2] < INT_MAX ? a->arg[2] : INT_MAX, .flags = flags, .step = step_tee};
+    if (flags & ~(unsigned)SPLICE_FLAGS)
+        return -EINVAL;
+    if (m.len == 0)
+        return 0;
+    _cleanup_file_ struct file *in = m.in = fd_get(t, (int)a->arg[0]);
+    _cleanup_file_ struct file *out = m.out = fd_get(t, (int)a->arg[1]);
+    if (!in || !out || !readable(in) || !writable(out))
+        return -EBADF;
+    if (!can_splice(in, out) || ((in->kind | out->kind) & FILE_LANE))
+        return -EINVAL;
+    m.nonblock = (flags & SPLICE_F_NONBLOCK) || file_nonblock(in) || file_nonblock(out);
+    return mover_run(&m, false);
+}
