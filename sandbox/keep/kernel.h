@@ -64,6 +64,8 @@ struct kernel {
     struct unix_state *unix_state;  /* unix.c */
     bool strace;
     struct vfs_state *vfs;          /* record locks, FIFO openers, device nodes made by guests: vfs_init */
+    struct klog *klog;              /* klog.h */
+    struct chrdev_host *chrdev_host; /* chrdev.c */
     atomic_ulong *enosys_logged;    /* bitmap by number: said once */
     struct task_table *tasks;       /* task.c */
     struct timer_queue *timers;     /* timer.c */

@@ -96,7 +96,8 @@ struct process {
     struct task *leader;               /* the first thread; stays in `threads` until the process ends */
     unsigned nthreads;                 /* not yet exited */
     pid_t pgid, sid;
-    struct tty *ctty;
+    struct tty *ctty;                  /* a reference */
+    pid_t tty_old_pgrp;                /* of a session leader: who was in front when its terminal hung up */
     bool did_exec, child_subreaper, is_init;
     pthread_cond_t child_event;        /* a child ended, stopped or went on */
 
