@@ -143,16 +143,15 @@ static void yajl_free_p(yajl_handle *h)
         yajl_free(*h);
 }
 
-static int syntax_error(yajl_handle h, const struct builder *b, const char *text, size_t len,
+static int syntax_error(yajl_handle h, const struct builder *b, const char *text, size_t len, bool eof,
                         const char *name, struct err *e)
 {
     size_t at = yajl_get_bytes_consumed(h), line = 1, column = 1;
     unsigned char *msg = yajl_get_error(h, 0, (const unsigned char *)text, len);
     const char *why = b->refusal ? b->refusal : msg ? (const char *)msg : "not valid JSON";
 
-    /* The parser has eaten the byte that it stumbled over. */
-    at = at > len ? len : at;
-    at = at > 0 && at < len ? at - 1 : at;
+    /* The parser has eaten the byte that it stumbled over; a text that ends too soon is wrong at its end. */
+    at = eof ? len : at > 0 && at <= len ? at - 1 : at > len ? len : at;
     for (size_t i = 0; i < at; i++) {
         column = text[i] == '\n' ? 1 : column + 1;
         line += text[i] == '\n';
@@ -169,14 +168,17 @@ int json_parse(struct arena *a, const char *text, size_t len, const char *name, 
 {
     struct builder b = {.a = a};
 
+    if (len == 0)
+        return err_set(e, ERR_CONFIG, 0, "%s: empty", name);
     if (len > JSON_SIZE_MAX)
         return err_set(e, ERR_CONFIG, 0, "%s: larger than %d MiB", name, JSON_SIZE_MAX >> 20);
     _cleanup_(yajl_free_p) yajl_handle h = yajl_alloc(&callbacks, NULL, &b);
     if (!h)
         return err_set(e, ERR_SYS, ENOMEM, "%s", name);
-    if (yajl_parse(h, (const unsigned char *)text, len) != yajl_status_ok ||
-        yajl_complete_parse(h) != yajl_status_ok)
-        return syntax_error(h, &b, text, len, name, e);
+    if (yajl_parse(h, (const unsigned char *)text, len) != yajl_status_ok)
+        return syntax_error(h, &b, text, len, false, name, e);
+    if (yajl_complete_parse(h) != yajl_status_ok)
+        return syntax_error(h, &b, text, len, true, name, e);
     *ret = b.root;
     return 0;
 }

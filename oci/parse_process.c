@@ -130,11 +130,12 @@ static int parse_cap_set(struct json_reader *r, const struct json *caps, const c
     return 0;
 }
 
-/* A set that the kernel would not grant shrinks to what it would, with a warning. */
+/* A set that the kernel would not grant shrinks to what it would. Not a warning: the default config of other
+ * runtimes asks for ambient capabilities that are not inheritable. */
 static void limit_caps(uint64_t *set, uint64_t to, const char *key, const char *why)
 {
     if (*set & ~to)
-        log_warning("config.json: process.capabilities.%s: those that are not %s are ignored", key, why);
+        log_info("config.json: process.capabilities.%s: those that are not %s are ignored", key, why);
     *set &= to;
 }
 

@@ -17,18 +17,21 @@ struct launch {
     bool strace, debug;
     /* out */
     pid_t keep, porter;
-    int control_fd;          /* to the keep; the caller closes it */
+    int control_fd; /* to the keep; the caller closes it */
 };
 
-/* Makes the sandbox with the program found, checked and ready, but not run: the container is "created". Needs
+/* The caller has all signals blocked but SIGCHLD and those of faults (it reads them from a signalfd): a child sets the
+ * mask that it needs itself.
+ *
+ * Makes the sandbox with the program found, checked and ready, but not run: the container is "created". Needs
  * root (in its user namespace). On failure nothing is left behind. */
 int launch_sandbox(struct launch *l, struct err *e);
 
 /* Lets the program run. */
 int launch_start(struct launch *l, struct err *e);
 
-/* Waits for the porter (and reaps the keep): the program's exit status, or 128 + signal. -1 with *e set: it cannot
- * be known. */
+/* Waits for the porter (and reaps the keep): the program's exit status, or 128 + signal. -1 with *e set: it
+ * cannot be known. */
 int launch_wait(struct launch *l, struct err *e);
 
 #endif

@@ -1,4 +1,5 @@
-/* The container's tree: every mount that config.json asks for, made in a mount namespace of the keep's own. */
+/* The container's tree: every mount that config.json asks for, made in a mount namespace of the keep's own.
+ */
 #ifndef BAILEY_RUNTIME_ROOTFS_H
 #define BAILEY_RUNTIME_ROOTFS_H
 
@@ -15,11 +16,11 @@ struct rootfs {
     int scratch_fd; /* root of a private tmpfs */
 };
 
-/* In the process that becomes the keep, still with the caller's rights: a new mount namespace (all private), the
- * config's host mounts (bind, tmpfs ...) made on the rootfs in order through descriptors (openat2 RESOLVE_IN_ROOT;
- * never a path string after the rootfs is open), an empty directory as mountpoint for every virtual one (proc,
- * sysfs, devpts, mqueue, cgroup), default devices and /dev links, everything nodev; then pivot_root, so that "/" is
- * the container's root and the host is gone. */
+/* In the process that becomes the keep, still with the caller's rights: a new mount namespace (all private),
+ * the config's host mounts (bind, tmpfs ...) made on the rootfs in order through descriptors (openat2
+ * RESOLVE_IN_ROOT; never a path string after the rootfs is open), an empty directory as mountpoint for every
+ * virtual one (proc, sysfs, devpts, mqueue, cgroup), default devices and /dev links, everything nodev; then
+ * pivot_root, so that "/" is the container's root and the host is gone. */
 int rootfs_setup(const struct oci_config *c, const char *bundle, struct rootfs *ret, struct err *e);
 
 #endif

@@ -1,0 +1,29 @@
+/* The subcommands of bailey. */
+#ifndef BAILEY_RUNTIME_CMD_H
+#define BAILEY_RUNTIME_CMD_H
+
+#include "common/err.h"
+
+struct globals {
+    const char *root;       /* --root: where the state of containers is */
+    const char *log;        /* --log: a file, or NULL for stderr */
+    const char *log_format; /* "text" or "json" */
+    bool debug, strace;
+    bool help, version;
+};
+
+struct option_def;
+
+struct command {
+    const char *name, *args, *summary;
+    const struct option_def *options;
+    /* argv[0] is the command's name. Returns the exit status, or -1 with *e. */
+    int (*run)(const struct globals *g, char **argv, struct err *e);
+};
+
+extern const struct command cmd_run, cmd_spec;
+
+/* Prints a command's help to stdout. */
+void command_help(const struct command *c);
+
+#endif

@@ -1,0 +1,67 @@
+#include "runtime/reexec.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+
+#include "common/cleanup.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
+enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
+
+static int make_memfd(void)
+{
+    unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+    int fd = memfd_create("bailey", flags | MFD_EXEC);
+
+    /* Before Linux 6.3 there is no such flag, and every memfd can be executed. */
+    return fd < 0 && errno == EINVAL ? memfd_create("bailey", flags) : fd;
+}
+
+static int copy_all(int from, int to)
+{
+    struct stat st;
+
+    if (fstat(from, &st))
+        return -1;
+    for (off_t left = st.st_size; left > 0;) {
+        ssize_t n = sendfile(to, from, NULL, (size_t)left);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            errno = n == 0 ? EIO : errno;
+            return -1;
+        }
+        left -= n;
+    }
+    return 0;
+}
+
+int reexec_sealed(char **argv, struct err *e)
+{
+    _cleanup_close_ int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+    if (self < 0)
+        return err_set(e, ERR_SYS, errno, "/proc/self/exe");
+    /* The seals are the mark that this is the copy: unlike a variable they cannot be forged. */
+    int seals = fcntl(self, F_GET_SEALS);
+    if (seals >= 0 && (seals & SEALS) == SEALS) {
+        prctl(PR_SET_NAME, "bailey");
+        return 0;
+    }
+    _cleanup_close_ int copy = make_memfd();
+    if (copy < 0)
+        return err_set(e, ERR_SYS, errno, "memfd_create");
+    if (copy_all(self, copy))
+        return err_set(e, ERR_SYS, errno, "copying the program to memory");
+    if (fchmod(copy, 0500) || fcntl(copy, F_ADD_SEALS, SEALS))
+        return err_set(e, ERR_SYS, errno, "sealing the program's copy");
+    fexecve(copy, argv, environ);
+    return err_set(e, ERR_SYS, errno, "executing the program's copy");
+}
