@@ -1,8 +1,8 @@
 /* Signals: actions, masks, queues, delivery. signal(7) is the source of the rules.
  *
- * The keep decides what is delivered to which thread; the gate builds the frame. send_* queue a signal and, if it
- * is neither blocked nor ignored, wake the task out of the keep's waits and kick its host thread, so that the gate
- * asks for it (GATE_SIGNAL). tasklist_lock held by every caller of functions marked [T]. */
+ * The keep decides what is delivered to which thread; the gate builds the frame. send_* queue a signal and,
+ * if it is neither blocked nor ignored, wake the task out of the keep's waits and kick its host thread, so
+ * that the gate asks for it (GATE_SIGNAL). tasklist_lock held by every caller of functions marked [T]. */
 #ifndef BAILEY_KEEP_SIGNAL_H
 #define BAILEY_KEEP_SIGNAL_H
 
@@ -38,8 +38,9 @@ struct sigpending {
 };
 
 /* [T] Queues info->si_signo for one task, or for the process (any thread that takes it). Init protection: a
- * signal from inside that init has no handler for is dropped; forced ones and those from outside the container
- * (from_outside) with SIGKILL or SIGSTOP are not. 0 or -EAGAIN (queue full, real-time signals only). */
+ * signal from inside that init has no handler for is dropped; forced ones and those from outside the
+ * container (from_outside) with SIGKILL or SIGSTOP are not. 0 or -EAGAIN (queue full, real-time signals
+ * only). */
 int send_signal_task(struct task *t, const siginfo_t *info, bool from_outside);
 int send_signal_process(struct process *p, const siginfo_t *info, bool from_outside);
 /* [T] As above with a bare kernel-made siginfo (SI_KERNEL). */
@@ -49,7 +50,8 @@ void force_signal(struct task *t, const siginfo_t *info);
 /* [T] To every process of a group / session's foreground group. Returns how many, or -ESRCH. */
 int send_signal_pgrp(struct container *c, pid_t pgid, const siginfo_t *info);
 
-/* [T] Takes the next signal out of mask from t's and its process's queues (sigtimedwait, signalfd). Its number, or 0. */
+/* [T] Takes the next signal out of mask from t's and its process's queues (sigtimedwait, signalfd). Its
+ * number, or 0. */
 int signal_dequeue(struct task *t, sigset64 mask, siginfo_t *info);
 /* [T] What is pending for t, its process's included. */
 sigset64 signal_pending_set(const struct task *t);
@@ -58,7 +60,8 @@ bool signal_ignored(const struct process *p, int signo);
 /* [T] t is blocked for or ignores signo (tty input and output of background groups ask). */
 bool signal_blocked_or_ignored(const struct task *t, int signo);
 
-/* [T] Called when a signal has been queued for p or one of its threads / when p has ended. Theirs: signalfd.c, pidfd.c. */
+/* [T] Called when a signal has been queued for p or one of its threads / when p has ended. Theirs:
+ * signalfd.c, pidfd.c. */
 void signalfd_notify(struct process *p) __attribute__((weak));
 void pidfd_notify(struct process *p) __attribute__((weak));
 
@@ -82,7 +85,8 @@ void set_blocked(struct task *t, sigset64 mask);
 void set_temporary_mask(struct task *t, sigset64 mask);
 void restore_temporary_mask(struct task *t); /* on a return without signal */
 
-/* Interruptible waits -------------------------------------------------------------------------------------- */
+/* Interruptible waits --------------------------------------------------------------------------------------
+ */
 
 /* [T] Waits on cond (with tasklist_lock as its mutex) until woken, a signal is pending, or deadline
  * (CLOCK_MONOTONIC, NULL: none). Returns 0 woken (check your condition), -ERESTARTSYS, -ETIMEDOUT. */
@@ -96,11 +100,15 @@ int host_wait(struct task *t, int fd, short events, const struct timespec *deadl
 struct pollfd;
 int host_wait_many(struct task *t, struct pollfd *fds, unsigned n, const struct timespec *deadline);
 
-/* Brackets any other host call that may block (epoll_pwait, open of a FIFO): between the two, a guest signal makes the
- * host call fail with EINTR, provided it is made with host_wait_sigmask() as its mask or is itself interruptible.
- * begin returns -ERESTARTSYS when a signal is pending already (then do not call end). */
+/* Brackets any other host call that may block (epoll_pwait, open of a FIFO): between the two, a guest signal
+ * makes the host call fail with EINTR, provided it is made with host_wait_sigmask() as its mask or is itself
+ * interruptible. begin returns -ERESTARTSYS when a signal is pending already (then do not call end). */
 int host_block_begin(struct task *t);
 void host_block_end(struct task *t);
 const sigset_t *host_wait_sigmask(void);
+
+/* A handler that found signal_pending() itself and returns -ERESTART*: makes sure that the gate will ask.
+ * Takes the lock. */
+void signal_interrupted(struct task *t);
 
 #endif

@@ -2,8 +2,9 @@
  *
  *   process ALIVE --exit_group or last thread's exit--> ZOMBIE --reaped by wait, or parent ignores--> gone
  *
- * Everything here is guarded by kernel.tasklist_lock unless a line says otherwise. A task's own thread (the worker
- * that runs its call) may read its cred, fdt and fs without a lock: only the task itself changes those pointers. */
+ * Everything here is guarded by kernel.tasklist_lock unless a line says otherwise. A task's own thread (the
+ * worker that runs its call) may read its cred, fdt and fs without a lock: only the task itself changes those
+ * pointers. */
 #ifndef BAILEY_KEEP_TASK_H
 #define BAILEY_KEEP_TASK_H
 
@@ -64,7 +65,8 @@ void mm_put(struct mm *mm); /* may close exe: no lock held */
 
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_DEAD };
 
-/* An entry of the keep's one timer queue; [T] throughout. fire runs with tasklist_lock held and may set it again. */
+/* An entry of the keep's one timer queue; [T] throughout. fire runs with tasklist_lock held and may set it
+ * again. */
 struct ktimer {
     struct ktimer *next, *prev;
     int64_t expires; /* CLOCK_MONOTONIC, ns */
@@ -89,43 +91,43 @@ struct process {
     enum process_state state;
     int exit_status; /* as wait4 reports it */
 
-    struct process *parent;            /* NULL for a container's init */
-    struct process *children;          /* utlist, by sibling_{prev,next} */
+    struct process *parent;   /* NULL for a container's init */
+    struct process *children; /* utlist, by sibling_{prev,next} */
     struct process *sibling_prev, *sibling_next;
-    struct task *threads;              /* utlist, by thread_{prev,next} */
-    struct task *leader;               /* the first thread; stays in `threads` until the process ends */
-    unsigned nthreads;                 /* not yet exited */
+    struct task *threads; /* utlist, by thread_{prev,next} */
+    struct task *leader;  /* the first thread; stays in `threads` until the process ends */
+    unsigned nthreads;    /* not yet exited */
     pid_t pgid, sid;
     struct tty *ctty;                  /* a reference */
     pid_t tty_old_pgrp;                /* of a session leader: who was in front when its terminal hung up */
     bool did_exec, child_subreaper, is_init;
-    pthread_cond_t child_event;        /* a child ended, stopped or went on */
+    pthread_cond_t child_event; /* a child ended, stopped or went on */
 
-    bool group_exit;                   /* every thread is to go, with exit_status */
+    bool group_exit; /* every thread is to go, with exit_status */
     bool stopped, stop_reported, continued_pending;
     int stop_signal;
-    int exit_signal;                   /* what the parent gets at the end, normally SIGCHLD; 0 none */
+    int exit_signal; /* what the parent gets at the end, normally SIGCHLD; 0 none */
 
     struct sighand *sighand;
-    struct sigpending pending;         /* for the whole group */
+    struct sigpending pending; /* for the whole group */
     struct mm *mm;
     struct rlimit rlim[RLIM_NLIMITS];
-    unsigned nsigqueued;               /* entries in all queues of the group */
-    struct itimer itimer[3];           /* ITIMER_REAL (alarm), ITIMER_VIRTUAL, ITIMER_PROF */
-    struct posix_timer *timers;        /* timer.c */
+    unsigned nsigqueued;        /* entries in all queues of the group */
+    struct itimer itimer[3];    /* ITIMER_REAL (alarm), ITIMER_VIRTUAL, ITIMER_PROF */
+    struct posix_timer *timers; /* timer.c */
     int next_timer_id;
     int oom_score_adj;
-    struct timespec start_time;        /* CLOCK_BOOTTIME */
-    struct timespec utime, stime;      /* final, once it has exited */
-    struct timespec cutime, cstime;    /* of reaped children */
-    long maxrss, cmaxrss;              /* KiB */
-    struct signalfd_wait *signalfds;   /* signalfd.c: who to tell of new signals */
-    struct pidfd_wait *pidfds;         /* pidfd.c: who to tell of the end */
+    struct timespec start_time;      /* CLOCK_BOOTTIME */
+    struct timespec utime, stime;    /* final, once it has exited */
+    struct timespec cutime, cstime;  /* of reaped children */
+    long maxrss, cmaxrss;            /* KiB */
+    struct signalfd_wait *signalfds; /* signalfd.c: who to tell of new signals */
+    struct pidfd_wait *pidfds;       /* pidfd.c: who to tell of the end */
     UT_hash_handle hh_pid;
 };
 
-/* A task's worker marks it busy for the length of a call; whoever ends a task leaves the release of its files to a
- * busy worker. */
+/* A task's worker marks it busy for the length of a call; whoever ends a task leaves the release of its files
+ * to a busy worker. */
 enum task_life { TASK_BUSY = 1, TASK_DYING = 2, TASK_EXITED = 4 };
 
 /* How the keep waits on behalf of a task, so that a signal can end it (wait.h). */
@@ -143,41 +145,41 @@ struct task {
     struct fs *fs;
 
     sigset64 blocked;
-    sigset64 saved_mask;      /* what sigsuspend, ppoll ... restore */
+    sigset64 saved_mask; /* what sigsuspend, ppoll ... restore */
     bool restore_mask;
     struct sigpending pending;
-    bool kicked;              /* the kick signal is on its way */
+    bool kicked; /* the kick signal is on its way */
     bool exited;
-    int restart;              /* the -ERESTART* (positive) with which the last call ended, or 0 */
+    int restart; /* the -ERESTART* (positive) with which the last call ended, or 0 */
     int restart_nr;
     uint64_t restart_arg0;
-    bool continued;           /* the last call was answered by SYS_CONTINUE_BLOCKING */
+    bool continued; /* the last call was answered by SYS_CONTINUE_BLOCKING */
     struct timespec restart_deadline;
 
-    atomic_uint life;         /* enum task_life */
-    int exit_status;          /* of a dying thread, wait4 format */
-    struct task *bury_next;   /* task table's list of the dying */
-    sigset64 sigwait;         /* what rt_sigtimedwait waits for */
+    atomic_uint life;       /* enum task_life */
+    int exit_status;        /* of a dying thread, wait4 format */
+    struct task *bury_next; /* task table's list of the dying */
+    sigset64 sigwait;       /* what rt_sigtimedwait waits for */
 
     enum task_sleep sleep;
-    bool sleep_woken;         /* SLEEP_HOST: the private signal was sent */
+    bool sleep_woken;           /* SLEEP_HOST: the private signal was sent */
     pthread_cond_t *sleep_cond; /* SLEEP_COND */
     pid_t sleep_tid;            /* SLEEP_HOST: the keep's thread to interrupt */
 
-    uint32_t clone_secret;    /* until attached */
+    uint32_t clone_secret; /* until attached */
     bool vfork_child;
     uaddr_t robust_list;
-    uaddr_t clear_child_tid;  /* by set_tid_address; a clone's own is the host's business */
+    uaddr_t clear_child_tid; /* by set_tid_address; a clone's own is the host's business */
     int pdeath_signal;
     bool no_new_privs;
-    int seccomp_mode;                 /* SECCOMP_MODE_* */
-    struct seccomp_filter *seccomp;   /* seccomp.c; newest first */
+    int seccomp_mode;               /* SECCOMP_MODE_* */
+    struct seccomp_filter *seccomp; /* seccomp.c; newest first */
     unsigned long personality;
     unsigned long timer_slack;
     int sched_policy, sched_priority, nice, ioprio;
     bool sched_reset_on_fork;
     uint64_t sched_runtime, sched_deadline, sched_period;
-    struct exec_plan *exec;   /* between GATE_EXEC and GATE_EXEC_DONE (exec.h) */
+    struct exec_plan *exec; /* between GATE_EXEC and GATE_EXEC_DONE (exec.h) */
     struct listener *listener;
     UT_hash_handle hh_tid, hh_host;
 };
@@ -201,41 +203,44 @@ bool pgrp_is_orphaned(const struct container *c, pid_t pgid, const struct proces
 
 /* By the host's thread id (leaf lock inside); takes a reference. */
 struct task *task_by_host_tid(pid_t host_tid);
-/* Attaches the host thread: from now on signals reach it. For a process's first thread host_pid and pidfd are set too.
- * The thread must be known to be alive (its notification is pending). tasklist_lock not held. */
+/* Attaches the host thread: from now on signals reach it. For a process's first thread host_pid and pidfd are
+ * set too. The thread must be known to be alive (its notification is pending). tasklist_lock not held. */
 void task_set_host_tid(struct task *t, pid_t host_tid);
 
 /* The next free pid. tasklist_lock held. -EAGAIN when all are taken. */
 pid_t pid_alloc(struct container *c);
 
-/* A container's first task (vpid 1) or an exec'd one: a new process that leads its own session and group, with empty
- * fdtable, given cred and fs (references taken over). tasklist_lock not held. NULL: no memory. */
+/* A container's first task (vpid 1) or an exec'd one: a new process that leads its own session and group,
+ * with empty fdtable, given cred and fs (references taken over). tasklist_lock not held. Returns a reference;
+ * NULL: no memory (nothing is taken over). */
 struct task *task_spawn(struct container *c, struct cred *cred, struct fs *fs, struct fdtable *fdt);
 
 /* The tables. Once, before anything else here. 0 or -ENOMEM. */
 int tasks_init(void);
 
-/* Every worker brackets a notification's call with these. task_enter is false when the task is on its way out (then no
- * call and no leave). task_leave finishes what the call began: exits of this task, and of those that it killed. */
+/* Every worker brackets a notification's call with these. task_enter is false when the task is on its way out
+ * (then no call and no leave). task_leave finishes what the call began: exits of this task, and of those that
+ * it killed. */
 bool task_enter(struct task *t);
 void task_leave(struct task *t);
-/* Finishes the exit of tasks that were killed by a signal. Threads of the keep that are no workers call it after
- * sending signals. No lock held. */
+/* Finishes the exit of tasks that were killed by a signal. Threads of the keep that are no workers call it
+ * after sending signals. No lock held. */
 void tasks_bury(void);
 
-/* clone(2): checks flags, makes the child (an embryo: host_tid 0, signals to it stay pending) in parent's likeness.
- * Returns a reference, with the child's tid in *ret_pid; NULL with -errno in *err (EINVAL, EPERM, EAGAIN, ENOMEM,
- * -ERESTARTNOINTR). The host's clone is the caller's. tasklist_lock not held. */
+/* clone(2): checks flags, makes the child (an embryo: host_tid 0, signals to it stay pending) in parent's
+ * likeness. Returns a reference, with the child's tid in *ret_pid; NULL with -errno in *err (EINVAL, EPERM,
+ * EAGAIN, ENOMEM, -ERESTARTNOINTR). The host's clone is the caller's. tasklist_lock not held. */
 struct task *task_fork(struct task *parent, unsigned long flags, pid_t *ret_pid, int *err);
-/* The host's clone did not happen: the embryo vanishes without a trace. The caller's reference stays its own. */
+/* The host's clone did not happen: the embryo vanishes without a trace. The caller's reference stays its own.
+ */
 void task_fork_abort(struct task *child);
 
 /* What execve does to the task, once the new image is certain. */
 struct exec_commit {
-    struct mm *mm;            /* taken over */
+    struct mm *mm; /* taken over */
     const char *comm;
-    struct cred *cred;        /* from exec_cred(); taken over; NULL: as before */
-    bool secure;              /* not dumpable: cred changed */
+    struct cred *cred; /* from exec_cred(); taken over; NULL: as before */
+    bool secure;       /* not dumpable: cred changed */
 };
 void task_exec_commit(struct task *t, const struct exec_commit *ec);
 
@@ -248,12 +253,12 @@ struct exec_file_rights {
     uint64_t cap_permitted, cap_inheritable;
     bool cap_effective;
 };
-/* The credentials after executing such a file; NULL: no memory. *secure: AT_SECURE. *eperm: the file's capabilities
- * cannot all be granted (execve fails with EPERM). */
+/* The credentials after executing such a file; NULL: no memory. *secure: AT_SECURE. *eperm: the file's
+ * capabilities cannot all be granted (execve fails with EPERM). */
 struct cred *exec_cred(const struct task *t, const struct exec_file_rights *r, bool *secure, bool *eperm);
 
-/* Ends one thread with status (wait4 format); the last one ends the process: files closed, children handed over,
- * parent told. Does not touch the host process. Idempotent. */
+/* Ends one thread with status (wait4 format); the last one ends the process: files closed, children handed
+ * over, parent told. Does not touch the host process. Idempotent. */
 void task_exit(struct task *t, int status);
 /* Ends a whole process from outside or by exit_group: marks it, kills the host process if kill_host. */
 void process_exit(struct process *p, int status, bool kill_host);

@@ -1,0 +1,125 @@
+/* What execve does to the task and its process, once the new image is certain. */
+#include <string.h>
+
+#include "sandbox/keep/file.h"
+#include "sandbox/keep/task_internal.h"
+
+/* [T] Handlers are gone with the old image; what is ignored stays so. */
+static void reset_actions(struct sighand *s)
+{
+    for (int i = 0; i < KSIG_MAX; i++) {
+        struct ksigaction *sa = &s->action[i];
+        if (sa->handler != (uint64_t)(uintptr_t)SIG_IGN)
+            sa->handler = (uint64_t)(uintptr_t)SIG_DFL;
+        sa->flags = 0;
+        sa->restorer = 0;
+        sa->mask = 0;
+    }
+}
+
+/* [T] The host killed the other threads when it executed: they end here too. t goes by the leader's number. */
+static void become_leader(struct task *t)
+{
+    struct process *p = t->process;
+    struct container *c = p->container;
+    struct task *old = p->leader;
+    pid_t own = t->tid;
+    if (old == t)
+        return;
+    HASH_DELETE(hh_tid, c->tids, old);
+    HASH_DELETE(hh_tid, c->tids, t);
+    old->tid = own;
+    t->tid = p->pid;
+    HASH_ADD(hh_tid, c->tids, tid, sizeof(old->tid), old);
+    HASH_ADD(hh_tid, c->tids, tid, sizeof(t->tid), t);
+    p->leader = t;
+    if (old->exited)
+        task_unlink(old); /* it had only stayed for its number */
+}
+
+/* [T] */
+static void end_other_threads(struct task *t)
+{
+    struct task *o;
+    DL_FOREACH2(t->process->threads, o, thread_next)
+    {
+        if (o == t || o->exited)
+            continue;
+        o->exit_status = SIGKILL;
+        unsigned life = atomic_fetch_or(&o->life, TASK_DYING);
+        if ((life & TASK_BUSY) && !task_is_current(o))
+            task_interrupt(o);
+        else if (!(life & (TASK_DYING | TASK_EXITED)))
+            task_bury_later(o);
+    }
+}
+
+/* Own copies of what was shared with other processes. NULL: memory is short, and sharing goes on. */
+static struct sighand *unshare_sighand(struct process *p)
+{
+    if (atomic_load(&p->sighand->refs) == 1)
+        return NULL;
+    struct sighand *own = sighand_dup(p->sighand);
+    return own ? own : NULL;
+}
+
+static void own_fdtable(struct task *t)
+{
+    struct fdtable *own = fdtable_unshare(t->fdt);
+    if (!own)
+        return;
+    struct fdtable *old = t->fdt;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        t->fdt = own;
+    }
+    fdtable_put(old);
+}
+
+static void swap_cred(struct task *t, struct cred *n)
+{
+    struct cred *old = t->cred;
+    bool ids = n->euid != old->euid || n->egid != old->egid;
+    t->cred = n;
+    if (ids)
+        t->pdeath_signal = 0;
+    cred_put(old);
+}
+
+void task_exec_commit(struct task *t, const struct exec_commit *ec)
+{
+    struct process *p = t->process;
+    struct mm *old_mm;
+    own_fdtable(t);
+    {
+        LOCKED(&kernel.tasklist_lock);
+        pid_t host_pid = p->host_pid;
+        end_other_threads(t);
+        become_leader(t);
+        struct sighand *shared = p->sighand, *own = unshare_sighand(p);
+        if (own) {
+            p->sighand = own;
+            sighand_put(shared);
+        }
+        reset_actions(p->sighand);
+        posix_timers_delete(p);
+        old_mm = p->mm;
+        p->mm = ec->mm;
+        p->mm->dumpable = !ec->secure;
+        p->did_exec = true;
+        snprintf(t->comm, sizeof(t->comm), "%s", ec->comm);
+        if (ec->cred)
+            swap_cred(t, ec->cred);
+        t->vfork_child = false;
+        t->robust_list = t->clear_child_tid = 0;
+        t->restart = 0;
+        t->continued = false;
+        t->kicked = false; /* a kick from before may still come, or not */
+        if (t->host_tid != host_pid)
+            task_host_moved(t, host_pid);
+        signal_settle(t);
+    }
+    fdtable_close_on_exec(t->fdt);
+    mm_put(old_mm);
+    tasks_bury();
+}

@@ -1,0 +1,364 @@
+/* The end of threads and processes: release, re-parenting, telling the parent, reaping. */
+#include <stddef.h>
+#include <string.h>
+
+#include "sandbox/keep/file.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/tty.h"
+#include "sandbox/keep/uaccess.h"
+
+/* Robust futexes (set_robust_list(2))
+ * -------------------------------------------------------------------------- */
+
+#define ROBUST_LIST_LIMIT 2048
+#define FUTEX_TID_MASK_ 0x3fffffffU
+#define FUTEX_OWNER_DIED_ 0x40000000U
+#define FUTEX_WAITERS_ 0x80000000U
+
+/* The lock word holds the guest's tid, which the host's own walk would not know. Waiters cannot be woken from
+ * here: they see the mark when they next look (futex waits are the host's). */
+static void mark_owner_died(struct task *t, uaddr_t word)
+{
+    uint32_t v;
+    if ((word & 3) || get_user(t, &v, word) < 0 || (v & FUTEX_TID_MASK_) != (uint32_t)t->tid)
+        return;
+    (void)put_user(t, (v & FUTEX_WAITERS_) | FUTEX_OWNER_DIED_, uint32_t, word);
+}
+
+static void walk_robust_list(struct task *t)
+{
+    struct {
+        uint64_t next;
+        int64_t offset;
+        uint64_t pending;
+    } head;
+    if (!t->robust_list || get_user(t, &head, t->robust_list) < 0)
+        return;
+    uint64_t entry = head.next;
+    for (int i = 0; i < ROBUST_LIST_LIMIT && (entry & ~1ULL) != t->robust_list; i++) {
+        uint64_t next;
+        uaddr_t at = entry & ~1ULL;
+        int r = get_user(t, &next, at);
+        if (at != (head.pending & ~1ULL))
+            mark_owner_died(t, at + (uint64_t)head.offset);
+        if (r < 0)
+            return;
+        entry = next;
+    }
+    if (head.pending & ~1ULL)
+        mark_owner_died(t, (head.pending & ~1ULL) + (uint64_t)head.offset);
+}
+
+/* What the dying thread does to guest memory; only while its host thread surely lives (its own exit call). */
+static void release_user(struct task *t)
+{
+    if (!task_is_current(t) || t->process->group_exit)
+        return;
+    walk_robust_list(t);
+    if (t->clear_child_tid && t->process->nthreads > 1)
+        (void)put_user(t, 0, int32_t, t->clear_child_tid);
+}
+
+/* Family ----------------------------------------------------------------------------------------------------
+ */
+
+bool pgrp_is_orphaned(const struct container *c, pid_t pgid, const struct process *ignore)
+{
+    for (const struct process *p = c->processes; p; p = p->hh_pid.next) {
+        if (p->pgid != pgid || p == ignore || p->state != PROCESS_ALIVE || !p->parent || p->parent->is_init)
+            continue;
+        if (p->parent->pgid != pgid && p->parent->sid == p->sid && p->parent != ignore)
+            return false;
+    }
+    return true;
+}
+
+static bool pgrp_has_stopped(const struct container *c, pid_t pgid)
+{
+    for (const struct process *p = c->processes; p; p = p->hh_pid.next)
+        if (p->pgid == pgid && p->stopped)
+            return true;
+    return false;
+}
+
+/* p's end, or p's parent's: its group may have lost the last one who could continue it. */
+static void hup_if_orphaned(struct process *p, const struct process *parent, const struct process *leaving)
+{
+    struct container *c = p->container;
+    if (!c->nstopped || !parent || parent->pgid == p->pgid || parent->sid != p->sid)
+        return;
+    if (!pgrp_is_orphaned(c, p->pgid, leaving) || !pgrp_has_stopped(c, p->pgid))
+        return;
+    siginfo_t info = {.si_signo = SIGHUP, .si_code = SI_KERNEL};
+    (void)send_signal_pgrp(c, p->pgid, &info);
+    info.si_signo = SIGCONT;
+    (void)send_signal_pgrp(c, p->pgid, &info);
+}
+
+static struct process *new_parent_for_children(const struct process *p)
+{
+    for (struct process *q = p->parent; q; q = q->parent)
+        if (q->child_subreaper && q->state == PROCESS_ALIVE && !q->group_exit)
+            return q;
+    struct process *init = p->container->init;
+    return init != p && init && init->state == PROCESS_ALIVE ? init : NULL;
+}
+
+static void tell_pdeath(struct process *child, const struct process *parent)
+{
+    struct task *t;
+    DL_FOREACH2(child->threads, t, thread_next)
+    {
+        if (!t->pdeath_signal || t->exited)
+            continue;
+        siginfo_t info = {.si_signo = t->pdeath_signal, .si_code = SI_USER};
+        info.si_pid = parent->pid;
+        (void)send_signal_process(child, &info, false);
+    }
+}
+
+static void end_as_seen_by(struct process *p, struct process *parent);
+
+static void hand_over_children(struct process *p)
+{
+    struct process *heir = new_parent_for_children(p), *child, *tmp;
+    DL_FOREACH_SAFE2(p->children, child, tmp, sibling_next)
+    {
+        DL_DELETE2(p->children, child, sibling_prev, sibling_next);
+        child->parent = heir;
+        child->exit_signal = SIGCHLD;
+        if (heir)
+            DL_APPEND2(heir->children, child, sibling_prev, sibling_next);
+        tell_pdeath(child, p);
+        if (child->state == PROCESS_ZOMBIE)
+            end_as_seen_by(child, heir);
+        else
+            hup_if_orphaned(child, p, p);
+    }
+}
+
+/* Telling, reaping
+ * -------------------------------------------------------------------------------------------- */
+
+static int code_of(int status)
+{
+    if ((status & 0x7f) == 0)
+        return CLD_EXITED;
+    return status & 0x80 ? CLD_DUMPED : CLD_KILLED;
+}
+
+void notify_parent_of(struct process *p, struct process *parent, int code, int status)
+{
+    siginfo_t info = {.si_signo = SIGCHLD, .si_code = code};
+    long hz = sysconf(_SC_CLK_TCK);
+    struct timespec ut, st;
+    process_cputime(p, &ut, &st);
+    info.si_pid = p->pid;
+    info.si_uid = p->leader ? p->leader->cred->uid : 0;
+    info.si_status = status;
+    info.si_utime = ts_ns(&ut) / (NSEC_PER_SEC / hz);
+    info.si_stime = ts_ns(&st) / (NSEC_PER_SEC / hz);
+    const struct ksigaction *sa = &parent->sighand->action[SIGCHLD - 1];
+    bool ended = code == CLD_EXITED || code == CLD_KILLED || code == CLD_DUMPED;
+    int signo = ended ? p->exit_signal : SIGCHLD;
+    info.si_signo = signo;
+    bool wanted = ended || (sa->handler != (uint64_t)(uintptr_t)SIG_IGN && !(sa->flags & SA_NOCLDSTOP));
+    if (signo && wanted)
+        (void)send_signal_process(parent, &info, false);
+    pthread_cond_broadcast(&parent->child_event);
+}
+
+void process_reap(struct process *p, bool count_times)
+{
+    struct process *parent = p->parent;
+    if (parent && count_times) {
+        parent->cutime = ts_add(parent->cutime, ts_add(p->utime, p->cutime));
+        parent->cstime = ts_add(parent->cstime, ts_add(p->stime, p->cstime));
+        long peak = p->maxrss > p->cmaxrss ? p->maxrss : p->cmaxrss;
+        if (peak > parent->cmaxrss)
+            parent->cmaxrss = peak;
+    }
+    process_unlink(p);
+}
+
+static void end_as_seen_by(struct process *p, struct process *parent)
+{
+    if (!parent) {
+        if (!p->is_init) /* started from outside (exec), or the container is coming down */
+            process_reap(p, false);
+        return;
+    }
+    const struct ksigaction *sa = &parent->sighand->action[SIGCHLD - 1];
+    bool auto_reap = p->exit_signal == SIGCHLD &&
+                     (sa->handler == (uint64_t)(uintptr_t)SIG_IGN || (sa->flags & SA_NOCLDWAIT));
+    int code = code_of(p->exit_status);
+    int status = code == CLD_EXITED ? p->exit_status >> 8 & 0xff : p->exit_status & 0x7f;
+    notify_parent_of(p, parent, code, status);
+    if (auto_reap)
+        process_reap(p, false);
+}
+
+/* The end
+ * ----------------------------------------------------------------------------------------------------- */
+
+static void sample_times(struct process *p)
+{
+    struct timespec ut, st;
+    process_cputime(p, &ut, &st);
+    p->utime = ut;
+    p->stime = st;
+}
+
+static void kill_all_others(struct process *init)
+{
+    struct process *p, *tmp;
+    HASH_ITER(hh_pid, init->container->processes, p, tmp)
+    {
+        if (p != init && p->state == PROCESS_ALIVE)
+            process_kill_locked(p, SIGKILL, true);
+    }
+}
+
+void process_kill_locked(struct process *p, int status, bool kill_host)
+{
+    if (p->state != PROCESS_ALIVE)
+        return;
+    if (!p->group_exit) {
+        sample_times(p);
+        p->group_exit = true;
+        p->exit_status = status;
+        if (p->stopped)
+            p->container->nstopped--;
+        p->stopped = false;
+    }
+    if (kill_host)
+        process_host_signal(p, SIGKILL);
+    struct task *t;
+    DL_FOREACH2(p->threads, t, thread_next)
+    {
+        if (t->exited)
+            continue;
+        t->exit_status = p->exit_status;
+        unsigned life = atomic_fetch_or(&t->life, TASK_DYING);
+        if (life & TASK_BUSY)
+            task_interrupt(t); /* its worker sees to the rest */
+        else if (!(life & (TASK_DYING | TASK_EXITED)))
+            task_bury_later(t);
+    }
+}
+
+struct leftovers {
+    struct mm *mm;
+    struct tty *ctty;
+    bool init_exited;
+};
+
+/* [T] The last thread is gone. */
+static void process_finish(struct process *p, int status, struct leftovers *left)
+{
+    if (!p->group_exit) {
+        sample_times(p);
+        p->exit_status = status;
+    }
+    if (p->stopped)
+        p->container->nstopped--;
+    p->stopped = false;
+    itimers_cancel(p);
+    posix_timers_delete(p);
+    if (p->sid == p->pid && p->ctty)
+        tty_session_exited(p);
+    p->state = PROCESS_ZOMBIE;
+    if (p->is_init)
+        kill_all_others(p);
+    hand_over_children(p);
+    hup_if_orphaned(p, p->parent, p);
+    sigpending_flush(p, &p->pending, ~0ULL);
+    left->mm = steal_ptr(&p->mm);
+    left->ctty = steal_ptr(&p->ctty);
+    left->init_exited = p->is_init;
+    if (pidfd_notify)
+        pidfd_notify(p);
+    end_as_seen_by(p, p->parent);
+}
+
+/* [T] Takes the thread out of everything. */
+static void thread_finish(struct task *t, int status, struct leftovers *left)
+{
+    struct process *p = t->process;
+    task_forget_host(t);
+    sigpending_flush(p, &t->pending, ~0ULL);
+    t->exited = true;
+    p->nthreads--;
+    if (t != p->leader)
+        task_unlink(t);
+    if (p->nthreads == 0)
+        process_finish(p, status, left);
+}
+
+void task_exit(struct task *t, int status)
+{
+    struct process *p = t->process;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        unsigned life = atomic_fetch_or(&t->life, TASK_DYING);
+        if (!(life & TASK_DYING))
+            t->exit_status = p->group_exit ? p->exit_status : status;
+        if ((life & TASK_BUSY) && !task_is_current(t)) {
+            task_interrupt(t);
+            return;
+        }
+        if (atomic_fetch_or(&t->life, TASK_EXITED) & TASK_EXITED)
+            return;
+    }
+    release_user(t);
+    struct leftovers left = {0};
+    struct fdtable *fdt;
+    struct fs *fs;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        fdt = steal_ptr(&t->fdt);
+        fs = steal_ptr(&t->fs);
+    }
+    /* Before the parent hears of the end: it may count on the pipes being closed. */
+    if (fdt)
+        fdtable_put(fdt);
+    if (fs)
+        fs_put(fs);
+    process_get(p);
+    {
+        LOCKED(&kernel.tasklist_lock);
+        thread_finish(t, t->exit_status, &left);
+    }
+    mm_put(left.mm);
+    if (left.ctty)
+        tty_put(left.ctty);
+    if (left.init_exited)
+        container_init_exited(p->container, p->exit_status);
+    process_put(p);
+}
+
+void process_exit(struct process *p, int status, bool kill_host)
+{
+    process_get(p);
+    {
+        LOCKED(&kernel.tasklist_lock);
+        process_kill_locked(p, status, kill_host);
+    }
+    tasks_bury();
+    process_put(p);
+}
+
+long sys_exit(struct task *t, const struct sysargs *a)
+{
+    task_exit(t, (int)(a->arg[0] & 0xff) << 8);
+    return SYS_CONTINUE;
+}
+
+long sys_exit_group(struct task *t, const struct sysargs *a)
+{
+    int status = (int)(a->arg[0] & 0xff) << 8;
+    process_exit(t->process, status, false);
+    task_exit(t, status);
+    return SYS_CONTINUE;
+}

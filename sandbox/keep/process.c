@@ -1,0 +1,194 @@
+/* Processes: making, linking and counting them; address space records; the first process of a container. */
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "sandbox/keep/file.h"
+#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/tty.h"
+#include "sandbox/keep/vfs.h"
+
+struct sighand *sighand_new(void)
+{
+    struct sighand *s = calloc(1, sizeof(*s));
+    if (s)
+        atomic_init(&s->refs, 1);
+    return s;
+}
+
+struct sighand *sighand_dup(const struct sighand *s)
+{
+    struct sighand *n = sighand_new();
+    if (n)
+        memcpy(n->action, s->action, sizeof(n->action));
+    return n;
+}
+
+void sighand_put(struct sighand *s)
+{
+    if (s && atomic_fetch_sub(&s->refs, 1) == 1)
+        free(s);
+}
+
+struct mm *mm_new(void)
+{
+    struct mm *mm = calloc(1, sizeof(*mm));
+    if (!mm)
+        return NULL;
+    atomic_init(&mm->refs, 1);
+    mm->dumpable = true;
+    return mm;
+}
+
+struct mm *mm_get(struct mm *mm)
+{
+    atomic_fetch_add(&mm->refs, 1);
+    return mm;
+}
+
+struct mm *mm_dup(const struct mm *mm)
+{
+    struct mm *n = mm_new();
+    if (!n)
+        return NULL;
+    memcpy(n, mm, sizeof(*n));
+    atomic_init(&n->refs, 1);
+    if (n->exe)
+        dentry_get(n->exe);
+    return n;
+}
+
+void mm_put(struct mm *mm)
+{
+    if (!mm || atomic_fetch_sub(&mm->refs, 1) != 1)
+        return;
+    if (mm->exe)
+        dentry_put(mm->exe);
+    free(mm);
+}
+
+struct process *process_get(struct process *p)
+{
+    atomic_fetch_add(&p->refs, 1);
+    return p;
+}
+
+void process_put(struct process *p)
+{
+    if (atomic_fetch_sub(&p->refs, 1) != 1)
+        return;
+    if (p->pidfd >= 0)
+        close(p->pidfd);
+    sighand_put(p->sighand);
+    mm_put(p->mm);
+    if (p->ctty)
+        tty_put(p->ctty);
+    pthread_cond_destroy(&p->child_event);
+    free(p);
+}
+
+struct process *process_new(struct container *c)
+{
+    struct process *p = calloc(1, sizeof(*p));
+    if (!p)
+        return NULL;
+    atomic_init(&p->refs, 1);
+    p->container = c;
+    p->pidfd = -1;
+    p->exit_signal = SIGCHLD;
+    pthread_cond_init(&p->child_event, NULL);
+    clock_gettime(CLOCK_BOOTTIME, &p->start_time);
+    itimers_init(p);
+    return p;
+}
+
+struct process *process_by_pid(const struct container *c, pid_t pid)
+{
+    struct process *p = NULL;
+    HASH_FIND(hh_pid, c->processes, &pid, sizeof(pid), p);
+    return p;
+}
+
+void process_link(struct process *p, struct process *parent)
+{
+    HASH_ADD(hh_pid, p->container->processes, pid, sizeof(p->pid), p);
+    p->parent = parent;
+    if (parent)
+        DL_APPEND2(parent->children, p, sibling_prev, sibling_next);
+}
+
+void process_unlink(struct process *p)
+{
+    p->state = PROCESS_DEAD;
+    if (p->parent)
+        DL_DELETE2(p->parent->children, p, sibling_prev, sibling_next);
+    p->parent = NULL;
+    HASH_DELETE(hh_pid, p->container->processes, p);
+    struct task *leader = p->leader;
+    p->leader = NULL;
+    if (leader)
+        task_unlink(leader);
+    process_put(p);
+}
+
+/* The host's dynamic CPU clocks: ~pid << 3 | 0 is user and system time, | 1 user time
+ * (clock_getcpuclockid(3)'s making). */
+static struct timespec cpu_clock(pid_t host_pid, int which)
+{
+    struct timespec ts = {0};
+    if (syscall(SYS_clock_gettime, (clockid_t)((~(unsigned)host_pid << 3) | (unsigned)which), &ts) < 0)
+        return (struct timespec){0};
+    return ts;
+}
+
+void process_cputime(const struct process *p, struct timespec *utime, struct timespec *stime)
+{
+    if (p->state != PROCESS_ALIVE || p->group_exit || p->host_pid == 0) {
+        *utime = p->utime;
+        *stime = p->stime;
+        return;
+    }
+    struct timespec all = cpu_clock(p->host_pid, 0);
+    *utime = cpu_clock(p->host_pid, 1);
+    int64_t sys = ts_ns(&all) - ts_ns(utime);
+    *stime = ns_ts(sys > 0 ? sys : 0);
+}
+
+static void default_rlimits(struct process *p)
+{
+    for (int i = 0; i < RLIM_NLIMITS; i++)
+        if (getrlimit((__rlimit_resource_t)i, &p->rlim[i]) < 0)
+            p->rlim[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+}
+
+static void process_scrap(struct process **p)
+{
+    if (*p)
+        process_put(*p);
+}
+
+struct task *task_spawn(struct container *c, struct cred *cred, struct fs *fs, struct fdtable *fdt)
+{
+    _cleanup_(process_scrap) struct process *p = process_new(c);
+    if (!p)
+        return NULL;
+    p->sighand = sighand_new();
+    p->mm = mm_new();
+    default_rlimits(p);
+    struct task *t = p->sighand && p->mm ? task_new(p) : NULL;
+    if (!t)
+        return NULL;
+    t->cred = cred;
+    t->fs = fs;
+    t->fdt = fdt;
+    LOCKED(&kernel.tasklist_lock);
+    t->tid = p->pid = pid_alloc(c);
+    p->pgid = p->sid = p->pid;
+    if (!c->init) {
+        c->init = p;
+        p->is_init = true;
+    }
+    task_link(t);
+    process_link(steal_ptr(&p), NULL);
+    c->forks++;
+    return task_get(t);
+}

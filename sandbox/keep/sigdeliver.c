@@ -1,0 +1,119 @@
+/* Delivery: what the gate is told when it asks. */
+#include <string.h>
+
+#include "sandbox/gate/abi.h"
+#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/uaccess.h"
+
+/* [T] The next signal with a handler; carries out the default actions on its way there. 0: none. */
+static int next_handled(struct task *t, siginfo_t *info)
+{
+    signal_settle(t);
+    const struct process *p = t->process;
+    if (p->stopped || p->group_exit)
+        return 0;
+    return signal_dequeue(t, signal_deliverable(t), info);
+}
+
+/* How the interrupted call goes on; sa: the handler that will run, or NULL. */
+static enum gate_restart decide_restart(const struct task *t, const struct ksigaction *sa)
+{
+    if (t->continued && !t->restart)
+        return sa ? GATE_RESTART_EINTR : GATE_RESTART_NONE;
+    switch (t->restart) {
+    case 0:
+        return GATE_RESTART_NONE;
+    case ERESTARTNOINTR:
+        return GATE_RESTART_AGAIN;
+    case ERESTARTSYS:
+        return !sa || (sa->flags & SA_RESTART) ? GATE_RESTART_AGAIN : GATE_RESTART_EINTR;
+    default:
+        return sa ? GATE_RESTART_EINTR : GATE_RESTART_AGAIN;
+    }
+}
+
+/* [T] The mask while the handler runs. */
+static void enter_handler(struct task *t, int signo, struct ksigaction *sa, struct gate_signal *gs)
+{
+    gs->old_mask = t->restore_mask ? t->saved_mask : t->blocked;
+    t->restore_mask = false;
+    sigset64 mask = t->blocked | sa->mask;
+    if (!(sa->flags & SA_NODEFER))
+        mask |= SIGBIT(signo);
+    t->blocked = mask & ~SIGSET_UNBLOCKABLE;
+    if (sa->flags & SA_RESETHAND)
+        sa->handler = (uint64_t)(uintptr_t)SIG_DFL;
+}
+
+/* [T] */
+static void fill(struct task *t, struct gate_signal *gs)
+{
+    siginfo_t info;
+    int signo = next_handled(t, &info);
+    struct ksigaction *sa = signo ? &t->process->sighand->action[signo - 1] : NULL;
+    gs->restart = decide_restart(t, sa);
+    gs->nr = (uint64_t)t->restart_nr;
+    t->restart = 0;
+    t->continued = false;
+    if (!sa) {
+        if (t->restore_mask) {
+            t->restore_mask = false;
+            t->blocked = t->saved_mask;
+        }
+        return;
+    }
+    gs->deliver = 1;
+    gs->signo = (uint32_t)signo;
+    gs->handler = sa->handler;
+    gs->flags = sa->flags;
+    gs->restorer = sa->restorer;
+    memcpy(gs->info, &info, sizeof(gs->info));
+    enter_handler(t, signo, sa, gs);
+    signal_settle(t); /* more to deliver: the gate will be told again */
+}
+
+static long answer(struct task *t, uaddr_t buf, struct gate_signal *gs)
+{
+    if (copy_to_user(t, buf, gs, sizeof(*gs)) < 0) {
+        process_exit(t->process, SIGSEGV, true);
+        return -EFAULT;
+    }
+    return gs->deliver;
+}
+
+long gate_signal(struct task *t, const struct sysargs *a)
+{
+    struct gate_signal gs = {0};
+    {
+        LOCKED(&kernel.tasklist_lock);
+        t->kicked = false;
+        fill(t, &gs);
+    }
+    return answer(t, a->arg[0], &gs);
+}
+
+long gate_fault(struct task *t, const struct sysargs *a)
+{
+    struct gate_signal gs = {0};
+    siginfo_t info;
+    if (copy_from_user(t, &info, a->arg[1], sizeof(info)) < 0)
+        memset(&info, 0, sizeof(info));
+    if (info.si_signo < 1 || info.si_signo > KSIG_MAX || !(SIGBIT(info.si_signo) & SIGSET_SYNC))
+        info = (siginfo_t){.si_signo = SIGSEGV, .si_code = SI_KERNEL};
+    {
+        LOCKED(&kernel.tasklist_lock);
+        t->restart = 0;
+        t->continued = false;
+        force_signal(t, &info);
+        fill(t, &gs);
+    }
+    return answer(t, a->arg[0], &gs);
+}
+
+long gate_sigreturn(struct task *t, const struct sysargs *a)
+{
+    t->restart = 0;
+    t->continued = false;
+    set_blocked(t, a->arg[0]);
+    return 0;
+}

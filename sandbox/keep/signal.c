@@ -1,0 +1,397 @@
+/* Sending signals: what is ignored, what acts at once, which thread takes it, what is queued. Delivery is in
+ * sigdeliver.c, the calls in sigcalls.c. A default action is carried out here, as soon as some thread would
+ * take the signal: the guest's host process need not be asked. All of it under tasklist_lock. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "sandbox/gate/abi.h"
+#include "sandbox/keep/task_internal.h"
+
+static uint64_t handler_of(const struct process *p, int signo)
+{
+    return p->sighand->action[signo - 1].handler;
+}
+
+static bool is_default(const struct process *p, int signo)
+{
+    return handler_of(p, signo) == (uint64_t)(uintptr_t)SIG_DFL;
+}
+
+bool action_is_ignore(const struct process *p, int signo)
+{
+    if (is_default(p, signo))
+        return SIGBIT(signo) & SIGSET_IGNORE;
+    return handler_of(p, signo) == (uint64_t)(uintptr_t)SIG_IGN;
+}
+
+bool signal_ignored(const struct process *p, int signo)
+{
+    return action_is_ignore(p, signo);
+}
+
+bool signal_blocked_or_ignored(const struct task *t, int signo)
+{
+    return (t->blocked & SIGBIT(signo)) || action_is_ignore(t->process, signo);
+}
+
+/* Init has no default actions: what it does not handle does not reach it, but for SIGKILL and SIGSTOP from
+ * outside. */
+static bool init_is_protected(const struct process *p, int signo, bool from_outside)
+{
+    return p->is_init && is_default(p, signo) && !(from_outside && (SIGBIT(signo) & SIGSET_UNBLOCKABLE));
+}
+
+static bool is_ignored(const struct process *p, int signo, bool from_outside)
+{
+    return action_is_ignore(p, signo) || init_is_protected(p, signo, from_outside);
+}
+
+/* Queues
+ * ------------------------------------------------------------------------------------------------------- */
+
+static void sigqueue_free(struct process *p, struct sigqueue *q)
+{
+    if (q->timer) {
+        posix_timer_delivered(q); /* the timer owns it */
+        return;
+    }
+    p->nsigqueued--;
+    free(q);
+}
+
+void sigpending_flush(struct process *p, struct sigpending *sp, sigset64 mask)
+{
+    if (!(sp->set & mask))
+        return;
+    sp->set &= ~mask;
+    struct sigqueue *q, *tmp;
+    DL_FOREACH_SAFE(sp->queue, q, tmp)
+    {
+        if (!(SIGBIT(q->info.si_signo) & mask))
+            continue;
+        DL_DELETE(sp->queue, q);
+        sigqueue_free(p, q);
+    }
+}
+
+/* 0; -EAGAIN when a real-time signal's information cannot be kept. */
+static int enqueue(struct process *p, struct sigpending *sp, const siginfo_t *info, struct sigqueue *prepared)
+{
+    int signo = info->si_signo;
+    if (signo < 32 && (sp->set & SIGBIT(signo)))
+        return 0; /* standard signals do not queue */
+    struct sigqueue *q = prepared;
+    if (!q && p->nsigqueued < p->rlim[RLIMIT_SIGPENDING].rlim_cur)
+        q = calloc(1, sizeof(*q));
+    if (!q) {
+        if (signo >= 32 && info->si_code != SI_USER)
+            return -EAGAIN;
+        sp->set |= SIGBIT(signo); /* it arrives, without its information */
+        return 0;
+    }
+    if (!prepared)
+        p->nsigqueued++;
+    q->info = *info;
+    DL_APPEND(sp->queue, q);
+    sp->set |= SIGBIT(signo);
+    return 0;
+}
+
+/* The lowest of mask, faults before all; its information into *info. */
+static int dequeue_from(struct process *p, struct sigpending *sp, sigset64 mask, siginfo_t *info)
+{
+    sigset64 set = sp->set & mask;
+    if (!set)
+        return 0;
+    if (set & SIGSET_SYNC)
+        set &= SIGSET_SYNC;
+    int signo = __builtin_ctzll(set) + 1;
+    struct sigqueue *q, *found = NULL;
+    bool more = false;
+    DL_FOREACH(sp->queue, q)
+    {
+        if (q->info.si_signo != signo)
+            continue;
+        more = found != NULL;
+        if (more)
+            break;
+        found = q;
+    }
+    if (!more)
+        sp->set &= ~SIGBIT(signo);
+    memset(info, 0, sizeof(*info));
+    info->si_signo = signo;
+    if (!found)
+        return signo;
+    *info = found->info;
+    DL_DELETE(sp->queue, found);
+    sigqueue_free(p, found);
+    return signo;
+}
+
+int signal_dequeue(struct task *t, sigset64 mask, siginfo_t *info)
+{
+    int signo = dequeue_from(t->process, &t->pending, mask, info);
+    return signo ? signo : dequeue_from(t->process, &t->process->pending, mask, info);
+}
+
+sigset64 signal_pending_set(const struct task *t)
+{
+    return t->pending.set | t->process->pending.set;
+}
+
+sigset64 signal_deliverable(const struct task *t)
+{
+    return signal_pending_set(t) & ~(t->blocked & ~SIGSET_UNBLOCKABLE);
+}
+
+bool signal_pending(const struct task *t)
+{
+    const struct process *p = t->process;
+    return p->stopped || p->group_exit || (atomic_load(&t->life) & TASK_DYING) ||
+           (signal_pending_set(t) & (~t->blocked | t->sigwait | SIGSET_UNBLOCKABLE));
+}
+
+/* Waking
+ * -------------------------------------------------------------------------------------------------------- */
+
+void signal_kick(struct task *t)
+{
+    if (t->kicked || !t->host_tid || t->exited)
+        return;
+    if (syscall(SYS_tgkill, t->process->host_pid, t->host_tid, GATE_KICK_SIGNAL) == 0)
+        t->kicked = true;
+}
+
+/* Whether t could take signo now (or waits for it in sigtimedwait). */
+static bool wants(const struct task *t, int signo)
+{
+    if (t->exited || (atomic_load(&t->life) & TASK_DYING))
+        return false;
+    return !(t->blocked & SIGBIT(signo)) || (t->sigwait & SIGBIT(signo)) ||
+           (SIGBIT(signo) & SIGSET_UNBLOCKABLE);
+}
+
+static struct task *pick_thread(const struct process *p, int signo)
+{
+    struct task *t, *embryo = NULL;
+    DL_FOREACH2(p->threads, t, thread_next)
+    {
+        if (!wants(t, signo))
+            continue;
+        if (t->host_tid)
+            return t;
+        if (!embryo)
+            embryo = t;
+    }
+    return embryo;
+}
+
+static void wake(struct task *t)
+{
+    if (!t->host_tid || t->process->stopped)
+        return; /* attach, or SIGCONT, looks again */
+    if (signal_deliverable(t))
+        signal_kick(t);
+    task_interrupt(t);
+}
+
+static bool is_tty_stop(int signo)
+{
+    return signo == SIGTSTP || signo == SIGTTIN || signo == SIGTTOU;
+}
+
+/* The default action of a signal that is not ignored by default. */
+static void act_default(struct process *p, int signo)
+{
+    if (!(SIGBIT(signo) & SIGSET_STOP)) {
+        process_kill_locked(p, signo, true);
+        return;
+    }
+    if (is_tty_stop(signo) && pgrp_is_orphaned(p->container, p->pgid, NULL))
+        return;
+    process_stop(p, signo);
+}
+
+void signal_settle(struct task *t)
+{
+    struct process *p = t->process;
+    sigset64 left = signal_deliverable(t), rest = 0;
+    for (; left && !p->group_exit && !p->stopped; left &= left - 1) {
+        int signo = __builtin_ctzll(left) + 1;
+        bool dropped = is_ignored(p, signo, true);
+        if (!dropped && !is_default(p, signo)) {
+            rest |= SIGBIT(signo);
+            continue;
+        }
+        siginfo_t info;
+        (void)signal_dequeue(t, SIGBIT(signo), &info);
+        if (!dropped)
+            act_default(p, signo);
+    }
+    if (rest)
+        wake(t);
+}
+
+/* Sending
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+/* SIGCONT undoes stops and stops undo SIGCONT, whatever becomes of the signal itself. */
+static void undo_opposite(struct process *p, int signo)
+{
+    if (signo == SIGCONT) {
+        process_continue(p);
+        return;
+    }
+    if (!(SIGBIT(signo) & SIGSET_STOP))
+        return;
+    sigpending_flush(p, &p->pending, SIGBIT(SIGCONT));
+    struct task *t;
+    DL_FOREACH2(p->threads, t, thread_next)
+    {
+        sigpending_flush(p, &t->pending, SIGBIT(SIGCONT));
+    }
+}
+
+/* target: the thread for which it is, or NULL for the process's choice. */
+static int send(struct process *p, struct task *target, const siginfo_t *info, struct sigqueue *prepared,
+                bool from_outside)
+{
+    int signo = info->si_signo;
+    if (p->state != PROCESS_ALIVE || p->group_exit || signo < 1 || signo > KSIG_MAX)
+        return 0;
+    if (!init_is_protected(p, signo, from_outside))
+        undo_opposite(p, signo);
+    struct task *t = target ? (wants(target, signo) ? target : NULL) : pick_thread(p, signo);
+    const struct task *judge = target ? target : p->leader;
+    bool blocked = (judge->blocked & SIGBIT(signo)) && !(SIGBIT(signo) & SIGSET_UNBLOCKABLE);
+    if (!blocked && is_ignored(p, signo, from_outside))
+        return 0; /* what is blocked is kept: the action may have changed when it is unblocked */
+    bool awaited = t && (t->sigwait & SIGBIT(signo));
+    bool held = p->stopped && signo != SIGKILL;
+    if (t && t->host_tid && !awaited && !held && is_default(p, signo) && !action_is_ignore(p, signo)) {
+        act_default(p, signo);
+        return 0;
+    }
+    int r = enqueue(p, target ? &target->pending : &p->pending, info, prepared);
+    if (r == 0 && t)
+        wake(t);
+    if (r == 0 && signalfd_notify)
+        signalfd_notify(p);
+    return r;
+}
+
+int send_signal_task(struct task *t, const siginfo_t *info, bool from_outside)
+{
+    return t->exited ? 0 : send(t->process, t, info, NULL, from_outside);
+}
+
+int send_signal_process(struct process *p, const siginfo_t *info, bool from_outside)
+{
+    return send(p, NULL, info, NULL, from_outside);
+}
+
+int send_timer_signal(struct process *p, struct task *t, struct sigqueue *q, const siginfo_t *info)
+{
+    return send(p, t, info, q, false);
+}
+
+void send_kernel_signal(struct process *p, int signo)
+{
+    siginfo_t info = {.si_signo = signo, .si_code = SI_KERNEL};
+    (void)send(p, NULL, &info, NULL, false);
+}
+
+void force_signal(struct task *t, const siginfo_t *info)
+{
+    int signo = info->si_signo;
+    struct process *p = t->process;
+    struct ksigaction *sa = &p->sighand->action[signo - 1];
+    bool unusable = (t->blocked & SIGBIT(signo)) || sa->handler == (uint64_t)(uintptr_t)SIG_IGN;
+    if (unusable) {
+        sa->handler = (uint64_t)(uintptr_t)SIG_DFL;
+        t->blocked &= ~SIGBIT(signo);
+    }
+    if (sa->handler == (uint64_t)(uintptr_t)SIG_DFL)
+        process_kill_locked(p, signo, true); /* init, too */
+    else
+        (void)enqueue(p, &t->pending, info, NULL);
+}
+
+int send_signal_pgrp(struct container *c, pid_t pgid, const siginfo_t *info)
+{
+    int n = 0;
+    struct process *p, *tmp;
+    HASH_ITER(hh_pid, c->processes, p, tmp)
+    {
+        if (p->pgid != pgid)
+            continue;
+        n++;
+        (void)send(p, NULL, info, NULL, false);
+    }
+    return n ? n : -ESRCH;
+}
+
+void deliver_external_signal(struct container *c, int signo, int si_code, pid_t pid, uid_t uid)
+{
+    siginfo_t info = {.si_signo = signo, .si_code = si_code};
+    info.si_pid = pid;
+    info.si_uid = uid;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        if (c->init && signo >= 1 && signo <= KSIG_MAX)
+            (void)send(c->init, NULL, &info, NULL, true);
+    }
+    tasks_bury();
+}
+
+/* Masks
+ * -----------------------------------------------------------------------------------------------------------
+ */
+
+/* What t now blocks may have been meant for it: another thread that takes it is told. */
+static void retarget(struct task *t, sigset64 newly_blocked)
+{
+    struct process *p = t->process;
+    sigset64 set = p->pending.set & newly_blocked;
+    for (; set; set &= set - 1) {
+        struct task *other = pick_thread(p, __builtin_ctzll(set) + 1);
+        if (other && other != t)
+            wake(other);
+    }
+}
+
+static void change_blocked(struct task *t, sigset64 mask)
+{
+    sigset64 newly = mask & ~t->blocked;
+    t->blocked = mask & ~SIGSET_UNBLOCKABLE;
+    if (newly && t->process->nthreads > 1)
+        retarget(t, newly);
+    signal_settle(t);
+}
+
+void set_blocked(struct task *t, sigset64 mask)
+{
+    LOCKED(&kernel.tasklist_lock);
+    change_blocked(t, mask);
+}
+
+void set_temporary_mask(struct task *t, sigset64 mask)
+{
+    LOCKED(&kernel.tasklist_lock);
+    if (!t->restore_mask)
+        t->saved_mask = t->blocked;
+    t->restore_mask = true;
+    change_blocked(t, mask);
+}
+
+void restore_temporary_mask(struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    if (!t->restore_mask)
+        return;
+    t->restore_mask = false;
+    change_blocked(t, t->saved_mask);
+}

@@ -1,0 +1,60 @@
+/* Job control: a process is stopped and continued by the host; the keep only says when, and tells the parent.
+ */
+#include <sys/syscall.h>
+
+#include "sandbox/keep/task_internal.h"
+
+void process_host_signal(const struct process *p, int signo)
+{
+    if (p->pidfd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, p->pidfd, signo, NULL, 0);
+}
+
+void process_stop(struct process *p, int signo)
+{
+    if (p->stopped || p->state != PROCESS_ALIVE || p->group_exit)
+        return;
+    p->stopped = true;
+    p->stop_reported = false;
+    p->continued_pending = false;
+    p->stop_signal = signo;
+    p->container->nstopped++;
+    process_host_signal(p, SIGSTOP);
+    /* Waits in the keep end, so that a stopped reader takes no input; the gate restarts them after SIGCONT.
+     */
+    struct task *t;
+    DL_FOREACH2(p->threads, t, thread_next)
+    {
+        if (!t->exited && t->sleep != SLEEP_NONE) {
+            signal_kick(t);
+            task_interrupt(t);
+        }
+    }
+    if (p->parent)
+        notify_parent_of(p, p->parent, CLD_STOPPED, signo);
+}
+
+void process_continue(struct process *p)
+{
+    sigset64 stops = SIGSET_STOP;
+    struct task *t;
+    sigpending_flush(p, &p->pending, stops);
+    DL_FOREACH2(p->threads, t, thread_next)
+    {
+        sigpending_flush(p, &t->pending, stops);
+    }
+    if (!p->stopped)
+        return;
+    p->stopped = false;
+    p->continued_pending = true;
+    p->stop_reported = false;
+    p->container->nstopped--;
+    process_host_signal(p, SIGCONT);
+    DL_FOREACH2(p->threads, t, thread_next)
+    {
+        if (!t->exited)
+            signal_settle(t); /* what came meanwhile */
+    }
+    if (p->parent)
+        notify_parent_of(p, p->parent, CLD_CONTINUED, SIGCONT);
+}

@@ -1,0 +1,214 @@
+/* Tasks: the tables by number, reference counts, and the bracket around a worker's call. */
+#include "sandbox/keep/task.h"
+
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "sandbox/keep/file.h"
+#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/vfs.h"
+
+int tasks_init(void)
+{
+    if (kernel.tasks)
+        return 0;
+    struct task_table *tt = calloc(1, sizeof(*tt));
+    if (!tt)
+        return -ENOMEM;
+    pthread_mutex_init(&tt->host_lock, NULL);
+    pthread_mutex_init(&tt->dying_lock, NULL);
+    kernel.tasks = tt;
+    return 0;
+}
+
+/* Reference counts -----------------------------------------------------------------------------------------
+ */
+
+struct task *task_get(struct task *t)
+{
+    atomic_fetch_add(&t->refs, 1);
+    return t;
+}
+
+void task_put(struct task *t)
+{
+    if (atomic_fetch_sub(&t->refs, 1) != 1)
+        return;
+    cred_put(t->cred);
+    seccomp_put(t->seccomp);
+    process_put(t->process);
+    free(t);
+}
+
+struct task *task_new(struct process *p)
+{
+    struct task *t = calloc(1, sizeof(*t));
+    if (!t)
+        return NULL;
+    atomic_init(&t->refs, 1);
+    t->process = process_get(p);
+    t->timer_slack = 50000;
+    return t;
+}
+
+/* Tables ---------------------------------------------------------------------------------------------------
+ */
+
+struct task *task_by_tid(const struct container *c, pid_t tid)
+{
+    struct task *t = NULL;
+    HASH_FIND(hh_tid, c->tids, &tid, sizeof(tid), t);
+    return t;
+}
+
+void task_link(struct task *t)
+{
+    struct process *p = t->process;
+    DL_APPEND2(p->threads, t, thread_prev, thread_next);
+    if (!p->leader)
+        p->leader = t;
+    p->nthreads++;
+    HASH_ADD(hh_tid, p->container->tids, tid, sizeof(t->tid), t);
+}
+
+void task_unlink(struct task *t)
+{
+    struct process *p = t->process;
+    DL_DELETE2(p->threads, t, thread_prev, thread_next);
+    HASH_DELETE(hh_tid, p->container->tids, t);
+    task_put(t);
+}
+
+struct task *task_by_host_tid(pid_t host_tid)
+{
+    struct task *t = NULL;
+    LOCKED(&kernel.tasks->host_lock);
+    HASH_FIND(hh_host, kernel.tasks->by_host, &host_tid, sizeof(host_tid), t);
+    return t ? task_get(t) : NULL;
+}
+
+void task_forget_host(struct task *t)
+{
+    LOCKED(&kernel.tasks->host_lock);
+    struct task *found = NULL;
+    if (t->host_tid)
+        HASH_FIND(hh_host, kernel.tasks->by_host, &t->host_tid, sizeof(t->host_tid), found);
+    if (found == t)
+        HASH_DELETE(hh_host, kernel.tasks->by_host, t);
+}
+
+static void host_table_put(struct task *t, pid_t host_tid)
+{
+    task_forget_host(t);
+    LOCKED(&kernel.tasks->host_lock);
+    struct task *old = NULL;
+    HASH_FIND(hh_host, kernel.tasks->by_host, &host_tid, sizeof(host_tid), old);
+    if (old) /* the host gave its number away again: the old thread is gone */
+        HASH_DELETE(hh_host, kernel.tasks->by_host, old);
+    t->host_tid = host_tid;
+    HASH_ADD(hh_host, kernel.tasks->by_host, host_tid, sizeof(t->host_tid), t);
+}
+
+void task_set_host_tid(struct task *t, pid_t host_tid)
+{
+    struct process *p = t->process;
+    bool dying;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        if (p->leader == t && p->pidfd < 0) {
+            p->host_pid = host_tid;
+            p->pidfd = (int)syscall(SYS_pidfd_open, host_tid, 0);
+        }
+        dying = p->group_exit || (atomic_load(&t->life) & TASK_DYING);
+        if (!dying) {
+            host_table_put(t, host_tid);
+            signal_settle(t);
+        }
+    }
+    if (dying)
+        (void)kill(host_tid, SIGKILL);
+}
+
+/* A number that no living group or session goes by either, though its process is gone. */
+static bool pid_is_free(const struct container *c, pid_t pid)
+{
+    if (task_by_tid(c, pid) || process_by_pid(c, pid))
+        return false;
+    if (!c->pids_wrapped)
+        return true;
+    for (const struct process *p = c->processes; p; p = p->hh_pid.next)
+        if (p->pgid == pid || p->sid == pid)
+            return false;
+    return true;
+}
+
+pid_t pid_alloc(struct container *c)
+{
+    for (int tries = 0; tries < PID_MAX; tries++) {
+        if (++c->last_pid >= PID_MAX) {
+            c->last_pid = 300;
+            c->pids_wrapped = true;
+        }
+        if (pid_is_free(c, c->last_pid))
+            return c->last_pid;
+    }
+    return -EAGAIN;
+}
+
+/* The bracket ----------------------------------------------------------------------------------------------
+ */
+
+/* The task whose call this worker runs. */
+static _Thread_local struct task *current;
+
+bool task_is_current(const struct task *t)
+{
+    return current == t;
+}
+
+bool task_enter(struct task *t)
+{
+    if (atomic_fetch_or(&t->life, TASK_BUSY) & (TASK_DYING | TASK_EXITED)) {
+        atomic_fetch_and(&t->life, ~(unsigned)TASK_BUSY);
+        return false;
+    }
+    current = t;
+    return true;
+}
+
+void task_leave(struct task *t)
+{
+    current = NULL;
+    unsigned life = atomic_fetch_and(&t->life, ~(unsigned)TASK_BUSY);
+    if ((life & TASK_DYING) && !(life & TASK_EXITED))
+        task_exit(t, t->exit_status);
+    tasks_bury();
+}
+
+void task_bury_later(struct task *t)
+{
+    LOCKED(&kernel.tasks->dying_lock);
+    t->bury_next = kernel.tasks->dying;
+    __atomic_store_n(&kernel.tasks->dying, task_get(t), __ATOMIC_RELEASE);
+}
+
+static struct task *next_dying(void)
+{
+    LOCKED(&kernel.tasks->dying_lock);
+    struct task *t = kernel.tasks->dying;
+    if (t)
+        kernel.tasks->dying = t->bury_next;
+    return t;
+}
+
+void tasks_bury(void)
+{
+    /* An unlocked look first: nearly every call ends here, and whoever killed looks after itself. */
+    while (__atomic_load_n(&kernel.tasks->dying, __ATOMIC_ACQUIRE)) {
+        struct task *t = next_dying();
+        if (!t)
+            return;
+        task_exit(t, t->exit_status);
+        task_put(t);
+    }
+}

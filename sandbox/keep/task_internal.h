@@ -1,0 +1,86 @@
+/* What the files that make up tasks and signals share, and nobody else needs. tasklist_lock: see [T]. */
+#ifndef BAILEY_KEEP_TASK_INTERNAL_H
+#define BAILEY_KEEP_TASK_INTERNAL_H
+
+#include "sandbox/keep/container.h"
+#include "sandbox/keep/task.h"
+
+#define PID_MAX 4194304
+#define NSEC_PER_SEC 1000000000LL
+
+struct task_table {
+    pthread_mutex_t host_lock; /* leaf: by_host */
+    struct task *by_host;
+    pthread_mutex_t dying_lock; /* leaf: dying */
+    struct task *dying;         /* ended by others; tasks_bury() finishes them */
+};
+
+/* task.c, process.c */
+bool task_is_current(const struct task *t);
+struct task *task_new(struct process *p); /* refs 1 (the tables'), not in any table yet */
+struct process *process_new(struct container *c);
+struct sighand *sighand_new(void);
+struct sighand *sighand_dup(const struct sighand *s);
+void sighand_put(struct sighand *s);
+void task_link(struct task *t);   /* [T] into the container's and the process's tables */
+void task_unlink(struct task *t); /* [T] out of them; drops their reference */
+void process_link(struct process *p, struct process *parent); /* [T] */
+void process_unlink(
+    struct process *p); /* [T] a zombie, or an aborted embryo, is gone; drops the tables' reference */
+void task_forget_host(struct task *t); /* out of the host's table */
+void task_bury_later(struct task *t);  /* takes a reference of its own */
+
+/* exit.c */
+void process_kill_locked(struct process *p, int status, bool kill_host); /* [T] */
+void process_reap(struct process *p, bool count_times);                  /* [T] */
+
+/* signal.c, stop.c */
+void task_interrupt(struct task *t); /* [T] ends a wait of the keep's on t's behalf */
+void signal_kick(struct task *t);    /* [T] the gate is to ask, once */
+void signal_settle(struct task *t);  /* [T] acts on what can be delivered now; kicks for the rest */
+void process_stop(struct process *p, int signo); /* [T] */
+void process_continue(struct process *p);        /* [T] */
+void process_host_signal(const struct process *p, int signo);
+void sigpending_flush(struct process *p, struct sigpending *sp, sigset64 mask); /* [T] */
+sigset64 signal_deliverable(const struct task *t); /* [T] pending and not blocked */
+/* [T] A timer's: q is its own; queued when q->prev is set after. */
+int send_timer_signal(struct process *p, struct task *t, struct sigqueue *q, const siginfo_t *info);
+bool action_is_ignore(const struct process *p, int signo);
+void notify_parent_of(struct process *p, struct process *parent, int code,
+                      int status); /* [T] SIGCHLD for p's change */
+
+#define SIGSET_STOP (SIGBIT(SIGSTOP) | SIGBIT(SIGTSTP) | SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
+#define SIGSET_IGNORE (SIGBIT(SIGCONT) | SIGBIT(SIGCHLD) | SIGBIT(SIGWINCH) | SIGBIT(SIGURG))
+#define SIGSET_SYNC                                                                                          \
+    (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE) | SIGBIT(SIGSYS))
+#define SIGSET_UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
+
+/* timer.c */
+int64_t mono_now(void);
+void ktimer_set(struct ktimer *kt, int64_t expires); /* [T] */
+void ktimer_cancel(struct ktimer *kt);               /* [T] */
+void itimers_init(struct process *p);
+void itimers_cancel(struct process *p);         /* [T] */
+void posix_timers_delete(struct process *p);    /* [T] */
+void posix_timer_delivered(struct sigqueue *q); /* [T] q leaves the queue */
+
+/* seccomp.c */
+struct seccomp_filter *seccomp_get(struct seccomp_filter *f);
+void seccomp_put(struct seccomp_filter *f);
+
+static inline int64_t ts_ns(const struct timespec *ts)
+{
+    return (int64_t)ts->tv_sec * NSEC_PER_SEC + ts->tv_nsec;
+}
+
+static inline struct timespec ns_ts(int64_t ns)
+{
+    return (struct timespec){.tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC};
+}
+
+static inline struct timespec ts_add(struct timespec a, struct timespec b)
+{
+    return ns_ts(ts_ns(&a) + ts_ns(&b));
+}
+
+#endif
