@@ -1,7 +1,7 @@
 /* What execve does to the task and its process, once the new image is certain. */
 #include <string.h>
 
-#include "sandbox/keep/file.h"
+#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/task_internal.h"
 
 /* [T] Handlers are gone with the old image; what is ignored stays so. */
@@ -59,13 +59,12 @@ static struct sighand *unshare_sighand(struct process *p)
 {
     if (atomic_load(&p->sighand->refs) == 1)
         return NULL;
-    struct sighand *own = sighand_dup(p->sighand);
-    return own ? own : NULL;
+    return sighand_dup(p->sighand);
 }
 
 static void own_fdtable(struct task *t)
 {
-    struct fdtable *own = fdtable_unshare(t->fdt);
+    struct fdtable *own = fdtable_shared(t->fdt) ? fdtable_dup(t->fdt) : NULL;
     if (!own)
         return;
     struct fdtable *old = t->fdt;

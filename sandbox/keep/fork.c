@@ -25,8 +25,6 @@ static int check_flags(const struct task *parent, unsigned long flags)
         return -EINVAL;
     if ((flags & CLONE_PARENT) && parent->process->is_init)
         return -EINVAL;
-    if (flags & CLONE_PIDFD)
-        return -EINVAL;
     if (flags & CLONE_NS_FLAGS) /* there are no namespaces to make; without the right to, that comes first */
         return capable(parent, CAP_SYS_ADMIN) || (flags & CLONE_NEWUSER) ? -EINVAL : -EPERM;
     return 0;
@@ -128,7 +126,7 @@ static struct process *process_copy(struct process *pp, unsigned long flags)
 static int admit(struct task *parent, struct task *t, unsigned long flags)
 {
     struct process *pp = parent->process, *p = t->process;
-    if (pp->group_exit || pp->stopped)
+    if (pp->group_exit)
         return -ERESTARTNOINTR;
     if (pp->container->init->state != PROCESS_ALIVE)
         return -ENOMEM;

@@ -97,7 +97,7 @@ void task_forget_host(struct task *t)
         HASH_DELETE(hh_host, kernel.tasks->by_host, t);
 }
 
-static void host_table_put(struct task *t, pid_t host_tid)
+void task_host_moved(struct task *t, pid_t host_tid)
 {
     task_forget_host(t);
     LOCKED(&kernel.tasks->host_lock);
@@ -121,7 +121,7 @@ void task_set_host_tid(struct task *t, pid_t host_tid)
         }
         dying = p->group_exit || (atomic_load(&t->life) & TASK_DYING);
         if (!dying) {
-            host_table_put(t, host_tid);
+            task_host_moved(t, host_tid);
             signal_settle(t);
         }
     }

@@ -27,6 +27,7 @@ void task_unlink(struct task *t); /* [T] out of them; drops their reference */
 void process_link(struct process *p, struct process *parent); /* [T] */
 void process_unlink(
     struct process *p); /* [T] a zombie, or an aborted embryo, is gone; drops the tables' reference */
+void task_host_moved(struct task *t, pid_t host_tid); /* [T] t's host thread goes by this number now */
 void task_forget_host(struct task *t); /* out of the host's table */
 void task_bury_later(struct task *t);  /* takes a reference of its own */
 
