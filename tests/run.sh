@@ -55,14 +55,17 @@ run_one() {
     0) run_one_line pass "$suite/$name" "$seconds" ;;
     77) run_one_line skip "$suite/$name" "$seconds" "$(sed -n 's/^SKIP: //p' "$log" | head -1)" ;;
     70) run_one_line fail "$suite/$name" "$seconds" "left something behind: $log" ;;
-    124) run_one_line fail "$suite/$name" "$seconds" "not done after $limit s: $log" ;;
+    124)
+        echo "${name//_/-}" >>"$logs/timed-out"
+        run_one_line fail "$suite/$name" "$seconds" "not done after $limit s: $log"
+        ;;
     *) run_one_line fail "$suite/$name" "$seconds" "status $status: $log" ;;
     esac
 }
 
 limit_of() { # file default
     local limit
-    limit=$(sed -nE 's/^#: timeout ([0-9]+)$/\1/p' "$1" | head -1)
+    limit=$(sed -nE 's;^(#|//): timeout ([0-9]+)$;\2;p' "$1" | head -1)
     echo "${limit:-$2}"
 }
 
@@ -70,8 +73,8 @@ limit_of() { # file default
 list_tests() {
     local file name
     shopt -s nullglob
-    for file in "$here"/workloads/*.sh; do
-        echo "workloads $(basename "$file" .sh) $(limit_of "$file" 90) $here/lib/workload.sh $file"
+    for file in "$here"/workloads/*.{sh,py,pl,js}; do
+        echo "workloads $(basename "${file%.*}") $(limit_of "$file" 90) $here/lib/workload.sh $file"
     done
     for file in "$here"/attacks/*.sh; do
         echo "attacks $(basename "$file" .sh) $(limit_of "$file" 90) $file"
@@ -109,6 +112,11 @@ leftovers() {
         find /tmp /var/tmp -maxdepth 1 -name 'bailey*' -newer "$logs/begin" 2>/dev/null
         find "$B/test-run" -mindepth 1 -maxdepth 1 -newer "$logs/begin" 2>/dev/null
     )
+    # What was killed for its time could not put its things away; that is one failure, not two.
+    if [ -e "$logs/timed-out" ]; then
+        grep -hFf "$logs/timed-out" <<<"$found" | tac | xargs -r rmdir 2>/dev/null
+        found=$(grep -vFf "$logs/timed-out" <<<"$found")
+    fi
     if [ -n "$found" ]; then
         echo "$found" | sed 's/^/left behind: /'
         run_one_line fail "host/nothing-left" 0

@@ -71,7 +71,7 @@ bundle_set() { # dir jq-arguments...
 bundle_args() { # dir args...
     local dir=$1
     shift
-    bundle_set "$dir" '.process.args = $ARGS.positional' --args "$@"
+    bundle_set "$dir" --args '.process.args = $ARGS.positional' -- "$@"
 }
 
 # Runs a bundle to its end with the caller's stdio; the status is the container's.

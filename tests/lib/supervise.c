@@ -67,7 +67,7 @@ static void name_one(pid_t pid)
             line[i] = ' ';
     if (f)
         fclose(f);
-    fprintf(stderr, "supervise: left behind: process %d: %s\n", pid, line);
+    fprintf(stderr, "supervise: still there: process %d: %s\n", pid, line);
 }
 
 static void ignore_one(pid_t pid)
@@ -131,7 +131,7 @@ static int new_mounts(char *before[], int nbefore)
             before[j] = NULL;
             continue;
         }
-        fprintf(stderr, "supervise: left behind: mount %s\n", after[i]);
+        fprintf(stderr, "supervise: still there: mount %s\n", after[i]);
         left++;
     }
     return left;
@@ -193,6 +193,10 @@ int main(int argc, char **argv)
     int status = wait_until(pid, now_ms() + atol(argv[1]) * 1000);
     if (status < 0) {
         fprintf(stderr, "supervise: time is up after %s s\n", argv[1]);
+        /* The test's own shell still has a moment to put away its mounts. */
+        walk(getpid(), name_one);
+        walk(pid, kill_one);
+        wait_until(pid, now_ms() + GRACE_MS);
         kill_all();
         return EXIT_TIME;
     }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # workload.sh FILE: runs a workload in the same bundle under $REFERENCE and under $RUNTIME, and compares standard output
-# and exit status. Lines `#: key value` in FILE say how:
+# and exit status. Lines `#: key value` (or `//: key value`) in FILE say how:
 #   rootfs busybox|debian    default debian
 #   shell PATH [ARG...]      what runs the file, default /bin/bash
 #   args A B ...             what is run instead; the file then only holds these lines
@@ -18,11 +18,11 @@ file=$1
 name=$(basename "$file" | sed 's/\..*//')
 
 option() { # key: all its values, one a line
-    sed -nE "s/^#: $1( (.*))?\$/\\2/p" "$file"
+    sed -nE "s;^(#|//): $1( (.*))?\$;\\3;p" "$file"
 }
 
 has() {
-    grep -qE "^#: $1( |\$)" "$file"
+    grep -qE "^(#|//): $1( |\$)" "$file"
 }
 
 put_in() { # bundle

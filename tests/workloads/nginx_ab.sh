@@ -1,0 +1,44 @@
+# nginx with worker processes, and ab against it.
+#: timeout 120
+#: normalise s/^(Time taken|Requests per second|Time per request|Transfer rate|Connect|Processing|Waiting|Total:|Percentage| +[0-9]+%).*/\1/
+cd /tmp || exit 1
+mkdir www conf logs
+seq 1 20000 >www/big.txt
+echo '<p>hello</p>' >www/index.html
+cat >conf/nginx.conf <<'EOF'
+worker_processes 2;
+pid /tmp/nginx.pid;
+error_log /tmp/logs/error.log notice;
+events { worker_connections 128; }
+http {
+    access_log /tmp/logs/access.log;
+    client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f;
+    uwsgi_temp_path /tmp/u; scgi_temp_path /tmp/s;
+    sendfile on;
+    server {
+        listen 127.0.0.1:8080;
+        listen unix:/tmp/nginx.sock;
+        root /tmp/www;
+        location /proxy/ { proxy_pass http://unix:/tmp/nginx.sock:/; }
+    }
+}
+EOF
+nginx -c /tmp/conf/nginx.conf -t 2>&1
+nginx -c /tmp/conf/nginx.conf
+for _ in $(seq 100); do [ -s nginx.pid ] && break; sleep 0.05; done
+ab -q -n 500 -c 10 http://127.0.0.1:8080/index.html | grep -E '^(Complete|Failed|Non-2xx|HTML|Total transferred|Document|Concurrency)'
+ab -q -k -n 1000 -c 20 http://127.0.0.1:8080/big.txt | grep -E '^(Complete|Failed|Non-2xx|HTML|Keep-Alive|Document)'
+ab -q -n 50 -c 5 http://127.0.0.1:8080/proxy/big.txt | grep -E '^(Complete|Failed|Non-2xx|HTML)'
+ab -q -n 20 http://127.0.0.1:8080/missing | grep -E '^(Complete|Failed|Non-2xx)'
+perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new("127.0.0.1:8080") or die; print $s "HEAD / HTTP/1.0\r\n\r\n"; print grep /^(HTTP|Content)/, <$s>'
+nginx -c /tmp/conf/nginx.conf -s reload
+sleep 0.5
+ab -q -n 100 -c 4 http://127.0.0.1:8080/ | grep -E '^(Complete|Failed)'
+pgrep -c nginx
+kill -KILL "$(pgrep -P "$(cat nginx.pid)" | head -1)"
+sleep 0.5
+pgrep -c nginx
+nginx -c /tmp/conf/nginx.conf -s quit
+for _ in $(seq 100); do [ -e nginx.pid ] || break; sleep 0.05; done
+pgrep -c nginx
+wc -l <logs/access.log

@@ -1,0 +1,37 @@
+# redis-server with its clients and benchmark on loopback, a snapshot by fork, persistence over a restart.
+#: normalise s/^("[^"]+"),.*/\1/
+#: timeout 120
+cd /tmp || exit 1
+start() {
+    redis-server --port 6399 --unixsocket /tmp/redis.sock --dir /tmp --daemonize yes --logfile /tmp/log --save '' --appendonly yes >/dev/null
+    for _ in $(seq 100); do redis-cli -p 6399 ping 2>/dev/null | grep -q PONG && return; sleep 0.05; done
+    echo "did not start"; cat /tmp/log
+}
+start
+cli() { redis-cli -p 6399 "$@"; }
+cli set key value
+cli incrby number 41; cli incr number
+cli rpush list a b c; cli lrange list 0 -1
+cli -s /tmp/redis.sock get key
+cli eval 'local s = 0; for i = 1, 1000 do s = s + i end; return s' 0
+cli --raw setrange big 999999 x; cli strlen big
+cli bgsave
+for _ in $(seq 100); do [ "$(cli lastsave)" -gt 0 ] && [ -s dump.rdb ] && break; sleep 0.05; done
+redis-check-rdb dump.rdb | grep -c 'RDB looks OK'
+redis-benchmark -p 6399 --csv -n 5000 -c 20 -t ping,set,get,lpush,lpop,mset
+redis-benchmark -s /tmp/redis.sock --csv -n 5000 -c 20 -t ping
+redis-benchmark -p 6399 --csv -n 20000 -P 16 -t set,get --threads 2
+(cli subscribe channel | head -6 >sub) & sleep 0.3
+cli publish channel message
+for _ in $(seq 50); do [ "$(wc -l <sub)" -ge 6 ] && break; sleep 0.05; done
+cat sub
+(sleep 0.2; cli rpush queue late >/dev/null) & cli blpop queue 5
+cli dbsize
+cli shutdown
+sleep 0.3
+start
+cli get number
+cli lrange list 0 -1
+kill -TERM "$(cli info server | tr -d '\r' | sed -n 's/^process_id://p')"
+for _ in $(seq 100); do grep -q 'bye bye' log && break; sleep 0.05; done
+grep -c 'bye bye' log
