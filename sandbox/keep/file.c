@@ -10,6 +10,7 @@
 
 int files_init(void)
 {
+    pthread_mutex_init(&kernel.epoll_lock, NULL);
     kernel.ready_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
     if (kernel.ready_fd < 0)
         return -errno;

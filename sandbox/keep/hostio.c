@@ -173,3 +173,51 @@ ssize_t lane_write(struct file *f, struct uio *u, const off_t *pos, int rwf)
     } while (u->resid);
     return done;
 }
+
+int hostio_install(struct task *t, const struct file_ops *ops, unsigned flags, unsigned kind, int hostfd,
+                   void *priv)
+{
+    struct file *f = file_new(ops, flags, kind, hostfd, priv);
+    if (!f) {
+        (void)close(hostfd);
+        return -ENOMEM;
+    }
+    int fd = fd_install(t, f, flags & O_CLOEXEC, 0);
+    if (fd < 0) {
+        static const struct file_ops no_ops;
+        f->ops = &no_ops; /* priv is not ours to release */
+        file_put(f);
+    }
+    return fd;
+}
+
+#define NSEC_PER_SEC 1000000000L
+
+struct timespec *deadline_after(struct timespec *d, const struct timespec *rel)
+{
+    clock_gettime(CLOCK_MONOTONIC, d);
+    if (rel->tv_sec > INT64_MAX / 4 - d->tv_sec) {
+        d->tv_sec = INT64_MAX / 4;
+        return d;
+    }
+    d->tv_sec += rel->tv_sec;
+    d->tv_nsec += rel->tv_nsec;
+    if (d->tv_nsec >= NSEC_PER_SEC) {
+        d->tv_sec++;
+        d->tv_nsec -= NSEC_PER_SEC;
+    }
+    return d;
+}
+
+struct timespec deadline_left(const struct timespec *d)
+{
+    struct timespec now, left;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    left.tv_sec = d->tv_sec - now.tv_sec;
+    left.tv_nsec = d->tv_nsec - now.tv_nsec;
+    if (left.tv_nsec < 0) {
+        left.tv_sec--;
+        left.tv_nsec += NSEC_PER_SEC;
+    }
+    return left.tv_sec < 0 ? (struct timespec){0} : left;
+}

@@ -33,6 +33,16 @@ int hostfd_reopen(int hostfd, int flags);
 /* "pipe:[inode]" and the like. */
 void hostio_link_name(struct file *f, char *buf, size_t size);
 
+/* The tail of every call that makes a descriptor: a file over hostfd (taken over, closed on failure),
+ * installed. flags are O_*, O_CLOEXEC among them. fd or -errno; priv stays the caller's on failure. */
+int hostio_install(struct task *t, const struct file_ops *ops, unsigned flags, unsigned kind, int hostfd,
+                   void *priv);
+
+/* *d = now + rel on CLOCK_MONOTONIC, without overflow. Returns d. */
+struct timespec *deadline_after(struct timespec *d, const struct timespec *rel);
+/* What is left until *d, not below zero. */
+struct timespec deadline_left(const struct timespec *d);
+
 /* [pos NULL: the host's own position] Reads and writes a regular file's bytes in the keep, for small
  * transfers. */
 ssize_t lane_read(struct file *f, struct uio *u, const off_t *pos, int rwf);

@@ -61,6 +61,7 @@ struct kernel {
     struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
     int dead_fd;                    /* an empty, sealed memfd: what a revoked lane becomes */
     int ready_fd;                   /* an eventfd that is always readable and writable */
+    pthread_mutex_t epoll_lock;     /* who watches what; an object lock */
     struct unix_state *unix_state;  /* unix.c */
     bool strace;
     struct vfs_state *vfs;          /* record locks, FIFO openers, device nodes made by guests: vfs_init */

@@ -1,0 +1,151 @@
+/* pidfd_open, pidfd_getfd, and what other calls need of pidfds. */
+#include "sandbox/keep/pidfd.h"
+
+#include <linux/capability.h>
+#include <sys/eventfd.h>
+
+#include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/hostio.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task.h"
+
+struct pidfd_wait {
+    struct pidfd_wait *next, *prev; /* in process->pidfds; tasklist_lock */
+    struct process *process;        /* a reference */
+    int hostfd;                     /* the file's */
+};
+
+static void make_readable(const struct pidfd_wait *w)
+{
+    uint64_t one = 1;
+    (void)!write(w->hostfd, &one, sizeof(one));
+}
+
+void pidfd_notify(struct process *p)
+{
+    struct pidfd_wait *w;
+    DL_FOREACH(p->pidfds, w)
+    make_readable(w);
+}
+
+static void detach(struct pidfd_wait *w)
+{
+    {
+        LOCKED(&kernel.tasklist_lock);
+        DL_DELETE(w->process->pidfds, w);
+    }
+    process_put(w->process);
+    free(w);
+}
+
+static void pidfd_release(struct file *f)
+{
+    detach(f->priv);
+}
+
+static const struct file_ops pidfd_ops = {
+    .name = "anon_inode:[pidfd]",
+    .stat = hostio_stat,
+    .release = pidfd_release,
+};
+
+int pidfd_install(struct task *t, struct process *p, unsigned flags)
+{
+    struct pidfd_wait *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->hostfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (w->hostfd < 0) {
+        free(w);
+        return -errno;
+    }
+    {
+        LOCKED(&kernel.tasklist_lock);
+        w->process = process_get(p);
+        DL_APPEND(p->pidfds, w);
+        if (p->state != PROCESS_ALIVE)
+            make_readable(w);
+    }
+    int r = hostio_install(t, &pidfd_ops, O_RDWR | O_CLOEXEC | (flags & O_NONBLOCK), 0, w->hostfd, w);
+    if (r < 0)
+        detach(w);
+    return r;
+}
+
+struct process *pidfd_process(struct task *t, int fd, bool *nonblock, int *err)
+{
+    _cleanup_file_ struct file *f = fd_get(t, fd);
+    if (!f || f->ops != &pidfd_ops) {
+        *err = -EBADF;
+        return NULL;
+    }
+    if (nonblock)
+        *nonblock = file_nonblock(f);
+    struct pidfd_wait *w = f->priv;
+    return process_get(w->process);
+}
+
+long sys_pidfd_open(struct task *t, const struct sysargs *a)
+{
+    pid_t pid = (pid_t)a->arg[0];
+    unsigned flags = (unsigned)a->arg[1];
+    struct process *p;
+    if ((flags & ~(unsigned)O_NONBLOCK) || pid <= 0)
+        return -EINVAL;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        struct container *c = t->process->container;
+        p = process_by_pid(c, pid);
+        if (!p)
+            return task_by_tid(c, pid) ? -EINVAL : -ESRCH;
+        process_get(p);
+    }
+    int fd = pidfd_install(t, p, flags);
+    process_put(p);
+    return fd;
+}
+
+/* What ptrace asks before it lets one look into another. [T] */
+static bool may_look_into(struct task *t, const struct process *p, const struct task *other)
+{
+    const struct cred *a = t->cred, *b = other->cred;
+    if (t->process == p || capable(t, CAP_SYS_PTRACE))
+        return true;
+    bool same = a->fsuid == b->uid && a->fsuid == b->euid && a->fsuid == b->suid && a->fsgid == b->gid &&
+                a->fsgid == b->egid && a->fsgid == b->sgid;
+    return same && p->mm && p->mm->dumpable && !(b->cap_permitted & ~a->cap_permitted);
+}
+
+/* A live thread's descriptor table, with a reference. */
+static struct fdtable *table_of(struct task *t, struct process *p, int *err)
+{
+    struct task *x;
+    LOCKED(&kernel.tasklist_lock);
+    *err = -ESRCH;
+    DL_FOREACH2(p->threads, x, thread_next)
+    {
+        if (x->exited || !x->fdt)
+            continue;
+        if (may_look_into(t, p, x))
+            return fdtable_get(x->fdt);
+        *err = -EPERM;
+    }
+    return NULL;
+}
+
+long sys_pidfd_getfd(struct task *t, const struct sysargs *a)
+{
+    int err = 0;
+    if (a->arg[2])
+        return -EINVAL;
+    struct process *p = pidfd_process(t, (int)a->arg[0], NULL, &err);
+    if (!p)
+        return err;
+    struct fdtable *ft = table_of(t, p, &err);
+    process_put(p);
+    if (!ft)
+        return err;
+    struct file *f = fdtable_get_file(ft, (int)a->arg[1]);
+    fdtable_put(ft);
+    return f ? fd_return(t, f, true) : -EBADF;
+}

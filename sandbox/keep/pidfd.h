@@ -1,0 +1,14 @@
+/* pidfds: an eventfd that becomes readable when the process ends (pidfd_notify in signal.h). */
+#ifndef BAILEY_KEEP_PIDFD_H
+#define BAILEY_KEEP_PIDFD_H
+
+#include "sandbox/keep/kernel.h"
+
+/* A new close-on-exec descriptor of t for p; flags: O_NONBLOCK or 0. Returns its number, or -errno.
+ * tasklist_lock not held. */
+int pidfd_install(struct task *t, struct process *p, unsigned flags);
+/* The process behind t's descriptor fd, with a reference; NULL with -EBADF in *err. *nonblock (may be NULL):
+ * O_NONBLOCK. */
+struct process *pidfd_process(struct task *t, int fd, bool *nonblock, int *err);
+
+#endif

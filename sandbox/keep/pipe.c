@@ -1,0 +1,97 @@
+/* pipe, pipe2, and the operations on pipes and FIFOs. */
+#include "sandbox/keep/pipe.h"
+
+#include <sys/ioctl.h>
+
+#include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/hostio.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task.h"
+#include "sandbox/keep/vfs.h"
+
+ssize_t pipe_read(struct task *t, struct file *f, struct uio *u, off_t *pos)
+{
+    return hostio_read(t, f, u, pos);
+}
+
+ssize_t pipe_write(struct task *t, struct file *f, struct uio *u, off_t *pos)
+{
+    return hostio_write(t, f, u, pos);
+}
+
+long pipe_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg)
+{
+    int n;
+    if (cmd != FIONREAD)
+        return -ENOTTY;
+    if (ioctl(f->hostfd, FIONREAD, &n) < 0)
+        return -errno;
+    return put_user(t, n, int, arg);
+}
+
+int pipe_set_flags(struct task *t, struct file *f, unsigned flags)
+{
+    (void)t;
+    return fcntl(f->hostfd, F_SETFL, O_NONBLOCK | (int)(flags & O_DIRECT)) < 0 ? -errno : 0;
+}
+
+static int pipe_reopen(struct task *t, struct file *f, int flags, struct file **ret)
+{
+    vfs_assume(t);
+    int fd = hostfd_reopen(f->hostfd, (flags & O_ACCMODE) | O_NONBLOCK);
+    if (fd < 0)
+        return fd;
+    *ret = file_new(&pipe_ops, (unsigned)flags & (O_ACCMODE | O_NONBLOCK), FILE_RAW_READ | FILE_RAW_WRITE, fd,
+                    NULL);
+    if (!*ret)
+        (void)close(fd);
+    return *ret ? 0 : -ENOMEM;
+}
+
+const struct file_ops pipe_ops = {
+    .name = "pipe",
+    .read = pipe_read,
+    .write = pipe_write,
+    .ioctl = pipe_ioctl,
+    .stat = hostio_stat,
+    .set_flags = pipe_set_flags,
+    .link_name = hostio_link_name,
+    .reopen = pipe_reopen,
+};
+
+static long do_pipe(struct task *t, const struct sysargs *a, unsigned flags)
+{
+    int host[2], guest[2];
+    if (flags & ~(unsigned)(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
+        return -EINVAL;
+    vfs_assume(t); /* the pipe is the guest user's own */
+    if (pipe2(host, O_CLOEXEC | O_NONBLOCK | (int)(flags & O_DIRECT)) < 0)
+        return -errno;
+    bool native = false;
+    guest[0] = hostio_install(t, &pipe_ops, flags | O_RDONLY, FILE_RAW_READ, host[0], NULL);
+    if (guest[0] < 0) {
+        (void)close(host[1]);
+        return guest[0];
+    }
+    guest[1] = hostio_install(t, &pipe_ops, flags | O_WRONLY, FILE_RAW_WRITE, host[1], NULL);
+    if (guest[1] < 0) {
+        (void)fd_close(t, a, guest[0], &native);
+        return guest[1];
+    }
+    if (copy_to_user(t, a->arg[0], guest, sizeof(guest)) < 0) {
+        (void)fd_close(t, a, guest[0], &native);
+        (void)fd_close(t, a, guest[1], &native);
+        return -EFAULT;
+    }
+    return 0;
+}
+
+long sys_pipe(struct task *t, const struct sysargs *a)
+{
+    return do_pipe(t, a, 0);
+}
+
+long sys_pipe2(struct task *t, const struct sysargs *a)
+{
+    return do_pipe(t, a, (unsigned)a->arg[1]);
+}

@@ -1,0 +1,11 @@
+/* signalfd(2): an eventfd that is readable while signals of the mask are pending for the process that uses
+ * it. signalfd_notify (signal.h) is how the signal code tells of new ones. */
+#ifndef BAILEY_KEEP_SIGNALFD_H
+#define BAILEY_KEEP_SIGNALFD_H
+
+#include "sandbox/keep/kernel.h"
+
+/* If f is a signalfd: from now on it stands for the signals of t's process, which is about to wait for it. */
+void signalfd_rebind(struct file *f, struct task *t);
+
+#endif
