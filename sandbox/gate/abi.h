@@ -27,9 +27,13 @@ enum gate_call {
     /* clone(flags, has_stack, ptid, ctid): asks to make a task. Returns -errno, or (31-bit secret << 32 | pid). The
      * gate then makes a native clone with the same flags, and the child attaches with that value. */
     GATE_CLONE,
+    /* clone_abort(token): the native clone failed. */
+    GATE_CLONE_ABORT,
     /* exec(dirfd, path, argv, envp, flags): checks and prepares an execve. Returns -errno, or the number of
      * a descriptor of the gate's image, which the gate executes. */
     GATE_EXEC,
+    /* exec_abort(): the native exec failed. */
+    GATE_EXEC_ABORT,
     /* exec_done(buf, sp, vdso): a fresh gate asks what to load: struct gate_exec at buf.
      * Returns 0, or n > 0: make n bytes of stack below sp accessible, then ask again. */
     GATE_EXEC_DONE,

@@ -1,0 +1,56 @@
+/* The gate's inside: freestanding C with what little assembly the architecture folder gives. It runs in guest
+ * processes on its own alternate stack, with every signal blocked, and nothing it says is believed. */
+#ifndef BAILEY_GATE_H
+#define BAILEY_GATE_H
+
+#include <stddef.h>
+
+#include "sandbox/gate/abi.h"
+#include "sandbox/gate/x86_64/frame.h"
+
+/* The thread's gate state, at the start of its area; the rest of the area is the native alternate stack. */
+struct gate_area {
+    struct gate_area *next; /* all areas of the process */
+    uint32_t in_use;
+    struct native_stack alt; /* the guest's own sigaltstack */
+    struct gate_signal sig;
+};
+
+struct gate_area *area_current(void);
+struct gate_area *area_alloc(void);
+/* After a fork only the caller's thread is there. */
+void area_reset_after_fork(void);
+struct native_stack area_native_stack(struct gate_area *a);
+/* Makes the static first area ready. */
+struct gate_area *area_init(void);
+
+static inline void gate_lock(int *l)
+{
+    while (__atomic_exchange_n(l, 1, __ATOMIC_ACQUIRE))
+        sys0(NR_sched_yield);
+}
+
+static inline void gate_unlock(int *l)
+{
+    __atomic_store_n(l, 0, __ATOMIC_RELEASE);
+}
+
+void *memcpy(void *dst, const void *src, size_t n);
+void *memset(void *dst, int c, size_t n);
+
+/* Handlers of the native signals. */
+void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *uc);
+void gate_on_kick(int sig, struct native_siginfo *si, struct native_ucontext *uc);
+void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *uc);
+
+/* The calls that need registers; each leaves its result in uc. */
+void gate_clone(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid, uint64_t tls);
+void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t argv, uint64_t envp, uint64_t flags);
+void gate_sigreturn(struct native_ucontext *uc);
+void gate_sigaltstack(struct native_ucontext *uc);
+void gate_brk(struct native_ucontext *uc);
+void gate_brk_reset_after_fork(void);
+/* Applies the keep's answer: restart, and the frame of a handler. */
+void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct gate_signal *s);
+
+#endif

@@ -1,0 +1,58 @@
+/* The few things that C cannot say. */
+    .section .text.entry, "ax"
+    .globl _start
+_start:
+    mov %rsp, %rdi
+    lea gate_first_area(%rip), %rsp
+    add $32768, %rsp
+    xor %ebp, %ebp
+    call gate_start
+    ud2
+
+    .text
+    .globl gate_restorer
+gate_restorer:
+    mov $15, %eax
+    syscall
+    ud2
+
+    .globl gate_resume
+gate_resume:
+    mov %rdi, %rsp
+    mov $15, %eax
+    syscall
+    ud2
+
+/* The area may be another thread's as soon as it is marked free: no stack from there on. */
+    .globl gate_exit_thread
+gate_exit_thread:
+    movl $0, (%rsi)
+    mov $60, %eax
+    syscall
+    ud2
+
+/* gate_native_clone_vm(flags, stack, ctid, tls, token, uc) */
+    .globl gate_native_clone_vm
+gate_native_clone_vm:
+    push %r12
+    push %r13
+    mov %r8, %r12
+    mov %r9, %r13
+    mov %rdx, %r10
+    mov %rcx, %r8
+    xor %edx, %edx
+    xor %r9d, %r9d
+    mov $56, %eax
+    syscall
+    test %rax, %rax
+    jz 1f
+    pop %r13
+    pop %r12
+    ret
+1:  xor %ebp, %ebp
+    mov %r12, %rdi
+    mov %r13, %rsi
+    call gate_child
+    ud2
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,103 @@
+/* x86-64: system calls, and the layouts of the kernel's signal frame (asm/sigcontext.h, asm/ucontext.h). */
+#ifndef BAILEY_GATE_X86_64_FRAME_H
+#define BAILEY_GATE_X86_64_FRAME_H
+
+#include <stdint.h>
+
+#define NR_close 3
+#define NR_mmap 9
+#define NR_mprotect 10
+#define NR_munmap 11
+#define NR_brk 12
+#define NR_rt_sigaction 13
+#define NR_rt_sigreturn 15
+#define NR_sched_yield 24
+#define NR_clone 56
+#define NR_fork 57
+#define NR_vfork 58
+#define NR_execve 59
+#define NR_exit 60
+#define NR_sigaltstack 131
+#define NR_futex 202
+#define NR_exit_group 231
+#define NR_execveat 322
+
+struct native_stack {
+    uint64_t sp;
+    int32_t flags;
+    int32_t pad;
+    uint64_t size;
+};
+
+struct native_sigcontext {
+    uint64_t r8, r9, r10, r11, r12, r13, r14, r15, di, si, bp, bx, dx, ax, cx, sp, ip, flags;
+    uint16_t cs, gs, fs, ss;
+    uint64_t err, trapno, oldmask, cr2, fpstate, reserved[8];
+};
+
+struct native_ucontext {
+    uint64_t flags, link;
+    struct native_stack stack;
+    struct native_sigcontext mc;
+    uint64_t sigmask;
+};
+
+struct native_siginfo {
+    int32_t signo, err, code, pad;
+    uint8_t rest[112];
+};
+
+struct native_rt_sigframe {
+    uint64_t pretcode;
+    struct native_ucontext uc;
+    struct native_siginfo info;
+};
+
+#define UC_FP_XSTATE 1
+#define UC_SIGCONTEXT_SS 2
+#define UC_STRICT_RESTORE_SS 4
+
+#define FLAGS_DF 0x400
+#define FLAGS_TF 0x100
+#define FLAGS_RF 0x10000
+
+/* Bytes of the extended state behind uc->mc.fpstate (its software-reserved words say so). */
+static inline uint64_t fpstate_size(uint64_t fp)
+{
+    const uint32_t *sw = (const uint32_t *)(fp + 464);
+
+    return sw[0] == 0x46505853 ? sw[1] : 512;
+}
+
+static inline long sys6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+    register uint64_t r10 __asm__("r10") = d;
+    register uint64_t r8 __asm__("r8") = e;
+    register uint64_t r9 __asm__("r9") = f;
+    long ret;
+
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return ret;
+}
+#define sys0(nr) sys6(nr, 0, 0, 0, 0, 0, 0)
+#define sys1(nr, a) sys6(nr, (uint64_t)(a), 0, 0, 0, 0, 0)
+#define sys2(nr, a, b) sys6(nr, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
+#define sys3(nr, a, b, c) sys6(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
+#define sys4(nr, a, b, c, d) sys6(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), 0, 0)
+#define sys5(nr, a, b, c, d, e)                                                                                \
+    sys6(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), 0)
+
+/* entry.S */
+void gate_restorer(void);
+_Noreturn void gate_resume(struct native_ucontext *uc);          /* rt_sigreturn to that context */
+_Noreturn void gate_exit_thread(int code, uint32_t *in_use);     /* frees the area, then ends the thread */
+/* A native clone whose child, on its own stack, calls gate_child(token, uc). */
+long gate_native_clone_vm(uint64_t flags, uint64_t stack, uint64_t ctid, uint64_t tls, uint64_t token,
+                          struct native_ucontext *uc);
+_Noreturn void gate_child(uint64_t token, struct native_ucontext *uc);
+_Noreturn void gate_start(uint64_t *native_sp);
+
+#endif

@@ -1,0 +1,194 @@
+#include "sandbox/platform/gate_filter.h"
+
+#include <asm/unistd.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <asm/prctl.h>
+
+#include "sandbox/gate/abi.h"
+
+#define X32_BIT 0x40000000U
+#define LO(i) ((unsigned)(offsetof(struct seccomp_data, args) + 8 * (i)))
+#define HI(i) (LO(i) + 4)
+
+enum condition { ANY, ABOVE_GATE, ANON_MAP, REMAP, ADVICE, FUTEX_OP, SEGMENT_BASES, OWN_CLOCK };
+
+struct rule {
+    int nr;
+    enum condition cond;
+    unsigned action;
+};
+
+#define GUEST(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
+#define GATE(call, reason)
+#define TRAP(call, reason)
+static const struct rule guest_native[] = {
+#include "seccomp-profiles/gate.def"
+};
+#undef GATE
+#undef TRAP
+#define GATE(call, reason)
+#define TRAP(call, reason) {__NR_##call, ANY, SECCOMP_RET_TRAP},
+#undef GUEST
+#define GUEST(call, cond, reason)
+static const struct rule guest_traps[] = {
+#include "seccomp-profiles/gate.def"
+};
+#undef GATE
+#undef TRAP
+#define GATE(call, reason) {__NR_##call, ANY, SECCOMP_RET_ALLOW},
+#define TRAP(call, reason)
+static const struct rule gate_native[] = {
+#include "seccomp-profiles/gate.def"
+};
+
+struct prog {
+    struct sock_filter *f;
+    unsigned n;
+};
+
+static unsigned emit(struct prog *p, unsigned short code, uint32_t k, unsigned char jt, unsigned char jf)
+{
+    p->f[p->n] = (struct sock_filter){code, jt, jf, k};
+    return p->n++;
+}
+
+static void load(struct prog *p, unsigned off)
+{
+    emit(p, BPF_LD | BPF_W | BPF_ABS, off, 0, 0);
+}
+
+static void ret(struct prog *p, unsigned action)
+{
+    emit(p, BPF_RET | BPF_K, action, 0, 0);
+}
+
+/* Falls through when argument i is at or above GATE_LIMIT (or zero, if zero_too); else answers with a notification. */
+static void above_gate(struct prog *p, int i, bool zero_too)
+{
+    load(p, HI(i));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, zero_too ? 4 : 3); /* high word set: fine */
+    load(p, LO(i));
+    emit(p, BPF_JMP | BPF_JGE | BPF_K, GATE_LIMIT, zero_too ? 2 : 1, 0);
+    if (zero_too)
+        emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    ret(p, SECCOMP_RET_USER_NOTIF);
+}
+
+/* Falls through when no bit outside mask is set in the low word of argument i, and all of `set` are. */
+static void bits(struct prog *p, int i, uint32_t mask, uint32_t set)
+{
+    load(p, LO(i));
+    emit(p, BPF_JMP | BPF_JSET | BPF_K, ~mask, 0, 1);
+    ret(p, SECCOMP_RET_USER_NOTIF);
+    if (set) {
+        emit(p, BPF_JMP | BPF_JSET | BPF_K, set, 1, 0);
+        ret(p, SECCOMP_RET_USER_NOTIF);
+    }
+}
+
+/* Falls through when the low word of argument i, masked, is one of the list. */
+static void one_of(struct prog *p, int i, uint32_t mask, const uint32_t *list, unsigned n)
+{
+    load(p, LO(i));
+    if (mask != UINT32_MAX)
+        emit(p, BPF_ALU | BPF_AND | BPF_K, mask, 0, 0);
+    for (unsigned k = 0; k < n; k++)
+        emit(p, BPF_JMP | BPF_JEQ | BPF_K, list[k], (unsigned char)(n - k), 0);
+    ret(p, SECCOMP_RET_USER_NOTIF);
+}
+
+static void condition(struct prog *p, enum condition c)
+{
+    static const uint32_t advice[] = {
+        MADV_NORMAL,   MADV_RANDOM,     MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED,   MADV_FREE,
+        MADV_DONTFORK, MADV_DOFORK,     MADV_HUGEPAGE,   MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP,
+        MADV_COLD,     MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_PAGEOUT,  MADV_POPULATE_READ, MADV_POPULATE_WRITE,
+    };
+    static const uint32_t futex_ops[] = {FUTEX_WAIT,    FUTEX_WAKE,        FUTEX_REQUEUE,    FUTEX_CMP_REQUEUE,
+                                         FUTEX_WAKE_OP, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET};
+    static const uint32_t segment[] = {ARCH_SET_FS, ARCH_GET_FS, ARCH_SET_GS, ARCH_GET_GS};
+    static const uint32_t clocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11};
+
+    switch (c) {
+    case ANY:
+        break;
+    case ABOVE_GATE:
+        above_gate(p, 0, false);
+        break;
+    case ANON_MAP:
+        bits(p, 3, MAP_PRIVATE | MAP_SHARED | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK |
+                       MAP_POPULATE | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_NONBLOCK,
+             MAP_ANONYMOUS);
+        above_gate(p, 0, true);
+        break;
+    case REMAP:
+        above_gate(p, 0, false);
+        above_gate(p, 4, true);
+        break;
+    case ADVICE:
+        above_gate(p, 0, false);
+        one_of(p, 2, UINT32_MAX, advice, sizeof(advice) / sizeof(advice[0]));
+        break;
+    case FUTEX_OP:
+        one_of(p, 1, ~(uint32_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME), futex_ops,
+               sizeof(futex_ops) / sizeof(futex_ops[0]));
+        break;
+    case SEGMENT_BASES:
+        one_of(p, 0, UINT32_MAX, segment, sizeof(segment) / sizeof(segment[0]));
+        break;
+    case OWN_CLOCK:
+        one_of(p, 0, UINT32_MAX, clocks, sizeof(clocks) / sizeof(clocks[0]));
+        break;
+    }
+}
+
+/* The number is in the accumulator when a rule begins, and again behind it (a condition clobbers it, but then answers). */
+static void rules(struct prog *p, const struct rule *r, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        unsigned at = emit(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)r[i].nr, 0, 0);
+        condition(p, r[i].cond);
+        ret(p, r[i].action);
+        p->f[at].jf = (unsigned char)(p->n - at - 1);
+    }
+}
+
+#define COUNT(a) ((unsigned)(sizeof(a) / sizeof((a)[0])))
+
+unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_calls)
+{
+    struct prog p = {prog, 0};
+
+    load(&p, offsetof(struct seccomp_data, arch));
+    emit(&p, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+    ret(&p, SECCOMP_RET_ERRNO | ENOSYS);
+    load(&p, offsetof(struct seccomp_data, nr));
+    emit(&p, BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+    ret(&p, SECCOMP_RET_ERRNO | ENOSYS);
+
+    /* Gate text or guest text? */
+    load(&p, offsetof(struct seccomp_data, instruction_pointer) + 4);
+    emit(&p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
+    load(&p, offsetof(struct seccomp_data, instruction_pointer));
+    emit(&p, BPF_JMP | BPF_JGE | BPF_K, GATE_BASE, 0, 1);
+    emit(&p, BPF_JMP | BPF_JGE | BPF_K, GATE_LIMIT, 0, 1);
+    unsigned to_guest = emit(&p, BPF_JMP | BPF_JA, 0, 0, 0);
+    load(&p, offsetof(struct seccomp_data, nr));
+    rules(&p, gate_native, COUNT(gate_native));
+    rules(&p, guest_native, COUNT(guest_native));
+    ret(&p, SECCOMP_RET_USER_NOTIF);
+
+    p.f[to_guest].k = p.n - to_guest - 1;
+    load(&p, offsetof(struct seccomp_data, nr));
+    if (!all_calls)
+        rules(&p, guest_native, COUNT(guest_native));
+    rules(&p, guest_traps, COUNT(guest_traps));
+    ret(&p, SECCOMP_RET_USER_NOTIF);
+    return p.n;
+}

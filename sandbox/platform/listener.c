@@ -1,0 +1,195 @@
+/* Leader and followers: one worker of a listener waits in RECV; it serves what it received and then waits again.
+ * Before it may block it hands the place to a follower. More than one waiter would be woken for every call. */
+#include "sandbox/platform/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "common/log.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task.h"
+
+#define WORKER_STACK (160 * 1024)
+#define MAX_IDLE 4
+
+/* Linux 6.6; the headers of Debian 12 are older. */
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1UL
+#endif
+
+struct worker {
+    struct listener *listener;
+    bool leads;
+};
+
+static _Thread_local struct worker *self;
+
+static int spawn_worker(struct listener *l, bool leads);
+
+/* l->lock held: someone else takes over RECV. */
+static void hand_over(struct listener *l)
+{
+    l->has_leader = false;
+    if (l->idle_workers > 0)
+        pthread_cond_signal(&l->idle);
+    else if (spawn_worker(l, true) == 0)
+        l->has_leader = true;
+}
+
+void worker_about_to_block(void)
+{
+    struct worker *w = self;
+
+    if (!w || !w->leads)
+        return;
+    w->leads = false;
+    LOCKED(&w->listener->lock);
+    hand_over(w->listener);
+}
+
+/* True: this worker leads (again). False: it is one too many and ends. */
+static bool become_leader(struct worker *w)
+{
+    struct listener *l = w->listener;
+
+    if (w->leads)
+        return true;
+    LOCKED(&l->lock);
+    if (l->has_leader && l->idle_workers >= MAX_IDLE)
+        return false;
+    l->idle_workers++;
+    while (l->has_leader)
+        pthread_cond_wait(&l->idle, &l->lock);
+    l->idle_workers--;
+    l->has_leader = w->leads = true;
+    return true;
+}
+
+static struct task *task_of(struct listener *l, const struct seccomp_notif *n)
+{
+    struct task *t = task_by_host_tid((pid_t)n->pid);
+
+    if (t)
+        return t;
+    if (l->first) {
+        /* The porter's child executes its gate. */
+        t = task_get(l->first);
+        l->first = NULL;
+        task_set_host_tid(t, (pid_t)n->pid);
+        t->process->host_pid = (pid_t)n->pid;
+        return t;
+    }
+    return NULL;
+}
+
+static void serve(struct listener *l, const struct seccomp_notif *n)
+{
+    struct sysargs a = {
+        .nr = n->data.nr,
+        .ip = n->data.instruction_pointer,
+        .id = n->id,
+        .listener = l,
+    };
+
+    for (int i = 0; i < 6; i++)
+        a.arg[i] = n->data.args[i];
+    struct task *t = task_of(l, n);
+    if (t) {
+        syscall_dispatch(t, &a);
+        task_put(t);
+    } else {
+        syscall_dispatch_unattached((pid_t)n->pid, &a);
+    }
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker w = *(struct worker *)arg;
+    struct seccomp_notif n;
+
+    free(arg);
+    self = &w;
+    while (become_leader(&w)) {
+        memset(&n, 0, sizeof(n));
+        if (ioctl(w.listener->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) == 0)
+            serve(w.listener, &n);
+        else if (errno != EINTR && errno != ENOENT)
+            break;
+    }
+    self = NULL;
+    return NULL;
+}
+
+static int spawn_worker(struct listener *l, bool leads)
+{
+    struct worker *w = malloc(sizeof(*w));
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    if (!w)
+        return -ENOMEM;
+    *w = (struct worker){.listener = l, .leads = leads};
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, WORKER_STACK);
+    int r = -pthread_create(&thread, &attr, worker_main, w);
+    pthread_attr_destroy(&attr);
+    if (r < 0) {
+        log_error("cannot start a worker of the keep: %s", strerror(-r));
+        free(w);
+    }
+    return r;
+}
+
+int listener_start(struct listener *l)
+{
+    pthread_mutex_init(&l->lock, NULL);
+    pthread_cond_init(&l->idle, NULL);
+    /* Best effort: an older kernel wakes us a little later. */
+    (void)ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+    l->has_leader = true;
+    return spawn_worker(l, true);
+}
+
+static int respond(const struct sysargs *a, struct seccomp_notif_resp *resp)
+{
+    resp->id = a->id;
+    return ioctl(a->listener->fd, SECCOMP_IOCTL_NOTIF_SEND, resp) == 0 ? 0 : -errno;
+}
+
+int notif_answer(const struct sysargs *a, long result)
+{
+    struct seccomp_notif_resp resp = {0};
+
+    /* Like the kernel: the last 4095 values are errors, everything else is a result. */
+    if (result < 0 && result >= -4095)
+        resp.error = (int)result;
+    else
+        resp.val = result;
+    return respond(a, &resp);
+}
+
+int notif_continue(const struct sysargs *a)
+{
+    struct seccomp_notif_resp resp = {.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+
+    return respond(a, &resp);
+}
+
+int notif_addfd(const struct sysargs *a, int fd, int at)
+{
+    struct seccomp_notif_addfd add = {
+        .id = a->id,
+        .srcfd = (__u32)fd,
+        .newfd = at >= 0 ? (__u32)at : 0,
+        .flags = at >= 0 ? SECCOMP_ADDFD_FLAG_SETFD : 0,
+        .newfd_flags = O_CLOEXEC,
+    };
+    int r = ioctl(a->listener->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+
+    return r < 0 ? -errno : r;
+}

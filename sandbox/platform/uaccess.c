@@ -1,0 +1,164 @@
+#include "sandbox/keep/uaccess.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "sandbox/keep/task.h"
+
+#define PAGE 4096UL
+
+int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n)
+{
+    struct iovec l = {dst, n}, r = {(void *)src, n};
+
+    if (n == 0)
+        return 0;
+    return process_vm_readv(t->host_tid, &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
+}
+
+int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
+{
+    struct iovec l = {(void *)(uintptr_t)src, n}, r = {(void *)dst, n};
+
+    if (n == 0)
+        return 0;
+    return process_vm_writev(t->host_tid, &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
+}
+
+/* Strings are read up to a page's end at a time: what follows it may not be mapped. The first bite is short, since most
+ * strings are. */
+long strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size)
+{
+    size_t done = 0, bite = 256;
+
+    while (done < size) {
+        size_t n = PAGE - (src + done) % PAGE;
+        if (n > bite)
+            n = bite;
+        if (n > size - done)
+            n = size - done;
+        if (copy_from_user(t, dst + done, src + done, n) < 0)
+            return -EFAULT;
+        const char *end = memchr(dst + done, 0, n);
+        if (end)
+            return end - dst;
+        done += n;
+        bite = PAGE;
+    }
+    return -ENAMETOOLONG;
+}
+
+long path_from_user(struct task *t, char dst[4096], uaddr_t src)
+{
+    return strncpy_from_user(t, dst, src, PATH_MAX);
+}
+
+int clear_user(struct task *t, uaddr_t dst, size_t n)
+{
+    static const char zeros[4096];
+
+    while (n > 0) {
+        size_t bite = n < sizeof(zeros) ? n : sizeof(zeros);
+        if (copy_to_user(t, dst, zeros, bite) < 0)
+            return -EFAULT;
+        dst += bite;
+        n -= bite;
+    }
+    return 0;
+}
+
+void uio_init_one(struct uio *u, struct task *t, uaddr_t base, size_t len)
+{
+    if (len > 0x7ffff000)
+        len = 0x7ffff000; /* as Linux's MAX_RW_COUNT */
+    *u = (struct uio){.task = t, .count = 1, .resid = len, .one = {(void *)base, len}};
+    u->iov = &u->one;
+}
+
+int uio_init_vec(struct uio *u, struct task *t, uaddr_t vec, unsigned long count)
+{
+    size_t total = 0;
+
+    *u = (struct uio){.task = t, .count = (unsigned)count};
+    if (count > IOV_MAX)
+        return -EINVAL;
+    u->iov = &u->one;
+    if (count == 0)
+        return 0;
+    if (count > 1) {
+        u->iov = malloc(count * sizeof(struct iovec));
+        if (!u->iov)
+            return -ENOMEM;
+    }
+    int r = copy_from_user(t, u->iov, vec, count * sizeof(struct iovec));
+    for (unsigned long i = 0; r == 0 && i < count; i++) {
+        size_t len = u->iov[i].iov_len;
+        if (len > (size_t)SSIZE_MAX)
+            r = -EINVAL;
+        else if (len > 0x7ffff000 - total)
+            u->iov[i].iov_len = len = 0x7ffff000 - total;
+        total += len;
+    }
+    u->resid = total;
+    if (r < 0)
+        uio_done(u);
+    return r;
+}
+
+void uio_done(struct uio *u)
+{
+    if (u->iov != &u->one)
+        free(u->iov);
+    u->iov = NULL;
+}
+
+/* The next run of guest memory of at most max bytes: one iovec of the host's call. */
+static size_t uio_next(struct uio *u, size_t max, struct iovec *r)
+{
+    while (u->i < u->count && u->off == u->iov[u->i].iov_len) {
+        u->i++;
+        u->off = 0;
+    }
+    if (u->i == u->count)
+        return 0;
+    size_t n = u->iov[u->i].iov_len - u->off;
+    if (n > max)
+        n = max;
+    *r = (struct iovec){(char *)u->iov[u->i].iov_base + u->off, n};
+    return n;
+}
+
+static ssize_t uio_move(struct uio *u, char *buf, size_t n, bool to_guest)
+{
+    size_t done = 0;
+
+    while (done < n) {
+        struct iovec r, l;
+        size_t bite = uio_next(u, n - done, &r);
+        if (bite == 0)
+            break;
+        l = (struct iovec){buf + done, bite};
+        ssize_t got = to_guest ? process_vm_writev(u->task->host_tid, &l, 1, &r, 1, 0)
+                               : process_vm_readv(u->task->host_tid, &l, 1, &r, 1, 0);
+        if (got <= 0)
+            return done > 0 ? (ssize_t)done : -EFAULT;
+        u->off += (size_t)got;
+        u->resid -= (size_t)got;
+        done += (size_t)got;
+        if ((size_t)got < bite)
+            break;
+    }
+    return (ssize_t)done;
+}
+
+ssize_t uio_put(struct uio *u, const void *src, size_t n)
+{
+    return uio_move(u, (char *)(uintptr_t)src, n, true);
+}
+
+ssize_t uio_get(struct uio *u, void *dst, size_t n)
+{
+    return uio_move(u, dst, n, false);
+}
