@@ -69,7 +69,7 @@ struct gate_signal {
 };
 
 enum gate_op_kind {
-    GATE_OP_MAP = 1, /* mmap(addr, len, prot, flags | MAP_FIXED_NOREPLACE, fd, off) */
+    GATE_OP_MAP = 1, /* mmap(addr, len, prot, flags, fd, off) */
     GATE_OP_ZERO,    /* clear len bytes at addr */
     GATE_OP_CLOSE,   /* close(fd) */
     GATE_OP_PROTECT, /* mprotect(addr, len, prot) */

@@ -24,6 +24,12 @@ extern const struct syscall_desc syscall_table[SYSCALL_MAX];
 
 /* Runs one notification's call for its task and answers it. */
 void syscall_dispatch(struct task *t, const struct sysargs *a);
+/* The same for a thread that has not attached yet: all it may do is that. */
+void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a);
+/* The call's instruction stands in the gate (no proof of anything: guests can jump there). */
+bool from_gate(const struct sysargs *a);
+/* The guest's own filters (seccomp.c): 0 to go on, or what to answer. */
+long seccomp_check(struct task *t, const struct sysargs *a) __attribute__((weak));
 
 #define SYS(nr, name, level, args) long sys_##name(struct task *t, const struct sysargs *a);
 #define SYS_ALIAS(nr, name, level, args, fn)

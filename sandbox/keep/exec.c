@@ -1,0 +1,269 @@
+/* Planning an execve: find the file, follow scripts, read the headers, work out the credentials. Nothing changes for
+ * the task until exec_load.c commits. */
+#include "sandbox/keep/exec.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/xattr.h>
+
+#include "sandbox/keep/exec_internal.h"
+#include "sandbox/keep/file.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task.h"
+#include "sandbox/platform/listener.h"
+
+#define SCRIPT_LINE 256
+#define SCRIPT_DEPTH 5
+
+void exec_plan_free(struct exec_plan *p)
+{
+    if (!p)
+        return;
+    if (p->file)
+        file_put(p->file);
+    if (p->interp_file)
+        file_put(p->interp_file);
+    if (p->exe)
+        dentry_put(p->exe);
+    if (p->cred)
+        cred_put(p->cred);
+    strvec_free(&p->args);
+    strvec_free(&p->env);
+    free(p);
+}
+
+static void plan_free_p(struct exec_plan **p)
+{
+    exec_plan_free(*p);
+}
+
+/* Opens path as something to execute. */
+static int open_image(struct task *t, int dfd, const char *path, int flags, struct file **ret, struct dentry **ret_d,
+                      struct stat *st)
+{
+    _cleanup_dentry_ struct dentry *d = NULL;
+    unsigned look = flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
+
+    int r = path_lookup(t, dfd, path, look | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &d);
+    if (r == 0)
+        r = dentry_stat(t, d, st);
+    if (r < 0)
+        return r;
+    if (S_ISLNK(st->st_mode))
+        return -ELOOP;
+    if (!S_ISREG(st->st_mode))
+        return -EACCES;
+    r = dentry_access(t, d, X_OK, false);
+    if (r == 0)
+        r = dentry_open_exec(t, d, ret);
+    if (r == 0 && (*ret)->hostfd < 0) {
+        file_put(*ret);
+        *ret = NULL;
+        r = -EACCES; /* one of the keep's own files: nothing to run there */
+    }
+    if (r == 0 && ret_d)
+        *ret_d = steal_ptr(&d);
+    return r;
+}
+
+static void file_caps(struct exec_file_rights *fr, int fd)
+{
+    struct vfs_ns_cap_data d = {0};
+    ssize_t n = fgetxattr(fd, "security.capability", &d, sizeof(d));
+
+    if (n < (ssize_t)XATTR_CAPS_SZ_2)
+        return;
+    fr->has_caps = true;
+    fr->cap_effective = d.magic_etc & VFS_CAP_FLAGS_EFFECTIVE;
+    fr->cap_permitted = (uint64_t)d.data[1].permitted << 32 | d.data[0].permitted;
+    fr->cap_inheritable = (uint64_t)d.data[1].inheritable << 32 | d.data[0].inheritable;
+}
+
+static int plan_cred(struct task *t, struct exec_plan *p, const struct stat *st)
+{
+    struct exec_file_rights fr = {.mode = st->st_mode, .uid = st->st_uid, .gid = st->st_gid};
+    bool eperm = false;
+
+    if (dentry_mount_flags(p->exe) & MS_NOSUID)
+        fr.mode &= (mode_t)~(S_ISUID | S_ISGID);
+    else
+        file_caps(&fr, p->file->hostfd);
+    p->cred = exec_cred(t, &fr, &p->secure, &eperm);
+    if (eperm)
+        return -EPERM;
+    return p->cred ? 0 : -ENOMEM;
+}
+
+static void base_name(char comm[16], const char *path)
+{
+    const char *s = strrchr(path, '/');
+
+    s = s ? s + 1 : path;
+    size_t n = strnlen(s, 15);
+    memcpy(comm, s, n);
+    comm[n] = 0;
+}
+
+/* Splits "#!interp [arg]" in place. False: not a script line. */
+static bool parse_script(char line[SCRIPT_LINE + 1], ssize_t n, char **interp, char **arg)
+{
+    if (n < 3 || line[0] != '#' || line[1] != '!')
+        return false;
+    line[n] = 0;
+    line[strcspn(line, "\n")] = 0;
+    char *s = line + 2 + strspn(line + 2, " \t");
+    char *end = s + strcspn(s, " \t");
+    *interp = s;
+    *arg = end + strspn(end, " \t");
+    *end = 0;
+    for (char *e = *arg + strlen(*arg); e > *arg && (e[-1] == ' ' || e[-1] == '\t');)
+        *--e = 0;
+    return **interp != 0;
+}
+
+/* Follows scripts: path and dfd end as the image to load, args as it is to get them. */
+static int follow_scripts(struct task *t, struct exec_plan *p, int dfd, int flags, struct stat *st)
+{
+    char line[SCRIPT_LINE + 1], path[4096];
+    char *interp, *arg;
+
+    memcpy(path, p->filename, sizeof(path));
+    for (int depth = 0; depth <= SCRIPT_DEPTH; depth++) {
+        int r = open_image(t, dfd, path, flags, &p->file, &p->exe, st);
+        if (r < 0)
+            return r;
+        ssize_t n = pread(p->file->hostfd, line, SCRIPT_LINE, 0);
+        if (n < 0)
+            return -EIO;
+        if (!parse_script(line, n, &interp, &arg))
+            return n == 0 ? -ENOEXEC : 0;
+        const char *head[] = {interp, arg, p->filename};
+        const char *head_no_arg[] = {interp, p->filename};
+        const char *script = depth == 0 ? p->filename : path;
+        head[2] = head_no_arg[1] = script;
+        r = *arg ? strvec_replace_head(&p->args, 1, head, 3) : strvec_replace_head(&p->args, 1, head_no_arg, 2);
+        if (r < 0)
+            return r;
+        file_put(steal_ptr(&p->file));
+        dentry_put(steal_ptr(&p->exe));
+        snprintf(path, sizeof(path), "%s", interp);
+        dfd = AT_FDCWD;
+        flags = 0;
+    }
+    return -ELOOP;
+}
+
+static int plan_images(struct task *t, struct exec_plan *p, int dfd, int flags)
+{
+    struct stat st, ist;
+
+    int r = follow_scripts(t, p, dfd, flags, &st);
+    if (r == 0)
+        r = elf_read(p->file->hostfd, &p->image);
+    if (r == 0)
+        r = plan_cred(t, p, &st);
+    if (r < 0 || !p->image.interp[0])
+        return r;
+    r = open_image(t, AT_FDCWD, p->image.interp, 0, &p->interp_file, NULL, &ist);
+    if (r == 0)
+        r = elf_read(p->interp_file->hostfd, &p->interp);
+    if (r == -ENOEXEC)
+        r = -ELIBBAD;
+    return r;
+}
+
+/* args and env are in the plan already; takes it over. */
+static int plan(struct task *t, struct exec_plan *pl, int dfd, const char *path, int flags, struct exec_plan **ret)
+{
+    _cleanup_(plan_free_p) struct exec_plan *p = pl;
+
+    if (!*path && !(flags & AT_EMPTY_PATH))
+        return -ENOENT;
+    if (dfd == AT_FDCWD || path[0] == '/')
+        snprintf(p->filename, sizeof(p->filename), "%s", path);
+    else
+        snprintf(p->filename, sizeof(p->filename), *path ? "/dev/fd/%d/%s" : "/dev/fd/%d%s", dfd, path);
+    base_name(p->comm, path);
+    if (p->args.n == 0 && strvec_add(&p->args, "", 0) < 0)
+        return -ENOMEM;
+    if (dfd != AT_FDCWD && path[0] != '/') {
+        /* The walk starts at the descriptor; what the program sees is the name above. */
+        char name[4096];
+        memcpy(name, p->filename, sizeof(name));
+        snprintf(p->filename, sizeof(p->filename), "%s", path);
+        int r = plan_images(t, p, dfd, flags);
+        memcpy(p->filename, name, sizeof(name));
+        if (r < 0)
+            return r;
+    } else {
+        int r = plan_images(t, p, dfd, flags);
+        if (r < 0)
+            return r;
+    }
+    if (exec_stack_size(p) > t->process->rlim[RLIMIT_STACK].rlim_cur / 4)
+        return -E2BIG;
+    *ret = steal_ptr(&p);
+    return 0;
+}
+
+int exec_prepare(struct task *t, int dfd, const char *path, char *const *args, char *const *env, int flags,
+                 struct exec_plan **ret)
+{
+    struct exec_plan *p = calloc(1, sizeof(*p));
+
+    if (!p)
+        return -ENOMEM;
+    int r = strvec_add_all(&p->args, args);
+    if (r == 0)
+        r = strvec_add_all(&p->env, env);
+    if (r < 0) {
+        exec_plan_free(p);
+        return r;
+    }
+    return plan(t, p, dfd, path, flags, ret);
+}
+
+long gate_exec(struct task *t, const struct sysargs *a)
+{
+    char path[4096];
+    int flags = (int)a->arg[4];
+    struct exec_plan *p;
+
+    if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+        return -EINVAL;
+    worker_about_to_block();
+    long r = path_from_user(t, path, a->arg[1]);
+    if (r < 0)
+        return r;
+    p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    r = strvec_from_user(&p->args, t, a->arg[2]);
+    if (r == 0)
+        r = strvec_from_user(&p->env, t, a->arg[3]);
+    if (r < 0) {
+        exec_plan_free(p);
+        return r;
+    }
+    exec_plan_free(steal_ptr(&t->exec));
+    r = plan(t, p, (int)a->arg[0], path, flags, &t->exec);
+    if (r == 0)
+        r = notif_addfd(a, kernel.gate_fd, -1);
+    return r;
+}
+
+long gate_exec_abort(struct task *t, const struct sysargs *a)
+{
+    (void)a;
+    exec_plan_free(steal_ptr(&t->exec));
+    return 0;
+}
+
+/* The gate's native exec of its own image (or, at the very beginning, the porter's child's). */
+long sys_execveat(struct task *t, const struct sysargs *a)
+{
+    return t->exec && from_gate(a) ? SYS_CONTINUE : -EPERM;
+}

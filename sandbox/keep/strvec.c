@@ -1,0 +1,141 @@
+#include "sandbox/keep/strvec.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sandbox/keep/uaccess.h"
+
+#define ARG_STRLEN_MAX (32 * 4096UL)      /* execve(2): MAX_ARG_STRLEN */
+#define ARG_TOTAL_MAX (6 * 1024 * 1024UL) /* three quarters of the 8 MiB default stack */
+#define POINTERS_AT_ONCE 64
+
+static int reserve(struct strvec *v, size_t more)
+{
+    if (v->len + more > ARG_TOTAL_MAX)
+        return -E2BIG;
+    if (v->len + more <= v->cap)
+        return 0;
+    size_t cap = v->cap ? v->cap * 2 : 1024;
+    while (cap < v->len + more)
+        cap *= 2;
+    char *p = realloc(v->data, cap);
+    if (!p)
+        return -ENOMEM;
+    v->data = p;
+    v->cap = cap;
+    return 0;
+}
+
+int strvec_add(struct strvec *v, const char *s, size_t len)
+{
+    int r = reserve(v, len + 1);
+
+    if (r < 0)
+        return r;
+    memcpy(v->data + v->len, s, len);
+    v->data[v->len + len] = 0;
+    v->len += len + 1;
+    v->n++;
+    return 0;
+}
+
+int strvec_add_all(struct strvec *v, char *const *strings)
+{
+    int r = 0;
+
+    for (; r == 0 && strings && *strings; strings++)
+        r = strvec_add(v, *strings, strlen(*strings));
+    return r;
+}
+
+static int add_user_string(struct strvec *v, struct task *t, uaddr_t s)
+{
+    size_t room = 512;
+
+    for (;;) {
+        int r = reserve(v, room);
+        if (r < 0)
+            return r;
+        long n = strncpy_from_user(t, v->data + v->len, s, room);
+        if (n >= 0) {
+            v->len += (size_t)n + 1;
+            v->n++;
+            return 0;
+        }
+        if (n != -ENAMETOOLONG)
+            return (int)n;
+        if (room >= ARG_STRLEN_MAX)
+            return -E2BIG;
+        room = room * 16 < ARG_STRLEN_MAX ? room * 16 : ARG_STRLEN_MAX;
+    }
+}
+
+/* Reads up to POINTERS_AT_ONCE pointers without crossing into a page that may not be there. */
+static int read_pointers(struct task *t, uaddr_t at, uint64_t *p, unsigned *n)
+{
+    size_t bytes = 4096 - at % 4096;
+
+    if (bytes > POINTERS_AT_ONCE * sizeof(*p))
+        bytes = POINTERS_AT_ONCE * sizeof(*p);
+    if (bytes < sizeof(*p))
+        bytes = sizeof(*p);
+    *n = (unsigned)(bytes / sizeof(*p));
+    return copy_from_user(t, p, at, *n * sizeof(*p));
+}
+
+int strvec_from_user(struct strvec *v, struct task *t, uaddr_t array)
+{
+    uint64_t p[POINTERS_AT_ONCE];
+    unsigned n;
+
+    if (!array)
+        return 0;
+    for (;;) {
+        int r = read_pointers(t, array, p, &n);
+        if (r < 0)
+            return r;
+        for (unsigned i = 0; i < n; i++) {
+            if (!p[i])
+                return 0;
+            r = add_user_string(v, t, p[i]);
+            if (r < 0)
+                return r;
+            if (v->n * sizeof(p[0]) + v->len > ARG_TOTAL_MAX)
+                return -E2BIG;
+        }
+        array += n * sizeof(*p);
+    }
+}
+
+int strvec_replace_head(struct strvec *v, unsigned drop, const char *const *head, unsigned nhead)
+{
+    struct strvec out = {0};
+    size_t skip = 0;
+    int r = 0;
+
+    for (unsigned i = 0; i < nhead && r == 0; i++)
+        r = strvec_add(&out, head[i], strlen(head[i]));
+    if (drop > v->n)
+        drop = v->n;
+    for (unsigned i = 0; i < drop; i++)
+        skip += strlen(v->data + skip) + 1;
+    if (r == 0)
+        r = reserve(&out, v->len - skip + 1);
+    if (r < 0) {
+        strvec_free(&out);
+        return r;
+    }
+    if (v->len > skip)
+        memcpy(out.data + out.len, v->data + skip, v->len - skip);
+    out.len += v->len - skip;
+    out.n += v->n - drop;
+    strvec_free(v);
+    *v = out;
+    return 0;
+}
+
+void strvec_free(struct strvec *v)
+{
+    free(v->data);
+    *v = (struct strvec){0};
+}

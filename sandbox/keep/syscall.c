@@ -1,0 +1,146 @@
+/* From a notification to its handler and back. */
+#include "sandbox/keep/syscall.h"
+
+#include <errno.h>
+
+#include "common/log.h"
+#include "sandbox/gate/abi.h"
+#include "sandbox/keep/clone.h"
+#include "sandbox/keep/exec.h"
+#include "sandbox/keep/strace.h"
+#include "sandbox/keep/task.h"
+#include "sandbox/platform/listener.h"
+
+/* A call whose subsystem is not there links all the same and is ENOSYS. */
+#define SYS(nr, name, level, args) long sys_##name(struct task *t, const struct sysargs *a) __attribute__((weak));
+#define SYS_ALIAS(nr, name, level, args, fn)
+#define SYS_NONE(nr, name, args)
+#include "sandbox/keep/syscalls.def"
+#undef SYS
+#undef SYS_ALIAS
+#undef SYS_NONE
+
+#define SYS(nr, name, level, args) [nr] = {#name, sys_##name, LEVEL_##level, args},
+#define SYS_ALIAS(nr, name, level, args, fn) [nr] = {#name, fn, LEVEL_##level, args},
+#define SYS_NONE(nr, name, args) [nr] = {#name, NULL, LEVEL_NONE, args},
+const struct syscall_desc syscall_table[SYSCALL_MAX] = {
+#include "sandbox/keep/syscalls.def"
+};
+
+static const syscall_fn gate_calls[GATE_CALL_END - GATE_CALL_BASE] = {
+    [GATE_CLONE - GATE_CALL_BASE] = gate_clone,
+    [GATE_CLONE_ABORT - GATE_CALL_BASE] = gate_clone_abort,
+    [GATE_EXEC - GATE_CALL_BASE] = gate_exec,
+    [GATE_EXEC_ABORT - GATE_CALL_BASE] = gate_exec_abort,
+    [GATE_EXEC_DONE - GATE_CALL_BASE] = gate_exec_done,
+    [GATE_SIGNAL - GATE_CALL_BASE] = gate_signal,
+    [GATE_FAULT - GATE_CALL_BASE] = gate_fault,
+    [GATE_SIGRETURN - GATE_CALL_BASE] = gate_sigreturn,
+};
+
+bool from_gate(const struct sysargs *a)
+{
+    return a->ip >= GATE_BASE && a->ip < GATE_LIMIT;
+}
+
+static void enosys_once(int nr)
+{
+    unsigned long bit = 1UL << (nr % 64);
+
+    if (nr < 0 || nr >= SYSCALL_MAX || (atomic_fetch_or(&kernel.enosys_logged[nr / 64], bit) & bit))
+        return;
+    const char *name = syscall_table[nr].name;
+    log_info("system call %d (%s) is not implemented: ENOSYS", nr, name ? name : "unknown");
+}
+
+static syscall_fn find(const struct sysargs *a)
+{
+    if (a->nr >= GATE_CALL_BASE && a->nr < GATE_CALL_END)
+        return from_gate(a) ? gate_calls[a->nr - GATE_CALL_BASE] : NULL;
+    if (a->nr < 0 || a->nr >= SYSCALL_MAX)
+        return NULL;
+    if (!syscall_table[a->nr].fn)
+        enosys_once(a->nr);
+    return syscall_table[a->nr].fn;
+}
+
+static bool is_restart(long r)
+{
+    return r == -ERESTARTSYS || r == -ERESTARTNOINTR || r == -ERESTARTNOHAND || r == -ERESTART_RESTARTBLOCK;
+}
+
+static bool has_signal(struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    return signal_pending(t) || t->kicked || (atomic_load(&t->life) & (TASK_DYING | TASK_EXITED));
+}
+
+/* A signal meant for the whole process may have gone to another thread: then the wait simply goes on. */
+static long run(struct task *t, const struct sysargs *a, syscall_fn fn)
+{
+    long r;
+
+    do
+        r = fn(t, a);
+    while (is_restart(r) && !has_signal(t));
+    return r;
+}
+
+static void answer(struct task *t, const struct sysargs *a, long r)
+{
+    if (r == SYS_NOANSWER)
+        return;
+    if (r == SYS_CONTINUE || r == SYS_CONTINUE_BLOCKING) {
+        t->continued = r == SYS_CONTINUE_BLOCKING;
+        t->restart_nr = a->nr;
+        t->restart_arg0 = a->arg[0];
+        (void)notif_continue(a);
+        return;
+    }
+    if (is_restart(r)) {
+        t->restart = (int)-r;
+        t->restart_nr = a->nr;
+        r = -EINTR;
+    }
+    (void)notif_answer(a, r);
+}
+
+static bool is_signal_call(int nr)
+{
+    return nr == GATE_SIGNAL || nr == GATE_FAULT;
+}
+
+void syscall_dispatch(struct task *t, const struct sysargs *a)
+{
+    struct timespec start;
+
+    if (!task_enter(t))
+        return;
+    if (kernel.strace)
+        clock_gettime(CLOCK_MONOTONIC, &start);
+    if (!is_signal_call(a->nr)) {
+        t->restart = 0;
+        t->continued = false;
+    }
+    syscall_fn fn = find(a);
+    long r = -ENOSYS;
+    if (fn && t->seccomp_mode && !from_gate(a))
+        r = seccomp_check(t, a);
+    else
+        r = fn ? 0 : -ENOSYS;
+    if (r == 0)
+        r = run(t, a, fn);
+    if (kernel.strace)
+        strace_call(t, a, r, &start);
+    answer(t, a, r);
+    task_leave(t);
+}
+
+void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a)
+{
+    long r = -EPERM;
+
+    if (a->nr == GATE_ATTACH)
+        r = gate_attach(host_tid, a);
+    (void)notif_answer(a, r);
+}
