@@ -1,0 +1,120 @@
+#include "runtime/keep_boot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/cleanup.h"
+#include "oci/config.h"
+#include "sandbox/keep/chrdev.h"
+#include "sandbox/keep/procfs.h"
+
+static void take_limits(const struct oci_process *p, struct keep_process *kp)
+{
+    for (int i = 0; i < RLIM_NLIMITS; i++)
+        if (getrlimit((__rlimit_resource_t)i, &kp->rlim[i]) < 0)
+            kp->rlim[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+    for (size_t i = 0; i < p->nrlimits; i++)
+        kp->rlim[p->rlimits[i].resource] = p->rlimits[i].lim;
+}
+
+static int take_stdio(const struct launch *l, struct keep_process *kp, struct err *e)
+{
+    kp->tty_fd = -1;
+    for (int i = 0; i < 3; i++)
+        kp->stdio[i] = -1;
+    if (l->tty_slave >= 0) {
+        kp->tty_fd = fcntl(l->tty_slave, F_DUPFD_CLOEXEC, 3);
+        return kp->tty_fd < 0 ? err_set(e, ERR_SYS, errno, "cannot keep the terminal") : 0;
+    }
+    for (int i = 0; i < 3; i++) {
+        kp->stdio[i] = fcntl(l->stdio[i], F_DUPFD_CLOEXEC, 3);
+        if (kp->stdio[i] < 0 && errno != EBADF)
+            return err_set(e, ERR_SYS, errno, "cannot keep standard descriptor %d", i);
+    }
+    return 0;
+}
+
+static int take_process(const struct launch *l, struct keep_process *kp, struct err *e)
+{
+    const struct oci_process *p = l->config->process;
+    mode_t mask = umask(022);
+
+    umask(mask);
+    *kp = (struct keep_process){
+        .args = p->args,
+        .env = p->env,
+        .cwd = p->cwd,
+        .uid = p->user.uid,
+        .gid = p->user.gid,
+        .groups = p->user.groups,
+        .ngroups = (unsigned)p->user.ngroups,
+        .umask = p->user.umask_set ? p->user.umask : mask,
+        .cap_bounding = p->caps.bounding,
+        .cap_effective = p->caps.effective,
+        .cap_inheritable = p->caps.inheritable,
+        .cap_permitted = p->caps.permitted,
+        .cap_ambient = p->caps.ambient,
+        .no_new_privs = p->no_new_privileges,
+        .terminal = p->terminal,
+        .oom_score_adj = p->oom_score_adj.set ? (int)p->oom_score_adj.v : 0,
+    };
+    take_limits(p, kp);
+    return take_stdio(l, kp, e);
+}
+
+/* {"a","b"} pairs as "a=b" strings, with a NULL at the end. */
+static char **join_pairs(const struct oci_pair *pairs, size_t n)
+{
+    char **v = calloc(n + 1, sizeof(*v));
+
+    for (size_t i = 0; v && i < n; i++)
+        if (asprintf(&v[i], "%s=%s", pairs[i].key, pairs[i].value) < 0)
+            v[i] = NULL;
+    return v;
+}
+
+static unsigned cpu_quota(const struct oci_config *c)
+{
+    int64_t quota = c->lx.resources.cpu.quota.set ? c->lx.resources.cpu.quota.v : 0;
+    int64_t period = c->lx.resources.cpu.period.set ? c->lx.resources.cpu.period.v : 100000;
+
+    return quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
+}
+
+int keep_setup(const struct launch *l, struct keep_setup *ret, struct err *e)
+{
+    const struct oci_config *c = l->config;
+    struct keep_boot *b = &ret->boot;
+
+    if (!c->process)
+        return err_set(e, ERR_CONFIG, 0, "process: not set, so there is nothing to run");
+    *b = (struct keep_boot){.id = l->id, .procfd = -1, .devpts_fd = -1, .scratch_fd = -1};
+    if (take_process(l, &b->process, e) < 0)
+        return -1;
+    int r = procfs_snapshot();
+    if (r < 0)
+        return err_set(e, ERR_SYS, -r, "cannot read the host's /proc");
+    chrdev_init();
+    if (rootfs_setup(c, l->bundle, &ret->rootfs, e) < 0)
+        return -1;
+    b->procfd = ret->rootfs.procfd;
+    b->devpts_fd = ret->rootfs.devpts_fd;
+    b->scratch_fd = ret->rootfs.scratch_fd;
+    b->mounts = ret->rootfs.mounts;
+    b->nmounts = ret->rootfs.nmounts;
+    b->hostname = c->hostname;
+    b->domainname = c->domainname;
+    b->masked_paths = c->lx.masked_paths;
+    b->readonly_paths = c->lx.readonly_paths;
+    b->sysctl = join_pairs(c->lx.sysctl, c->lx.nsysctl);
+    if (c->lx.resources.memory.limit.set && c->lx.resources.memory.limit.v > 0)
+        b->memory_limit = (uint64_t)c->lx.resources.memory.limit.v;
+    b->cpu_count = cpu_quota(c);
+    b->net_host = true;
+    b->strace = l->strace;
+    b->debug = l->debug;
+    return 0;
+}

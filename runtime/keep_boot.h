@@ -1,0 +1,18 @@
+/* From the configuration to what the keep is told. */
+#ifndef BAILEY_RUNTIME_KEEP_BOOT_H
+#define BAILEY_RUNTIME_KEEP_BOOT_H
+
+#include "runtime/launch.h"
+#include "runtime/rootfs.h"
+#include "sandbox/keep/container.h"
+
+struct keep_setup {
+    struct keep_boot boot;
+    struct rootfs rootfs;
+};
+
+/* In the process that becomes the keep, with the caller's rights: takes from the host what can not be reached later, makes
+ * the container's tree, and fills boot (but for its sockets). What boot points to lives as long as the process. */
+int keep_setup(const struct launch *l, struct keep_setup *ret, struct err *e);
+
+#endif

@@ -1,0 +1,370 @@
+/* Keep and porter are forked from the runtime, each into its namespaces:
+ *
+ *   runtime                keep                                porter
+ *   fork keep ----------->  network and mount namespace
+ *           <- IN_USERNS -  user namespace
+ *   write the mappings
+ *   - MAPPED ------------>  kernel, first program checked
+ *   fork porter ------------------------------------------->  pid namespace, first guest
+ *           <- READY -----          <------ listener --------
+ */
+#include "runtime/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "oci/config.h"
+#include "runtime/keep_boot.h"
+#include "sandbox/platform/messages.h"
+#include "sandbox/platform/porter.h"
+
+extern const char gate_image[], gate_image_end[];
+
+struct links {
+    int control[2]; /* [0] runtime, [1] keep */
+    int porter[2];  /* [0] keep, [1] porter */
+    int gate;
+};
+
+static void links_close(struct links *k)
+{
+    int *all[] = {&k->control[0], &k->control[1], &k->porter[0], &k->porter[1], &k->gate};
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        cleanup_close_p(all[i]);
+        *all[i] = -1;
+    }
+}
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
+/* The image in sealed memory: there is no file that a guest could reach. */
+static int gate_memfd(struct err *e)
+{
+    size_t len = (size_t)(gate_image_end - gate_image);
+    _cleanup_close_ int fd = memfd_create("gate", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
+
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create("gate", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || write(fd, gate_image, len) != (ssize_t)len || fchmod(fd, 0555) < 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return err_set(e, ERR_SYS, errno, "cannot put the gate's image into memory");
+    return steal_fd(&fd);
+}
+
+static int links_open(struct links *k, struct err *e)
+{
+    *k = (struct links){{-1, -1}, {-1, -1}, -1};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, k->control) < 0 ||
+        socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, k->porter) < 0)
+        return err_set(e, ERR_SYS, errno, "socketpair");
+    k->gate = gate_memfd(e);
+    return k->gate < 0 ? -1 : 0;
+}
+
+static int join(const char *path, int type, const char *name, struct err *e)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0 || setns(fd, type) < 0)
+        return err_set(e, ERR_CONFIG, errno, "linux.namespaces: cannot join the %s namespace %s", name, path);
+    return 0;
+}
+
+static int loopback_up(struct err *e)
+{
+    struct ifreq ifr = {.ifr_name = "lo"};
+    _cleanup_close_ int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+    if (s < 0 || ioctl(s, SIOCSIFFLAGS, &ifr) < 0)
+        return err_set(e, ERR_SYS, errno, "cannot bring up the loopback interface");
+    return 0;
+}
+
+/* Low ports and echo requests: the guest's capabilities decide, in the keep; the host's own check would ask for
+ * capabilities that the keep does not have. */
+static void relax_netns(void)
+{
+    static const struct {
+        const char *path, *value;
+    } set[] = {
+        {"/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"},
+        {"/proc/sys/net/ipv4/ping_group_range", "0 2147483647"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(set); i++) {
+        _cleanup_close_ int fd = open(set[i].path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0 || write(fd, set[i].value, strlen(set[i].value)) < 0)
+            log_debug("cannot set %s: %s", set[i].path, strerror(errno));
+    }
+}
+
+static int enter_network(const struct oci_config *c, struct err *e)
+{
+    const struct oci_namespace *ns = &c->lx.ns[OCI_NS_NET];
+
+    if (!ns->set)
+        return 0;
+    if (ns->path) {
+        if (join(ns->path, CLONE_NEWNET, "network", e) < 0)
+            return -1;
+    } else if (unshare(CLONE_NEWNET) < 0) {
+        return err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWNET)");
+    } else if (loopback_up(e) < 0) {
+        return -1;
+    }
+    relax_netns();
+    return 0;
+}
+
+static int expect(int sock, uint32_t type, struct err *e)
+{
+    struct control_msg m;
+    int r = msg_recv(sock, &m, sizeof(m), NULL);
+
+    if (r == -EPIPE)
+        return err_set(e, ERR_SYS, 0, "the sandbox ended before it was ready (see the log)");
+    if (r < 0)
+        return err_set(e, ERR_SYS, -r, "cannot hear from the sandbox");
+    if (m.type == CONTROL_FAILED) {
+        m.err.msg[sizeof(m.err.msg) - 1] = 0;
+        *e = m.err;
+        return -1;
+    }
+    return m.type == type ? 0 : err_set(e, ERR_SYS, 0, "the sandbox answered out of turn");
+}
+
+static int say(int sock, uint32_t type, struct err *e)
+{
+    struct control_msg m = {.type = type};
+    int r = msg_send(sock, &m, sizeof(m), -1);
+
+    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
+}
+
+/* What the keep needs in its own user namespace: the guests' file rights, their memory, and to signal them. */
+static int drop_keep_caps(struct err *e)
+{
+    static const int needed[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,     CAP_FSETID,
+                                 CAP_KILL,   CAP_SETGID,       CAP_SETUID,          CAP_SYS_PTRACE, CAP_SYS_RESOURCE,
+                                 CAP_SETFCAP, CAP_LEASE,       CAP_SYS_NICE};
+    struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct d[2];
+    uint64_t set = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+        set |= 1ULL << needed[i];
+    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        if (!(set >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+            return err_set(e, ERR_SYS, errno, "cannot drop capability %d", cap);
+    for (int i = 0; i < 2; i++) {
+        d[i].effective = d[i].permitted = (uint32_t)(set >> (32 * i));
+        d[i].inheritable = 0;
+    }
+    if (syscall(SYS_capset, &h, d) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return err_set(e, ERR_SYS, errno, "cannot drop the keep's capabilities");
+    return 0;
+}
+
+static int enter_userns(int control, struct err *e)
+{
+    if (unshare(CLONE_NEWUSER) < 0)
+        return err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWUSER)");
+    if (say(control, CONTROL_IN_USERNS, e) < 0 || expect(control, CONTROL_MAPPED, e) < 0)
+        return -1;
+    return drop_keep_caps(e);
+}
+
+static _Noreturn void keep_child(const struct launch *l, struct links *k)
+{
+    struct keep_setup setup;
+    struct err e = ERR_INIT;
+
+    cleanup_close_p(&k->control[0]);
+    cleanup_close_p(&k->porter[1]);
+    (void)setsid();
+    if (enter_network(l->config, &e) == 0 && keep_setup(l, &setup, &e) == 0 && enter_userns(k->control[1], &e) == 0) {
+        setup.boot.control_fd = k->control[1];
+        setup.boot.porter_fd = k->porter[0];
+        setup.boot.gate_fd = k->gate;
+        keep_main(&setup.boot);
+    }
+    struct control_msg m = {.type = CONTROL_FAILED, .err = e};
+    (void)msg_send(k->control[1], &m, sizeof(m), -1);
+    _exit(1);
+}
+
+static int enter_ns(const struct oci_config *c, enum oci_ns_type t, int flag, const char *name, struct err *e)
+{
+    const struct oci_namespace *ns = &c->lx.ns[t];
+
+    if (!ns->set)
+        return 0;
+    if (ns->path)
+        return join(ns->path, flag, name, e);
+    return unshare(flag) < 0 ? err_set(e, ERR_SYS, errno, "unshare(%s)", name) : 0;
+}
+
+static int porter_namespaces(const struct launch *l, int netns, struct err *e)
+{
+    const struct oci_config *c = l->config;
+
+    if (setns(netns, CLONE_NEWNET) < 0)
+        return err_set(e, ERR_SYS, errno, "cannot join the sandbox's network namespace");
+    if (enter_ns(c, OCI_NS_IPC, CLONE_NEWIPC, "ipc", e) < 0 || enter_ns(c, OCI_NS_UTS, CLONE_NEWUTS, "uts", e) < 0)
+        return -1;
+    if (c->lx.ns[OCI_NS_UTS].set && c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0)
+        return err_set(e, ERR_CONFIG, errno, "hostname");
+    return 0;
+}
+
+static _Noreturn void porter_child(const struct launch *l, struct links *k, int userns, int netns)
+{
+    struct porter p = {
+        .keep_fd = k->porter[1],
+        .userns_fd = userns,
+        .gate_fd = k->gate,
+        .tty_fd = l->tty_slave,
+        .all_calls = l->strace,
+    };
+    struct err e = ERR_INIT;
+
+    cleanup_close_p(&k->control[0]);
+    cleanup_close_p(&k->control[1]);
+    cleanup_close_p(&k->porter[0]);
+    if (porter_namespaces(l, netns, &e) < 0) {
+        log_err(&e);
+        _exit(137);
+    }
+    porter_main(&p);
+}
+
+/* The whole of the caller's own ids, one to one. */
+static int write_map(pid_t pid, const char *file, struct err *e)
+{
+    char path[64], text[4096], map[4096];
+    size_t len = 0;
+    unsigned long inside, outside, count;
+
+    snprintf(path, sizeof(path), "/proc/self/%s", file);
+    _cleanup_fclose_ FILE *f = fopen(path, "re");
+    if (!f)
+        return err_set(e, ERR_SYS, errno, "%s", path);
+    while (fgets(text, sizeof(text), f) && len < sizeof(map) - 64)
+        if (sscanf(text, "%lu %lu %lu", &inside, &outside, &count) == 3)
+            len += (size_t)snprintf(map + len, sizeof(map) - len, "%lu %lu %lu\n", inside, inside, count);
+    snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
+    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, map, len) != (ssize_t)len)
+        return err_set(e, ERR_SYS, errno, "cannot write %s", path);
+    return 0;
+}
+
+static int open_ns(pid_t pid, const char *name, struct err *e)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? err_set(e, ERR_SYS, errno, "cannot open %s", path) : fd;
+}
+
+static pid_t fork_porter(const struct launch *l, struct links *k, struct err *e)
+{
+    _cleanup_close_ int userns = open_ns(l->keep, "user", e);
+    _cleanup_close_ int netns = userns < 0 ? -1 : open_ns(l->keep, "net", e);
+
+    if (userns < 0 || netns < 0)
+        return -1;
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0)
+        porter_child(l, k, userns, netns);
+    if (pid < 0)
+        err_set(e, ERR_SYS, errno, "cannot make the porter");
+    return pid;
+}
+
+static int bring_up(struct launch *l, struct links *k, struct err *e)
+{
+    int control = k->control[0];
+
+    l->keep = fork();
+    if (l->keep < 0)
+        return err_set(e, ERR_SYS, errno, "cannot make the keep");
+    if (l->keep == 0)
+        keep_child(l, k);
+    cleanup_close_p(&k->control[1]);
+    k->control[1] = -1;
+    cleanup_close_p(&k->porter[0]);
+    k->porter[0] = -1;
+    if (expect(control, CONTROL_IN_USERNS, e) < 0 || write_map(l->keep, "uid_map", e) < 0 ||
+        write_map(l->keep, "gid_map", e) < 0 || say(control, CONTROL_MAPPED, e) < 0)
+        return -1;
+    l->porter = fork_porter(l, k, e);
+    if (l->porter < 0)
+        return -1;
+    return expect(control, CONTROL_READY, e);
+}
+
+static void put_down(pid_t pid)
+{
+    if (pid > 0) {
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, NULL, 0);
+    }
+}
+
+int launch_sandbox(struct launch *l, struct err *e)
+{
+    _cleanup_(links_close) struct links k;
+
+    l->keep = l->porter = -1;
+    l->control_fd = -1;
+    if (links_open(&k, e) < 0)
+        return -1;
+    if (bring_up(l, &k, e) < 0) {
+        put_down(l->porter);
+        put_down(l->keep);
+        return -1;
+    }
+    l->control_fd = steal_fd(&k.control[0]);
+    return 0;
+}
+
+int launch_start(struct launch *l, struct err *e)
+{
+    if (say(l->control_fd, CONTROL_START, e) < 0)
+        return -1;
+    return expect(l->control_fd, CONTROL_STARTED, e);
+}
+
+int launch_wait(struct launch *l, struct err *e)
+{
+    int status;
+
+    while (waitpid(l->porter, &status, 0) < 0)
+        if (errno != EINTR)
+            return err_set(e, ERR_SYS, errno, "cannot wait for the container");
+    while (waitpid(l->keep, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

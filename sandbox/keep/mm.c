@@ -1,0 +1,125 @@
+/* Memory calls that do not go natively by themselves: mappings of files, and those that the filter would not judge. */
+#include <errno.h>
+#include <asm/prctl.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+
+#include "sandbox/gate/abi.h"
+#include "sandbox/keep/file.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task.h"
+#include "sandbox/platform/listener.h"
+
+/* An honest program must not lose its gate. (A dishonest one may jump there and unmap it: its own loss.) */
+static bool hits_gate(uint64_t addr, uint64_t len)
+{
+    return addr < GATE_LIMIT && (len > GATE_LIMIT || addr + len > GATE_BASE);
+}
+
+static long map_file(struct task *t, const struct sysargs *a)
+{
+    int fd = (int)a->arg[4];
+    _cleanup_file_ struct file *f = fd_get(t, fd);
+
+    if (!f)
+        return -EBADF;
+    if (f->kind & FILE_DIR || f->hostfd < 0 || !(f->kind & FILE_LANE))
+        return -ENODEV;
+    int r = lane_donate(t, a, fd, f);
+    return r < 0 ? r : SYS_CONTINUE;
+}
+
+long sys_mmap(struct task *t, const struct sysargs *a)
+{
+    uint64_t addr = a->arg[0], len = a->arg[1], flags = a->arg[3];
+
+    if (len == 0)
+        return -EINVAL;
+    if ((flags & MAP_FIXED || flags & MAP_FIXED_NOREPLACE) && hits_gate(addr, len))
+        return -ENOMEM;
+    if (flags & MAP_HUGETLB)
+        return -EINVAL; /* the host's reserve is not the guest's to take */
+    return flags & MAP_ANONYMOUS ? SYS_CONTINUE : map_file(t, a);
+}
+
+long sys_munmap(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    return hits_gate(a->arg[0], a->arg[1]) ? -EINVAL : SYS_CONTINUE;
+}
+
+long sys_mprotect(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    return hits_gate(a->arg[0], a->arg[1]) ? -EACCES : SYS_CONTINUE;
+}
+
+long sys_mremap(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    if (hits_gate(a->arg[0], a->arg[1]) || ((a->arg[3] & MREMAP_FIXED) && hits_gate(a->arg[4], a->arg[2])))
+        return -EINVAL;
+    return SYS_CONTINUE;
+}
+
+long sys_madvise(struct task *t, const struct sysargs *a)
+{
+    int advice = (int)a->arg[2];
+
+    (void)t;
+    if (hits_gate(a->arg[0], a->arg[1]))
+        return -EINVAL;
+    if (advice == MADV_MERGEABLE || advice == MADV_UNMERGEABLE)
+        return 0; /* a hint; sharing pages between sandboxes would tell of their contents */
+    return advice < 0 || advice > MADV_POPULATE_WRITE ? -EINVAL : SYS_CONTINUE;
+}
+
+/* The native one is the gate's; the guest's is the gate's to serve. Only a guest that jumps into the gate gets here. */
+long sys_brk(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    (void)a;
+    return -EINVAL;
+}
+
+/* Priority inheritance would put the host's thread ids into the guest's words. */
+long sys_futex(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    switch (a->arg[1] & ~(uint64_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME)) {
+    case FUTEX_WAIT:
+    case FUTEX_WAIT_BITSET:
+        return SYS_CONTINUE_BLOCKING;
+    case FUTEX_WAKE:
+    case FUTEX_REQUEUE:
+    case FUTEX_CMP_REQUEUE:
+    case FUTEX_WAKE_OP:
+    case FUTEX_WAKE_BITSET:
+        return SYS_CONTINUE;
+    default:
+        return -ENOSYS;
+    }
+}
+
+long sys_rseq(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    (void)a;
+    return SYS_CONTINUE;
+}
+
+long sys_arch_prctl(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    switch (a->arg[0]) {
+    case ARCH_SET_FS:
+    case ARCH_GET_FS:
+    case ARCH_SET_GS:
+    case ARCH_GET_GS:
+        return SYS_CONTINUE;
+    case ARCH_GET_CPUID:
+        return 1;
+    default:
+        return -EINVAL;
+    }
+}

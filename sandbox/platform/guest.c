@@ -1,0 +1,127 @@
+#include "sandbox/platform/guest.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "sandbox/gate/abi.h"
+#include "sandbox/platform/gate_filter.h"
+
+#define GUEST_UID 65534
+
+/* An empty root: a fresh tmpfs, made read-only, with nothing else in the namespace. */
+static int empty_root(void)
+{
+    if (mount("none", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0,mode=555") < 0)
+        return -1;
+    if (chdir("/proc") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
+        return -1;
+    return mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
+static int drop_rights(void)
+{
+    struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct d[2];
+
+    memset(d, 0, sizeof(d));
+    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
+        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+            return -1;
+    if (setgroups(0, NULL) < 0 || setresgid(GUEST_UID, GUEST_UID, GUEST_UID) < 0 ||
+        setresuid(GUEST_UID, GUEST_UID, GUEST_UID) < 0)
+        return -1;
+    if (syscall(SYS_capset, &h, d) < 0)
+        return -1;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+/* Descriptors: the gate's image at 0 and nothing else, so that the listener becomes 1. */
+static int only_gate(int gate_fd)
+{
+    if (dup3(gate_fd, 0, O_CLOEXEC) < 0 && errno != EINVAL)
+        return -1;
+    return (int)syscall(SYS_close_range, 1U, ~0U, 0U);
+}
+
+/* The gate's exec must come from the gate's own place: one page with a system call instruction, gone with the exec. */
+static int map_springboard(void)
+{
+    static const unsigned char code[] = {
+        0x4d, 0x89, 0xc2, /* mov %r8, %r10 : the fourth argument */
+        0x4d, 0x89, 0xc8, /* mov %r9, %r8 : the fifth */
+        0xb8, 0x42, 0x01, 0x00, 0x00, /* mov $322, %eax : execveat */
+        0x0f, 0x05,       /* syscall */
+        0xc3,             /* ret */
+    };
+    void *p = mmap((void *)GATE_BASE, 4096, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+    if (p != (void *)GATE_BASE)
+        return -1;
+    memcpy(p, code, sizeof(code));
+    return mprotect(p, 4096, PROT_READ | PROT_EXEC);
+}
+
+static int install_filter(bool all_calls)
+{
+    static struct sock_filter prog[GATE_FILTER_MAX];
+    struct sock_fprog fprog = {.filter = prog};
+
+    fprog.len = (unsigned short)gate_filter_build(prog, all_calls);
+    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+                        SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &fprog);
+}
+
+static int become(const struct porter *p, struct guest_boot *b)
+{
+    sigset_t all;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    b->step = 1;
+    if (setns(p->userns_fd, CLONE_NEWUSER) < 0)
+        return -1;
+    b->step = 2;
+    if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+        return -1;
+    b->step = 3;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || empty_root() < 0)
+        return -1;
+    b->step = 4;
+    if (only_gate(p->gate_fd) < 0 || map_springboard() < 0)
+        return -1;
+    b->step = 5;
+    if (drop_rights() < 0)
+        return -1;
+    b->step = 6;
+    return install_filter(p->all_calls);
+}
+
+void guest_become(const struct porter *p, struct guest_boot *b)
+{
+    static char *const argv[] = {"gate", NULL};
+    static char *const envp[] = {NULL};
+    long (*springboard)(int, const char *, char *const *, long, char *const *, int) = (void *)GATE_BASE;
+
+    int listener = become(p, b);
+    if (listener < 0) {
+        b->failed = errno;
+        return;
+    }
+    b->listener = listener + 1;
+    /* From here on every call rings the doorbell, or ends the process. */
+    (void)springboard(0, "", argv, 0, envp, AT_EMPTY_PATH);
+    b->failed = ENOEXEC;
+}

@@ -1,0 +1,20 @@
+/* The first guest process of an image: from the porter's child to the gate. */
+#ifndef BAILEY_PLATFORM_GUEST_H
+#define BAILEY_PLATFORM_GUEST_H
+
+#include <stdint.h>
+
+#include "sandbox/platform/porter.h"
+
+/* Memory shared by porter and child while the child becomes a guest. */
+struct guest_boot {
+    _Atomic int listener; /* the child's descriptor + 1, once its filter is in place */
+    _Atomic int failed;   /* errno of the step that failed */
+    _Atomic int step;
+};
+
+/* In the child: leaves every namespace, right and descriptor behind, puts the filter in place and executes the gate.
+ * Returns only on failure, which is in *b. */
+void guest_become(const struct porter *p, struct guest_boot *b);
+
+#endif

@@ -1,0 +1,151 @@
+#include "sandbox/platform/porter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "sandbox/platform/guest.h"
+#include "sandbox/platform/keep_filter.h"
+#include "sandbox/platform/messages.h"
+
+/* As after a SIGKILL: the sandbox broke. */
+#define EXIT_BROKEN 137
+
+static int open_pidfd(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* Takes the listener out of the child, which can tell its number only through memory: behind its filter every
+ * call would wait for an answer that needs the listener first. */
+static int take_listener(pid_t child, struct guest_boot *b)
+{
+    int pidfd = open_pidfd(child), fd = -1;
+
+    while (pidfd >= 0 && !b->listener && !b->failed) {
+        siginfo_t si = {0};
+        if (waitid(P_PID, (id_t)child, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid)
+            break;
+        sched_yield();
+    }
+    if (b->failed)
+        errno = b->failed;
+    else if (b->listener)
+        fd = (int)syscall(SYS_pidfd_getfd, pidfd, b->listener - 1, 0);
+    if (pidfd >= 0)
+        close(pidfd);
+    return fd;
+}
+
+static void first_guest(const struct porter *p)
+{
+    struct guest_boot *b =
+        mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct porter_msg m = {.type = PORTER_LISTENER};
+
+    if (b == MAP_FAILED)
+        _exit(EXIT_BROKEN);
+    pid_t child = fork();
+    if (child == 0) {
+        guest_become(p, b);
+        _exit(EXIT_BROKEN);
+    }
+    int listener = child > 0 ? take_listener(child, b) : -1;
+    if (listener < 0) {
+        log_error("cannot make the first guest process (step %d): %s", b->step, strerror(errno));
+        _exit(EXIT_BROKEN);
+    }
+    int r = msg_send(p->keep_fd, &m, sizeof(m), listener);
+    close(listener);
+    munmap(b, sizeof(*b));
+    if (r < 0)
+        _exit(EXIT_BROKEN);
+}
+
+static void reap(int keep_fd)
+{
+    int status;
+
+    while (waitpid(-1, &status, WNOHANG) > 0) {
+        struct porter_msg m = {.type = PORTER_DEATH, .a = WTERMSIG(status)};
+        if (WIFSIGNALED(status))
+            (void)msg_send(keep_fd, &m, sizeof(m), -1);
+    }
+}
+
+static void on_signal(int sigfd, int keep_fd)
+{
+    struct signalfd_siginfo si;
+
+    if (read(sigfd, &si, sizeof(si)) != sizeof(si))
+        return;
+    if (si.ssi_signo == SIGCHLD && (si.ssi_code == CLD_EXITED || si.ssi_code == CLD_KILLED ||
+                                    si.ssi_code == CLD_DUMPED || si.ssi_code == CLD_STOPPED ||
+                                    si.ssi_code == CLD_CONTINUED)) {
+        reap(keep_fd);
+        return;
+    }
+    struct porter_msg m = {
+        .type = PORTER_SIGNAL,
+        .a = (int)si.ssi_signo,
+        .b = si.ssi_code,
+        .c = (int)si.ssi_pid,
+        .d = si.ssi_uid,
+    };
+    (void)msg_send(keep_fd, &m, sizeof(m), -1);
+}
+
+static void on_keep(int keep_fd)
+{
+    struct porter_msg m;
+
+    /* Without its keep the container ends, and with its pid 1 every guest. */
+    if (msg_recv(keep_fd, &m, sizeof(m), NULL) < 0 || m.type != PORTER_EXIT)
+        _exit(EXIT_BROKEN);
+    _exit(WIFEXITED(m.a) ? WEXITSTATUS(m.a) : 128 + WTERMSIG(m.a));
+}
+
+static void take_terminal(int tty_fd)
+{
+    (void)setsid();
+    if (tty_fd >= 0)
+        (void)ioctl(tty_fd, TIOCSCTTY, 0);
+}
+
+_Noreturn void porter_main(const struct porter *p)
+{
+    sigset_t all;
+    int keep_fd = p->keep_fd;
+
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    take_terminal(p->tty_fd);
+    int sigfd = signalfd(-1, &all, SFD_CLOEXEC);
+    if (sigfd < 0)
+        _exit(EXIT_BROKEN);
+    first_guest(p);
+    porter_confine(keep_fd, sigfd);
+
+    struct pollfd fds[2] = {{.fd = sigfd, .events = POLLIN}, {.fd = keep_fd, .events = POLLIN}};
+    for (;;) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            _exit(EXIT_BROKEN);
+        if (fds[0].revents)
+            on_signal(sigfd, keep_fd);
+        if (fds[1].revents)
+            on_keep(keep_fd);
+    }
+}
