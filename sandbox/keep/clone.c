@@ -62,7 +62,7 @@ static int tell_parent(struct task *t, const struct sysargs *a, struct task *chi
     if ((flags & CLONE_PARENT_SETTID) && put_user(t, pid, int, a->arg[2]) < 0)
         return -EFAULT;
     if (flags & CLONE_PIDFD) {
-        int fd = pidfd_create(t, child->process, 0);
+        int fd = pidfd_install(t, child->process, 0);
         if (fd < 0)
             return fd;
         if (put_user(t, fd, int, a->arg[2]) < 0)

@@ -195,7 +195,7 @@ static int take_listener(struct container *c, struct task *t, struct err *e)
 
 static int boot(const struct keep_boot *b, struct container *c, struct err *e)
 {
-    struct task *t;
+    struct task *t = NULL;
 
     int r = kernel_init(b);
     if (r < 0)
