@@ -143,7 +143,7 @@ static int entry_dir_iterate(struct task *t, struct pnode *dir, off_t *pos, stru
     return pentry_iterate(dir->entry->dir, dir, pos, 2, ctx);
 }
 
-static int entry_show(struct task *t, struct pnode *n, struct strbuf *sb)
+int pentry_show(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     if (n->entry->show)
         return n->entry->show(t, n, sb);
@@ -153,7 +153,7 @@ static int entry_show(struct task *t, struct pnode *n, struct strbuf *sb)
     return 0;
 }
 
-static ssize_t entry_write(struct task *t, struct pnode *n, const char *data, size_t len, off_t pos)
+ssize_t pentry_write(struct task *t, struct pnode *n, const char *data, size_t len, off_t pos)
 {
     return n->entry->write ? n->entry->write(t, n, data, len, pos) : -EINVAL;
 }
@@ -169,7 +169,7 @@ static long entry_readlink(struct task *t, struct pnode *n, char *buf, size_t si
 }
 
 const struct pnode_ops pentry_dir_ops = {.lookup = entry_dir_lookup, .iterate = entry_dir_iterate};
-static const struct pnode_ops pentry_file_ops = {.show = entry_show, .write = entry_write};
+static const struct pnode_ops pentry_file_ops = {.show = pentry_show, .write = pentry_write};
 static const struct pnode_ops pentry_link_ops = {.readlink = entry_readlink};
 static const struct pnode_ops pentry_other_ops = {.show = NULL}; /* device nodes: opened by their number */
 
@@ -384,8 +384,21 @@ static const struct file_ops pdir_ops = {
     .release = pfile_release,
 };
 
+/* A node's own rules hold at the opening, whatever the mode bits said. */
+static int check_open(struct task *t, struct pnode *n, int flags)
+{
+    if (!n->ops->permission)
+        return 0;
+    int acc = flags & O_ACCMODE;
+    int r = n->ops->permission(t, n, (acc != O_WRONLY ? R_OK : 0) | (acc != O_RDONLY ? W_OK : 0));
+    return r < 0 ? r : 0;
+}
+
 int pnode_open(struct task *t, struct pnode *n, int flags, struct file **ret)
 {
+    int r = check_open(t, n, flags);
+    if (r < 0)
+        return r;
     if (n->ops->open)
         return n->ops->open(t, n, flags, ret);
     bool dir = S_ISDIR(n->mode);

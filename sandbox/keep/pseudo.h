@@ -101,6 +101,9 @@ int pentry_iterate(const struct pentry *dir, struct pnode *parent, off_t *pos, o
                    struct dir_context *ctx);
 /* The ops of plain directories made of entries, for use as a root's. */
 extern const struct pnode_ops pentry_dir_ops;
+/* The show and write of files made of entries, for ops that add something to them. */
+int pentry_show(struct task *t, struct pnode *n, struct strbuf *sb);
+ssize_t pentry_write(struct task *t, struct pnode *n, const char *data, size_t len, off_t pos);
 
 /* File systems by type name: makes the root node. */
 struct pseudo_fs {

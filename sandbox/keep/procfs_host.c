@@ -1,0 +1,288 @@
+/* What /proc takes from the host: texts read once at the start, and the live numbers of guests' host
+ * processes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/sysinfo.h>
+
+#include "common/log.h"
+#include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/vfs.h"
+
+#define HOST_TEXT_MAX (64UL << 20)
+
+static int read_all(int fd, struct strbuf *sb)
+{
+    char buf[8192];
+    for (;;) {
+        ssize_t n = read(fd, buf, sizeof(buf));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        if (n == 0)
+            return sb->failed ? -ENOMEM : 0;
+        sb_put(sb, buf, (size_t)n);
+        if (sb->failed || sb->len > HOST_TEXT_MAX)
+            return -ENOMEM;
+    }
+}
+
+int host_proc_read(struct strbuf *sb, const char *fmt, ...)
+{
+    char path[128];
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(path, sizeof(path), fmt, ap);
+    va_end(ap);
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return -ENAMETOOLONG;
+    if (kernel.procfd < 0)
+        return -ENOENT;
+    vfs_assume_self();
+    _cleanup_close_ int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : read_all(fd, sb);
+}
+
+int host_file_read(struct strbuf *sb, const char *path)
+{
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : read_all(fd, sb);
+}
+
+/* The name in parentheses may hold anything, more parentheses too: what follows its last one is numbers. */
+bool host_stat_parse(const char *text, struct host_stat *hs)
+{
+    memset(hs, 0, sizeof(*hs));
+    const char *c = strrchr(text, ')');
+    if (!c || c[1] != ' ' || !c[2])
+        return false;
+    hs->f[3] = (unsigned char)c[2];
+    c += 3;
+    for (unsigned i = 4; i < ARRAY_SIZE(hs->f); i++) {
+        char *end;
+        hs->f[i] = strtoull(c, &end, 10);
+        if (end == c)
+            return i > 40;
+        c = end;
+    }
+    return true;
+}
+
+bool host_stat_read(pid_t pid, pid_t tid, struct host_stat *hs)
+{
+    memset(hs, 0, sizeof(*hs));
+    if (pid <= 0)
+        return false;
+    _cleanup_sb_ struct strbuf sb = {0};
+    int r = tid > 0 ? host_proc_read(&sb, "%d/task/%d/stat", pid, tid) : host_proc_read(&sb, "%d/stat", pid);
+    return r == 0 && sb.s && host_stat_parse(sb.s, hs);
+}
+
+uint64_t host_rss_pages(pid_t pid)
+{
+    _cleanup_sb_ struct strbuf sb = {0};
+    if (pid <= 0 || host_proc_read(&sb, "%d/statm", pid) < 0 || !sb.s)
+        return 0;
+    unsigned long size, resident;
+    return sscanf(sb.s, "%lu %lu", &size, &resident) == 2 ? resident : 0;
+}
+
+/* At the start ---------------------------------------------------------------------------------------------
+ */
+
+static unsigned count_cpus(const struct strbuf *cpuinfo)
+{
+    unsigned n = 0;
+    for (const char *c = cpuinfo->s; c && (c = strstr(c, "processor\t")); c++)
+        n += c == cpuinfo->s || c[-1] == '\n';
+    if (n)
+        return n;
+    long online = sysconf(_SC_NPROCESSORS_ONLN);
+    return online > 0 ? (unsigned)online : 1;
+}
+
+static void make_uuid(char out[37])
+{
+    unsigned char b[16] = {0};
+    (void)!getrandom(b, sizeof(b), GRND_NONBLOCK);
+    b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+    b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+    (void)snprintf(out, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+                   b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14],
+                   b[15]);
+}
+
+int procfs_snapshot(void)
+{
+    if (kernel.procfs)
+        return 0;
+    struct procfs *pf = calloc(1, sizeof(*pf));
+    if (!pf)
+        return -ENOMEM;
+    pthread_mutex_init(&pf->lock, NULL);
+    make_uuid(pf->boot_id);
+    /* A host without them is no reason not to start: what is shown is then shorter. */
+    (void)host_file_read(&pf->cpuinfo, "/proc/cpuinfo");
+    (void)host_file_read(&pf->meminfo, "/proc/meminfo");
+    pf->host_cpus = count_cpus(&pf->cpuinfo);
+    kernel.procfs = pf;
+    return 0;
+}
+
+int procfs_init(const struct keep_boot *b)
+{
+    int r = procfs_snapshot();
+    if (r < 0)
+        return r;
+    kernel.procfs->boot = b;
+    return proc_sysctl_init(kernel.procfs, b);
+}
+
+unsigned procfs_cpus(void)
+{
+    const struct procfs *pf = kernel.procfs;
+    if (!pf)
+        return 1;
+    unsigned n = pf->boot ? pf->boot->cpu_count : 0;
+    return n && n < pf->host_cpus ? n : pf->host_cpus;
+}
+
+/* Numbers --------------------------------------------------------------------------------------------------
+ */
+
+uint64_t proc_ticks(const struct timespec *ts)
+{
+    return (uint64_t)ts->tv_sec * 100 + (uint64_t)ts->tv_nsec / 10000000;
+}
+
+struct timespec proc_uptime(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    now.tv_sec -= kernel.boot.tv_sec;
+    now.tv_nsec -= kernel.boot.tv_nsec;
+    if (now.tv_nsec < 0) {
+        now.tv_sec--;
+        now.tv_nsec += 1000000000;
+    }
+    if (now.tv_sec < 0)
+        now = (struct timespec){0};
+    return now;
+}
+
+static uint64_t timeval_ticks(const struct timeval *tv)
+{
+    return (uint64_t)tv->tv_sec * 100 + (uint64_t)tv->tv_usec / 10000;
+}
+
+/* Live processes by the host's count, ended ones by what their parents inherited. Some of the latter are lost
+ * (children of parents that ignore SIGCHLD), so the sums could fall: they are kept from it. */
+void proc_cpu_total(uint64_t *user, uint64_t *system)
+{
+    struct rusage self;
+    getrusage(RUSAGE_SELF, &self);
+    uint64_t u = 0, s = timeval_ticks(&self.ru_utime) + timeval_ticks(&self.ru_stime);
+    for (struct container *c = kernel.container; c; c = c->next) {
+        struct process **list;
+        size_t n = proc_list(c, &list);
+        for (size_t i = 0; i < n; i++) {
+            struct host_stat hs;
+            (void)host_stat_read(list[i]->host_pid, 0, &hs);
+            u += hs.f[14] + proc_ticks(&list[i]->cutime);
+            s += hs.f[15] + proc_ticks(&list[i]->cstime);
+        }
+        proc_list_free(list, n);
+    }
+    struct procfs *pf = kernel.procfs;
+    LOCKED(&pf->lock);
+    if (u > pf->cpu_user)
+        pf->cpu_user = u;
+    if (s > pf->cpu_system)
+        pf->cpu_system = s;
+    *user = pf->cpu_user;
+    *system = pf->cpu_system;
+}
+
+uint64_t proc_memory_used(struct container *c)
+{
+    struct process **list;
+    size_t n = proc_list(c, &list);
+    uint64_t pages = 0;
+    for (size_t i = 0; i < n; i++)
+        pages += host_rss_pages(list[i]->host_pid);
+    proc_list_free(list, n);
+    return pages * 4096;
+}
+
+uint64_t proc_meminfo_field(const char *name)
+{
+    const struct procfs *pf = kernel.procfs;
+    size_t len = strlen(name);
+    for (const char *line = pf ? pf->meminfo.s : NULL; line && *line;) {
+        if (!strncmp(line, name, len) && line[len] == ':')
+            return strtoull(line + len + 1, NULL, 10);
+        line = strchr(line, '\n');
+        if (line)
+            line++;
+    }
+    return 0;
+}
+
+static uint64_t less(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* sysinfo(2) is live but knows neither the page cache nor what could be reclaimed: those move with the free
+ * memory from where they were at the start. */
+void proc_memory(struct container *c, struct proc_memory *m)
+{
+    struct sysinfo si = {0};
+    (void)sysinfo(&si);
+    uint64_t unit = si.mem_unit ? si.mem_unit : 1;
+    *m = (struct proc_memory){
+        .total = si.totalram * unit / 1024,
+        .free = si.freeram * unit / 1024,
+        .buffers = si.bufferram * unit / 1024,
+        .shared = si.sharedram * unit / 1024,
+        .swap_total = si.totalswap * unit / 1024,
+        .swap_free = si.freeswap * unit / 1024,
+    };
+    uint64_t reclaimable = less(proc_meminfo_field("MemAvailable"), proc_meminfo_field("MemFree"));
+    m->cached = proc_meminfo_field("Cached");
+    m->available = m->free + reclaimable < m->total ? m->free + reclaimable : m->total;
+    uint64_t limit = kernel.procfs->boot ? kernel.procfs->boot->memory_limit / 1024 : 0;
+    if (!limit || limit >= m->total)
+        return;
+    uint64_t used = proc_memory_used(c) / 1024;
+    *m = (struct proc_memory){.total = limit, .free = less(limit, used), .available = less(limit, used)};
+}
+
+bool proc_number(const char *s, unsigned long max, unsigned long *ret)
+{
+    if (*s < '0' || *s > '9' || (*s == '0' && s[1]))
+        return false;
+    unsigned long v = 0;
+    for (; *s; s++) {
+        if (*s < '0' || *s > '9')
+            return false;
+        if (__builtin_mul_overflow(v, 10UL, &v) || __builtin_add_overflow(v, (unsigned long)(*s - '0'), &v) ||
+            v > max)
+            return false;
+    }
+    *ret = v;
+    return true;
+}
+
+void proc_cpu_list(struct strbuf *sb)
+{
+    unsigned n = procfs_cpus();
+    if (n > 1)
+        sb_printf(sb, "0-%u", n - 1);
+    else
+        sb_printf(sb, "0");
+}

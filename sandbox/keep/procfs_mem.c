@@ -1,0 +1,285 @@
+/* The files of /proc/PID that show its memory: what is in it, and how it is mapped. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+
+#include "sandbox/gate/abi.h"
+#include "sandbox/keep/procfs_priv.h"
+
+static void task_put_p(struct task **t)
+{
+    if (*t)
+        task_put(*t);
+}
+#define _cleanup_task_ _cleanup_(task_put_p)
+
+/* Strings of the process -----------------------------------------------------------------------------------
+ */
+
+#define AREA_MAX (8UL << 20) /* more than execve lets in */
+
+/* Appends [from, to) of guest memory, as far as it can be read. */
+static void put_area(struct strbuf *sb, struct task *who, uaddr_t from, uaddr_t to)
+{
+    char page[4096];
+    if (to < from || to - from > AREA_MAX)
+        return;
+    while (from < to) {
+        size_t n = sizeof(page) - (from & (sizeof(page) - 1));
+        if (n > to - from)
+            n = to - from;
+        if (copy_from_user(who, page, from, n) < 0)
+            return;
+        sb_put(sb, page, n);
+        from += n;
+    }
+}
+
+/* setproctitle(3) writes over the arguments, and beyond them into the environment when it needs the room:
+ * then the last argument's NUL is gone, and the title is one string that ends where it ends. */
+int proc_pid_show_cmdline(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)t;
+    _cleanup_who_ struct proc_who w;
+    int r = proc_who(n, &w);
+    if (r < 0)
+        return r;
+    struct proc_mm mm;
+    _cleanup_task_ struct task *who = proc_mem_task(&w);
+    if (!who || !proc_mm(&w, &mm) || mm.arg_end <= mm.arg_start)
+        return 0;
+    put_area(sb, who, mm.arg_start, mm.arg_end);
+    if (!sb->len || !sb->s[sb->len - 1])
+        return 0;
+    size_t title = strnlen(sb->s, sb->len);
+    if (title == sb->len && mm.env_start == mm.arg_end)
+        put_area(sb, who, mm.env_start, mm.env_end);
+    if (sb->s)
+        sb->len = strnlen(sb->s, sb->len);
+    sb_put(sb, "", 1);
+    return 0;
+}
+
+int proc_pid_show_environ(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    _cleanup_who_ struct proc_who w;
+    int r = proc_who_access(t, n, &w);
+    if (r < 0)
+        return r;
+    struct proc_mm mm;
+    _cleanup_task_ struct task *who = proc_mem_task(&w);
+    if (who && proc_mm(&w, &mm))
+        put_area(sb, who, mm.env_start, mm.env_end);
+    return 0;
+}
+
+int proc_pid_show_auxv(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    _cleanup_who_ struct proc_who w;
+    int r = proc_who_access(t, n, &w);
+    if (r < 0)
+        return r;
+    struct proc_mm mm;
+    if (proc_mm(&w, &mm))
+        sb_put(sb, mm.auxv, mm.auxv_len);
+    return 0;
+}
+
+/* maps -----------------------------------------------------------------------------------------------------
+ */
+
+struct vma {
+    uaddr_t start, end;
+    bool anonymous; /* no file, no name */
+    size_t text;    /* the line's length without blanks at the end */
+};
+
+static bool parse_vma(const char *line, size_t len, struct vma *v)
+{
+    char *end;
+    v->start = strtoull(line, &end, 16);
+    if (end == line || *end != '-')
+        return false;
+    const char *c = end + 1;
+    v->end = strtoull(c, &end, 16);
+    if (end == c || *end != ' ' || v->end <= v->start)
+        return false;
+    /* perms, offset, device, inode */
+    const char *limit = line + len;
+    c = end;
+    for (int i = 0; i < 4; i++) {
+        while (c < limit && *c == ' ')
+            c++;
+        while (c < limit && *c != ' ')
+            c++;
+    }
+    v->text = (size_t)(c - line);
+    while (c < limit && *c == ' ')
+        c++;
+    v->anonymous = c == limit;
+    return true;
+}
+
+static bool is_gate(const struct vma *v)
+{
+    return v->start >= GATE_BASE && v->start < GATE_LIMIT;
+}
+
+#define NAME_COLUMN 73
+
+void proc_maps_filter(const char *host, uaddr_t start_brk, struct strbuf *out)
+{
+    bool skip = false;
+    for (const char *line = host; *line;) {
+        size_t len = strcspn(line, "\n");
+        struct vma v;
+        if (parse_vma(line, len, &v)) {
+            skip = is_gate(&v);
+            if (!skip && v.anonymous && start_brk && start_brk >= v.start && start_brk < v.end) {
+                int pad = v.text < NAME_COLUMN ? (int)(NAME_COLUMN - v.text) : 1;
+                sb_put(out, line, v.text);
+                sb_printf(out, "%*s[heap]\n", pad, "");
+                line += len + (line[len] == '\n');
+                continue;
+            }
+        }
+        if (!skip) {
+            sb_put(out, line, len);
+            sb_put(out, "\n", 1);
+        }
+        line += len + (line[len] == '\n');
+    }
+}
+
+static int show_host_maps(struct pnode *n, const char *file, struct strbuf *sb)
+{
+    _cleanup_who_ struct proc_who w;
+    int r = proc_who(n, &w);
+    if (r < 0)
+        return r;
+    struct proc_mm mm;
+    _cleanup_sb_ struct strbuf host = {0};
+    if (!proc_mm(&w, &mm) || host_proc_read(&host, "%d/%s", w.p->host_pid, file) < 0 || !host.s)
+        return 0;
+    proc_maps_filter(host.s, mm.start_brk, sb);
+    return 0;
+}
+
+int proc_pid_show_maps(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)t;
+    return show_host_maps(n, "maps", sb);
+}
+
+int proc_pid_show_smaps(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)t;
+    return show_host_maps(n, "smaps", sb);
+}
+
+int proc_pid_show_smaps_rollup(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)t;
+    _cleanup_who_ struct proc_who w;
+    int r = proc_who(n, &w);
+    if (r < 0)
+        return r;
+    if (w.p->state != PROCESS_ALIVE || host_proc_read(sb, "%d/smaps_rollup", w.p->host_pid) < 0)
+        return -ESRCH;
+    return 0;
+}
+
+/* Those who open it must be allowed to trace the process: as on Linux it is asked at open. */
+static int private_permission(struct task *t, struct pnode *n, int mask)
+{
+    (void)mask;
+    _cleanup_who_ struct proc_who w;
+    int r = proc_who_access(t, n, &w);
+    return r < 0 ? r : 1;
+}
+
+const struct pnode_ops proc_private_ops = {
+    .show = pentry_show, .write = pentry_write, .permission = private_permission};
+
+/* mem ------------------------------------------------------------------------------------------------------
+ */
+
+/* Reads and writes the memory of the process at the file's position. The right to it is asked again at every
+ * call, since the process may have become another program. */
+static ssize_t mem_move(struct task *t, struct file *f, struct uio *u, off_t *pos, bool write)
+{
+    _cleanup_who_ struct proc_who w;
+    int r = proc_who_access(t, f->priv, &w);
+    if (r < 0)
+        return r;
+    _cleanup_task_ struct task *who = proc_mem_task(&w);
+    char page[4096];
+    ssize_t done = 0;
+    while (who && u->resid) {
+        uaddr_t at = (uaddr_t)*pos;
+        size_t n = sizeof(page) - (at & (sizeof(page) - 1));
+        if (n > u->resid)
+            n = u->resid;
+        bool gate = at >= GATE_BASE && at < GATE_LIMIT;
+        ssize_t moved = n;
+        if (write) {
+            moved = uio_get(u, page, n);
+            if (moved > 0 && (gate || copy_to_user(who, at, page, (size_t)moved) < 0))
+                moved = -EIO;
+        } else {
+            if (gate || copy_from_user(who, page, at, n) < 0)
+                moved = -EIO;
+            else
+                moved = uio_put(u, page, n);
+        }
+        if (moved <= 0)
+            return done ? done : moved;
+        done += moved;
+        *pos += moved;
+    }
+    return done;
+}
+
+static ssize_t mem_read(struct task *t, struct file *f, struct uio *u, off_t *pos)
+{
+    return mem_move(t, f, u, pos, false);
+}
+
+static ssize_t mem_write(struct task *t, struct file *f, struct uio *u, off_t *pos)
+{
+    return mem_move(t, f, u, pos, true);
+}
+
+/* Positions are addresses: the upper half of the range is as good as the lower. */
+static off_t mem_llseek(struct task *t, struct file *f, off_t off, int whence)
+{
+    (void)t;
+    if (whence == SEEK_CUR)
+        off = (off_t)((uint64_t)f->pos + (uint64_t)off);
+    else if (whence != SEEK_SET)
+        return -EINVAL;
+    f->pos = off;
+    return off;
+}
+
+static void mem_release(struct file *f)
+{
+    pnode_put(f->priv);
+}
+
+static const struct file_ops mem_file_ops = {
+    .name = "mem", .read = mem_read, .write = mem_write, .llseek = mem_llseek, .release = mem_release};
+
+static int mem_open(struct task *t, struct pnode *n, int flags, struct file **ret)
+{
+    (void)t;
+    struct file *f = file_new(&mem_file_ops, (unsigned)flags, FILE_SEEKABLE | FILE_NOPOLL, -1, n);
+    if (!f)
+        return -ENOMEM;
+    pnode_get(n);
+    *ret = f;
+    return 0;
+}
+
+const struct pnode_ops proc_mem_ops = {.open = mem_open, .permission = private_permission};

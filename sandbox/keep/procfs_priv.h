@@ -1,0 +1,147 @@
+/* Shared by the procfs_*.c files only. */
+#ifndef BAILEY_KEEP_PROCFS_PRIV_H
+#define BAILEY_KEEP_PROCFS_PRIV_H
+
+#include "sandbox/keep/container.h"
+#include "sandbox/keep/procfs.h"
+#include "sandbox/keep/pseudo.h"
+#include "sandbox/keep/task.h"
+
+#define PROC_FILE(mode_) (S_IFREG | (mode_))
+#define PROC_DIR(mode_) (S_IFDIR | (mode_))
+#define PROC_LINK (S_IFLNK | 0777)
+
+struct sysctl_value;
+
+struct procfs {
+    const struct keep_boot *boot;
+    struct strbuf cpuinfo, meminfo; /* of the host, as text; do not change after the start */
+    unsigned host_cpus;
+    char boot_id[37];
+    pthread_mutex_t lock; /* leaf; guards what follows */
+    struct sysctl_value *sysctl;
+    uint64_t cpu_user, cpu_system; /* ticks already shown in /proc/stat: they never go back */
+};
+
+/* The host's side ------------------------------------------------------------------------------------------
+ */
+
+/* Reads a whole file of the host's procfs, named relative to its root, with the keep's own rights. 0 or
+ * -errno. */
+int host_proc_read(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As above by an absolute path; only before the keep has left the host's mounts. */
+int host_file_read(struct strbuf *sb, const char *path);
+
+/* The fields of /proc/PID/stat by their number in proc(5): f[3] is the state's letter. */
+struct host_stat {
+    uint64_t f[53];
+};
+/* Of a process (tid 0) or thread. All zeros and false if the host has none (any more). */
+bool host_stat_read(pid_t pid, pid_t tid, struct host_stat *hs);
+/* Takes the text apart (for host_stat_read and tests). */
+bool host_stat_parse(const char *text, struct host_stat *hs);
+/* Resident pages by /proc/PID/statm; 0 if there is none. */
+uint64_t host_rss_pages(pid_t pid);
+
+/* Processes ------------------------------------------------------------------------------------------------
+ */
+
+/* Whom a node is about, with references. t is the thread, or the leader; NULL for a zombie that has none any
+ * more. */
+struct proc_who {
+    struct process *p;
+    struct task *t;
+    bool thread; /* below task/TID */
+};
+/* -ESRCH when the process has been reaped meanwhile. */
+int proc_who(struct pnode *n, struct proc_who *w);
+void proc_who_end(struct proc_who *w);
+#define _cleanup_who_ _cleanup_(proc_who_end)
+
+/* ptrace(2)'s access check in its read mode: 0 or -EACCES. */
+int proc_may_access(struct task *t, const struct proc_who *w);
+/* proc_who and proc_may_access in one: 0, -ESRCH, -EACCES. */
+int proc_who_access(struct task *t, struct pnode *n, struct proc_who *w);
+
+/* A thread of w that still has its memory, with a reference; NULL when there is none. */
+struct task *proc_mem_task(const struct proc_who *w);
+
+/* The references below are taken under the right lock; NULL where the task has gone. */
+struct fdtable *proc_fdtable(const struct proc_who *w);
+
+/* A copy of what is known of the address space; false when it has none any more. exe is not in it. */
+struct proc_mm {
+    uaddr_t start_brk, arg_start, arg_end, env_start, env_end, start_stack, start_code, end_code;
+    unsigned char auxv[512];
+    size_t auxv_len;
+    bool dumpable;
+};
+bool proc_mm(const struct proc_who *w, struct proc_mm *ret);
+
+/* Live processes of a container, ascending by pid, each with a reference; *ret is to be freed by
+ * proc_list_free. */
+size_t proc_list(struct container *c, struct process ***ret);
+void proc_list_free(struct process **list, size_t n);
+
+/* The state's letter as ps shows it; host_state is the host's (0: unknown). */
+char proc_state(const struct proc_who *w, char host_state);
+
+/* Numbers
+ * ---------------------------------------------------------------------------------------------------- */
+
+uint64_t proc_ticks(const struct timespec *ts); /* in 1/100 s */
+struct timespec proc_uptime(void);              /* since the keep started */
+/* CPU time of all guests and the keep so far, in ticks. */
+void proc_cpu_total(uint64_t *user, uint64_t *system);
+/* Bytes of memory in use by a container's processes. */
+uint64_t proc_memory_used(struct container *c);
+/* The value of a meminfo line in KiB; 0 if it has none. */
+uint64_t proc_meminfo_field(const char *name);
+/* Total, free and available memory in KiB, by the container's limit or the host's live numbers. */
+struct proc_memory {
+    uint64_t total, free, available, buffers, cached, shared, swap_total, swap_free;
+};
+void proc_memory(struct container *c, struct proc_memory *m);
+/* A decimal number of at most max, made of digits alone: true with *ret. */
+bool proc_number(const char *s, unsigned long max, unsigned long *ret);
+/* A CPU mask or list of the visible CPUs: "3", "0-1". */
+void proc_cpu_list(struct strbuf *sb);
+
+/* Tables of the parts
+ * ---------------------------------------------------------------------------------------- */
+
+extern const struct pentry proc_pid_entries[], proc_tid_entries[], proc_net_entries[], proc_attr_entries[];
+extern const struct pnode_ops proc_pid_ops, proc_tid_ops, proc_task_ops;
+extern const struct pnode_ops proc_fd_ops, proc_fdinfo_ops, proc_ns_ops;
+extern const struct pnode_ops proc_exe_ops, proc_cwd_ops, proc_root_link_ops;
+extern const struct pnode_ops proc_mem_ops, proc_sys_ops;
+extern const struct pnode_ops proc_private_ops; /* an entry's show, for those who may trace the process */
+
+int proc_show_meminfo(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_show_cpuinfo(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_show_stat(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_show_uptime(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_show_loadavg(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_show_vmstat(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_show_interrupts(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_show_softirqs(struct task *t, struct pnode *n, struct strbuf *sb);
+
+int proc_pid_show_stat(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_pid_show_status(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_pid_show_statm(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_pid_show_cmdline(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_pid_show_environ(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_pid_show_auxv(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_pid_show_maps(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_pid_show_smaps(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_pid_show_smaps_rollup(struct task *t, struct pnode *n, struct strbuf *sb);
+
+/* /proc/PID/maps or smaps text of the host, made fit for the guest: without the gate's mappings (below limit
+ * and where the thread areas are), with the heap named. For tests too. */
+void proc_maps_filter(const char *host, uaddr_t start_brk, struct strbuf *out);
+
+int procfs_mount(struct container *c, const char *options, struct pnode **ret);
+int proc_sysctl_init(struct procfs *pf, const struct keep_boot *b);
+extern const struct pentry proc_empty_dir[];
+
+#endif
