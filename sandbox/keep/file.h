@@ -13,6 +13,7 @@
 
 struct dentry;
 struct file;
+struct strbuf;
 
 /* readdir's receiver: returns 0, or -EINVAL when the buffer is full (stop; this entry was not taken). off is the
  * position after the entry. */
@@ -36,6 +37,8 @@ struct file_ops {
     int (*set_flags)(struct task *t, struct file *f, unsigned flags); /* F_SETFL changed O_NONBLOCK, O_APPEND ... */
     /* The text of /proc/PID/fd/N for files without a path ("pipe:[123]"). */
     void (*link_name)(struct file *f, char *buf, size_t size);
+    /* Appends the file's own lines to /proc/PID/fdinfo/N ("eventfd-count: ..."). */
+    void (*show_fdinfo)(struct task *t, struct file *f, struct strbuf *sb);
     /* Opens the same object anew, through /proc/PID/fd/N, for a file without a dentry (a pipe, a memfd). NULL: -ENXIO. */
     int (*reopen)(struct task *t, struct file *f, int flags, struct file **ret);
     void (*release)(struct file *f); /* the last reference is gone; hostfd is closed after it */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/pseudo_fs.h"
 #include "sandbox/keep/version.h"
 #include "sandbox/keep/vfs.h"
 

@@ -19,4 +19,7 @@ int procfs_init(const struct keep_boot *b);
 /* The CPUs that guests see: keep_boot's cpu_count, or the host's. At least 1. */
 unsigned procfs_cpus(void);
 
+/* The (first) number of a sysctl, by its path below /proc/sys. 0, or -ENOENT. */
+int procfs_sysctl(const char *path, long *ret);
+
 #endif

@@ -105,7 +105,7 @@ static unsigned count_cpus(const struct strbuf *cpuinfo)
     return online > 0 ? (unsigned)online : 1;
 }
 
-static void make_uuid(char out[37])
+void proc_uuid(char out[37])
 {
     unsigned char b[16] = {0};
     (void)!getrandom(b, sizeof(b), GRND_NONBLOCK);
@@ -124,7 +124,7 @@ int procfs_snapshot(void)
     if (!pf)
         return -ENOMEM;
     pthread_mutex_init(&pf->lock, NULL);
-    make_uuid(pf->boot_id);
+    proc_uuid(pf->boot_id);
     /* A host without them is no reason not to start: what is shown is then shorter. */
     (void)host_file_read(&pf->cpuinfo, "/proc/cpuinfo");
     (void)host_file_read(&pf->meminfo, "/proc/meminfo");

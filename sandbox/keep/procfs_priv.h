@@ -104,6 +104,8 @@ struct proc_memory {
 void proc_memory(struct container *c, struct proc_memory *m);
 /* A decimal number of at most max, made of digits alone: true with *ret. */
 bool proc_number(const char *s, unsigned long max, unsigned long *ret);
+/* A random UUID as text. */
+void proc_uuid(char out[37]);
 /* A CPU mask or list of the visible CPUs: "3", "0-1". */
 void proc_cpu_list(struct strbuf *sb);
 
@@ -140,7 +142,6 @@ int proc_pid_show_smaps_rollup(struct task *t, struct pnode *n, struct strbuf *s
  * and where the thread areas are), with the heap named. For tests too. */
 void proc_maps_filter(const char *host, uaddr_t start_brk, struct strbuf *out);
 
-int procfs_mount(struct container *c, const char *options, struct pnode **ret);
 int proc_sysctl_init(struct procfs *pf, const struct keep_boot *b);
 extern const struct pentry proc_empty_dir[];
 

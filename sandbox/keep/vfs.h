@@ -59,6 +59,8 @@ int vfs_open(struct task *t, int dfd, const char *path, int flags, mode_t mode, 
 /* Opens an object that was already found (an executable, a fchdir target, /proc/self/fd/N). */
 int dentry_open(struct task *t, struct dentry *d, int flags, struct file **ret);
 int dentry_stat(struct task *t, struct dentry *d, struct stat *st);
+/* The id of its mount as mountinfo shows it, for fdinfo and statx. */
+int dentry_mount_id(struct task *t, struct dentry *d);
 /* The permission check of access(2) with the given ids: 0, -EACCES, -EROFS. mask of R_OK, W_OK, X_OK. */
 int dentry_access(struct task *t, struct dentry *d, int mask, bool real_ids);
 /* The absolute path as seen from t's root; "(unreachable)..." as Linux does; " (deleted)" appended where it is. */
