@@ -20,8 +20,8 @@ struct launch {
     int control_fd; /* to the keep; the caller closes it */
 };
 
-/* The caller has all signals blocked but SIGCHLD and those of faults (it reads them from a signalfd): a child sets the
- * mask that it needs itself.
+/* The caller has all signals blocked but SIGCHLD and those of faults (it reads them from a signalfd): a child
+ * sets the mask that it needs itself.
  *
  * Makes the sandbox with the program found, checked and ready, but not run: the container is "created". Needs
  * root (in its user namespace). On failure nothing is left behind. */
