@@ -207,7 +207,8 @@ static void sysctls_are_checked(void **state)
 static int start(void **state)
 {
     (void)state;
-    static char *const sysctl[] = {(char[]){"net.ipv4.ip_local_port_range=1024 2048"}, NULL};
+    static char range[] = "net.ipv4.ip_local_port_range=1024 2048";
+    static char *const sysctl[] = {range, NULL};
     static const struct keep_boot boot = {.sysctl = sysctl};
     return procfs_init(&boot);
 }
