@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Only known instructions, jumps forward and inside, memory initialised before use is not required (it is zero), a
- * return at the end. */
+/* Only known instructions, jumps forward and inside, memory initialised before use is not required (it is
+ * zero), a return at the end. */
 bool bpf_valid(const struct sock_filter *insns, unsigned len);
 
 /* A valid program's verdict: a SECCOMP_RET_* with its data. */

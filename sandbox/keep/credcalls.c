@@ -1,5 +1,5 @@
-/* The calls on ids, groups and capabilities (credentials(7), capabilities(7)). A task changes its own credentials only:
- * a new object replaces the old one. */
+/* The calls on ids, groups and capabilities (credentials(7), capabilities(7)). A task changes its own
+ * credentials only: a new object replaces the old one. */
 #include <limits.h>
 #include <linux/capability.h>
 #include <stdlib.h>
@@ -23,8 +23,8 @@ static void cred_scrap(struct cred **c)
 void cred_commit(struct task *t, struct cred *n)
 {
     struct cred *old = t->cred;
-    bool changed = n->euid != old->euid || n->egid != old->egid || n->fsuid != old->fsuid || n->fsgid != old->fsgid ||
-                   (n->cap_permitted & ~old->cap_permitted);
+    bool changed = n->euid != old->euid || n->egid != old->egid || n->fsuid != old->fsuid ||
+                   n->fsgid != old->fsgid || (n->cap_permitted & ~old->cap_permitted);
     {
         LOCKED(&kernel.tasklist_lock);
         t->cred = n;
@@ -37,7 +37,8 @@ void cred_commit(struct task *t, struct cred *n)
     cred_put(old);
 }
 
-/* User ids ------------------------------------------------------------------------------------------------- */
+/* User ids -------------------------------------------------------------------------------------------------
+ */
 
 static long commit_uids(struct task *t, struct cred **n)
 {
@@ -95,7 +96,8 @@ long sys_setresuid(struct task *t, const struct sysargs *a)
 {
     uid_t r = (uid_t)a->arg[0], e = (uid_t)a->arg[1], s = (uid_t)a->arg[2];
     const struct cred *old = t->cred;
-    if (!capable(t, CAP_SETUID) && !(is_one_of_uids(old, r) && is_one_of_uids(old, e) && is_one_of_uids(old, s)))
+    if (!capable(t, CAP_SETUID) &&
+        !(is_one_of_uids(old, r) && is_one_of_uids(old, e) && is_one_of_uids(old, s)))
         return -EPERM;
     _cleanup_cred_ struct cred *n = cred_dup(old);
     if (!n)
@@ -123,7 +125,8 @@ long sys_setfsuid(struct task *t, const struct sysargs *a)
 {
     const struct cred *old = t->cred;
     uid_t id = (uid_t)a->arg[0], was = old->fsuid;
-    bool may = id == old->uid || id == old->euid || id == old->suid || id == old->fsuid || capable(t, CAP_SETUID);
+    bool may =
+        id == old->uid || id == old->euid || id == old->suid || id == old->fsuid || capable(t, CAP_SETUID);
     if (id == KEEP_ID || id == was || !may)
         return was;
     struct cred *n = cred_dup(old);
@@ -147,7 +150,8 @@ long sys_geteuid(struct task *t, const struct sysargs *a)
     return t->cred->euid;
 }
 
-/* Group ids ------------------------------------------------------------------------------------------------ */
+/* Group ids ------------------------------------------------------------------------------------------------
+ */
 
 static long commit_gids(struct task *t, struct cred **n)
 {
@@ -204,7 +208,8 @@ long sys_setresgid(struct task *t, const struct sysargs *a)
 {
     gid_t r = (gid_t)a->arg[0], e = (gid_t)a->arg[1], s = (gid_t)a->arg[2];
     const struct cred *old = t->cred;
-    if (!capable(t, CAP_SETGID) && !(is_one_of_gids(old, r) && is_one_of_gids(old, e) && is_one_of_gids(old, s)))
+    if (!capable(t, CAP_SETGID) &&
+        !(is_one_of_gids(old, r) && is_one_of_gids(old, e) && is_one_of_gids(old, s)))
         return -EPERM;
     _cleanup_cred_ struct cred *n = cred_dup(old);
     if (!n)
@@ -224,7 +229,8 @@ long sys_setfsgid(struct task *t, const struct sysargs *a)
 {
     const struct cred *old = t->cred;
     gid_t id = (gid_t)a->arg[0], was = old->fsgid;
-    bool may = id == old->gid || id == old->egid || id == old->sgid || id == old->fsgid || capable(t, CAP_SETGID);
+    bool may =
+        id == old->gid || id == old->egid || id == old->sgid || id == old->fsgid || capable(t, CAP_SETGID);
     if (id == KEEP_ID || id == was || !may)
         return was;
     struct cred *n = cred_dup(old);
@@ -291,7 +297,8 @@ long sys_setgroups(struct task *t, const struct sysargs *a)
     return 0;
 }
 
-/* Capabilities --------------------------------------------------------------------------------------------- */
+/* Capabilities ---------------------------------------------------------------------------------------------
+ */
 
 /* How many 32-bit words a version has; an unknown one is answered with ours. 0, or -EINVAL. */
 static int cap_words(struct task *t, uaddr_t header, pid_t *pid, unsigned *words)

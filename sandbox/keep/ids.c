@@ -55,7 +55,7 @@ long sys_getsid(struct task *t, const struct sysargs *a)
 }
 
 /* [T] A process of that group in that session (0: any). */
-static const struct process *group_member(const struct container *c, pid_t pgid, pid_t sid)
+static const struct process *find_group(const struct container *c, pid_t pgid, pid_t sid)
 {
     for (const struct process *p = c->processes; p; p = p->hh_pid.next)
         if (p->pgid == pgid && (!sid || p->sid == sid))
@@ -85,7 +85,7 @@ long sys_setpgid(struct task *t, const struct sysargs *a)
         return -EACCES;
     if (p->sid == p->pid)
         return -EPERM;
-    if (pgid != pid && !group_member(self->container, pgid, self->sid))
+    if (pgid != pid && !find_group(self->container, pgid, self->sid))
         return -EPERM;
     p->pgid = pgid;
     return 0;
@@ -98,7 +98,7 @@ long sys_setsid(struct task *t, const struct sysargs *a)
     struct tty *old;
     {
         LOCKED(&kernel.tasklist_lock);
-        if (p->sid == p->pid || group_member(p->container, p->pid, 0))
+        if (p->sid == p->pid || find_group(p->container, p->pid, 0))
             return -EPERM;
         p->sid = p->pgid = p->pid;
         old = steal_ptr(&p->ctty);
@@ -108,8 +108,9 @@ long sys_setsid(struct task *t, const struct sysargs *a)
     return p->pid;
 }
 
-/* The tid goes by the keep's count, so the host cannot be told: the keep clears the word at the thread's exit. Nobody
- * is woken then; whoever waits for such a thread was made by clone, whose own clearing is the host's. */
+/* The tid goes by the keep's count, so the host cannot be told: the keep clears the word at the thread's
+ * exit. Nobody is woken then; whoever waits for such a thread was made by clone, whose own clearing is the
+ * host's. */
 long sys_set_tid_address(struct task *t, const struct sysargs *a)
 {
     t->clear_child_tid = a->arg[0];

@@ -1,4 +1,5 @@
-/* prctl(2): what is the keep's to know it keeps; what concerns the guest's own CPU state or memory goes to the host. */
+/* prctl(2): what is the keep's to know it keeps; what concerns the guest's own CPU state or memory goes to
+ * the host. */
 #include <linux/capability.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
@@ -48,7 +49,8 @@ static long pr_set_dumpable(struct task *t, const struct sysargs *a)
     return 0;
 }
 
-/* Names may lie right before unmapped memory: no byte past the page of the end is read before it is needed. */
+/* Names may lie right before unmapped memory: no byte past the page of the end is read before it is needed.
+ */
 static int get_name(struct task *t, char name[16], uaddr_t addr)
 {
     size_t first = 4096 - addr % 4096;
@@ -121,7 +123,8 @@ static long pr_set_securebits(struct task *t, const struct sysargs *a)
     uint64_t want = a->arg[1];
     const unsigned all = SECURE_ALL_BITS | SECURE_ALL_LOCKS;
     unsigned changed_locked = ((old & SECURE_ALL_LOCKS) >> 1) & (old ^ (unsigned)want);
-    if (changed_locked || ((old & SECURE_ALL_LOCKS) & ~want) || (want & ~(uint64_t)all) || !capable(t, CAP_SETPCAP))
+    if (changed_locked || ((old & SECURE_ALL_LOCKS) & ~want) || (want & ~(uint64_t)all) ||
+        !capable(t, CAP_SETPCAP))
         return -EPERM;
     struct cred *n = cred_dup(t->cred);
     if (!n)

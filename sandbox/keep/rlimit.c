@@ -1,5 +1,5 @@
-/* Resource limits and usage. What the keep hands out it limits itself; what the host hands out (memory, CPU, locks on
- * memory) the host is told of. */
+/* Resource limits and usage. What the keep hands out it limits itself; what the host hands out (memory, CPU,
+ * locks on memory) the host is told of. */
 #include <linux/capability.h>
 #include <fcntl.h>
 #include <string.h>
@@ -40,11 +40,12 @@ static void tell_host(const struct process *p, int resource, const struct rlimit
 
 #define NR_OPEN 1048576
 
-static int check_new_limit(const struct task *t, int resource, const struct rlimit *old, const struct rlimit *new)
+static int check_new_limit(const struct task *t, int resource, const struct rlimit *old,
+                           const struct rlimit *new)
 {
     if (new->rlim_cur > new->rlim_max)
         return -EINVAL;
-    if (resource == RLIMIT_NOFILE && new->rlim_max != old->rlim_max && new->rlim_max > NR_OPEN)
+    if (resource == RLIMIT_NOFILE && new->rlim_max != old->rlim_max &&new->rlim_max > NR_OPEN)
         return -EPERM;
     if (new->rlim_max > old->rlim_max && !capable(t, CAP_SYS_RESOURCE))
         return -EPERM;
@@ -57,8 +58,8 @@ static int may_limit(const struct task *t, const struct process *p)
     const struct cred *c = t->cred, *o = p->leader ? p->leader->cred : NULL;
     if (p == t->process || capable(t, CAP_SYS_RESOURCE))
         return 0;
-    bool same = o && c->uid == o->uid && c->uid == o->euid && c->uid == o->suid && c->gid == o->gid && c->gid == o->egid &&
-                c->gid == o->sgid;
+    bool same = o && c->uid == o->uid && c->uid == o->euid && c->uid == o->suid && c->gid == o->gid &&
+                c->gid == o->egid && c->gid == o->sgid;
     return same ? 0 : -EPERM;
 }
 
@@ -111,7 +112,8 @@ long sys_setrlimit(struct task *t, const struct sysargs *a)
     return do_prlimit(t, 0, (int)a->arg[0], &new, &old);
 }
 
-/* Usage ---------------------------------------------------------------------------------------------------- */
+/* Usage ----------------------------------------------------------------------------------------------------
+ */
 
 /* The peak of resident memory in KiB, from the host; 0 where it cannot be had. */
 static long host_maxrss(pid_t host_pid)

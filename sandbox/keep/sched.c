@@ -1,5 +1,5 @@
-/* Scheduling. Policies and priorities are kept and reported; the host runs guests at its own (the guest's nice is
- * passed on where the host allows). Affinity is the host's. */
+/* Scheduling. Policies and priorities are kept and reported; the host runs guests at its own (the guest's
+ * nice is passed on where the host allows). Affinity is the host's. */
 #include <linux/capability.h>
 #include <sched.h>
 #include <string.h>
@@ -241,8 +241,9 @@ static long priority_bound(int policy, long realtime)
 {
     if (is_realtime(policy))
         return realtime;
-    return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE || policy == SCHED_DEADLINE_ ? 0
-                                                                                                              : -EINVAL;
+    return policy == SCHED_OTHER || policy == SCHED_BATCH || policy == SCHED_IDLE || policy == SCHED_DEADLINE_
+               ? 0
+               : -EINVAL;
 }
 
 long sys_sched_get_priority_max(struct task *t, const struct sysargs *a)
@@ -273,7 +274,8 @@ long sys_sched_rr_get_interval(struct task *t, const struct sysargs *a)
     return copy_to_user(t, a->arg[1], &ts, sizeof(ts));
 }
 
-/* Affinity ------------------------------------------------------------------------------------------------- */
+/* Affinity -------------------------------------------------------------------------------------------------
+ */
 
 #define MASK_BYTES 1024 /* 8192 CPUs */
 
@@ -316,7 +318,8 @@ long sys_sched_setaffinity(struct task *t, const struct sysargs *a)
     return syscall(SYS_sched_setaffinity, host_tid, sizeof(mask), mask) < 0 ? -errno : 0;
 }
 
-/* Nice ----------------------------------------------------------------------------------------------------- */
+/* Nice -----------------------------------------------------------------------------------------------------
+ */
 
 static bool in_set(const struct task *t, const struct task *o, int which, int who)
 {
@@ -407,7 +410,8 @@ long sys_ioprio_set(struct task *t, const struct sysargs *a)
     return r;
 }
 
-/* The CPU's own business --------------------------------------------------------------------------------------- */
+/* The CPU's own business
+ * --------------------------------------------------------------------------------------- */
 
 long sys_sched_yield(struct task *t, const struct sysargs *a)
 {

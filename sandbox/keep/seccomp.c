@@ -1,4 +1,5 @@
-/* Guests' own filters: installing, inheriting, judging. A chain is immutable; each task holds its newest link. */
+/* Guests' own filters: installing, inheriting, judging. A chain is immutable; each task holds its newest
+ * link. */
 #include "sandbox/keep/seccomp.h"
 
 #include <linux/audit.h>
@@ -41,7 +42,8 @@ static void seccomp_put_p(struct seccomp_filter **f)
     seccomp_put(*f);
 }
 
-/* Judging -------------------------------------------------------------------------------------------------- */
+/* Judging --------------------------------------------------------------------------------------------------
+ */
 
 /* The strictest verdict of all; between equals the newest's data. */
 static uint32_t verdict(const struct seccomp_filter *f, const struct seccomp_data *data)
@@ -118,7 +120,8 @@ long seccomp_check(struct task *t, const struct sysargs *a)
     return carry_out(t, a, verdict(f, &data));
 }
 
-/* Installing ----------------------------------------------------------------------------------------------- */
+/* Installing -----------------------------------------------------------------------------------------------
+ */
 
 long seccomp_set_strict(struct task *t)
 {
@@ -212,8 +215,8 @@ static long attach(struct task *t, struct seccomp_filter *f, bool sync)
 
 long seccomp_install(struct task *t, unsigned flags, uaddr_t prog)
 {
-    const unsigned known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW |
-                           SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+    const unsigned known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
+                           SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
     if (flags & ~known)
         return -EINVAL;
     if (t->seccomp_mode == SECCOMP_MODE_STRICT)

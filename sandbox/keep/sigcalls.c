@@ -9,7 +9,8 @@
 
 #define SIGSET_SIZE 8
 
-/* Actions and masks ---------------------------------------------------------------------------------------- */
+/* Actions and masks ----------------------------------------------------------------------------------------
+ */
 
 /* [T] What is pending of a signal that is now ignored is forgotten. */
 static void flush_ignored(struct process *p, int signo)
@@ -86,7 +87,8 @@ long sys_rt_sigpending(struct task *t, const struct sysargs *a)
     return copy_to_user(t, a->arg[0], &set, a->arg[1]);
 }
 
-/* Waiting -------------------------------------------------------------------------------------------------- */
+/* Waiting --------------------------------------------------------------------------------------------------
+ */
 
 static long wait_for_signal(struct task *t)
 {
@@ -151,7 +153,8 @@ long sys_rt_sigtimedwait(struct task *t, const struct sysargs *a)
     return signo;
 }
 
-/* Sending -------------------------------------------------------------------------------------------------- */
+/* Sending --------------------------------------------------------------------------------------------------
+ */
 
 static bool same_user(const struct cred *from, const struct cred *to)
 {

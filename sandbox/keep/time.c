@@ -1,5 +1,5 @@
-/* Clocks and sleeping. The clocks are the host's, and so is the waiting: no pointer's target matters to anyone but the
- * guest itself. */
+/* Clocks and sleeping. The clocks are the host's, and so is the waiting: no pointer's target matters to
+ * anyone but the guest itself. */
 #include <sys/times.h>
 
 #include "sandbox/keep/syscall.h"
@@ -42,7 +42,8 @@ long sys_clock_getres(struct task *t, const struct sysargs *a)
         return SYS_CONTINUE;
     if (cpu_clock_ns(t, clock) < 0)
         return -EINVAL;
-    return a->arg[1] ? copy_to_user(t, a->arg[1], &(struct timespec){.tv_nsec = 1}, sizeof(struct timespec)) : 0;
+    return a->arg[1] ? copy_to_user(t, a->arg[1], &(struct timespec){.tv_nsec = 1}, sizeof(struct timespec))
+                     : 0;
 }
 
 long sys_gettimeofday(struct task *t, const struct sysargs *a)
@@ -72,7 +73,8 @@ long sys_clock_nanosleep(struct task *t, const struct sysargs *a)
     return (clockid_t)a->arg[0] < 0 ? -EOPNOTSUPP : SYS_CONTINUE_BLOCKING;
 }
 
-/* Setting the clock is the host's privilege; reading how it is kept (adjtimex without modes) is not done either. */
+/* Setting the clock is the host's privilege; reading how it is kept (adjtimex without modes) is not done
+ * either. */
 long sys_clock_settime(struct task *t, const struct sysargs *a)
 {
     (void)t;
@@ -87,7 +89,8 @@ long sys_settimeofday(struct task *t, const struct sysargs *a)
     return -EPERM;
 }
 
-/* With modes 0 it only reads: then the host answers. It would refuse the rest, too: guests have no CAP_SYS_TIME there. */
+/* With modes 0 it only reads: then the host answers. It would refuse the rest, too: guests have no
+ * CAP_SYS_TIME there. */
 static long adjust(struct task *t, uaddr_t addr)
 {
     uint32_t modes;
