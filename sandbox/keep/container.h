@@ -21,6 +21,7 @@ struct container {
     char hostname[65], domainname[65];
     int porter_fd;              /* socket to the porter */
     struct devpts *devpts;      /* tty.c */
+    struct ipc *ipc;            /* sysv.c: made when first used */
     unsigned long forks;
     bool net_host;              /* inet sockets are allowed */
 };

@@ -4,6 +4,7 @@
 
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/syscall.h"
+#include "sandbox/keep/sysv.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/tty.h"
 #include "sandbox/keep/uaccess.h"
@@ -66,7 +67,8 @@ static void release_user(struct task *t)
 bool pgrp_is_orphaned(const struct container *c, pid_t pgid, const struct process *ignore)
 {
     for (const struct process *p = c->processes; p; p = p->hh_pid.next) {
-        if (p->pgid != pgid || p == ignore || p->state != PROCESS_ALIVE || !p->parent || p->parent->is_init)
+        /* The container's init counts as any parent: as a shell it may well be the one that continues its jobs. */
+        if (p->pgid != pgid || p == ignore || p->state != PROCESS_ALIVE || !p->parent)
             continue;
         if (p->parent->pgid != pgid && p->parent->sid == p->sid && p->parent != ignore)
             return false;
@@ -266,8 +268,9 @@ static void process_finish(struct process *p, int status, struct leftovers *left
     p->stopped = false;
     itimers_cancel(p);
     posix_timers_delete(p);
-    if (p->sid == p->pid && p->ctty)
+    if (p->sid == p->pid)
         tty_session_exited(p);
+    sysv_process_exit(p);
     p->state = PROCESS_ZOMBIE;
     if (p->is_init)
         kill_all_others(p);

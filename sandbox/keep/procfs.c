@@ -10,6 +10,7 @@
 #include "sandbox/keep/pseudo_fs.h"
 #include "sandbox/keep/version.h"
 #include "sandbox/keep/vfs.h"
+#include "sandbox/keep/sysv.h"
 
 const struct pentry proc_empty_dir[] = {{.name = NULL}};
 
@@ -330,20 +331,27 @@ static long thread_self_readlink(struct task *t, struct pnode *n, char *buf, siz
 static const struct pnode_ops self_ops = {.readlink = self_readlink};
 static const struct pnode_ops thread_self_ops = {.readlink = thread_self_readlink};
 
+static int show_ipc_msg(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)n;
+    sysv_show_msg(t, sb);
+    return 0;
+}
+
+static int show_ipc_sem(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)n;
+    sysv_show_sem(t, sb);
+    return 0;
+}
+
 static const struct pentry sysvipc_entries[] = {
-    {.name = "msg",
-     .mode = PROC_FILE(0444),
-     .text = "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      "
-             "stime      "
-             "rtime      ctime\n"},
-    {.name = "sem",
-     .mode = PROC_FILE(0444),
-     .text = "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n"},
+    {.name = "msg", .mode = PROC_FILE(0444), .show = show_ipc_msg},
+    {.name = "sem", .mode = PROC_FILE(0444), .show = show_ipc_sem},
     {.name = "shm",
      .mode = PROC_FILE(0444),
-     .text = "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid   "
-             "   atime     "
-             " dtime      ctime                   rss                  swap\n"},
+     .text = "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime "
+             "     dtime      ctime                   rss                  swap\n"},
     {.name = NULL},
 };
 
@@ -396,7 +404,7 @@ static const struct pentry root_entries[] = {
     {.name = "fs", .mode = PROC_DIR(0555), .dir = proc_empty_dir},
     {.name = "interrupts", .mode = PROC_FILE(0444), .show = proc_show_interrupts},
     {.name = "irq", .mode = PROC_DIR(0555), .dir = proc_empty_dir},
-    {.name = "kmsg", .mode = PROC_FILE(0400), .ops = &proc_kmsg_ops},
+    {.name = "kmsg", .mode = PROC_FILE(0400), .text = ""},
     {.name = "loadavg", .mode = PROC_FILE(0444), .show = proc_show_loadavg},
     {.name = "locks", .mode = PROC_FILE(0444), .text = ""},
     {.name = "meminfo", .mode = PROC_FILE(0444), .show = proc_show_meminfo},

@@ -99,6 +99,7 @@ struct process {
     unsigned nthreads;    /* not yet exited */
     pid_t pgid, sid;
     struct tty *ctty;                  /* a reference */
+    struct sem_undo *sem_undo;         /* sysv_sem.c */
     pid_t tty_old_pgrp;                /* of a session leader: who was in front when its terminal hung up */
     bool did_exec, child_subreaper, is_init;
     pthread_cond_t child_event; /* a child ended, stopped or went on */

@@ -109,19 +109,6 @@ bool tty_signal_foreground(struct tty *tty, int signo)
     return send_signal_pgrp(tty->container, tty->pgrp, &info) >= 0;
 }
 
-/* Nobody of this group could continue it (setpgid(2)): then stopping it would be for ever. */
-static bool pgrp_orphaned(const struct container *c, pid_t pgid)
-{
-    for (const struct process *p = c->processes; p; p = p->hh_pid.next) {
-        const struct process *parent = p->parent;
-        if (p->pgid != pgid || p->state != PROCESS_ALIVE || !parent)
-            continue;
-        if (parent->pgid != pgid && parent->sid == p->sid)
-            return false;
-    }
-    return true;
-}
-
 bool tty_is_background(struct task *t, struct tty *tty)
 {
     LOCKED(&kernel.tasklist_lock);
@@ -135,9 +122,9 @@ int tty_check(struct task *t, struct tty *tty, int signo)
     const struct process *p = t->process;
     if (p->ctty != tty || !tty->pgrp || p->pgid == tty->pgrp)
         return 0;
-    if ((t->blocked & SIGBIT(signo)) || p->sighand->action[signo - 1].handler == (uint64_t)(uintptr_t)SIG_IGN)
+    if (signal_blocked_or_ignored(t, signo))
         return signo == SIGTTIN ? -EIO : 0;
-    if (pgrp_orphaned(p->container, p->pgid))
+    if (pgrp_is_orphaned(p->container, p->pgid, NULL))
         return -EIO;
     siginfo_t info = kernel_info(signo);
     (void)send_signal_pgrp(p->container, p->pgid, &info);

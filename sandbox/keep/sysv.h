@@ -1,0 +1,71 @@
+/* System V IPC: what its three kinds share (sysvipc(7)), and the POSIX message queues' place.
+ *
+ * All of it is guarded by kernel.tasklist_lock. An object that was removed stays in memory while someone
+ * waits on it. */
+#ifndef BAILEY_KEEP_SYSV_H
+#define BAILEY_KEEP_SYSV_H
+
+#include <sys/ipc.h>
+
+#include "sandbox/keep/kernel.h"
+
+struct strbuf;
+
+struct ipc_object {
+    key_t key;
+    int id;
+    uid_t uid, cuid;
+    gid_t gid, cgid;
+    mode_t mode;   /* 0777 */
+    unsigned refs; /* the table's, and one for each waiter */
+    bool removed;
+    void (*free)(struct ipc_object *o);
+};
+
+struct ipc_ids {
+    struct ipc_object **slots;
+    unsigned nslots, used, max;
+    unsigned seq;
+};
+
+struct ipc {
+    struct ipc_ids sem, msg, shm;
+    unsigned long nsems; /* of all sets */
+    uint64_t msg_bytes;  /* in all queues */
+    uint64_t shm_pages;
+    struct mqueue *mqueues; /* mqueue.c */
+};
+
+/* [T] The container's, made at the first call; NULL: no memory. */
+struct ipc *ipc_of(struct container *c);
+
+/* [T] The object of id: NULL: none, or it is of an older generation. */
+struct ipc_object *ipc_find(const struct ipc_ids *ids, int id);
+/* [T] The one of key; NULL. */
+struct ipc_object *ipc_by_key(const struct ipc_ids *ids, key_t key);
+/* [T] What semget, msgget and shmget do with key and flags: 1: *ret is an existing one that t may use; 0: the
+ * caller is to make one; -ENOENT, -EEXIST, -EACCES. */
+int ipc_lookup(struct task *t, struct ipc_ids *ids, key_t key, int flags, struct ipc_object **ret);
+/* [T] Puts a new object (its free set) into the table with t's identity. Its id, or -ENOSPC, -ENOMEM. */
+int ipc_add(struct task *t, struct ipc_ids *ids, struct ipc_object *o, key_t key, int flags);
+/* [T] Takes it out of the table and drops the table's reference. */
+void ipc_remove(struct ipc_ids *ids, struct ipc_object *o);
+void ipc_put(struct ipc_object *o); /* [T] */
+
+/* [T] May t read (0444) or write (0222)? 0 or -EACCES. */
+int ipc_allowed(struct task *t, const struct ipc_object *o, mode_t want);
+/* [T] May t change or remove it (IPC_SET, IPC_RMID)? */
+bool ipc_owned(struct task *t, const struct ipc_object *o);
+void ipc_fill_perm(const struct ipc_object *o, struct ipc_perm *perm);
+/* IPC_SET. */
+void ipc_set_perm(struct ipc_object *o, const struct ipc_perm *perm);
+
+/* [T] The process ends: its semaphore adjustments are made (SEM_UNDO), and its mq_notify requests end. */
+void sysv_process_exit(struct process *p);
+void mqueue_process_exit(struct process *p);
+/* The text of /proc/sysvipc/{sem,msg,shm}. Takes the lock. */
+void sysv_show_sem(struct task *t, struct strbuf *sb);
+void sysv_show_msg(struct task *t, struct strbuf *sb);
+void sysv_show_shm(struct task *t, struct strbuf *sb);
+
+#endif
