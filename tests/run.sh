@@ -38,6 +38,7 @@ run_one() {
     shift 3
     log=$logs/$suite.$name.log
     begin=$EPOCHREALTIME
+    export BAILEY_TEST_NAME=${name//_/-}
     "$B/tests/supervise" "$limit" "$@" >"$log" 2>&1 </dev/null
     status=$?
     seconds=$(bc <<<"$EPOCHREALTIME - $begin")
@@ -56,7 +57,7 @@ run_one() {
     77) run_one_line skip "$suite/$name" "$seconds" "$(sed -n 's/^SKIP: //p' "$log" | head -1)" ;;
     70) run_one_line fail "$suite/$name" "$seconds" "left something behind: $log" ;;
     124)
-        echo "${name//_/-}" >>"$logs/timed-out"
+        echo "$BAILEY_TEST_NAME" >>"$logs/timed-out"
         run_one_line fail "$suite/$name" "$seconds" "not done after $limit s: $log"
         ;;
     *) run_one_line fail "$suite/$name" "$seconds" "status $status: $log" ;;

@@ -41,7 +41,7 @@ scratch_close() {
 # Sets $scratch to an empty directory on a tmpfs of its own.
 scratch_open() {
     mkdir -p "$B/test-run"
-    scratch=$(mktemp -d "$B/test-run/XXXXXXXX")
+    scratch=$(mktemp -d "$B/test-run/${BAILEY_TEST_NAME:-test}.XXXXXXXX")
     mount -t tmpfs -o mode=755 bailey-test "$scratch"
     trap scratch_close EXIT
     trap 'exit 130' INT TERM
