@@ -21,3 +21,14 @@ $(B)/gate/image.o: $(B)/gate/gate.elf
 	printf '.section .rodata\n.balign 16\n.globl gate_image\n.globl gate_image_end\ngate_image:\n.incbin "%s"\ngate_image_end:\n.section .note.GNU-stack,"",@progbits\n' $(B)/gate/gate.elf.stripped | $(CC) -c -x assembler - -o $@
 
 -include $(GATE_PARTS:.o=.d)
+
+# The keep's and the porter's filters, compiled at build time.
+$(B)/mkfilter: tools/mkfilter.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=c17 $(WARN) -O1 $< -lseccomp -o $@
+
+$(B)/gen/%_filter_bpf.h: seccomp-profiles/%.profile $(B)/mkfilter
+	@mkdir -p $(@D)
+	$(B)/mkfilter $* $< > $@
+
+$(B)/obj/sandbox/platform/keep_filter.o: $(B)/gen/keep_filter_bpf.h $(B)/gen/porter_filter_bpf.h

@@ -17,7 +17,8 @@ static void reset_actions(struct sighand *s)
     }
 }
 
-/* [T] The host killed the other threads when it executed: they end here too. t goes by the leader's number. */
+/* [T] The host killed the other threads when it executed: they end here too. t goes by the leader's number.
+ */
 static void become_leader(struct task *t)
 {
     struct process *p = t->process;

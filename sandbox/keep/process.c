@@ -160,7 +160,7 @@ static void default_rlimits(struct process *p)
             p->rlim[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
 }
 
-static void process_scrap(struct process **p)
+void process_put_p(struct process **p)
 {
     if (*p)
         process_put(*p);
@@ -168,7 +168,7 @@ static void process_scrap(struct process **p)
 
 struct task *task_spawn(struct container *c, struct cred *cred, struct fs *fs, struct fdtable *fdt)
 {
-    _cleanup_(process_scrap) struct process *p = process_new(c);
+    _cleanup_(process_put_p) struct process *p = process_new(c);
     if (!p)
         return NULL;
     p->sighand = sighand_new();

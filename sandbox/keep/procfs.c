@@ -404,7 +404,7 @@ static const struct pentry root_entries[] = {
     {.name = "fs", .mode = PROC_DIR(0555), .dir = proc_empty_dir},
     {.name = "interrupts", .mode = PROC_FILE(0444), .show = proc_show_interrupts},
     {.name = "irq", .mode = PROC_DIR(0555), .dir = proc_empty_dir},
-    {.name = "kmsg", .mode = PROC_FILE(0400), .text = ""},
+    {.name = "kmsg", .mode = PROC_FILE(0400), .ops = &proc_kmsg_ops},
     {.name = "loadavg", .mode = PROC_FILE(0444), .show = proc_show_loadavg},
     {.name = "locks", .mode = PROC_FILE(0444), .text = ""},
     {.name = "meminfo", .mode = PROC_FILE(0444), .show = proc_show_meminfo},

@@ -81,7 +81,12 @@ static int fd_open_link(struct task *t, struct pnode *n, int flags, struct file 
 {
     _cleanup_file_ struct file *f = NULL;
     int r = link_file(t, n, &f);
-    return r < 0 ? r : file_reopen(t, f, flags, ret);
+    if (r < 0)
+        return r;
+    if (!(flags & O_PATH))
+        return file_reopen(t, f, flags, ret);
+    *ret = steal_ptr(&f); /* only to be looked at: stat(2) through the link */
+    return 0;
 }
 
 static const struct pnode_ops fd_link_ops = {

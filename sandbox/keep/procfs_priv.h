@@ -116,7 +116,7 @@ extern const struct pentry proc_pid_entries[], proc_tid_entries[], proc_net_entr
 extern const struct pnode_ops proc_pid_ops, proc_tid_ops, proc_task_ops;
 extern const struct pnode_ops proc_fd_ops, proc_fdinfo_ops, proc_ns_ops;
 extern const struct pnode_ops proc_exe_ops, proc_cwd_ops, proc_root_link_ops;
-extern const struct pnode_ops proc_mem_ops, proc_sys_ops;
+extern const struct pnode_ops proc_mem_ops, proc_sys_ops, proc_kmsg_ops;
 extern const struct pnode_ops proc_private_ops; /* an entry's show, for those who may trace the process */
 
 int proc_show_meminfo(struct task *t, struct pnode *n, struct strbuf *sb);

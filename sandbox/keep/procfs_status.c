@@ -24,6 +24,7 @@ struct facts {
     uint64_t caps[5];
     mode_t umask;
     bool has_umask;
+    int seccomp_mode;
 };
 
 static void facts_free(struct facts *f)
@@ -77,6 +78,7 @@ static void fill_task(struct facts *f, const struct task *t)
     f->policy = t->sched_policy;
     f->rt_priority = t->sched_priority;
     f->no_new_privs = t->no_new_privs;
+    f->seccomp_mode = t->seccomp_mode;
     if (t->cred)
         fill_cred(f, t->cred);
     if (t->fs && !t->exited) {
@@ -289,7 +291,8 @@ static void put_signals(struct strbuf *sb, const struct facts *f)
               f->pending, f->shared_pending, f->blocked, f->ignored, f->caught);
     sb_printf(sb, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n",
               f->caps[0], f->caps[1], f->caps[2], f->caps[3], f->caps[4]);
-    sb_printf(sb, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", f->no_new_privs);
+    sb_printf(sb, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n", f->no_new_privs, f->seccomp_mode,
+              f->seccomp_mode == 2);
 }
 
 static void put_cpus(struct strbuf *sb, const struct strbuf *host)

@@ -1,8 +1,10 @@
 /* The files of /proc about the machine as a whole. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/sysinfo.h>
 
+#include "sandbox/keep/klog.h"
 #include "sandbox/keep/procfs_priv.h"
 
 static struct container *of_task(const struct task *t)
@@ -243,3 +245,33 @@ int proc_show_softirqs(struct task *t, struct pnode *n, struct strbuf *sb)
     }
     return 0;
 }
+
+/* kmsg -----------------------------------------------------------------------------------------------------
+ */
+
+/* Each record is read once by all readers together, as with syslog(2). */
+static ssize_t kmsg_read(struct task *t, struct file *f, struct uio *u, off_t *pos)
+{
+    (void)pos;
+    while (u->i < u->count && u->off >= u->iov[u->i].iov_len) {
+        u->i++;
+        u->off = 0;
+    }
+    if (u->i >= u->count)
+        return 0;
+    const struct iovec *v = &u->iov[u->i];
+    return klog_read_once(t, (uaddr_t)(uintptr_t)v->iov_base + u->off, v->iov_len - u->off, file_nonblock(f));
+}
+
+static const struct file_ops kmsg_file_ops = {.name = "kmsg", .read = kmsg_read};
+
+static int kmsg_node_open(struct task *t, struct pnode *n, int flags, struct file **ret)
+{
+    (void)n;
+    if (!capable(t, CAP_SYSLOG))
+        return -EPERM;
+    *ret = file_new(&kmsg_file_ops, (unsigned)flags, FILE_NOPOLL, -1, NULL);
+    return *ret ? 0 : -ENOMEM;
+}
+
+const struct pnode_ops proc_kmsg_ops = {.open = kmsg_node_open};

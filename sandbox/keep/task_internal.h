@@ -19,6 +19,7 @@ struct task_table {
 bool task_is_current(const struct task *t);
 struct task *task_new(struct process *p); /* refs 1 (the tables'), not in any table yet */
 struct process *process_new(struct container *c);
+void process_put_p(struct process **p); /* for _cleanup_ */
 struct sighand *sighand_new(void);
 struct sighand *sighand_dup(const struct sighand *s);
 void sighand_put(struct sighand *s);
@@ -58,6 +59,7 @@ void notify_parent_of(struct process *p, struct process *parent, int code,
 
 /* timer.c */
 int64_t mono_now(void);
+struct timespec deadline_after(const struct timespec *rel); /* on CLOCK_MONOTONIC, clamped */
 void ktimer_set(struct ktimer *kt, int64_t expires); /* [T] */
 void ktimer_cancel(struct ktimer *kt);               /* [T] */
 void itimers_init(struct process *p);

@@ -20,6 +20,13 @@ int64_t mono_now(void)
     return ts_ns(&ts);
 }
 
+struct timespec deadline_after(const struct timespec *rel)
+{
+    const int64_t far = INT64_MAX / NSEC_PER_SEC / 2;
+    int64_t sec = rel->tv_sec > far ? far : rel->tv_sec;
+    return ns_ts(mono_now() + sec * NSEC_PER_SEC + rel->tv_nsec);
+}
+
 static void fire_due(struct timer_queue *tq)
 {
     int64_t now = mono_now();

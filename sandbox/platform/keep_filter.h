@@ -6,6 +6,6 @@
 int keep_confine(void);
 
 /* Leaves the porter without rights and with its few calls. Ends the process where that fails. */
-void porter_confine(int keep_fd, int sigfd);
+void porter_confine(void);
 
 #endif

@@ -137,7 +137,7 @@ _Noreturn void porter_main(const struct porter *p)
     if (sigfd < 0)
         _exit(EXIT_BROKEN);
     first_guest(p);
-    porter_confine(keep_fd, sigfd);
+    porter_confine();
 
     struct pollfd fds[2] = {{.fd = sigfd, .events = POLLIN}, {.fd = keep_fd, .events = POLLIN}};
     for (;;) {

@@ -1,0 +1,17 @@
+/* Classic BPF as seccomp allows it: checking and running. No locks, no allocation. */
+#ifndef BAILEY_KEEP_BPF_H
+#define BAILEY_KEEP_BPF_H
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Only known instructions, jumps forward and inside, memory initialised before use is not required (it is
+ * zero), a return at the end. */
+bool bpf_valid(const struct sock_filter *insns, unsigned len);
+
+/* A valid program's verdict: a SECCOMP_RET_* with its data. */
+uint32_t bpf_run(const struct sock_filter *insns, const struct seccomp_data *data);
+
+#endif

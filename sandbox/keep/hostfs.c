@@ -1,0 +1,323 @@
+/* Files of the host: regular files (lanes), directories, O_PATH handles. */
+#include "sandbox/keep/vfs_priv.h"
+
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/vfs.h>
+
+#include "sandbox/keep/chrdev.h"
+#include "sandbox/keep/hostio.h"
+
+#define PROC_MAGIC 0x9fa0
+#define O_LARGEFILE_BIT 0100000u /* x86-64 reports it on every file that was opened by path */
+#define NOT_KEPT (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+
+static unsigned kept_flags(int flags)
+{
+    return ((unsigned)flags & ~(unsigned)NOT_KEPT) | O_LARGEFILE_BIT;
+}
+
+/* Regular files --------------------------------------------------------------------------------------------
+ */
+
+static ssize_t reg_read(struct task *t, struct file *f, struct uio *u, off_t *pos)
+{
+    (void)t;
+    ssize_t n = lane_read(f, u, pos, 0);
+
+    if (n > 0 && pos)
+        *pos += n;
+    return n;
+}
+
+static ssize_t reg_write(struct task *t, struct file *f, struct uio *u, off_t *pos)
+{
+    vfs_assume(t); /* whose lack of CAP_FSETID clears set-id bits */
+    ssize_t n = lane_write(f, u, pos, 0);
+    if (n > 0 && pos)
+        *pos += n;
+    return n;
+}
+
+static off_t host_llseek(struct task *t, struct file *f, off_t off, int whence)
+{
+    (void)t;
+    off_t r = lseek(f->hostfd, off, whence);
+
+    return r < 0 ? -errno : r;
+}
+
+static int host_fstat(struct task *t, struct file *f, struct stat *st)
+{
+    (void)t;
+    return fstat(f->hostfd, st) == 0 ? 0 : -errno;
+}
+
+static int host_fsync(struct task *t, struct file *f, bool data_only)
+{
+    (void)t;
+    return (data_only ? fdatasync(f->hostfd) : fsync(f->hostfd)) == 0 ? 0 : -errno;
+}
+
+static int size_limit(struct task *t, off_t end)
+{
+    rlim_t max = t->process->rlim[RLIMIT_FSIZE].rlim_cur;
+
+    if (max == RLIM_INFINITY || end < 0 || (rlim_t)end <= max)
+        return 0;
+    siginfo_t info = {.si_signo = SIGXFSZ, .si_code = SI_KERNEL};
+    LOCKED(&kernel.tasklist_lock);
+    (void)send_signal_task(t, &info, false);
+    return -EFBIG;
+}
+
+static int reg_truncate(struct task *t, struct file *f, off_t len)
+{
+    struct stat st;
+
+    if (fstat(f->hostfd, &st) == 0 && len > st.st_size) {
+        int r = size_limit(t, len);
+        if (r < 0)
+            return r;
+    }
+    vfs_assume(t);
+    return ftruncate(f->hostfd, len) == 0 ? 0 : -errno;
+}
+
+static int reg_fallocate(struct task *t, struct file *f, int mode, off_t off, off_t len)
+{
+    off_t end;
+
+    if (__builtin_add_overflow(off, len, &end))
+        return -EFBIG;
+    int r = size_limit(t, end);
+    if (r < 0)
+        return r;
+    vfs_assume(t);
+    return fallocate(f->hostfd, mode, off, len) == 0 ? 0 : -errno;
+}
+
+static int host_set_flags(struct task *t, struct file *f, unsigned flags)
+{
+    vfs_assume(t); /* O_NOATIME is for owners */
+    int now = (int)(flags & (O_APPEND | O_DIRECT | O_NOATIME)) | O_NONBLOCK;
+    return fcntl(f->hostfd, F_SETFL, now) == 0 ? 0 : -errno;
+}
+
+static void reg_release(struct file *f)
+{
+    file_locks_drop(f, f);
+}
+
+static const struct file_ops reg_ops = {
+    .release = reg_release,
+    .name = "file",
+    .read = reg_read,
+    .write = reg_write,
+    .llseek = host_llseek,
+    .stat = host_fstat,
+    .fsync = host_fsync,
+    .truncate = reg_truncate,
+    .fallocate = reg_fallocate,
+    .set_flags = host_set_flags,
+};
+
+static const struct file_ops dir_ops = {
+    .name = "directory",
+    .llseek = host_llseek,
+    .stat = host_fstat,
+    .fsync = host_fsync,
+};
+
+static const struct file_ops path_ops = {.name = "path"};
+
+bool hostfs_is_dir(const struct file *f)
+{
+    return f->ops == &dir_ops;
+}
+
+/* Making files ---------------------------------------------------------------------------------------------
+ */
+
+/* Takes over d, whose fd is to be the file's. */
+static int file_over(struct dentry *d, const struct file_ops *ops, int flags, unsigned kind,
+                     struct file **ret)
+{
+    struct file *f = d ? file_new(ops, kept_flags(flags), kind, d->fd, NULL) : NULL;
+
+    if (!f) {
+        dentry_put(d);
+        return -ENOMEM;
+    }
+    f->dentry = d;
+    *ret = f;
+    return 0;
+}
+
+int hostfs_path_file(struct dentry *d, int flags, struct file **ret)
+{
+    int keep = flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    struct file *f = file_new(&path_ops, (unsigned)keep, FILE_NOPOLL, -1, NULL);
+
+    if (!f)
+        return -ENOMEM;
+    f->dentry = dentry_get(d);
+    *ret = f;
+    return 0;
+}
+
+/* Files of a host procfs that was mounted in are not for guests to hold themselves. */
+static bool may_be_lane(int fd)
+{
+    struct statfs sf;
+
+    return fstatfs(fd, &sf) == 0 && sf.f_type != PROC_MAGIC;
+}
+
+static int open_dir(struct task *t, struct mount *m, int fd, int flags, const struct stat *st,
+                    struct file **ret)
+{
+    struct mount_ns *ns = t->process->container->mounts;
+    struct dentry *d = dentry_host(m, fd);
+
+    if (!d)
+        return -ENOMEM;
+    int r = mount_maybe(ns, st->st_dev, st->st_ino) ? mount_cross(t, ns, &d) : 0;
+    if (r < 0) {
+        dentry_put(d);
+        return r;
+    }
+    if (d->fd == fd)
+        return file_over(d, &dir_ops, flags, FILE_SEEKABLE | FILE_NOPOLL | FILE_DIR, ret);
+    /* A mount point: what is mounted there is meant. */
+    r = dentry_open(t, d, flags, ret);
+    dentry_put(d);
+    return r;
+}
+
+int hostfs_file(struct task *t, struct mount *m, int fd, int flags, struct file **ret)
+{
+    struct mount_ns *ns = t->process->container->mounts;
+    struct stat st;
+
+    if (fstat(fd, &st) != 0) {
+        int r = -errno;
+        (void)close(fd);
+        return r;
+    }
+    switch (st.st_mode & S_IFMT) {
+    case S_IFREG: {
+        unsigned lane = !ns->magic || may_be_lane(fd) ? FILE_LANE : 0;
+        return file_over(dentry_host(m, fd), &reg_ops, flags, FILE_SEEKABLE | FILE_NOPOLL | lane, ret);
+    }
+    case S_IFDIR:
+        return open_dir(t, m, fd, flags, &st, ret);
+    case S_IFIFO:
+        return fifo_file(t, m, fd, flags, ret);
+    case S_IFCHR:
+        (void)close(fd);
+        return chrdev_open(t, st.st_rdev, flags, ret);
+    default:
+        (void)close(fd);
+        return -ENXIO;
+    }
+}
+
+static int reopen_fd(struct task *t, struct dentry *d, int flags)
+{
+    int hf = (flags & (int)HOST_OPEN_FLAGS & ~(O_CREAT | O_EXCL | O_NOFOLLOW)) | HOST_OPEN_ALWAYS;
+    char name[40];
+    int fd;
+
+    vfs_assume(t);
+    if (dentry_type(d) == S_IFDIR) {
+        fd = openat(d->fd, ".", hf, 0);
+    } else {
+        dentry_procname(d, name);
+        fd = openat(kernel.procfd, name, hf, 0);
+    }
+    return fd < 0 ? -errno : fd;
+}
+
+static int open_device(struct task *t, struct dentry *d, int flags, struct file **ret)
+{
+    static const int masks[] = {R_OK, W_OK, R_OK | W_OK, R_OK | W_OK};
+    struct stat st;
+    int r = dentry_access(t, d, masks[flags & O_ACCMODE], false);
+
+    if (r == 0)
+        r = dentry_stat(t, d, &st);
+    if (r < 0)
+        return r;
+    return S_ISCHR(st.st_mode) ? chrdev_open(t, st.st_rdev, flags, ret) : -ENXIO;
+}
+
+int hostfs_reopen(struct task *t, struct dentry *d, int flags, struct file **ret)
+{
+    mode_t type = dentry_type(d);
+    bool writes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC);
+    int r;
+
+    if (type == S_IFLNK)
+        return -ELOOP;
+    if ((flags & O_DIRECTORY) && type != S_IFDIR)
+        return -ENOTDIR;
+    if (type == S_IFSOCK)
+        return -ENXIO;
+    if (type == S_IFCHR || type == S_IFBLK) {
+        r = open_device(t, d, flags, ret);
+    } else if (type == S_IFIFO) {
+        return fifo_open(t, d, flags, ret);
+    } else {
+        if (writes && mount_readonly(d))
+            return -EROFS;
+        int fd = reopen_fd(t, d, flags);
+        return fd < 0 ? fd : hostfs_file(t, d->mnt, fd, flags, ret);
+    }
+    if (r == 0 && !(*ret)->dentry)
+        (*ret)->dentry = dentry_get(d);
+    return r;
+}
+
+int pseudo_open(struct task *t, struct dentry *d, int flags, struct file **ret)
+{
+    static const int masks[] = {R_OK, W_OK, R_OK | W_OK, R_OK | W_OK};
+    struct pnode *n = d->node;
+    int mask = masks[flags & O_ACCMODE] | (flags & O_TRUNC ? W_OK : 0);
+    int r;
+
+    if (S_ISLNK(n->mode))
+        return -ELOOP;
+    if ((flags & O_DIRECTORY) && !S_ISDIR(n->mode))
+        return -ENOTDIR;
+    if (S_ISDIR(n->mode) && (mask & W_OK))
+        return -EISDIR;
+    if ((mask & W_OK) && mount_readonly(d) && S_ISREG(n->mode))
+        return -EROFS;
+    r = pseudo_access(t, n, mask, false);
+    if (r < 0)
+        return r;
+    int keep = (int)kept_flags(flags);
+    if (S_ISCHR(n->mode) && !n->ops->open)
+        r = chrdev_open(t, n->rdev, keep, ret);
+    else
+        r = pnode_open(t, n, keep, ret);
+    if (r == 0 && !(*ret)->dentry)
+        (*ret)->dentry = dentry_get(d);
+    return r;
+}
+
+int dentry_open_exec(struct task *t, struct dentry *d, struct file **ret)
+{
+    char name[40];
+
+    if (d->fd < 0)
+        return -EACCES;
+    if (dentry_type(d) != S_IFREG)
+        return -EACCES;
+    dentry_procname(d, name);
+    vfs_assume_self();
+    int fd = openat(kernel.procfd, name, O_RDONLY | HOST_OPEN_ALWAYS);
+    return fd < 0 ? -errno : hostfs_file(t, d->mnt, fd, O_RDONLY, ret);
+}

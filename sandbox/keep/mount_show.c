@@ -1,0 +1,156 @@
+/* The mount table as text: /proc/PID/mountinfo, mounts. And what single mounts say of themselves. */
+#include "sandbox/keep/vfs_priv.h"
+
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+
+static const struct {
+    unsigned long flag;
+    const char *name;
+} flag_names[] = {
+    {MS_NOSUID, "nosuid"},   {MS_NODEV, "nodev"},           {MS_NOEXEC, "noexec"},
+    {MS_NOATIME, "noatime"}, {MS_NODIRATIME, "nodiratime"}, {MS_RELATIME, "relatime"},
+};
+
+/* Spaces and the like as the kernel writes them. */
+static void put_escaped(struct strbuf *sb, const char *s)
+{
+    for (; *s; s++) {
+        if (strchr(" \t\n\\#", *s))
+            sb_printf(sb, "\\%03o", (unsigned)(unsigned char)*s);
+        else
+            sb_put(sb, s, 1);
+    }
+}
+
+static void put_flags(struct strbuf *sb, const struct mount *m)
+{
+    sb_printf(sb, "%s", m->flags & MS_RDONLY ? "ro" : "rw");
+    for (size_t i = 0; i < ARRAY_SIZE(flag_names); i++)
+        if (m->flags & flag_names[i].flag)
+            sb_printf(sb, ",%s", flag_names[i].name);
+}
+
+/* The options that are not flags of the mount: those of the file system itself. */
+static void put_options(struct strbuf *sb, const struct mount *m)
+{
+    static const char *const shown_as_flags[] = {"rw",         "ro",     "nosuid", "nodev",   "noexec",
+                                                 "suid",       "dev",    "exec",   "noatime", "relatime",
+                                                 "nodiratime", "bind",   "rbind",  "private", "rprivate",
+                                                 "slave",      "rslave", "shared", "rshared"};
+    _cleanup_free_ char *copy = strdup(m->options);
+    char *save = NULL;
+
+    for (char *o = copy ? strtok_r(copy, ",", &save) : NULL; o; o = strtok_r(NULL, ",", &save)) {
+        bool flag = false;
+        for (size_t i = 0; i < ARRAY_SIZE(shown_as_flags); i++)
+            flag |= strcmp(o, shown_as_flags[i]) == 0;
+        if (!flag) {
+            sb_put(sb, ",", 1);
+            put_escaped(sb, o);
+        }
+    }
+}
+
+/* target as seen from the task's root; false: not reachable from there. */
+static bool seen_from(const char *root, const char *target, const char **ret)
+{
+    size_t n = strcmp(root, "/") == 0 ? 0 : strlen(root);
+
+    if (strncmp(target, root, n) != 0 || (target[n] && target[n] != '/'))
+        return false;
+    *ret = target[n] ? target + n : "/";
+    return true;
+}
+
+static void show_one(struct strbuf *sb, const struct mount *m, const char *target, int parent_id,
+                     bool mountinfo)
+{
+    if (!mountinfo) {
+        put_escaped(sb, m->source);
+        sb_put(sb, " ", 1);
+        put_escaped(sb, target);
+        sb_printf(sb, " %s ", m->fstype);
+        put_flags(sb, m);
+        put_options(sb, m);
+        sb_printf(sb, " 0 0\n");
+        return;
+    }
+    sb_printf(sb, "%d %d %u:%u ", m->id, parent_id, major(m->dev), minor(m->dev));
+    put_escaped(sb, m->real_root);
+    sb_put(sb, " ", 1);
+    put_escaped(sb, target);
+    sb_put(sb, " ", 1);
+    put_flags(sb, m);
+    if (m->shared)
+        sb_printf(sb, " shared:%d", m->id);
+    sb_printf(sb, " - %s ", m->fstype);
+    put_escaped(sb, m->source);
+    sb_printf(sb, " %s", m->flags & MS_RDONLY ? "ro" : "rw");
+    put_options(sb, m);
+    sb_put(sb, "\n", 1);
+}
+
+/* lock held. Real mounts are all noted under main: the one they stand in is the longest prefix before them.
+ */
+static int parent_id(struct mount_ns *ns, const struct mount *m)
+{
+    struct mount *p;
+    size_t best = 0;
+    int id = ns->main == m ? FIRST_MOUNT_ID - 1 : ns->main->id;
+
+    if (m->parent && !(m->kind & MOUNT_REAL) && m->parent != ns->main)
+        return m->parent->id;
+    DL_FOREACH(ns->mounts, p)
+    {
+        size_t n = strlen(p->target);
+        if (p == m || p == ns->main)
+            continue;
+        if (n > best && strncmp(m->target, p->target, n) == 0 && m->target[n] == '/') {
+            best = n;
+            id = p->id;
+        }
+    }
+    return id;
+}
+
+void mount_ns_show(struct task *t, struct strbuf *sb, bool mountinfo)
+{
+    struct mount_ns *ns = t->process->container->mounts;
+    char root[PATH_MAX] = "/";
+    const char *target;
+    struct mount *m;
+
+    if (t->fs) {
+        _cleanup_dentry_ struct dentry *top = fs_root(t->fs);
+        if (top != ns->main->root && dentry_path_abs(top, root, sizeof(root)) < 0)
+            return;
+    }
+    pthread_rwlock_rdlock(&ns->lock);
+    DL_FOREACH(ns->mounts, m)
+    if (seen_from(root, m->target, &target))
+        show_one(sb, m, target, parent_id(ns, m), mountinfo);
+    pthread_rwlock_unlock(&ns->lock);
+}
+
+int dentry_mount_id(struct task *t, struct dentry *d)
+{
+    struct mount_ns *ns = t->process->container->mounts;
+
+    if (d->fd >= 0 && dentry_identity(d) < 0)
+        return ns->main->id;
+    return mount_visible_id(ns, d, d->mnt_id);
+}
+
+unsigned long dentry_mount_flags(const struct dentry *d)
+{
+    struct statvfs sv;
+
+    if (!d->mnt)
+        return MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    if (d->fd < 0 || d->mnt->parent)
+        return d->mnt->flags;
+    /* The keep's own mounts may be stricter than what the container asked for (nodev always is). */
+    return fstatvfs(d->fd, &sv) == 0 ? sv.f_flag & (MS_RDONLY | MS_NOSUID | MS_NOEXEC) : 0;
+}

@@ -1,0 +1,333 @@
+/* The calls on signals: actions, masks, waiting for them, sending them (signal(7), kill(2), sigaction(2)). */
+#include <linux/capability.h>
+#include <string.h>
+
+#include "sandbox/keep/pidfd.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/uaccess.h"
+
+#define SIGSET_SIZE 8
+
+/* Actions and masks ----------------------------------------------------------------------------------------
+ */
+
+/* [T] What is pending of a signal that is now ignored is forgotten. */
+static void flush_ignored(struct process *p, int signo)
+{
+    struct task *t;
+    if (!action_is_ignore(p, signo))
+        return;
+    sigpending_flush(p, &p->pending, SIGBIT(signo));
+    DL_FOREACH2(p->threads, t, thread_next)
+    {
+        sigpending_flush(p, &t->pending, SIGBIT(signo));
+    }
+}
+
+long sys_rt_sigaction(struct task *t, const struct sysargs *a)
+{
+    int signo = (int)a->arg[0];
+    struct ksigaction new, old;
+    if (a->arg[3] != SIGSET_SIZE)
+        return -EINVAL;
+    if (a->arg[1] && get_user(t, &new, a->arg[1]) < 0)
+        return -EFAULT;
+    if (signo < 1 || signo > KSIG_MAX || (a->arg[1] && (SIGBIT(signo) & SIGSET_UNBLOCKABLE)))
+        return -EINVAL;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        struct ksigaction *sa = &t->process->sighand->action[signo - 1];
+        old = *sa;
+        if (a->arg[1]) {
+            new.mask &= ~SIGSET_UNBLOCKABLE;
+            *sa = new;
+            flush_ignored(t->process, signo);
+        }
+    }
+    return a->arg[2] ? copy_to_user(t, a->arg[2], &old, sizeof(old)) : 0;
+}
+
+long sys_rt_sigprocmask(struct task *t, const struct sysargs *a)
+{
+    sigset64 set, old = t->blocked; /* only t itself changes it */
+    if (a->arg[3] != SIGSET_SIZE)
+        return -EINVAL;
+    if (a->arg[1]) {
+        if (get_user(t, &set, a->arg[1]) < 0)
+            return -EFAULT;
+        switch ((int)a->arg[0]) {
+        case SIG_BLOCK:
+            set |= old;
+            break;
+        case SIG_UNBLOCK:
+            set = old & ~set;
+            break;
+        case SIG_SETMASK:
+            break;
+        default:
+            return -EINVAL;
+        }
+        set &= ~SIGSET_UNBLOCKABLE;
+        if (set != old)
+            set_blocked(t, set);
+    }
+    return a->arg[2] ? copy_to_user(t, a->arg[2], &old, sizeof(old)) : 0;
+}
+
+long sys_rt_sigpending(struct task *t, const struct sysargs *a)
+{
+    sigset64 set;
+    if (a->arg[1] > SIGSET_SIZE)
+        return -EINVAL;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        set = signal_pending_set(t) & t->blocked;
+    }
+    return copy_to_user(t, a->arg[0], &set, a->arg[1]);
+}
+
+/* Waiting --------------------------------------------------------------------------------------------------
+ */
+
+static long wait_for_signal(struct task *t)
+{
+    pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+    LOCKED(&kernel.tasklist_lock);
+    while (task_wait(t, &never, NULL) == 0)
+        ;
+    return -ERESTARTNOHAND;
+}
+
+long sys_pause(struct task *t, const struct sysargs *a)
+{
+    (void)a;
+    return wait_for_signal(t);
+}
+
+long sys_rt_sigsuspend(struct task *t, const struct sysargs *a)
+{
+    sigset64 mask;
+    if (a->arg[1] != SIGSET_SIZE)
+        return -EINVAL;
+    if (get_user(t, &mask, a->arg[0]) < 0)
+        return -EFAULT;
+    set_temporary_mask(t, mask & ~SIGSET_UNBLOCKABLE);
+    return wait_for_signal(t);
+}
+
+/* The number of the signal, -EAGAIN (time is up), -EINTR. */
+static int take_signal(struct task *t, sigset64 set, siginfo_t *info, const struct timespec *deadline)
+{
+    pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+    LOCKED(&kernel.tasklist_lock);
+    int signo = signal_dequeue(t, set, info), r = 0;
+    t->sigwait = set;
+    while (!signo && !r) {
+        r = task_wait(t, &never, deadline);
+        signo = signal_dequeue(t, set, info);
+    }
+    t->sigwait = 0;
+    if (signo)
+        return signo;
+    return r == -ETIMEDOUT ? -EAGAIN : -EINTR;
+}
+
+long sys_rt_sigtimedwait(struct task *t, const struct sysargs *a)
+{
+    sigset64 set;
+    struct timespec ts, deadline;
+    siginfo_t info;
+    if (a->arg[3] != SIGSET_SIZE)
+        return -EINVAL;
+    if (get_user(t, &set, a->arg[0]) < 0 || (a->arg[2] && get_user(t, &ts, a->arg[2]) < 0))
+        return -EFAULT;
+    if (a->arg[2]) {
+        if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= NSEC_PER_SEC)
+            return -EINVAL;
+        deadline = deadline_after(&ts);
+    }
+    int signo = take_signal(t, set & ~SIGSET_UNBLOCKABLE, &info, a->arg[2] ? &deadline : NULL);
+    if (signo > 0 && a->arg[1] && copy_to_user(t, a->arg[1], &info, sizeof(info)) < 0)
+        return -EFAULT;
+    return signo;
+}
+
+/* Sending --------------------------------------------------------------------------------------------------
+ */
+
+static bool same_user(const struct cred *from, const struct cred *to)
+{
+    return from->euid == to->suid || from->euid == to->uid || from->uid == to->suid || from->uid == to->uid;
+}
+
+bool may_signal(const struct task *from, const struct process *to, int signo)
+{
+    if (from->process == to || capable(from, CAP_KILL))
+        return true;
+    if (to->leader && same_user(from->cred, to->leader->cred))
+        return true;
+    return signo == SIGCONT && from->process->sid == to->sid;
+}
+
+static siginfo_t own_info(const struct task *t, int signo, int code)
+{
+    siginfo_t info = {.si_signo = signo, .si_code = code};
+    info.si_pid = t->process->pid;
+    info.si_uid = t->cred->uid;
+    return info;
+}
+
+/* [T] */
+static int kill_process(const struct task *from, struct process *p, const siginfo_t *info)
+{
+    if (!may_signal(from, p, info->si_signo))
+        return -EPERM;
+    return info->si_signo ? send_signal_process(p, info, false) : 0;
+}
+
+static bool in_kill_set(const struct task *from, const struct process *p, pid_t pid)
+{
+    if (pid == -1)
+        return !p->is_init && p != from->process;
+    return p->pgid == -pid;
+}
+
+/* [T] To all of a group, or (-1) all there are but init and oneself. Any success is success. */
+static int kill_many(const struct task *from, pid_t pid, const siginfo_t *info)
+{
+    struct process *p, *tmp;
+    int r = -ESRCH;
+    HASH_ITER(hh_pid, from->process->container->processes, p, tmp)
+    {
+        if (!in_kill_set(from, p, pid))
+            continue;
+        int one = kill_process(from, p, info);
+        if (r != 0)
+            r = one;
+    }
+    return r;
+}
+
+static struct process *find_process(const struct task *t, pid_t pid)
+{
+    const struct task *other = task_by_tid(t->process->container, pid);
+    return other ? other->process : NULL;
+}
+
+long sys_kill(struct task *t, const struct sysargs *a)
+{
+    pid_t pid = (pid_t)a->arg[0];
+    int signo = (int)a->arg[1];
+    if (signo < 0 || signo > KSIG_MAX)
+        return -EINVAL;
+    if (pid == INT32_MIN)
+        return -ESRCH;
+    siginfo_t info = own_info(t, signo, SI_USER);
+    LOCKED(&kernel.tasklist_lock);
+    if (pid <= 0)
+        return kill_many(t, pid ? pid : -t->process->pgid, &info);
+    struct process *p = find_process(t, pid);
+    return p ? kill_process(t, p, &info) : -ESRCH;
+}
+
+/* tgid 0: any. */
+static long send_to_thread(struct task *t, pid_t tgid, pid_t tid, const siginfo_t *info)
+{
+    LOCKED(&kernel.tasklist_lock);
+    struct task *target = task_by_tid(t->process->container, tid);
+    if (!target || (tgid && target->process->pid != tgid))
+        return -ESRCH;
+    if (!may_signal(t, target->process, info->si_signo))
+        return -EPERM;
+    return info->si_signo ? send_signal_task(target, info, false) : 0;
+}
+
+long sys_tgkill(struct task *t, const struct sysargs *a)
+{
+    pid_t tgid = (pid_t)a->arg[0], tid = (pid_t)a->arg[1];
+    int signo = (int)a->arg[2];
+    if (tgid <= 0 || tid <= 0 || signo < 0 || signo > KSIG_MAX)
+        return -EINVAL;
+    siginfo_t info = own_info(t, signo, SI_TKILL);
+    return send_to_thread(t, tgid, tid, &info);
+}
+
+long sys_tkill(struct task *t, const struct sysargs *a)
+{
+    pid_t tid = (pid_t)a->arg[0];
+    int signo = (int)a->arg[1];
+    if (tid <= 0 || signo < 0 || signo > KSIG_MAX)
+        return -EINVAL;
+    siginfo_t info = own_info(t, signo, SI_TKILL);
+    return send_to_thread(t, 0, tid, &info);
+}
+
+/* A siginfo from the guest; only to oneself may it look as if the kernel had made it. */
+static int get_siginfo(struct task *t, siginfo_t *info, uaddr_t addr, int signo, bool to_self)
+{
+    if (get_user(t, info, addr) < 0)
+        return -EFAULT;
+    info->si_signo = signo;
+    if ((info->si_code >= 0 || info->si_code == SI_TKILL) && !to_self)
+        return -EPERM;
+    return 0;
+}
+
+long sys_rt_sigqueueinfo(struct task *t, const struct sysargs *a)
+{
+    pid_t pid = (pid_t)a->arg[0];
+    int signo = (int)a->arg[1];
+    siginfo_t info;
+    int r = get_siginfo(t, &info, a->arg[2], signo, pid == t->process->pid);
+    if (r)
+        return r;
+    if (signo < 0 || signo > KSIG_MAX)
+        return -EINVAL;
+    LOCKED(&kernel.tasklist_lock);
+    struct process *p = find_process(t, pid);
+    return p ? kill_process(t, p, &info) : -ESRCH;
+}
+
+long sys_rt_tgsigqueueinfo(struct task *t, const struct sysargs *a)
+{
+    pid_t tgid = (pid_t)a->arg[0], tid = (pid_t)a->arg[1];
+    int signo = (int)a->arg[2];
+    siginfo_t info;
+    if (tgid <= 0 || tid <= 0)
+        return -EINVAL;
+    int r = get_siginfo(t, &info, a->arg[3], signo, tid == t->tid);
+    if (r)
+        return r;
+    if (signo < 0 || signo > KSIG_MAX)
+        return -EINVAL;
+    return send_to_thread(t, tgid, tid, &info);
+}
+
+long sys_pidfd_send_signal(struct task *t, const struct sysargs *a)
+{
+    int signo = (int)a->arg[1];
+    if (a->arg[3])
+        return -EINVAL;
+    int err;
+    _cleanup_(process_put_p) struct process *p = pidfd_process(t, (int)a->arg[0], NULL, &err);
+    if (!p)
+        return err;
+    if (signo < 0 || signo > KSIG_MAX)
+        return -EINVAL;
+    siginfo_t info = own_info(t, signo, SI_USER);
+    if (a->arg[2]) {
+        siginfo_t theirs;
+        if (get_user(t, &theirs, a->arg[2]) < 0)
+            return -EFAULT;
+        if (theirs.si_signo != signo)
+            return -EINVAL;
+        int r = get_siginfo(t, &info, a->arg[2], signo, p == t->process);
+        if (r)
+            return r;
+    }
+    LOCKED(&kernel.tasklist_lock);
+    if (p->container != t->process->container || p->state == PROCESS_DEAD)
+        return -ESRCH;
+    return kill_process(t, p, &info);
+}

@@ -1,0 +1,204 @@
+/* wait4 and waitid: what a parent learns of its children, and reaping (wait(2)). */
+#include <string.h>
+#include <sys/wait.h>
+
+#include "sandbox/keep/pidfd.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/uaccess.h"
+
+struct wait_query {
+    int kind; /* P_ALL, P_PID, P_PGID */
+    pid_t id;
+    int options;
+    /* What was found: */
+    pid_t pid;
+    uid_t uid;
+    int code, status; /* CLD_*, and siginfo's status */
+    int wstatus;      /* as wait4 says it */
+    struct rusage rusage;
+};
+
+static bool eligible(const struct wait_query *q, const struct process *p)
+{
+    if (q->kind == P_PID && p->pid != q->id)
+        return false;
+    if (q->kind == P_PGID && p->pgid != q->id)
+        return false;
+    bool is_clone = p->exit_signal != SIGCHLD;
+    return (q->options & __WALL) || is_clone == ((q->options & __WCLONE) != 0);
+}
+
+static struct timeval ts_tv(struct timespec ts)
+{
+    return (struct timeval){.tv_sec = ts.tv_sec, .tv_usec = ts.tv_nsec / 1000};
+}
+
+static void found(struct wait_query *q, const struct process *p, int code, int status, int wstatus)
+{
+    struct timespec ut, st;
+    process_cputime(p, &ut, &st);
+    q->pid = p->pid;
+    q->uid = p->leader ? p->leader->cred->uid : 0;
+    q->code = code;
+    q->status = status;
+    q->wstatus = wstatus;
+    q->rusage.ru_utime = ts_tv(ts_add(ut, p->cutime));
+    q->rusage.ru_stime = ts_tv(ts_add(st, p->cstime));
+    q->rusage.ru_maxrss = p->maxrss > p->cmaxrss ? p->maxrss : p->cmaxrss;
+}
+
+static void take_zombie(struct wait_query *q, struct process *p)
+{
+    int s = p->exit_status, sig = s & 0x7f;
+    if (sig)
+        found(q, p, s & 0x80 ? CLD_DUMPED : CLD_KILLED, sig, s);
+    else
+        found(q, p, CLD_EXITED, s >> 8 & 0xff, s);
+    if (!(q->options & WNOWAIT))
+        process_reap(p, true);
+}
+
+/* [T] True: p has something to tell, and *q holds it. */
+static bool take_event(struct wait_query *q, struct process *p)
+{
+    if (p->state == PROCESS_ZOMBIE) {
+        if (!(q->options & WEXITED))
+            return false;
+        take_zombie(q, p);
+        return true;
+    }
+    bool keep = q->options & WNOWAIT;
+    if (p->stopped && !p->stop_reported && (q->options & WSTOPPED)) {
+        found(q, p, CLD_STOPPED, p->stop_signal, p->stop_signal << 8 | 0x7f);
+        p->stop_reported = !keep;
+        return true;
+    }
+    if (p->continued_pending && (q->options & WCONTINUED)) {
+        found(q, p, CLD_CONTINUED, SIGCONT, 0xffff);
+        p->continued_pending = keep;
+        return true;
+    }
+    return false;
+}
+
+/* [T] 1 found, 0 not yet, -ECHILD. */
+static int scan(struct wait_query *q, struct process *parent)
+{
+    struct process *p, *tmp;
+    int r = -ECHILD;
+    DL_FOREACH_SAFE2(parent->children, p, tmp, sibling_next)
+    {
+        if (!eligible(q, p))
+            continue;
+        r = 0;
+        if (take_event(q, p))
+            return 1;
+    }
+    return r;
+}
+
+/* 1 with *q filled, 0 (WNOHANG), or -errno. */
+static int do_wait(struct task *t, struct wait_query *q)
+{
+    LOCKED(&kernel.tasklist_lock);
+    for (;;) {
+        int r = scan(q, t->process);
+        if (r != 0 || (q->options & WNOHANG))
+            return r;
+        r = task_wait(t, &t->process->child_event, NULL);
+        if (r)
+            return r;
+    }
+}
+
+long sys_wait4(struct task *t, const struct sysargs *a)
+{
+    const int allowed = WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL;
+    pid_t pid = (pid_t)a->arg[0];
+    struct wait_query q = {.options = (int)a->arg[2]};
+    if (q.options & ~allowed)
+        return -EINVAL;
+    q.options |= WEXITED;
+    if (pid == INT32_MIN)
+        return -ESRCH;
+    q.kind = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
+    q.id = pid > 0 ? pid : pid == 0 ? t->process->pgid : -pid;
+    int r = do_wait(t, &q);
+    if (r <= 0)
+        return r;
+    if (a->arg[1] && put_user(t, q.wstatus, int32_t, a->arg[1]) < 0)
+        return -EFAULT;
+    if (a->arg[3] && copy_to_user(t, a->arg[3], &q.rusage, sizeof(q.rusage)) < 0)
+        return -EFAULT;
+    return q.pid;
+}
+
+/* Who is meant, from waitid's first two arguments. */
+static int waitid_target(struct task *t, struct wait_query *q, int kind, pid_t id)
+{
+    q->kind = kind;
+    q->id = id;
+    switch (kind) {
+    case P_ALL:
+        return 0;
+    case P_PID:
+        return id > 0 ? 0 : -EINVAL;
+    case P_PGID:
+        if (id == 0)
+            q->id = t->process->pgid;
+        return id >= 0 ? 0 : -EINVAL;
+    case P_PIDFD:
+        break;
+    default:
+        return -EINVAL;
+    }
+    if (id < 0)
+        return -EINVAL;
+    bool nonblock;
+    int err;
+    _cleanup_(process_put_p) struct process *p = pidfd_process(t, id, &nonblock, &err);
+    if (!p)
+        return err;
+    q->kind = P_PID;
+    q->id = p->pid;
+    return nonblock;
+}
+
+static int put_waitid_info(struct task *t, uaddr_t addr, const struct wait_query *q, bool any)
+{
+    struct {
+        int32_t signo, err, code, pad, pid, uid, status;
+    } info = {0};
+    if (any) {
+        info.signo = SIGCHLD;
+        info.code = q->code;
+        info.pid = q->pid;
+        info.uid = (int32_t)q->uid;
+        info.status = q->status;
+    }
+    return copy_to_user(t, addr, &info, sizeof(info));
+}
+
+long sys_waitid(struct task *t, const struct sysargs *a)
+{
+    const int events = WEXITED | WSTOPPED | WCONTINUED;
+    const int allowed = events | WNOHANG | WNOWAIT | __WNOTHREAD | __WCLONE | __WALL;
+    struct wait_query q = {.options = (int)a->arg[3]};
+    if ((q.options & ~allowed) || !(q.options & events))
+        return -EINVAL;
+    int nonblock = waitid_target(t, &q, (int)a->arg[0], (pid_t)a->arg[1]);
+    if (nonblock < 0)
+        return nonblock;
+    bool hang = !(q.options & WNOHANG);
+    if (nonblock)
+        q.options |= WNOHANG;
+    int r = do_wait(t, &q);
+    if (r == 0 && nonblock && hang)
+        return -EAGAIN;
+    if (r < 0)
+        return r;
+    if (r > 0 && a->arg[4] && copy_to_user(t, a->arg[4], &q.rusage, sizeof(q.rusage)) < 0)
+        return -EFAULT;
+    return a->arg[2] ? put_waitid_info(t, a->arg[2], &q, r > 0) : 0;
+}

@@ -1,0 +1,166 @@
+# What the keep asks of the host, by the reason for it. Everything else kills it, and with it every guest.
+
+# Its own threads and memory
+clone arg0 & 0x7e030000 == 0x10000 # threads only (CLONE_THREAD, no CLONE_NEW*)
+clone3 -> errno 38                  # its flags can not be seen: libc falls back to clone
+exit
+exit_group
+set_robust_list
+rseq
+gettid
+getpid
+futex
+sched_yield
+mmap arg2 & 0x4 == 0                # never executable
+munmap
+mremap
+mprotect arg2 & 0x4 == 0
+madvise
+brk
+getrandom
+rt_sigaction
+rt_sigprocmask
+rt_sigreturn
+rt_sigtimedwait
+restart_syscall
+clock_gettime
+clock_getres
+clock_nanosleep
+gettimeofday
+sched_getaffinity
+
+# Guests: the doorbell, their memory, signals to them, their accounting and limits
+ioctl                               # the listener; terminals and sockets on behalf of guests
+process_vm_readv
+process_vm_writev
+tgkill
+pidfd_open
+pidfd_send_signal
+prlimit64
+getrusage
+sched_setaffinity
+setpriority
+sysinfo
+times
+
+# Credentials of its workers, file call by file call
+setfsuid
+setfsgid
+setgroups
+capget
+capset
+
+# Files
+openat2
+openat
+close
+close_range
+dup
+dup3
+fcntl
+flock
+read
+write
+readv
+writev
+pread64
+pwrite64
+preadv
+pwritev
+preadv2
+pwritev2
+lseek
+sendfile
+splice
+tee
+copy_file_range
+fstat
+newfstatat
+statx
+fstatfs
+statfs
+getdents64
+readlinkat
+faccessat
+faccessat2
+mkdirat
+mknodat arg2 & 0xf000 == 0x8000     # regular files
+mknodat arg2 & 0xf000 == 0          # the same
+mknodat arg2 & 0xf000 == 0x1000     # FIFOs
+mknodat arg2 & 0xf000 == 0xc000     # sockets
+unlinkat
+renameat
+renameat2
+linkat
+symlinkat
+fchmod
+fchmodat
+fchmodat2=452
+fchown
+fchownat
+utimensat
+truncate
+ftruncate
+fallocate
+fadvise64
+readahead
+sync
+syncfs
+fsync
+fdatasync
+sync_file_range
+getxattr
+fgetxattr
+lgetxattr
+setxattr
+fsetxattr
+lsetxattr
+listxattr
+flistxattr
+llistxattr
+removexattr
+fremovexattr
+lremovexattr
+memfd_create
+inotify_init1
+inotify_add_watch
+inotify_rm_watch
+
+# Readiness, pipes and sockets
+poll
+ppoll
+epoll_create1
+epoll_ctl
+epoll_wait
+epoll_pwait
+epoll_pwait2
+eventfd2
+timerfd_create
+timerfd_settime
+timerfd_gettime
+pipe2
+socket arg0 & 0xffffffff == 1       # AF_UNIX
+socket arg0 & 0xffffffff == 2       # AF_INET
+socket arg0 & 0xffffffff == 10      # AF_INET6
+socket arg0 & 0xffffffff == 16      # AF_NETLINK: what getifaddrs(3) asks
+socketpair arg0 & 0xffffffff == 1
+bind
+listen
+accept
+accept4
+connect
+getsockname
+getpeername
+sendto
+recvfrom
+sendmsg
+recvmsg
+sendmmsg
+recvmmsg
+shutdown
+setsockopt
+getsockopt
+
+# The clocks of a machine that lets its guests read them
+adjtimex
+clock_adjtime
