@@ -1,0 +1,226 @@
+/* objects: sandbox/platform/gate_filter.o */
+/* The guests' filter, run call by call through a small interpreter of classic BPF: what goes natively, what traps into the
+ * gate, what is refused, and that everything else rings the doorbell. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <asm/prctl.h>
+#include <asm/unistd.h>
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "common/cleanup.h"
+#include "sandbox/gate/abi.h"
+#include "sandbox/platform/gate_filter.h"
+
+#define NOTIFY SECCOMP_RET_USER_NOTIF
+#define ALLOW SECCOMP_RET_ALLOW
+#define TRAP SECCOMP_RET_TRAP
+#define REFUSE (SECCOMP_RET_ERRNO | ENOSYS)
+#define GUEST_IP 0x401000UL
+#define GATE_IP (GATE_BASE + 0x100)
+
+static uint32_t jump(const struct sock_filter *f, uint32_t a)
+{
+    switch (BPF_OP(f->code)) {
+    case BPF_JEQ:
+        return a == f->k ? f->jt : f->jf;
+    case BPF_JGE:
+        return a >= f->k ? f->jt : f->jf;
+    case BPF_JSET:
+        return a & f->k ? f->jt : f->jf;
+    default:
+        assert_int_equal(BPF_OP(f->code), BPF_JA);
+        return f->k;
+    }
+}
+
+static uint32_t run(const struct seccomp_data *d, bool all_calls)
+{
+    struct sock_filter prog[GATE_FILTER_MAX];
+    unsigned n = gate_filter_build(prog, all_calls);
+    uint32_t a = 0;
+
+    assert_true(n > 0 && n <= GATE_FILTER_MAX);
+    for (unsigned pc = 0; pc < n; pc++) {
+        const struct sock_filter *f = &prog[pc];
+        switch (BPF_CLASS(f->code)) {
+        case BPF_LD:
+            assert_true(f->k % 4 == 0 && f->k < sizeof(*d));
+            memcpy(&a, (const char *)d + f->k, 4);
+            break;
+        case BPF_ALU:
+            assert_int_equal(BPF_OP(f->code), BPF_AND);
+            a &= f->k;
+            break;
+        case BPF_JMP:
+            pc += jump(f, a);
+            break;
+        default:
+            assert_int_equal(BPF_CLASS(f->code), BPF_RET);
+            return f->k;
+        }
+    }
+    fail_msg("the program runs off its end");
+    return 0;
+}
+
+struct row {
+    uint64_t ip;
+    int nr;
+    uint64_t arg[6];
+    uint32_t want;
+};
+
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+static const struct row rows[] = {
+    /* memory: above the gate natively, near it by the keep's leave only */
+    {GUEST_IP, __NR_mmap, {0, 4096, 3, ANON, ~0UL, 0}, ALLOW},
+    {GUEST_IP, __NR_mmap, {GATE_LIMIT, 4096, 3, ANON | MAP_FIXED, ~0UL, 0}, ALLOW},
+    {GUEST_IP, __NR_mmap, {0x7f0000000000, 4096, 3, ANON | MAP_FIXED, ~0UL, 0}, ALLOW},
+    {GUEST_IP, __NR_mmap, {0x7f0000001000, 4096, 3, ANON | MAP_FIXED, ~0UL, 0}, ALLOW},
+    {GUEST_IP, __NR_mmap, {GATE_LIMIT - 4096, 4096, 3, ANON | MAP_FIXED, ~0UL, 0}, NOTIFY},
+    {GUEST_IP, __NR_mmap, {GATE_BASE, 4096, 3, ANON | MAP_FIXED, ~0UL, 0}, NOTIFY},
+    {GUEST_IP, __NR_mmap, {0x1000, 0x10000000, 3, ANON | MAP_FIXED, ~0UL, 0}, NOTIFY},
+    {GUEST_IP, __NR_mmap, {0, 4096, 3, MAP_PRIVATE, 3, 0}, NOTIFY},
+    {GUEST_IP, __NR_mmap, {0, 4096, 3, ANON | MAP_HUGETLB, ~0UL, 0}, NOTIFY},
+    {GUEST_IP, __NR_mmap, {0, 4096, 3, ANON | MAP_LOCKED, ~0UL, 0}, NOTIFY},
+    {GUEST_IP, __NR_munmap, {GATE_LIMIT, 4096}, ALLOW},
+    {GUEST_IP, __NR_munmap, {0x7f0000000000, 4096}, ALLOW},
+    {GUEST_IP, __NR_munmap, {0, 1UL << 46}, NOTIFY},
+    {GUEST_IP, __NR_munmap, {GATE_BASE, 4096}, NOTIFY},
+    {GUEST_IP, __NR_mprotect, {GATE_LIMIT - 1, 4096, 7}, NOTIFY},
+    {GUEST_IP, __NR_mprotect, {GATE_LIMIT, 4096, 7}, ALLOW},
+    {GUEST_IP, __NR_mremap, {GATE_LIMIT, 4096, 8192, MREMAP_MAYMOVE, 0}, ALLOW},
+    {GUEST_IP, __NR_mremap, {GATE_LIMIT, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, GATE_BASE}, NOTIFY},
+    {GUEST_IP, __NR_mremap, {GATE_BASE, 4096, 4096, MREMAP_MAYMOVE, 0}, NOTIFY},
+    {GUEST_IP, __NR_madvise, {GATE_LIMIT, 4096, MADV_DONTNEED}, ALLOW},
+    {GUEST_IP, __NR_madvise, {GATE_LIMIT, 4096, MADV_MERGEABLE}, NOTIFY},
+    {GUEST_IP, __NR_madvise, {GATE_LIMIT, 4096, 100 /* MADV_HWPOISON */}, NOTIFY},
+    {GUEST_IP, __NR_madvise, {GATE_BASE, 4096, MADV_DONTNEED}, NOTIFY},
+    /* waits and clocks */
+    {GUEST_IP, __NR_futex, {0x1000, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1}, ALLOW},
+    {GUEST_IP, __NR_futex, {0x1000, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 1}, ALLOW},
+    {GUEST_IP, __NR_futex, {0x1000, FUTEX_LOCK_PI, 1}, NOTIFY},
+    {GUEST_IP, __NR_clock_gettime, {0, 0x1000}, ALLOW},
+    {GUEST_IP, __NR_clock_gettime, {11, 0x1000}, ALLOW},
+    {GUEST_IP, __NR_clock_gettime, {10, 0x1000}, NOTIFY},
+    {GUEST_IP, __NR_clock_gettime, {(uint32_t)-6, 0x1000}, NOTIFY},
+    {GUEST_IP, __NR_arch_prctl, {ARCH_SET_FS, 0x1000}, ALLOW},
+    {GUEST_IP, __NR_arch_prctl, {0x3001 /* ARCH_CET_STATUS */, 0x1000}, NOTIFY},
+    {GUEST_IP, __NR_sched_yield, {0}, ALLOW},
+    {GUEST_IP, __NR_rseq, {0}, ALLOW},
+    /* what needs registers */
+    {GUEST_IP, __NR_clone, {17}, TRAP},
+    {GUEST_IP, __NR_vfork, {0}, TRAP},
+    {GUEST_IP, __NR_execve, {0}, TRAP},
+    {GUEST_IP, __NR_execveat, {0}, TRAP},
+    {GUEST_IP, __NR_rt_sigreturn, {0}, TRAP},
+    {GUEST_IP, __NR_brk, {0}, TRAP},
+    {GUEST_IP, __NR_exit, {0}, TRAP},
+    {GUEST_IP, __NR_exit_group, {0}, NOTIFY},
+    /* the gate's own, from the gate's place only */
+    {GATE_IP, __NR_rt_sigreturn, {0}, ALLOW},
+    {GATE_IP, __NR_rt_sigaction, {0}, ALLOW},
+    {GATE_IP, __NR_mmap, {0, 4096, 3, MAP_PRIVATE, 3, 0}, ALLOW},
+    {GATE_IP, __NR_close, {3}, ALLOW},
+    {GUEST_IP, __NR_rt_sigaction, {0}, NOTIFY},
+    {GUEST_IP, __NR_close, {3}, NOTIFY},
+    {GATE_LIMIT, __NR_close, {3}, NOTIFY},
+    {GATE_BASE - 1, __NR_close, {3}, NOTIFY},
+    {GATE_BASE + (1UL << 32), __NR_close, {3}, NOTIFY},
+    {GATE_IP, __NR_clone, {17}, NOTIFY},
+    {GATE_IP, __NR_execveat, {0}, NOTIFY},
+    {GATE_IP, __NR_execve, {0}, NOTIFY},
+    {GATE_IP, __NR_exit_group, {0}, NOTIFY},
+    {GATE_IP, __NR_openat, {0}, NOTIFY},
+    {GATE_IP, __NR_ptrace, {0}, NOTIFY},
+    {GATE_IP, __NR_process_vm_writev, {0}, NOTIFY},
+    {GATE_IP, __NR_socket, {2, 1, 0}, NOTIFY},
+    {GATE_IP, GATE_EXEC, {0}, NOTIFY},
+    /* all that is not there */
+    {GUEST_IP, __NR_read, {0}, NOTIFY},
+    {GUEST_IP, __NR_io_uring_setup, {0}, NOTIFY},
+    {GUEST_IP, GATE_EXEC, {0}, NOTIFY},
+    {GUEST_IP, 1023, {0}, NOTIFY},
+    {GUEST_IP, __NR_read | 0x40000000, {0}, REFUSE},
+    {GATE_IP, __NR_mmap | 0x40000000, {0}, REFUSE},
+    {GUEST_IP, -1, {0}, REFUSE},
+};
+
+static struct seccomp_data data_of(const struct row *r)
+{
+    struct seccomp_data d = {.nr = r->nr, .arch = AUDIT_ARCH_X86_64, .instruction_pointer = r->ip};
+
+    for (int i = 0; i < 6; i++)
+        d.args[i] = r->arg[i];
+    return d;
+}
+
+static void answers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct seccomp_data d = data_of(&rows[i]);
+        uint32_t got = run(&d, false);
+        if (got != rows[i].want)
+            fail_msg("row %zu: call %d at %#lx: %#x, not %#x", i, rows[i].nr, rows[i].ip, got, rows[i].want);
+    }
+}
+
+static void other_architectures_are_refused(void **state)
+{
+    (void)state;
+    for (int nr = 0; nr < 512; nr++) {
+        struct seccomp_data d = {.nr = nr, .arch = AUDIT_ARCH_I386, .instruction_pointer = GATE_IP};
+        assert_int_equal(run(&d, false), REFUSE);
+    }
+}
+
+/* The promise of the design: at most 20 calls natively, whatever the place. */
+static void few_calls_are_native(void **state)
+{
+    int native = 0;
+
+    (void)state;
+    for (int nr = 0; nr < 1024; nr++) {
+        bool any = false;
+        for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+            any |= rows[i].nr == nr && rows[i].want == ALLOW;
+        struct seccomp_data d = {.nr = nr, .arch = AUDIT_ARCH_X86_64, .instruction_pointer = GATE_IP};
+        any |= run(&d, false) == ALLOW;
+        d.instruction_pointer = GUEST_IP;
+        any |= run(&d, false) == ALLOW;
+        native += any;
+    }
+    assert_in_range(native, 1, 20);
+}
+
+static void nothing_is_native_when_all_is_watched(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct seccomp_data d = data_of(&rows[i]);
+        if (rows[i].ip == GUEST_IP)
+            assert_int_not_equal(run(&d, true), ALLOW);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(answers),
+        cmocka_unit_test(other_architectures_are_refused),
+        cmocka_unit_test(few_calls_are_native),
+        cmocka_unit_test(nothing_is_native_when_all_is_watched),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
