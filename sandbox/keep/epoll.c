@@ -223,7 +223,7 @@ static long do_wait(struct task *t, const struct sysargs *a, const struct timesp
         return -errno;
     if (r == 0 && (!rel || rel->tv_sec || rel->tv_nsec)) {
         struct timespec d;
-        r = wait_blocking(t, f->hostfd, ev, max, rel ? deadline_after(&d, rel) : NULL);
+        r = wait_blocking(t, f->hostfd, ev, max, rel ? deadline_from(&d, rel) : NULL);
     }
     if (r > 0 && copy_to_user(t, a->arg[1], ev, (size_t)r * sizeof(*ev)) < 0)
         return -EFAULT;

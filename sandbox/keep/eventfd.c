@@ -21,7 +21,7 @@ static int wait_for_room(struct task *t, struct file *f)
     if (r < 0)
         return r;
     struct timespec d;
-    r = host_wait_many(t, NULL, 0, deadline_after(&d, &(struct timespec){.tv_nsec = RETRY_NS}));
+    r = host_wait_many(t, NULL, 0, deadline_from(&d, &(struct timespec){.tv_nsec = RETRY_NS}));
     return r < 0 ? r : 0;
 }
 

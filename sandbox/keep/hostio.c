@@ -193,7 +193,7 @@ int hostio_install(struct task *t, const struct file_ops *ops, unsigned flags, u
 
 #define NSEC_PER_SEC 1000000000L
 
-struct timespec *deadline_after(struct timespec *d, const struct timespec *rel)
+struct timespec *deadline_from(struct timespec *d, const struct timespec *rel)
 {
     clock_gettime(CLOCK_MONOTONIC, d);
     if (rel->tv_sec > INT64_MAX / 4 - d->tv_sec) {

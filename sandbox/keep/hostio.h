@@ -39,7 +39,7 @@ int hostio_install(struct task *t, const struct file_ops *ops, unsigned flags, u
                    void *priv);
 
 /* *d = now + rel on CLOCK_MONOTONIC, without overflow. Returns d. */
-struct timespec *deadline_after(struct timespec *d, const struct timespec *rel);
+struct timespec *deadline_from(struct timespec *d, const struct timespec *rel);
 /* What is left until *d, not below zero. */
 struct timespec deadline_left(const struct timespec *d);
 

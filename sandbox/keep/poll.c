@@ -139,7 +139,7 @@ long sys_poll(struct task *t, const struct sysargs *a)
     int ms = (int)a->arg[2];
     struct timespec d, rel = {ms / 1000, ms % 1000 * 1000000L};
     if (ms > 0)
-        deadline_after(&d, &rel);
+        deadline_from(&d, &rel);
     long r = do_poll(t, a->arg[0], (unsigned)a->arg[1], ms != 0, ms > 0 ? &d : NULL);
     return restartable(t, r, ms > 0 ? &d : NULL);
 }
@@ -183,7 +183,7 @@ long sys_ppoll(struct task *t, const struct sysargs *a)
     if (m < 0)
         return m;
     bool wait = !uts || ts.tv_sec || ts.tv_nsec;
-    deadline_after(&d, &ts);
+    deadline_from(&d, &ts);
     long r = mask_end(t, do_poll(t, a->arg[0], (unsigned)a->arg[1], wait, uts ? &d : NULL));
     if (uts && wait) {
         ts = deadline_left(&d);
@@ -328,7 +328,7 @@ long sys_select(struct task *t, const struct sysargs *a)
         return -EINVAL;
     ts = (struct timespec){tv.tv_sec + tv.tv_usec / 1000000, tv.tv_usec % 1000000 * 1000};
     bool wait = !utv || ts.tv_sec || ts.tv_nsec;
-    deadline_after(&d, &ts);
+    deadline_from(&d, &ts);
     long r = select_call(t, a, wait, utv ? &d : NULL);
     if (utv && wait) {
         ts = deadline_left(&d);
@@ -356,7 +356,7 @@ long sys_pselect6(struct task *t, const struct sysargs *a)
     if (m < 0)
         return m;
     bool wait = !uts || ts.tv_sec || ts.tv_nsec;
-    deadline_after(&d, &ts);
+    deadline_from(&d, &ts);
     long r = mask_end(t, select_call(t, a, wait, uts ? &d : NULL));
     if (uts && wait) {
         ts = deadline_left(&d);

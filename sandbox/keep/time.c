@@ -73,40 +73,12 @@ long sys_clock_nanosleep(struct task *t, const struct sysargs *a)
     return (clockid_t)a->arg[0] < 0 ? -EOPNOTSUPP : SYS_CONTINUE_BLOCKING;
 }
 
-/* Setting the clock is the host's privilege; reading how it is kept (adjtimex without modes) is not done
- * either. */
+/* Setting the clock is the host's privilege. */
 long sys_clock_settime(struct task *t, const struct sysargs *a)
 {
     (void)t;
     clockid_t clock = (clockid_t)a->arg[0];
     return clock == CLOCK_REALTIME ? -EPERM : -EINVAL;
-}
-
-long sys_settimeofday(struct task *t, const struct sysargs *a)
-{
-    (void)t;
-    (void)a;
-    return -EPERM;
-}
-
-/* With modes 0 it only reads: then the host answers. It would refuse the rest, too: guests have no
- * CAP_SYS_TIME there. */
-static long adjust(struct task *t, uaddr_t addr)
-{
-    uint32_t modes;
-    if (get_user(t, &modes, addr) < 0)
-        return -EFAULT;
-    return modes ? -EPERM : SYS_CONTINUE;
-}
-
-long sys_adjtimex(struct task *t, const struct sysargs *a)
-{
-    return adjust(t, a->arg[0]);
-}
-
-long sys_clock_adjtime(struct task *t, const struct sysargs *a)
-{
-    return adjust(t, a->arg[1]);
 }
 
 long sys_times(struct task *t, const struct sysargs *a)
