@@ -37,7 +37,7 @@ static bool in_groups(const struct cred *c, gid_t gid)
     return false;
 }
 
-static int may_change(struct task *t, const struct pnode *n, const struct change *c)
+static int may_change(struct task *t, struct pnode *n, const struct change *c)
 {
     bool owner = t->cred->fsuid == n->uid;
 

@@ -268,10 +268,13 @@ static bool in_group(const struct cred *c, gid_t gid, bool real)
     return false;
 }
 
-int pseudo_access(const struct task *t, const struct pnode *n, int mask, bool real_ids)
+int pseudo_access(struct task *t, struct pnode *n, int mask, bool real_ids)
 {
     if (!t)
         return 0;
+    int own = n->ops->permission ? n->ops->permission(t, n, mask) : 1;
+    if (own <= 0)
+        return own;
     const struct cred *c = t->cred;
     uid_t uid = real_ids ? c->uid : c->fsuid;
     uint64_t caps = !real_ids ? c->cap_effective : uid == 0 ? c->cap_permitted : 0;

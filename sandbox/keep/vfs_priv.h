@@ -131,7 +131,7 @@ int dentry_statx(struct task *t, struct dentry *d, unsigned mask, struct statx *
 int dentry_statfs(struct task *t, struct dentry *d, struct statfs *sf);
 /* Mode bits of a pseudo node against ids and capabilities: 0 or -EACCES. cred NULL: the keep itself, all
  * allowed. */
-int pseudo_access(const struct task *t, const struct pnode *n, int mask, bool real_ids);
+int pseudo_access(struct task *t, struct pnode *n, int mask, bool real_ids);
 /* The path of a pseudo node within its file system: "/" or "/a/b". */
 int pseudo_path(const struct pnode *n, char *buf, size_t size);
 void stat_from_statx(struct stat *st, const struct statx *stx);
