@@ -47,6 +47,7 @@ static void end_other_threads(struct task *t)
         if (o == t || o->exited)
             continue;
         o->exit_status = SIGKILL;
+        o->robust_list = o->clear_child_tid = 0; /* of the old memory */
         unsigned life = atomic_fetch_or(&o->life, TASK_DYING);
         if ((life & TASK_BUSY) && !task_is_current(o))
             task_interrupt(o);

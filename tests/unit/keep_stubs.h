@@ -1,0 +1,174 @@
+/* A keep without guests, for tests of tasks and signals: the "guest" memory is the test's own, files and
+ * terminals are not there. Include once, after cmocka.h. */
+#ifndef BAILEY_TESTS_KEEP_STUBS_H
+#define BAILEY_TESTS_KEEP_STUBS_H
+
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "sandbox/keep/container.h"
+#include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/pidfd.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task.h"
+#include "sandbox/keep/tty.h"
+#include "sandbox/keep/uaccess.h"
+#include "sandbox/platform/listener.h"
+
+struct kernel kernel = {.tasklist_lock = PTHREAD_MUTEX_INITIALIZER};
+
+static int init_status = -1;
+
+int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n)
+{
+    (void)t;
+    if (n && src < 4096)
+        return -EFAULT;
+    memcpy(dst, (const void *)src, n);
+    return 0;
+}
+
+int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
+{
+    (void)t;
+    if (n && dst < 4096)
+        return -EFAULT;
+    memcpy((void *)dst, src, n);
+    return 0;
+}
+
+void worker_about_to_block(void) {}
+
+int notif_answer(const struct sysargs *a, long result)
+{
+    (void)a;
+    (void)result;
+    return 0;
+}
+
+void container_init_exited(struct container *c, int status)
+{
+    (void)c;
+    init_status = status;
+}
+
+/* Files, names and terminals are counters at most. */
+struct fdtable {
+    int refs;
+};
+struct fdtable *fdtable_get(struct fdtable *ft)
+{
+    ft->refs++;
+    return ft;
+}
+struct fdtable *fdtable_dup(struct fdtable *ft)
+{
+    (void)ft;
+    struct fdtable *n = calloc(1, sizeof(*n));
+    n->refs = 1;
+    return n;
+}
+void fdtable_put(struct fdtable *ft)
+{
+    if (--ft->refs == 0)
+        free(ft);
+}
+struct fs *fs_get(struct fs *f)
+{
+    atomic_fetch_add(&f->refs, 1);
+    return f;
+}
+struct fs *fs_dup(struct fs *f)
+{
+    (void)f;
+    struct fs *n = calloc(1, sizeof(*n));
+    atomic_init(&n->refs, 1);
+    return n;
+}
+void fs_put(struct fs *f)
+{
+    if (atomic_fetch_sub(&f->refs, 1) == 1)
+        free(f);
+}
+struct dentry *dentry_get(struct dentry *d)
+{
+    return d;
+}
+void dentry_put(struct dentry *d)
+{
+    (void)d;
+}
+struct tty *tty_get(struct tty *tty)
+{
+    return tty;
+}
+void tty_put(struct tty *tty)
+{
+    (void)tty;
+}
+void tty_session_exited(struct process *leader)
+{
+    (void)leader;
+}
+struct process *pidfd_process(struct task *t, int fd, bool *nonblock, int *err)
+{
+    (void)t;
+    (void)fd;
+    (void)nonblock;
+    *err = -EBADF;
+    return NULL;
+}
+
+/* Makes a call as its worker would. */
+static __attribute__((unused)) long call6(struct task *t, syscall_fn fn, uint64_t a0, uint64_t a1,
+                                          uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    struct sysargs a = {.arg = {a0, a1, a2, a3, a4, a5}};
+    if (!task_enter(t))
+        return SYS_NOANSWER;
+    long r = fn(t, &a);
+    task_leave(t);
+    return r;
+}
+#define call(t, fn, ...) call_((t), (fn), __VA_ARGS__, 0, 0, 0, 0, 0, 0)
+#define call_(t, fn, a, b, c, d, e, f, ...)                                                                  \
+    call6((t), (fn), (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), (uint64_t)(f))
+
+static struct container *container_make(void)
+{
+    struct container *c = calloc(1, sizeof(*c));
+    assert_int_equal(signal_init(), 0);
+    return c;
+}
+
+static struct task *spawn(struct container *c)
+{
+    struct cred *cred = calloc(1, sizeof(*cred));
+    struct fs *fs = calloc(1, sizeof(*fs));
+    struct fdtable *ft = calloc(1, sizeof(*ft));
+    atomic_init(&cred->refs, 1);
+    cred->cap_permitted = cred->cap_effective = cred->cap_bounding = (1ULL << 41) - 1;
+    atomic_init(&fs->refs, 1);
+    ft->refs = 1;
+    struct task *t = task_spawn(c, cred, fs, ft);
+    assert_non_null(t);
+    return t;
+}
+
+/* A child of t with a real, idle host process behind it. */
+static __attribute__((unused)) struct task *fork_with_host(struct task *t, unsigned long flags)
+{
+    pid_t vpid, host = fork();
+    int err = 0;
+    if (host == 0)
+        for (;;)
+            pause();
+    struct task *child = task_fork(t, flags, &vpid, &err);
+    assert_int_equal(err, 0);
+    assert_non_null(child);
+    task_set_host_tid(child, host);
+    return child;
+}
+
+#endif
