@@ -9,6 +9,10 @@ set_robust_list
 rseq
 gettid
 getpid
+getuid
+geteuid
+getgid
+getegid
 futex
 sched_yield
 mmap arg2 & 0x4 == 0                # never executable
@@ -121,6 +125,10 @@ llistxattr
 removexattr
 fremovexattr
 lremovexattr
+setxattrat=463
+getxattrat=464
+listxattrat=465
+removexattrat=466
 memfd_create
 inotify_init1
 inotify_add_watch
