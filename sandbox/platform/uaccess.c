@@ -130,18 +130,29 @@ static size_t uio_next(struct uio *u, size_t max, struct iovec *r)
     return n;
 }
 
+/* One run: guest memory, or (without a task) the keep's own. */
+static ssize_t move_run(const struct uio *u, char *buf, const struct iovec *r, bool to_guest)
+{
+    struct iovec l = {buf, r->iov_len};
+
+    if (!u->task) {
+        memcpy(to_guest ? r->iov_base : buf, to_guest ? buf : r->iov_base, r->iov_len);
+        return (ssize_t)r->iov_len;
+    }
+    return to_guest ? process_vm_writev(u->task->host_tid, &l, 1, r, 1, 0)
+                    : process_vm_readv(u->task->host_tid, &l, 1, r, 1, 0);
+}
+
 static ssize_t uio_move(struct uio *u, char *buf, size_t n, bool to_guest)
 {
     size_t done = 0;
 
     while (done < n) {
-        struct iovec r, l;
+        struct iovec r;
         size_t bite = uio_next(u, n - done, &r);
         if (bite == 0)
             break;
-        l = (struct iovec){buf + done, bite};
-        ssize_t got = to_guest ? process_vm_writev(u->task->host_tid, &l, 1, &r, 1, 0)
-                               : process_vm_readv(u->task->host_tid, &l, 1, &r, 1, 0);
+        ssize_t got = move_run(u, buf + done, &r, to_guest);
         if (got <= 0)
             return done > 0 ? (ssize_t)done : -EFAULT;
         u->off += (size_t)got;
