@@ -48,6 +48,8 @@ sysinfo
 times
 
 # Credentials of its workers, file call by file call
+geteuid
+getegid
 setfsuid
 setfsgid
 setgroups
@@ -113,6 +115,10 @@ syncfs
 fsync
 fdatasync
 sync_file_range
+setxattrat=463
+getxattrat=464
+listxattrat=465
+removexattrat=466
 getxattr
 fgetxattr
 lgetxattr

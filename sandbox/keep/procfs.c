@@ -138,8 +138,10 @@ char proc_state(const struct proc_who *w, char host_state)
         return 'T';
     if (w->t && w->t->sleep != SLEEP_NONE)
         return 'S';
-    /* A host thread sleeps while the keep works for it: that is a running task. */
-    return host_state == 'S' ? 'S' : 'R';
+    /* On the host a thread sleeps while the keep works for it: that is a running task. */
+    if (w->t && (atomic_load(&w->t->life) & TASK_BUSY))
+        return 'R';
+    return host_state == 'S' || host_state == 'D' ? host_state : 'R';
 }
 
 /* Lists of processes ---------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@
 /* What this worker has taken on. Per thread by its nature: so are the rights. */
 struct assumed {
     bool valid, groups_valid;
-    uid_t fsuid;
-    gid_t fsgid;
+    uid_t fsuid, self_uid;
+    gid_t fsgid, self_gid;
     uint64_t permitted, inheritable, effective;
     unsigned ngroups;
     gid_t groups[CACHED_GROUPS];
@@ -67,13 +67,20 @@ static void set_groups(unsigned n, const gid_t *groups)
         memcpy(now.groups, groups, n * sizeof(*groups));
 }
 
-static void assume(uid_t fsuid, gid_t fsgid, unsigned n, const gid_t *groups, uint64_t caps)
+static void assume_init(void)
 {
     if (!now.valid) {
         caps_read(&now);
         now.fsuid = now.fsgid = (uid_t)-1;
+        now.self_uid = geteuid();
+        now.self_gid = getegid();
         now.valid = true;
     }
+}
+
+static void assume(uid_t fsuid, gid_t fsgid, unsigned n, const gid_t *groups, uint64_t caps)
+{
+    assume_init();
     set_groups(n, groups);
     if (now.fsgid != fsgid) {
         (void)setfsgid(fsgid);
@@ -113,5 +120,6 @@ void vfs_assume_real(const struct task *t)
 
 void vfs_assume_self(void)
 {
-    assume(geteuid(), getegid(), 0, NULL, ~0ULL);
+    assume_init();
+    assume(now.self_uid, now.self_gid, 0, NULL, ~0ULL);
 }
