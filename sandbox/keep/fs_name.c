@@ -326,14 +326,12 @@ long sys_readlinkat(struct task *t, const struct sysargs *a)
  * ------------------------------------------------------------------------------------------------------------
  */
 
-static long do_mknod(struct task *t, int dfd, uaddr_t upath, mode_t mode, unsigned dev)
+static long do_mknod(struct task *t, int dfd, uaddr_t upath, mode_t mode)
 {
     char path[PATH_MAX];
     PLACE(p);
     mode_t type = mode & S_IFMT ? mode & S_IFMT : S_IFREG;
     mode_t perm = mode & 07777 & ~task_umask(t);
-    /* The number comes in the 32-bit form of the system call. */
-    dev_t rdev = makedev((dev & 0xfff00) >> 8, (dev & 0xff) | ((dev >> 12) & 0xfff00));
 
     if (type == S_IFDIR)
         return -EPERM;
@@ -344,18 +342,18 @@ static long do_mknod(struct task *t, int dfd, uaddr_t upath, mode_t mode, unsign
         r = place_begin(&p, t, dfd, path, PLACE_CREATE);
     if (r < 0)
         return r;
-    bool device = (type == S_IFCHR && rdev != 0) || type == S_IFBLK;
-    if (device && !capable(t, CAP_MKNOD))
+    /* Nor does the host let a user namespace make devices. */
+    if (type == S_IFCHR || type == S_IFBLK)
         return -EPERM;
-    return result(mknodat(p.dir->fd, p.name, type | perm, device || type == S_IFCHR ? rdev : 0));
+    return result(mknodat(p.dir->fd, p.name, type | perm, 0));
 }
 
 long sys_mknod(struct task *t, const struct sysargs *a)
 {
-    return do_mknod(t, AT_FDCWD, a->arg[0], (mode_t)a->arg[1], (unsigned)a->arg[2]);
+    return do_mknod(t, AT_FDCWD, a->arg[0], (mode_t)a->arg[1]);
 }
 
 long sys_mknodat(struct task *t, const struct sysargs *a)
 {
-    return do_mknod(t, (int)a->arg[0], a->arg[1], (mode_t)a->arg[2], (unsigned)a->arg[3]);
+    return do_mknod(t, (int)a->arg[0], a->arg[1], (mode_t)a->arg[2]);
 }

@@ -1,27 +1,11 @@
 /* Extended attributes. The host has no *at calls for them before 6.13, so an object is named through the
  * keep's own /proc/PID/fd where its descriptor alone does not do. */
 #include <linux/limits.h>
-#include <stdio.h>
-#include <sys/syscall.h>
 #include <sys/xattr.h>
 
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
-
-#ifndef SYS_setxattrat
-#define SYS_setxattrat 463
-#define SYS_getxattrat 464
-#define SYS_listxattrat 465
-#define SYS_removexattrat 466
-#endif
-
-/* The kernel's struct xattr_args. */
-struct xattr_at {
-    uint64_t value __attribute__((aligned(8)));
-    uint32_t size;
-    uint32_t flags;
-};
 
 enum xattr_op { XATTR_SET, XATTR_GET, XATTR_LIST, XATTR_REMOVE };
 
@@ -37,22 +21,15 @@ struct xattr_call {
  * it). */
 static ssize_t call_named(const char *name, struct xattr_call *c)
 {
-    struct xattr_at at = {.value = (uintptr_t)c->buf, .size = (uint32_t)c->size, .flags = (uint32_t)c->flags};
-    ssize_t r;
-
     switch (c->op) {
     case XATTR_SET:
-        r = syscall(SYS_setxattrat, kernel.procfd, name, 0, c->name, &at, sizeof(at));
-        return r < 0 && errno == ENOSYS ? setxattr(name, c->name, c->buf, c->size, c->flags) : r;
+        return setxattr(name, c->name, c->buf, c->size, c->flags);
     case XATTR_GET:
-        r = syscall(SYS_getxattrat, kernel.procfd, name, 0, c->name, &at, sizeof(at));
-        return r < 0 && errno == ENOSYS ? getxattr(name, c->name, c->buf, c->size) : r;
+        return getxattr(name, c->name, c->buf, c->size);
     case XATTR_LIST:
-        r = syscall(SYS_listxattrat, kernel.procfd, name, 0, c->buf, c->size);
-        return r < 0 && errno == ENOSYS ? listxattr(name, c->buf, c->size) : r;
+        return listxattr(name, c->buf, c->size);
     default:
-        r = syscall(SYS_removexattrat, kernel.procfd, name, 0, c->name);
-        return r < 0 && errno == ENOSYS ? removexattr(name, c->name) : r;
+        return removexattr(name, c->name);
     }
 }
 
