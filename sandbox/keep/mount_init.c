@@ -272,6 +272,25 @@ static int protect_host(struct mount_ns *ns, struct mount *m, const char *path, 
     return 1;
 }
 
+/* Names in the keep's own file systems that are there from the start: links are not followed. */
+static bool exists_below(struct pnode *root, const char *path)
+{
+    char copy[PATH_MAX], *save;
+    struct pnode *at = pnode_get(root);
+
+    (void)snprintf(copy, sizeof(copy), "%s", path);
+    for (char *name = strtok_r(copy, "/", &save); at && name; name = strtok_r(NULL, "/", &save)) {
+        struct pnode *next = NULL;
+        if (!at->ops->lookup || at->ops->lookup(NULL, at, name, &next) < 0)
+            next = NULL;
+        pnode_put(at);
+        at = next;
+    }
+    bool found = at;
+    pnode_put(at);
+    return found;
+}
+
 static int protect(struct mount_ns *ns, const char *path, bool mask)
 {
     const char *rest;
@@ -282,6 +301,10 @@ static int protect(struct mount_ns *ns, const char *path, bool mask)
 
     if (!m)
         return -ENOMEM;
+    if (around != ns->main && around->root->node && !exists_below(around->root->node, rest)) {
+        mount_put(m);
+        return 0;
+    }
     if (around != ns->main && around->root->node) {
         m->kind |= mask ? MOUNT_MASK : MOUNT_SAME;
         m->fs = around->fs;

@@ -352,7 +352,8 @@ static const struct pentry sysvipc_entries[] = {
     {.name = "sem", .mode = PROC_FILE(0444), .show = show_ipc_sem},
     {.name = "shm",
      .mode = PROC_FILE(0444),
-     .text = "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime "
+     .text = "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid   "
+             "   atime "
              "     dtime      ctime                   rss                  swap\n"},
     {.name = NULL},
 };
@@ -389,6 +390,15 @@ static const char filesystems_text[] = "nodev\tsysfs\n"
                                        "nodev\tsockfs\n"
                                        "nodev\tpipefs\n";
 
+#define PRESSURE(kind_) kind_ " avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
+
+static const struct pentry pressure_entries[] = {
+    {.name = "cpu", .mode = PROC_FILE(0444), .text = PRESSURE("some") PRESSURE("full")},
+    {.name = "io", .mode = PROC_FILE(0444), .text = PRESSURE("some") PRESSURE("full")},
+    {.name = "memory", .mode = PROC_FILE(0444), .text = PRESSURE("some") PRESSURE("full")},
+    {.name = NULL},
+};
+
 static const struct pentry root_entries[] = {
     {.name = "bus", .mode = PROC_DIR(0555), .dir = proc_empty_dir},
     {.name = "cgroups",
@@ -415,6 +425,7 @@ static const struct pentry root_entries[] = {
     {.name = "mounts", .mode = PROC_LINK, .text = "self/mounts"},
     {.name = "net", .mode = PROC_LINK, .text = "self/net"},
     {.name = "partitions", .mode = PROC_FILE(0444), .text = "major minor  #blocks  name\n\n"},
+    {.name = "pressure", .mode = PROC_DIR(0555), .dir = pressure_entries},
     {.name = "self", .mode = PROC_LINK, .ops = &self_ops},
     {.name = "softirqs", .mode = PROC_FILE(0444), .show = proc_show_softirqs},
     {.name = "stat", .mode = PROC_FILE(0444), .show = proc_show_stat},

@@ -73,9 +73,13 @@ const struct pentry proc_net_entries[] = {
     NET_ENTRY("ipv6_route", ""),
     /* The keep's own netlink and packet sockets are the host's. */
     {.name = "netlink", .mode = PROC_FILE(0444), .text = netlink_text},
+    NET_ENTRY("mcfilter", ""),
+    NET_ENTRY("mcfilter6", ""),
     NET_ENTRY("netstat", ""),
     {.name = "packet", .mode = PROC_FILE(0444), .text = packet_text},
     NET_ENTRY("protocols", ""),
+    {.name = "psched", .mode = PROC_FILE(0444), .text = "000003e8 00000040 000f4240 3b9aca00\n"},
+    NET_ENTRY("ptype", "Type Device      Function\n"),
     NET_ENTRY("raw", raw_text),
     NET_ENTRY("raw6", udp6_text),
     NET_ENTRY("route", route_text),
