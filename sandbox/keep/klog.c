@@ -10,10 +10,11 @@
 #include <sys/eventfd.h>
 
 #include "sandbox/keep/file.h"
-#include "sandbox/keep/misc.h"
+#include "common/version.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/version.h"
 
 #define KLOG_RECORDS 256
 

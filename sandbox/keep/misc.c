@@ -1,5 +1,4 @@
 /* Calls about the system as a whole. */
-#include "sandbox/keep/misc.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -18,6 +17,7 @@
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/version.h"
 
 /* Names ----------------------------------------------------------------------------------------------------
  */
