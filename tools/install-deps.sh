@@ -1,0 +1,25 @@
+#!/bin/sh
+# install-deps.sh PACKAGE...: installs the Debian packages that are not there yet. Silent where all are.
+set -eu
+
+missing=
+for package in "$@"; do
+    status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" != 0 ]; then
+    echo "these packages are missing, and only root can install them:$missing" >&2
+    exit 1
+fi
+echo "installing:$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086
+if { apt-get -q update && apt-get -q -y install --no-install-recommends $missing; } >"$log" 2>&1; then
+    exit 0
+fi
+tail -20 "$log" >&2
+echo "could not install:$missing" >&2
+exit 1

@@ -1,0 +1,13 @@
+#!/bin/bash
+# lint.sh FILE.c...: clang-tidy (.clang-tidy), cppcheck and shellcheck; says no more than what it finds.
+set -uo pipefail
+failed=0
+read -ra flags <<<"${CPPFLAGS:-} -std=c17 -Wall -Wextra -fcf-protection"
+
+printf '%s\n' "$@" | xargs -P "${JOBS:-2}" -I{} clang-tidy --quiet {} -- "${flags[@]}" 2>/dev/null || failed=1
+cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,portability \
+    --suppress=missingInclude --suppress=missingIncludeSystem --suppress=normalCheckLevelMaxBranches \
+    --suppressions-list=tools/cppcheck.suppressions -D_GNU_SOURCE -D__x86_64__ -I. -j "${JOBS:-2}" "$@" || failed=1
+git ls-files '*.sh' .ci/run | xargs shellcheck -x --severity=warning || failed=1
+[ $failed = 0 ] && echo "lint: nothing found"
+exit $failed
