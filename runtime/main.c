@@ -82,7 +82,7 @@ static int set_up_log(const struct globals *g, struct err *e)
         fd = open(g->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644);
     if (fd < 0)
         return err_set(e, ERR_SYS, errno, "log file %s", g->log);
-    log_init(fd, format, g->debug ? LOG_LVL_DEBUG : LOG_LVL_WARNING);
+    log_init(fd, format, g->debug ? LOG_LVL_DEBUG : g->strace ? LOG_LVL_INFO : LOG_LVL_WARNING);
     return 0;
 }
 
