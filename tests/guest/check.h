@@ -1,6 +1,7 @@
 /* For the programs that run inside: one line per fact, the same wherever Linux's rules hold.
  *
- * Lines go out unbuffered, so that a fork does not print them twice. A child that checks is run by in_child. */
+ * Lines go out unbuffered, so that a fork does not print them twice. A child that checks is run by in_child.
+ */
 #ifndef TESTS_GUEST_CHECK_H
 #define TESTS_GUEST_CHECK_H
 
@@ -37,9 +38,11 @@ static inline bool check_(bool good, const char *label, const char *what, const 
 #define CHECK(label, cond) check_((cond), (label), #cond, __FILE__, __LINE__)
 
 /* A call that must fail with this errno. */
-#define CHECK_ERRNO(label, call, expected) check_errno_((long)(call), (expected), (label), #call, __FILE__, __LINE__)
+#define CHECK_ERRNO(label, call, expected)                                                                   \
+    check_errno_((long)(call), (expected), (label), #call, __FILE__, __LINE__)
 
-static inline bool check_errno_(long r, int expected, const char *label, const char *what, const char *file, int line)
+static inline bool check_errno_(long r, int expected, const char *label, const char *what, const char *file,
+                                int line)
 {
     int saved = errno;
     if (r == -1 && saved == expected) {
@@ -59,13 +62,13 @@ static inline void value(const char *name, long v)
 }
 
 /* What cannot go on without this. */
-#define MUST(cond)                                                                                             \
-    do {                                                                                                       \
-        if (!(cond)) {                                                                                         \
-            dprintf(1, "FAIL cannot go on: %s (%s:%d, errno %d %s)\n", #cond, __FILE__, __LINE__, errno,       \
-                    strerror(errno));                                                                          \
-            _exit(99);                                                                                         \
-        }                                                                                                      \
+#define MUST(cond)                                                                                           \
+    do {                                                                                                     \
+        if (!(cond)) {                                                                                       \
+            dprintf(1, "FAIL cannot go on: %s (%s:%d, errno %d %s)\n", #cond, __FILE__, __LINE__, errno,     \
+                    strerror(errno));                                                                        \
+            _exit(99);                                                                                       \
+        }                                                                                                    \
     } while (0)
 
 static inline void nap_ms(long ms)

@@ -42,7 +42,8 @@ static bool ids_are(uid_t r, uid_t e, uid_t s)
 
 static void ids_root(void)
 {
-    CHECK("an effective id without power", setresuid(10, 20, 0) == 0 && get_caps().effective == 0 && get_caps().permitted != 0);
+    CHECK("an effective id without power",
+          setresuid(10, 20, 0) == 0 && get_caps().effective == 0 && get_caps().permitted != 0);
     CHECK("and with it", seteuid(0) == 0 && get_caps().effective == get_caps().permitted);
     CHECK("setresuid", setresuid(10, 20, 30) == 0 && ids_are(10, 20, 30));
     CHECK("no capability is left", get_caps().effective == 0 && get_caps().permitted == 0);
@@ -85,7 +86,8 @@ static void ids_fsuid(void)
     setfsgid(300);
     CHECK("setfsuid tells the old", setfsuid(200) == 0 && setfsuid(-1) == 200);
     struct stat st;
-    CHECK("files are made by it", close(open("/tmp/fs", O_CREAT | O_RDWR, 0600)) == 0 && stat("/tmp/fs", &st) == 0 && st.st_uid == 200 && st.st_gid == 300);
+    CHECK("files are made by it", close(open("/tmp/fs", O_CREAT | O_RDWR, 0600)) == 0 &&
+                                      stat("/tmp/fs", &st) == 0 && st.st_uid == 200 && st.st_gid == 300);
     CHECK_ERRNO("and judged by it", open("/tmp/secret", O_RDONLY), EACCES);
     setfsuid(0);
     CHECK("and back", open("/tmp/secret", O_RDONLY) >= 0);
@@ -106,21 +108,27 @@ static void caps_drop(void)
     CHECK_ERRNO("a file without rights", open("/tmp/none", O_RDWR), EACCES);
     c.permitted |= 1U << CAP_SYS_ADMIN;
     CHECK_ERRNO("what one never had", set_caps(c), EPERM);
-    CHECK("PR_CAPBSET_DROP", prctl(PR_CAPBSET_READ, CAP_NET_RAW) == 1 && prctl(PR_CAPBSET_DROP, CAP_NET_RAW) == 0 &&
+    CHECK("PR_CAPBSET_DROP", prctl(PR_CAPBSET_READ, CAP_NET_RAW) == 1 &&
+                                 prctl(PR_CAPBSET_DROP, CAP_NET_RAW) == 0 &&
                                  prctl(PR_CAPBSET_READ, CAP_NET_RAW) == 0);
     CHECK_ERRNO("no such capability", prctl(PR_CAPBSET_READ, 63), EINVAL);
-    CHECK("a bad version is named", (errno = 0, syscall(SYS_capget, &(struct __user_cap_header_struct){1, 0}, NULL)) <= 0);
+    CHECK("a bad version is named",
+          (errno = 0, syscall(SYS_capget, &(struct __user_cap_header_struct){1, 0}, NULL)) <= 0);
 }
 
 static void caps_ambient(void)
 {
     struct caps c = get_caps();
-    CHECK_ERRNO("ambient needs inheritable", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0), EPERM);
+    CHECK_ERRNO("ambient needs inheritable", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0),
+                EPERM);
     c.inheritable = 1U << CAP_KILL;
-    CHECK("inheritable", set_caps(c) == 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0) == 0);
+    CHECK("inheritable",
+          set_caps(c) == 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0) == 0);
     CHECK("is set", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_KILL, 0, 0) == 1);
-    CHECK("lost with setuid, kept capabilities are not", prctl(PR_SET_KEEPCAPS, 1) == 0 && setresuid(60, 60, 60) == 0 && get_caps().permitted != 0);
-    CHECK("which are not effective", get_caps().effective == 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_KILL, 0, 0) == 0);
+    CHECK("lost with setuid, kept capabilities are not",
+          prctl(PR_SET_KEEPCAPS, 1) == 0 && setresuid(60, 60, 60) == 0 && get_caps().permitted != 0);
+    CHECK("which are not effective",
+          get_caps().effective == 0 && prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_KILL, 0, 0) == 0);
     CHECK("raised again", prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_KILL, 0, 0) == 0);
     char *argv[] = {"sh", "-c", "grep CapEff /proc/self/status", NULL};
     execv("/bin/sh", argv);
@@ -144,12 +152,14 @@ static void setuid_program(void)
 static void test_prctl(void)
 {
     char name[16] = "";
-    CHECK("PR_SET_NAME cuts", prctl(PR_SET_NAME, "a name that is too long") == 0 && prctl(PR_GET_NAME, name) == 0 &&
-                                  strcmp(name, "a name that is ") == 0);
+    CHECK("PR_SET_NAME cuts", prctl(PR_SET_NAME, "a name that is too long") == 0 &&
+                                  prctl(PR_GET_NAME, name) == 0 && strcmp(name, "a name that is ") == 0);
     int v = 0;
-    CHECK("PR_SET_PDEATHSIG", prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && prctl(PR_GET_PDEATHSIG, &v) == 0 && v == SIGTERM);
+    CHECK("PR_SET_PDEATHSIG",
+          prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && prctl(PR_GET_PDEATHSIG, &v) == 0 && v == SIGTERM);
     prctl(PR_SET_PDEATHSIG, 0);
-    CHECK("PR_SET_DUMPABLE", prctl(PR_GET_DUMPABLE) == 1 && prctl(PR_SET_DUMPABLE, 0) == 0 && prctl(PR_GET_DUMPABLE) == 0);
+    CHECK("PR_SET_DUMPABLE",
+          prctl(PR_GET_DUMPABLE) == 1 && prctl(PR_SET_DUMPABLE, 0) == 0 && prctl(PR_GET_DUMPABLE) == 0);
     prctl(PR_SET_DUMPABLE, 1);
     CHECK("PR_SET_TIMERSLACK", prctl(PR_SET_TIMERSLACK, 1000) == 0 && prctl(PR_GET_TIMERSLACK) == 1000);
     CHECK("PR_GET_CHILD_SUBREAPER", prctl(PR_GET_CHILD_SUBREAPER, &v) == 0 && v == 0);
@@ -191,7 +201,8 @@ static void limits(void)
     CHECK_ERRNO("soft over hard", setrlimit(RLIMIT_NOFILE, &r), EINVAL);
     r = (struct rlimit){20, 31};
     CHECK_ERRNO("hard up again", setrlimit(RLIMIT_NOFILE, &r), EPERM);
-    CHECK("prlimit", prlimit(0, RLIMIT_CORE, &(struct rlimit){0, 0}, &old) == 0 && getrlimit(RLIMIT_CORE, &r) == 0 && r.rlim_max == 0);
+    CHECK("prlimit", prlimit(0, RLIMIT_CORE, &(struct rlimit){0, 0}, &old) == 0 &&
+                         getrlimit(RLIMIT_CORE, &r) == 0 && r.rlim_max == 0);
     CHECK_ERRNO("no such limit", getrlimit(99, &r), EINVAL);
     r = (struct rlimit){1 << 20, 1 << 20};
     CHECK("RLIMIT_AS", setrlimit(RLIMIT_AS, &r) == 0);

@@ -37,9 +37,14 @@ static void write_file(const char *path, const char *text, mode_t mode)
 static int second(int argc, char **argv)
 {
     if (strcmp(argv[1], "args") == 0)
-        return argc == 4 && strcmp(argv[0], "zero") == 0 && argv[2][0] == 0 && strcmp(argv[3], "a b\n") == 0 ? 0 : 1;
+        return argc == 4 && strcmp(argv[0], "zero") == 0 && argv[2][0] == 0 && strcmp(argv[3], "a b\n") == 0
+                   ? 0
+                   : 1;
     if (strcmp(argv[1], "env") == 0)
-        return environ[0] && strcmp(environ[0], "A=1") == 0 && strcmp(environ[1], "EMPTY=") == 0 && !environ[2] ? 0 : 1;
+        return environ[0] && strcmp(environ[0], "A=1") == 0 && strcmp(environ[1], "EMPTY=") == 0 &&
+                       !environ[2]
+                   ? 0
+                   : 1;
     if (strcmp(argv[1], "long") == 0)
         return strlen(argv[2]) == 100000 && argc == 1003 && strcmp(argv[1002], "last") == 0 ? 0 : 1;
     if (strcmp(argv[1], "fds") == 0)
@@ -48,8 +53,8 @@ static int second(int argc, char **argv)
         char cwd[100];
         sigset_t s;
         sigprocmask(SIG_BLOCK, NULL, &s);
-        return getcwd(cwd, sizeof(cwd)) && strcmp(cwd, "/tmp") == 0 && umask(0) == 017 && sigismember(&s, SIGHUP) &&
-                       alarm(0) > 0 && getpid() == atoi(argv[2])
+        return getcwd(cwd, sizeof(cwd)) && strcmp(cwd, "/tmp") == 0 && umask(0) == 017 &&
+                       sigismember(&s, SIGHUP) && alarm(0) > 0 && getpid() == atoi(argv[2])
                    ? 0
                    : 1;
     }
@@ -168,21 +173,25 @@ static void test_auxv(char **argv)
     CHECK("AT_PAGESZ", getauxval(AT_PAGESZ) == 4096);
     CHECK("AT_RANDOM", getauxval(AT_RANDOM) != 0 && *(uint64_t *)getauxval(AT_RANDOM) != 0);
     CHECK("AT_EXECFN", strcmp((char *)getauxval(AT_EXECFN), "/test/exec") == 0);
-    CHECK("AT_UID", getauxval(AT_UID) == getuid() && getauxval(AT_EUID) == geteuid() && getauxval(AT_GID) == getgid());
+    CHECK("AT_UID",
+          getauxval(AT_UID) == getuid() && getauxval(AT_EUID) == geteuid() && getauxval(AT_GID) == getgid());
     CHECK("AT_SECURE", getauxval(AT_SECURE) == 0);
     CHECK("AT_PHDR", getauxval(AT_PHNUM) > 3 && getauxval(AT_PHENT) == sizeof(ElfW(Phdr)));
     CHECK("AT_ENTRY", getauxval(AT_ENTRY) != 0);
     CHECK("AT_CLKTCK", getauxval(AT_CLKTCK) == 100);
     CHECK("AT_PLATFORM", strcmp((char *)getauxval(AT_PLATFORM), "x86_64") == 0);
-    CHECK("AT_SYSINFO_EHDR is a vDSO", getauxval(AT_SYSINFO_EHDR) && memcmp((void *)getauxval(AT_SYSINFO_EHDR), ELFMAG, 4) == 0);
+    CHECK("AT_SYSINFO_EHDR is a vDSO",
+          getauxval(AT_SYSINFO_EHDR) && memcmp((void *)getauxval(AT_SYSINFO_EHDR), ELFMAG, 4) == 0);
     dl_iterate_phdr(on_object, NULL);
     CHECK("program headers", exe_seen && load_count >= 1);
     char comm[16], exe[PATH_MAX] = "", cmd[100] = "";
     prctl(PR_GET_NAME, comm);
     CHECK("the name", strcmp(comm, "exec") == 0);
-    CHECK("/proc/self/exe", readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0 && strcmp(exe, "/test/exec") == 0);
+    CHECK("/proc/self/exe",
+          readlink("/proc/self/exe", exe, sizeof(exe) - 1) > 0 && strcmp(exe, "/test/exec") == 0);
     int fd = open("/proc/self/cmdline", O_RDONLY);
-    CHECK("/proc/self/cmdline", read(fd, cmd, sizeof(cmd)) == (ssize_t)strlen(argv[0]) + 1 && strcmp(cmd, argv[0]) == 0);
+    CHECK("/proc/self/cmdline",
+          read(fd, cmd, sizeof(cmd)) == (ssize_t)strlen(argv[0]) + 1 && strcmp(cmd, argv[0]) == 0);
     close(fd);
     struct stat st;
     CHECK("the stack is below the arguments", stat("/proc/self/exe", &st) == 0 && (char *)&st < argv[0]);

@@ -62,7 +62,8 @@ static void test_stream(void)
     socklen_t len = sizeof(a);
     int s = accept(l, (struct sockaddr *)&a, &len);
     len = sizeof(b);
-    CHECK("the peer is who it says", s >= 0 && getsockname(c, (struct sockaddr *)&b, &len) == 0 && a.sin_port == b.sin_port);
+    CHECK("the peer is who it says",
+          s >= 0 && getsockname(c, (struct sockaddr *)&b, &len) == 0 && a.sin_port == b.sin_port);
     pthread_t t, u;
     pthread_create(&t, NULL, echo, &s);
     pthread_create(&u, NULL, send_all, &c);
@@ -78,7 +79,8 @@ static void test_stream(void)
     close(s);
     close(c);
     c = dial();
-    CHECK("connected already", connect(c, (struct sockaddr *)&listen_address, sizeof(listen_address)) == -1 && errno == EISCONN);
+    CHECK("connected already",
+          connect(c, (struct sockaddr *)&listen_address, sizeof(listen_address)) == -1 && errno == EISCONN);
     s = accept(l, NULL, NULL);
     MUST(write(c, "0123456789", 10) == 10);
     struct pollfd p = {.fd = s, .events = POLLIN};
@@ -94,7 +96,8 @@ static void test_stream(void)
     close(s);
     close(l);
     c = socket(AF_INET, SOCK_STREAM, 0);
-    CHECK_ERRNO("refused", connect(c, (struct sockaddr *)&listen_address, sizeof(listen_address)), ECONNREFUSED);
+    CHECK_ERRNO("refused", connect(c, (struct sockaddr *)&listen_address, sizeof(listen_address)),
+                ECONNREFUSED);
     close(c);
 }
 
@@ -106,7 +109,8 @@ static void test_nonblocking(void)
     struct pollfd p = {.fd = c, .events = POLLOUT};
     int err = -1;
     socklen_t len = sizeof(err);
-    CHECK("then writable", poll(&p, 1, 1000) == 1 && getsockopt(c, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == 0);
+    CHECK("then writable",
+          poll(&p, 1, 1000) == 1 && getsockopt(c, SOL_SOCKET, SO_ERROR, &err, &len) == 0 && err == 0);
     fcntl(l, F_SETFL, O_NONBLOCK);
     int s = accept(l, NULL, NULL);
     CHECK("accept", s >= 0 && !(fcntl(s, F_GETFL) & O_NONBLOCK));
@@ -167,15 +171,18 @@ static void test_udp(void)
     socklen_t len = sizeof(from);
     char buf[100];
     CHECK("sendto", sendto(b, "datagram", 8, 0, (struct sockaddr *)&to, sizeof(to)) == 8);
-    CHECK("recvfrom", recvfrom(a, buf, 100, 0, (struct sockaddr *)&from, &len) == 8 && from.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
-    CHECK("answer", sendto(a, "reply", 5, 0, (struct sockaddr *)&from, len) == 5 && recv(b, buf, 2, MSG_TRUNC) == 5);
+    CHECK("recvfrom", recvfrom(a, buf, 100, 0, (struct sockaddr *)&from, &len) == 8 &&
+                          from.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+    CHECK("answer",
+          sendto(a, "reply", 5, 0, (struct sockaddr *)&from, len) == 5 && recv(b, buf, 2, MSG_TRUNC) == 5);
     struct iovec v[2] = {{"se", 2}, {"nt", 2}};
     struct msghdr m = {.msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = v, .msg_iovlen = 2};
     CHECK("sendmsg", sendmsg(b, &m, 0) == 4 && recv(a, buf, 100, 0) == 4 && memcmp(buf, "sent", 4) == 0);
     struct mmsghdr mm[2] = {{.msg_hdr = m}, {.msg_hdr = m}};
     CHECK("sendmmsg", sendmmsg(b, mm, 2, 0) == 2 && mm[1].msg_len == 4);
     struct iovec in = {buf, 100};
-    struct mmsghdr rm[3] = {{.msg_hdr = {.msg_iov = &in, .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = &in, .msg_iovlen = 1}}};
+    struct mmsghdr rm[3] = {{.msg_hdr = {.msg_iov = &in, .msg_iovlen = 1}},
+                            {.msg_hdr = {.msg_iov = &in, .msg_iovlen = 1}}};
     CHECK("recvmmsg", recvmmsg(a, rm, 2, 0, NULL) == 2 && rm[0].msg_len == 4);
     CHECK_ERRNO("too long", sendto(b, bad_address, 70000, 0, (struct sockaddr *)&to, sizeof(to)), EMSGSIZE);
     CHECK_ERRNO("no address", send(b, "x", 1, 0), EDESTADDRREQ);
@@ -208,9 +215,11 @@ static void test_six(void)
 
 static void as_nobody(void)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = htonl(INADDR_ANY)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_port = htons(80), .sin_addr.s_addr = htonl(INADDR_ANY)};
     MUST(setgid(65534) == 0 && setuid(65534) == 0);
-    value("a low port without the capability", bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&a, sizeof(a)) == 0 ? 0 : -errno);
+    value("a low port without the capability",
+          bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&a, sizeof(a)) == 0 ? 0 : -errno);
     CHECK_ERRNO("a raw socket", socket(AF_INET, SOCK_RAW, IPPROTO_ICMP), EPERM);
     CHECK_ERRNO("a packet socket", socket(AF_PACKET, SOCK_RAW, 0), EPERM);
 }

@@ -1,4 +1,5 @@
-/* Memory: mmap in its kinds, protection, moving, brk, advice, shared memory, files that change, limits of addresses. */
+/* Memory: mmap in its kinds, protection, moving, brk, advice, shared memory, files that change, limits of
+ * addresses. */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -45,9 +46,11 @@ static void test_map(void)
     CHECK("zeroed", p[0] == 0 && p[4 * PAGE - 1] == 0);
     memset(p, 5, 4 * PAGE);
     CHECK("unmap the middle", munmap(p + PAGE, PAGE) == 0 && peek(p + PAGE) == SIGSEGV && p[2 * PAGE] == 5);
-    CHECK("map it again, fixed", mmap(p + PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0) == p + PAGE && p[PAGE] == 0 && p[0] == 5);
+    CHECK("map it again, fixed",
+          mmap(p + PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0) == p + PAGE && p[PAGE] == 0 && p[0] == 5);
     CHECK_ERRNO("not over what is there", (long)mmap(p, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0), EEXIST);
-    CHECK("mprotect", mprotect(p, PAGE, PROT_READ) == 0 && poke(p) == SIGSEGV && p[0] == 5 && poke(p + PAGE) == 0);
+    CHECK("mprotect",
+          mprotect(p, PAGE, PROT_READ) == 0 && poke(p) == SIGSEGV && p[0] == 5 && poke(p + PAGE) == 0);
     CHECK("PROT_NONE", mprotect(p, PAGE, PROT_NONE) == 0 && peek(p) == SIGSEGV);
     CHECK("and back", mprotect(p, PAGE, RW) == 0 && p[0] == 5);
     CHECK_ERRNO("a hole", (munmap(p + PAGE, PAGE), mprotect(p, 3 * PAGE, RW)), ENOMEM);
@@ -55,13 +58,15 @@ static void test_map(void)
     CHECK_ERRNO("no length", (long)mmap(NULL, 0, RW, ANON, -1, 0), EINVAL);
     CHECK_ERRNO("neither private nor shared", (long)mmap(NULL, PAGE, RW, MAP_ANONYMOUS, -1, 0), EINVAL);
     CHECK_ERRNO("too much", (long)mmap(NULL, 1UL << 50, RW, ANON, -1, 0), ENOMEM);
-    CHECK_ERRNO("over the end of addresses", (long)mmap((void *)0x7ffffffff000, PAGE, RW, ANON | MAP_FIXED, -1, 0), ENOMEM);
+    CHECK_ERRNO("over the end of addresses",
+                (long)mmap((void *)0x7ffffffff000, PAGE, RW, ANON | MAP_FIXED, -1, 0), ENOMEM);
     CHECK_ERRNO("unmap beyond", munmap((void *)0x7ffffffff000, 2 * PAGE), EINVAL);
     CHECK_ERRNO("no such descriptor", (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, 999, 0), EBADF);
     CHECK("unmap of nothing", munmap((void *)0x10000000, PAGE) == 0);
     unsigned char *code = mmap(NULL, PAGE, RW, ANON, -1, 0);
     memcpy(code, "\xb8\x2a\x00\x00\x00\xc3", 6);
-    CHECK("code that was data", mprotect(code, PAGE, PROT_READ | PROT_EXEC) == 0 && ((int (*)(void))(uintptr_t)code)() == 42);
+    CHECK("code that was data",
+          mprotect(code, PAGE, PROT_READ | PROT_EXEC) == 0 && ((int (*)(void))(uintptr_t)code)() == 42);
     char *low = mmap(NULL, PAGE, RW, ANON | MAP_32BIT, -1, 0);
     CHECK("MAP_32BIT", low != MAP_FAILED && (uintptr_t)low < 1UL << 32);
     char *fixed = mmap((void *)0x40000000, PAGE, RW, ANON | MAP_FIXED, -1, 0);
@@ -80,7 +85,8 @@ static void test_remap(void)
     char *q = mremap(p, 3 * PAGE, 100 * PAGE, MREMAP_MAYMOVE);
     CHECK("move", q != MAP_FAILED && q[0] == 7 && q[99 * PAGE] == 0 && (q == p || peek(p) == SIGSEGV));
     char *place = mmap(NULL, 4 * PAGE, RW, ANON, -1, 0);
-    CHECK("to a place", mremap(q, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place && place[0] == 7);
+    CHECK("to a place",
+          mremap(q, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, place) == place && place[0] == 7);
     CHECK("shrink", mremap(place, 2 * PAGE, PAGE, 0) == place && peek(place + PAGE) == SIGSEGV);
     CHECK_ERRNO("not mapped", (long)mremap((void *)0x20000000, PAGE, 2 * PAGE, MREMAP_MAYMOVE), EFAULT);
     CHECK_ERRNO("bad flags", (long)mremap(place, PAGE, PAGE, 16), EINVAL);
@@ -113,16 +119,19 @@ static void test_files(void)
     char *s = mmap(NULL, 2 * PAGE, RW, MAP_SHARED, fd, 0), *p = mmap(NULL, 2 * PAGE, RW, MAP_PRIVATE, fd, 0);
     MUST(s != MAP_FAILED && p != MAP_FAILED);
     strcpy(s, "shared");
-    CHECK("a shared mapping is the file", pread(fd, buf, 6, 0) == 6 && strcmp(buf, "shared") == 0 && strcmp(p, "shared") == 0);
+    CHECK("a shared mapping is the file",
+          pread(fd, buf, 6, 0) == 6 && strcmp(buf, "shared") == 0 && strcmp(p, "shared") == 0);
     strcpy(p, "private");
     CHECK("a private one is not", strcmp(s, "shared") == 0);
     MUST(pwrite(fd, "later", 5, (off_t)PAGE) == 5);
     CHECK("a write is seen", memcmp(s + PAGE, "later", 5) == 0);
     CHECK("msync", msync(s, PAGE, MS_SYNC) == 0);
     CHECK_ERRNO("msync of nothing", msync((void *)0x20000000, PAGE, MS_SYNC), ENOMEM);
-    CHECK("the second page by offset", memcmp(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, (off_t)PAGE), "later", 5) == 0);
+    CHECK("the second page by offset",
+          memcmp(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, (off_t)PAGE), "later", 5) == 0);
     CHECK_ERRNO("not an offset", (long)mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 100), EINVAL);
-    CHECK_ERRNO("no writing through what is read-only", (long)mmap(NULL, PAGE, RW, MAP_SHARED, ro, 0), EACCES);
+    CHECK_ERRNO("no writing through what is read-only", (long)mmap(NULL, PAGE, RW, MAP_SHARED, ro, 0),
+                EACCES);
     char *r = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, ro, 0);
     CHECK_ERRNO("nor later", mprotect(r, PAGE, RW), EACCES);
     CHECK("but privately", mmap(NULL, PAGE, RW, MAP_PRIVATE, ro, 0) != MAP_FAILED);
@@ -141,8 +150,10 @@ static void test_files(void)
     CHECK("shared with a child", strcmp(s, "child") == 0 && strcmp(p, "private") == 0);
     MUST(truncate("/tmp/mapped", 10) == 0);
     CHECK("cut off under it", poke(s + PAGE) == SIGBUS);
-    CHECK_ERRNO("a directory", (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, open("/tmp", O_RDONLY), 0), ENODEV);
-    CHECK_ERRNO("a pipe", (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, (pipe((int *)buf), *(int *)buf), 0), ENODEV);
+    CHECK_ERRNO("a directory", (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, open("/tmp", O_RDONLY), 0),
+                ENODEV);
+    CHECK_ERRNO("a pipe", (long)mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, (pipe((int *)buf), *(int *)buf), 0),
+                ENODEV);
     char *zero = mmap(NULL, PAGE, RW, MAP_PRIVATE, open("/dev/zero", O_RDWR), 0);
     CHECK("/dev/zero", zero != MAP_FAILED && zero[5] == 0 && poke(zero) == 0);
 }
@@ -165,11 +176,13 @@ static void test_shared(void)
     CHECK("is a file", pread(fd, buf, 3, 0) == 3 && strcmp(buf, "mem") == 0);
     CHECK_ERRNO("a seal against writing while mapped", fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EBUSY);
     munmap(p, PAGE);
-    CHECK("sealed", fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK) == 0 && fcntl(fd, F_GET_SEALS) == (F_SEAL_WRITE | F_SEAL_SHRINK));
+    CHECK("sealed", fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK) == 0 &&
+                        fcntl(fd, F_GET_SEALS) == (F_SEAL_WRITE | F_SEAL_SHRINK));
     CHECK_ERRNO("no writing", pwrite(fd, "x", 1, 0), EPERM);
     CHECK_ERRNO("no shrinking", ftruncate(fd, 0), EPERM);
     fd = shm_open("/name", O_RDWR | O_CREAT | O_EXCL, 0600);
-    CHECK("shm_open", fd >= 0 && ftruncate(fd, 100) == 0 && access("/dev/shm/name", F_OK) == 0 && shm_unlink("/name") == 0);
+    CHECK("shm_open", fd >= 0 && ftruncate(fd, 100) == 0 && access("/dev/shm/name", F_OK) == 0 &&
+                          shm_unlink("/name") == 0);
 }
 
 static void test_advice(void)
@@ -179,8 +192,9 @@ static void test_advice(void)
     memset(p, 1, 16 * PAGE);
     CHECK("MADV_DONTNEED", madvise(p, PAGE, MADV_DONTNEED) == 0 && p[0] == 0 && p[PAGE] == 1);
     CHECK("mincore", mincore(p, 16 * PAGE, vec) == 0 && (vec[5] & 1));
-    CHECK("MADV_WILLNEED and others", madvise(p, PAGE, MADV_WILLNEED) == 0 && madvise(p, PAGE, MADV_SEQUENTIAL) == 0 &&
-                                          madvise(p, PAGE, MADV_FREE) == 0 && madvise(p, PAGE, MADV_HUGEPAGE) <= 0);
+    CHECK("MADV_WILLNEED and others",
+          madvise(p, PAGE, MADV_WILLNEED) == 0 && madvise(p, PAGE, MADV_SEQUENTIAL) == 0 &&
+              madvise(p, PAGE, MADV_FREE) == 0 && madvise(p, PAGE, MADV_HUGEPAGE) <= 0);
     CHECK_ERRNO("no such advice", madvise(p, PAGE, 9999), EINVAL);
     madvise(p, PAGE, MADV_DONTFORK);
     pid_t pid = fork();
@@ -191,7 +205,8 @@ static void test_advice(void)
     CHECK("MADV_DONTFORK", st == 0);
     CHECK("mlock of a little", mlock(p, PAGE) == 0 && munlock(p, PAGE) == 0);
     struct iovec local = {&st, sizeof(st)}, remote = {p + PAGE, sizeof(st)};
-    CHECK("process_vm_readv of oneself", process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == sizeof(st) && st == 0x01010101);
+    CHECK("process_vm_readv of oneself",
+          process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == sizeof(st) && st == 0x01010101);
     static char big[64 << 20];
     memset(big, 1, sizeof(big));
     pid = fork();
@@ -218,7 +233,8 @@ static void test_bad_pointers(void)
     CHECK_ERRNO("one that does not end", open(p + PAGE - 4, O_RDONLY), EFAULT);
     memset(p, 'x', PAGE);
     CHECK("a write from memory's end", write(fds[1], p + PAGE - 10, 20) == 10 || errno == EFAULT);
-    CHECK("write of kernel addresses", write(fds[1], (void *)0xffffffff81000000, 10) == -1 && errno == EFAULT);
+    CHECK("write of kernel addresses",
+          write(fds[1], (void *)0xffffffff81000000, 10) == -1 && errno == EFAULT);
     CHECK("read to them", read(fds[0], (void *)0xffffffff81000000, 5) == -1 && errno == EFAULT);
     CHECK_ERRNO("a non-canonical one", stat("/", (void *)0x8000000000000000), EFAULT);
 }

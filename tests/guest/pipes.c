@@ -159,7 +159,8 @@ static void test_poll(void)
     FD_SET(q[0], &r);
     FD_SET(q[1], &w);
     struct timeval tv = {.tv_sec = 1};
-    CHECK("select", select(q[1] + 1, &r, &w, NULL, &tv) == 2 && FD_ISSET(p[0], &r) && !FD_ISSET(q[0], &r) && FD_ISSET(q[1], &w));
+    CHECK("select", select(q[1] + 1, &r, &w, NULL, &tv) == 2 && FD_ISSET(p[0], &r) && !FD_ISSET(q[0], &r) &&
+                        FD_ISSET(q[1], &w));
     CHECK("what is left of the time", tv.tv_sec == 0 && tv.tv_usec > 500000);
     close(p[0]);
     FD_SET(p[0], &r);
@@ -169,7 +170,8 @@ static void test_poll(void)
     close(p[1]);
     close(q[0]);
     close(q[1]);
-    CHECK("a regular file is always ready", revents(open("/test/pipes", O_RDONLY), POLLIN | POLLOUT, 0) == (POLLIN | POLLOUT));
+    CHECK("a regular file is always ready",
+          revents(open("/test/pipes", O_RDONLY), POLLIN | POLLOUT, 0) == (POLLIN | POLLOUT));
 }
 
 static void test_epoll(void)
@@ -184,7 +186,8 @@ static void test_epoll(void)
     CHECK_ERRNO("not there", epoll_ctl(ep, EPOLL_CTL_MOD, p[1], &e), ENOENT);
     CHECK("nothing yet", epoll_wait(ep, out, 4, 20) == 0);
     MUST(write(p[1], "xy", 2) == 2);
-    CHECK("ready, with its data", epoll_wait(ep, out, 4, 1000) == 1 && out[0].events == EPOLLIN && out[0].data.u64 == e.data.u64);
+    CHECK("ready, with its data",
+          epoll_wait(ep, out, 4, 1000) == 1 && out[0].events == EPOLLIN && out[0].data.u64 == e.data.u64);
     CHECK("level-triggered", epoll_wait(ep, out, 4, 0) == 1 && revents(ep, POLLIN, 0) == POLLIN);
     e.events = EPOLLIN | EPOLLET;
     epoll_ctl(ep, EPOLL_CTL_MOD, p[0], &e);
@@ -280,7 +283,8 @@ static void test_signalfd(void)
     pid_t pid = fork();
     if (pid == 0)
         _exit(3);
-    CHECK("a child's end", revents(fd, POLLIN, 5000) == POLLIN && read(fd, info, sizeof(info[0])) == sizeof(info[0]) &&
+    CHECK("a child's end", revents(fd, POLLIN, 5000) == POLLIN &&
+                               read(fd, info, sizeof(info[0])) == sizeof(info[0]) &&
                                info[0].ssi_signo == SIGCHLD && info[0].ssi_status == 3);
     waitpid(pid, NULL, 0);
     sigprocmask(SIG_UNBLOCK, &s, NULL);
@@ -293,11 +297,13 @@ static void test_moving(void)
     char buf[100] = "";
     MUST(pipe(p) == 0 && pipe(q) == 0 && write(fd, "0123456789", 10) == 10);
     off_t off = 2;
-    CHECK("sendfile", sendfile(p[1], fd, &off, 5) == 5 && off == 7 && read(p[0], buf, 100) == 5 && memcmp(buf, "23456", 5) == 0);
+    CHECK("sendfile", sendfile(p[1], fd, &off, 5) == 5 && off == 7 && read(p[0], buf, 100) == 5 &&
+                          memcmp(buf, "23456", 5) == 0);
     CHECK("its position stays", lseek(fd, 0, SEEK_CUR) == 10);
     off = 4;
     long r = splice(fd, &off, p[1], NULL, 4, 0);
-    CHECK("splice", (r == 4 && read(p[0], buf, 100) == 4 && memcmp(buf, "4567", 4) == 0) || (r == -1 && errno == EINVAL));
+    CHECK("splice", (r == 4 && read(p[0], buf, 100) == 4 && memcmp(buf, "4567", 4) == 0) ||
+                        (r == -1 && errno == EINVAL));
     MUST(write(p[1], "tee", 3) == 3);
     r = tee(p[0], q[1], 3, 0);
     CHECK("tee", (r == 3 && read(q[0], buf, 3) == 3) || (r == -1 && errno == EINVAL));

@@ -54,11 +54,13 @@ static void test_clone(void)
     int seen = 0, st, parent_tid = 0, child_tid = 0;
     pid_t pid = clone(clone_body, stack + sizeof(stack), CLONE_VM | SIGCHLD, &seen);
     CHECK("clone with shared memory", waitpid(pid, &st, 0) == pid && WEXITSTATUS(st) == 21 && seen == pid);
-    pid = clone(clone_body, stack + sizeof(stack), CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_VM | CLONE_VFORK | SIGCHLD,
-                &seen, &parent_tid, NULL, &child_tid);
+    pid = clone(clone_body, stack + sizeof(stack),
+                CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | CLONE_VM | CLONE_VFORK | SIGCHLD, &seen,
+                &parent_tid, NULL, &child_tid);
     CHECK("the ids are stored", parent_tid == pid && child_tid == pid);
     waitpid(pid, &st, 0);
-    pid = clone(clone_body, stack + sizeof(stack), CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, &seen, NULL, NULL, &tid_word);
+    pid = clone(clone_body, stack + sizeof(stack), CLONE_VM | CLONE_CHILD_CLEARTID | SIGCHLD, &seen, NULL,
+                NULL, &tid_word);
     waitpid(pid, &st, 0);
     CHECK("the id is cleared at the end", tid_word == 0);
     pid = clone(clone_body, stack + sizeof(stack), CLONE_VM, &seen);
@@ -66,8 +68,10 @@ static void test_clone(void)
     CHECK("waited for with __WCLONE", waitpid(pid, &st, __WCLONE) == pid);
     pid = clone(clone_body, stack + sizeof(stack), CLONE_VM, &seen);
     CHECK("or with __WALL", waitpid(pid, &st, __WALL) == pid);
-    CHECK_ERRNO("CLONE_SIGHAND needs CLONE_VM", clone(clone_body, stack + sizeof(stack), CLONE_SIGHAND | SIGCHLD, NULL), EINVAL);
-    CHECK_ERRNO("CLONE_THREAD needs CLONE_SIGHAND", clone(clone_body, stack + sizeof(stack), CLONE_THREAD | CLONE_VM, NULL), EINVAL);
+    CHECK_ERRNO("CLONE_SIGHAND needs CLONE_VM",
+                clone(clone_body, stack + sizeof(stack), CLONE_SIGHAND | SIGCHLD, NULL), EINVAL);
+    CHECK_ERRNO("CLONE_THREAD needs CLONE_SIGHAND",
+                clone(clone_body, stack + sizeof(stack), CLONE_THREAD | CLONE_VM, NULL), EINVAL);
 }
 
 static int fd_body(void *arg)
@@ -99,7 +103,8 @@ static void test_waitid(void)
     if (pid == 0)
         _exit(33);
     CHECK("WNOWAIT", waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) == 0 && info.si_status == 33);
-    CHECK("CLD_EXITED of the pid", info.si_code == CLD_EXITED && info.si_pid == pid && info.si_signo == SIGCHLD);
+    CHECK("CLD_EXITED of the pid",
+          info.si_code == CLD_EXITED && info.si_pid == pid && info.si_signo == SIGCHLD);
     CHECK("a zombie can be signalled", kill(pid, SIGTERM) == 0);
     CHECK("it is still there", waitid(P_PID, (id_t)pid, &info, WEXITED) == 0 && info.si_status == 33);
     CHECK_ERRNO("and gone", waitid(P_PID, (id_t)pid, &info, WEXITED), ECHILD);
@@ -108,10 +113,12 @@ static void test_waitid(void)
         for (;;)
             pause();
     info.si_pid = 99;
-    CHECK("WNOHANG with nothing to tell", waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0);
+    CHECK("WNOHANG with nothing to tell",
+          waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0 && info.si_pid == 0);
     CHECK("wait4 with WNOHANG", waitpid(pid, NULL, WNOHANG) == 0);
     kill(pid, SIGKILL);
-    CHECK("CLD_KILLED", waitid(P_PID, (id_t)pid, &info, WEXITED) == 0 && info.si_code == CLD_KILLED && info.si_status == SIGKILL);
+    CHECK("CLD_KILLED", waitid(P_PID, (id_t)pid, &info, WEXITED) == 0 && info.si_code == CLD_KILLED &&
+                            info.si_status == SIGKILL);
     CHECK_ERRNO("waitid wants to know for what", waitid(P_ALL, 0, &info, WNOHANG), EINVAL);
     CHECK_ERRNO("unknown options", waitpid(-1, NULL, 0x100), EINVAL);
 }
@@ -147,8 +154,10 @@ static void test_stop(void)
             pause();
     int st;
     kill(pid, SIGSTOP);
-    CHECK("a stop is reported", waitpid(pid, &st, WUNTRACED) == pid && WIFSTOPPED(st) && WSTOPSIG(st) == SIGSTOP);
-    CHECK("SIGCHLD: CLD_STOPPED", chld_seen(1) && chld_code == CLD_STOPPED && chld_status == SIGSTOP && chld_pid == pid);
+    CHECK("a stop is reported",
+          waitpid(pid, &st, WUNTRACED) == pid && WIFSTOPPED(st) && WSTOPSIG(st) == SIGSTOP);
+    CHECK("SIGCHLD: CLD_STOPPED",
+          chld_seen(1) && chld_code == CLD_STOPPED && chld_status == SIGSTOP && chld_pid == pid);
     CHECK("once", waitpid(pid, &st, WUNTRACED | WNOHANG) == 0);
     kill(pid, SIGTERM);
     nap_ms(50);
@@ -161,7 +170,8 @@ static void test_stop(void)
         raise(SIGTSTP);
         _exit(4);
     }
-    CHECK("it stops itself", waitpid(pid, &st, WUNTRACED) == pid && WIFSTOPPED(st) && WSTOPSIG(st) == SIGTSTP);
+    CHECK("it stops itself",
+          waitpid(pid, &st, WUNTRACED) == pid && WIFSTOPPED(st) && WSTOPSIG(st) == SIGTSTP);
     siginfo_t info = {0};
     kill(pid, SIGCONT);
     CHECK("it ends after it went on", waitid(P_PID, (id_t)pid, &info, WEXITED) == 0 && info.si_status == 4);
@@ -300,9 +310,11 @@ static void test_rusage(void)
             ;
         _exit(0);
     }
-    CHECK("wait4 with usage", wait4(pid, &st, 0, &ru) == pid && ru.ru_utime.tv_usec + ru.ru_stime.tv_usec > 20000);
+    CHECK("wait4 with usage",
+          wait4(pid, &st, 0, &ru) == pid && ru.ru_utime.tv_usec + ru.ru_stime.tv_usec > 20000);
     struct rusage all;
-    CHECK("RUSAGE_CHILDREN", getrusage(RUSAGE_CHILDREN, &all) == 0 && all.ru_utime.tv_usec + all.ru_utime.tv_sec > 0);
+    CHECK("RUSAGE_CHILDREN",
+          getrusage(RUSAGE_CHILDREN, &all) == 0 && all.ru_utime.tv_usec + all.ru_utime.tv_sec > 0);
 }
 
 int main(void)

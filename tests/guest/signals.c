@@ -47,7 +47,8 @@ static void test_siginfo(void)
     hits = 0;
     kill(getpid(), SIGUSR1);
     CHECK("kill runs the handler before it returns", hits == 1 && last_signo == SIGUSR1);
-    CHECK("kill: SI_USER, own pid and uid", last_code == SI_USER && last_pid == getpid() && last_uid == (int)getuid());
+    CHECK("kill: SI_USER, own pid and uid",
+          last_code == SI_USER && last_pid == getpid() && last_uid == (int)getuid());
     raise(SIGUSR1);
     CHECK("raise: SI_TKILL", hits == 2 && last_code == SI_TKILL && last_pid == getpid());
     sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 4711});
@@ -88,7 +89,8 @@ static void test_masks(void)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &all, NULL);
     sigprocmask(SIG_SETMASK, &none, &now);
-    CHECK("SIGKILL and SIGSTOP cannot be blocked", !sigismember(&now, SIGKILL) && !sigismember(&now, SIGSTOP));
+    CHECK("SIGKILL and SIGSTOP cannot be blocked",
+          !sigismember(&now, SIGKILL) && !sigismember(&now, SIGSTOP));
     CHECK("the others can", sigismember(&now, SIGTERM) && sigismember(&now, 64));
     CHECK_ERRNO("an unknown how", sigprocmask(17, &none, NULL), EINVAL);
 }
@@ -132,7 +134,8 @@ static void test_handler_mask(void)
     CHECK("sa_mask and the signal are blocked, others not", hits == 3);
     sigset_t now;
     sigprocmask(SIG_BLOCK, NULL, &now);
-    CHECK("uc_sigmask is what the return restores", sigismember(&now, SIGWINCH) && !sigismember(&now, SIGUSR1));
+    CHECK("uc_sigmask is what the return restores",
+          sigismember(&now, SIGWINCH) && !sigismember(&now, SIGUSR1));
     block(SIG_UNBLOCK, SIGWINCH);
     set(SIGUSR1, note, (int)SA_RESETHAND);
     raise(SIGUSR1);
@@ -148,7 +151,8 @@ static void test_altstack(void)
     CHECK("sigaltstack", sigaltstack(&ss, &old) == 0 && (old.ss_flags & SS_DISABLE));
     set(SIGUSR1, note, SA_ONSTACK);
     raise(SIGUSR1);
-    CHECK("SA_ONSTACK runs there", (char *)last_sp > altstack && (char *)last_sp < altstack + sizeof(altstack));
+    CHECK("SA_ONSTACK runs there",
+          (char *)last_sp > altstack && (char *)last_sp < altstack + sizeof(altstack));
     set(SIGUSR1, note, 0);
     raise(SIGUSR1);
     CHECK("without it not", (char *)last_sp < altstack || (char *)last_sp > altstack + sizeof(altstack));
@@ -258,7 +262,8 @@ static void test_restart_more(void)
     CHECK_ERRNO("its time-out", recv(sp[0], &c, 1, 0), EAGAIN);
     signal(SIGUSR1, SIG_IGN);
     t = kick_soon();
-    CHECK("an ignored signal interrupts nothing", (ts = (struct timespec){.tv_nsec = 150000000}, nanosleep(&ts, NULL)) == 0);
+    CHECK("an ignored signal interrupts nothing",
+          (ts = (struct timespec){.tv_nsec = 150000000}, nanosleep(&ts, NULL)) == 0);
     pthread_join(t, NULL);
 }
 
@@ -276,7 +281,8 @@ static void test_waits(void)
     sigqueue(getpid(), SIGRTMIN + 5, (union sigval){.sival_int = 12});
     kill(getpid(), SIGUSR1);
     CHECK("the lower signal first", sigwaitinfo(&s, &info) == SIGUSR1 && info.si_code == SI_USER);
-    CHECK("then the other with its value", sigwaitinfo(&s, &info) == SIGRTMIN + 5 && info.si_value.sival_int == 12);
+    CHECK("then the other with its value",
+          sigwaitinfo(&s, &info) == SIGRTMIN + 5 && info.si_value.sival_int == 12);
     pthread_t t = kick_soon();
     int signo = 0;
     CHECK("sigwait of what comes later", sigwait(&s, &signo) == 0 && signo == SIGUSR1);

@@ -16,11 +16,12 @@ static volatile int *volatile bad_place = (volatile int *)0x10;
 /* Dirties every vector register and the x87 stack. */
 static void clobber(void)
 {
-    __asm__ volatile("pcmpeqb %%xmm0, %%xmm0\n movaps %%xmm0, %%xmm1\n movaps %%xmm0, %%xmm6\n movaps %%xmm0, %%xmm7\n"
-                     "movaps %%xmm0, %%xmm8\n movaps %%xmm0, %%xmm15\n fninit\n fldpi\n fldl2e\n fldz"
-                     :
-                     :
-                     : "xmm0", "xmm1", "xmm6", "xmm7", "xmm8", "xmm15");
+    __asm__ volatile(
+        "pcmpeqb %%xmm0, %%xmm0\n movaps %%xmm0, %%xmm1\n movaps %%xmm0, %%xmm6\n movaps %%xmm0, %%xmm7\n"
+        "movaps %%xmm0, %%xmm8\n movaps %%xmm0, %%xmm15\n fninit\n fldpi\n fldl2e\n fldz"
+        :
+        :
+        : "xmm0", "xmm1", "xmm6", "xmm7", "xmm8", "xmm15");
 }
 
 static void on_alarm(int signo)
@@ -48,14 +49,15 @@ static bool spin_general(long until)
 {
     while (now_ms() < until) {
         uint64_t bad;
-        __asm__ volatile("mov $0x123456789abcdef0, %%r8\n mov %%r8, %%r9\n mov %%r8, %%r12\n mov %%r8, %%r15\n"
-                         "mov %%r8, -64(%%rsp)\n" /* the red zone */
-                         "mov $20000, %%rcx\n 1: dec %%rcx\n jnz 1b\n"
-                         "mov %%r8, %0\n xor %%r9, %0\n mov %%r12, %%rcx\n xor %%r15, %%rcx\n or %%rcx, %0\n"
-                         "mov -64(%%rsp), %%rcx\n xor %%r8, %%rcx\n or %%rcx, %0"
-                         : "=&r"(bad)
-                         :
-                         : "rcx", "r8", "r9", "r12", "r15", "memory", "cc");
+        __asm__ volatile(
+            "mov $0x123456789abcdef0, %%r8\n mov %%r8, %%r9\n mov %%r8, %%r12\n mov %%r8, %%r15\n"
+            "mov %%r8, -64(%%rsp)\n" /* the red zone */
+            "mov $20000, %%rcx\n 1: dec %%rcx\n jnz 1b\n"
+            "mov %%r8, %0\n xor %%r9, %0\n mov %%r12, %%rcx\n xor %%r15, %%rcx\n or %%rcx, %0\n"
+            "mov -64(%%rsp), %%rcx\n xor %%r8, %%rcx\n or %%rcx, %0"
+            : "=&r"(bad)
+            :
+            : "rcx", "r8", "r9", "r12", "r15", "memory", "cc");
         if (bad)
             return false;
     }
@@ -66,7 +68,10 @@ static bool spin_x87(long until)
 {
     while (now_ms() < until) {
         double out = 0, in = 1.5;
-        __asm__ volatile("fldl %1\n mov $20000, %%rcx\n 1: dec %%rcx\n jnz 1b\n fstpl %0" : "=m"(out) : "m"(in) : "rcx");
+        __asm__ volatile("fldl %1\n mov $20000, %%rcx\n 1: dec %%rcx\n jnz 1b\n fstpl %0"
+                         : "=m"(out)
+                         : "m"(in)
+                         : "rcx");
         if (out < 1.4 || out > 1.6)
             return false;
     }
@@ -125,7 +130,8 @@ static void *map(size_t size, int prot)
 
 static void test_segv(void)
 {
-    volatile char *none = (volatile char *)bad_place, *ro = map(4096, PROT_READ), *noexec = map(4096, PROT_READ | PROT_WRITE);
+    volatile char *none = (volatile char *)bad_place, *ro = map(4096, PROT_READ),
+                  *noexec = map(4096, PROT_READ | PROT_WRITE);
     if (sigsetjmp(back, 1) == 0)
         *none = 1;
     CHECK("SIGSEGV at an unmapped address", fault.si_signo == SIGSEGV && fault.si_code == SEGV_MAPERR);
@@ -142,14 +148,19 @@ static void test_segv(void)
     CHECK("a non-canonical address", fault.si_code == SI_KERNEL && fault.si_addr == NULL);
     if (sigsetjmp(back, 1) == 0)
         __asm__ volatile("hlt");
-    CHECK("a privileged instruction", fault.si_signo == SIGSEGV && fault.si_code == SI_KERNEL && fault_trapno == 13);
+    CHECK("a privileged instruction",
+          fault.si_signo == SIGSEGV && fault.si_code == SI_KERNEL && fault_trapno == 13);
 }
 
 static void test_other_faults(void)
 {
     if (sigsetjmp(back, 1) == 0)
-        __asm__ volatile("xor %%ecx, %%ecx\n xor %%edx, %%edx\n mov $1, %%eax\n div %%ecx" : : : "rax", "rcx", "rdx");
-    CHECK("a division by zero", fault.si_signo == SIGFPE && fault.si_code == FPE_INTDIV && fault.si_addr != NULL);
+        __asm__ volatile("xor %%ecx, %%ecx\n xor %%edx, %%edx\n mov $1, %%eax\n div %%ecx"
+                         :
+                         :
+                         : "rax", "rcx", "rdx");
+    CHECK("a division by zero",
+          fault.si_signo == SIGFPE && fault.si_code == FPE_INTDIV && fault.si_addr != NULL);
     if (sigsetjmp(back, 1) == 0)
         __asm__ volatile("ud2");
     CHECK("an invalid instruction", fault.si_signo == SIGILL && fault.si_code == ILL_ILLOPN);
@@ -162,7 +173,8 @@ static void test_other_faults(void)
     MUST(m != MAP_FAILED);
     if (sigsetjmp(back, 1) == 0)
         m[4096] = 1;
-    CHECK("past the end of a mapped file", fault.si_signo == SIGBUS && fault.si_code == BUS_ADRERR && fault.si_addr == (void *)&m[4096]);
+    CHECK("past the end of a mapped file",
+          fault.si_signo == SIGBUS && fault.si_code == BUS_ADRERR && fault.si_addr == (void *)&m[4096]);
     fclose(f);
 }
 

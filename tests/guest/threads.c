@@ -1,4 +1,5 @@
-/* Threads: mutexes, conditions, semaphores, barriers, robust locks, cancellation, exit and exec with threads. */
+/* Threads: mutexes, conditions, semaphores, barriers, robust locks, cancellation, exit and exec with threads.
+ */
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -78,7 +79,8 @@ static void test_cond(void)
     ts.tv_nsec %= 1000000000;
     long begin = now_ms();
     pthread_mutex_lock(&lock);
-    CHECK("a timed wait ends", pthread_cond_timedwait(&cond, &lock, &ts) == ETIMEDOUT && now_ms() - begin >= 45);
+    CHECK("a timed wait ends",
+          pthread_cond_timedwait(&cond, &lock, &ts) == ETIMEDOUT && now_ms() - begin >= 45);
     pthread_mutex_unlock(&lock);
 }
 
@@ -287,7 +289,8 @@ static void test_ends(void)
     if (pid == 0)
         leader_first();
     nap_ms(50);
-    CHECK("a process lives after its first thread", waitpid(pid, &st, WNOHANG) == 0 && kill(pid, SIGKILL) == 0);
+    CHECK("a process lives after its first thread",
+          waitpid(pid, &st, WNOHANG) == 0 && kill(pid, SIGKILL) == 0);
     CHECK("and is reaped", waitpid(pid, &st, 0) == pid);
 }
 

@@ -38,8 +38,8 @@ static void burn(long ms)
 
 static void test_clocks(void)
 {
-    static const int clocks[] = {CLOCK_REALTIME,         CLOCK_MONOTONIC,        CLOCK_MONOTONIC_RAW,
-                                 CLOCK_REALTIME_COARSE,  CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME,
+    static const int clocks[] = {CLOCK_REALTIME,           CLOCK_MONOTONIC,         CLOCK_MONOTONIC_RAW,
+                                 CLOCK_REALTIME_COARSE,    CLOCK_MONOTONIC_COARSE,  CLOCK_BOOTTIME,
                                  CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, CLOCK_TAI};
     struct timespec a, b, r;
     bool direct = true, call = true, forward = true, res = true;
@@ -54,7 +54,8 @@ static void test_clocks(void)
     CHECK("no clock goes back", forward);
     CHECK("resolutions", res);
     CHECK_ERRNO("no such clock", clock_gettime(77, &a), EINVAL);
-    CHECK_ERRNO("nobody sets the time", clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_sec = 1}), EPERM);
+    CHECK_ERRNO("nobody sets the time", clock_settime(CLOCK_REALTIME, &(struct timespec){.tv_sec = 1}),
+                EPERM);
     struct timeval tv;
     time_t t = time(NULL);
     CHECK("gettimeofday and time", gettimeofday(&tv, NULL) == 0 && tv.tv_sec - t >= 0 && tv.tv_sec - t <= 1);
@@ -77,7 +78,8 @@ static void test_sleep(void)
     ts.tv_sec += ts.tv_nsec / 1000000000;
     ts.tv_nsec %= 1000000000;
     begin = now_ms();
-    CHECK("until a time", clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == 0 && now_ms() - begin >= 28);
+    CHECK("until a time",
+          clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == 0 && now_ms() - begin >= 28);
     CHECK("which has passed", clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == 0);
     CHECK("not on a thread's clock", clock_nanosleep(CLOCK_THREAD_CPUTIME_ID, 0, &ts, NULL) != 0);
 }
@@ -90,7 +92,8 @@ static void test_itimer(void)
     CHECK("setitimer", setitimer(ITIMER_REAL, &it, NULL) == 0);
     while (hits < 4)
         pause();
-    CHECK("its rest", getitimer(ITIMER_REAL, &old) == 0 && old.it_interval.tv_usec == 10000 && old.it_value.tv_usec <= 10000);
+    CHECK("its rest", getitimer(ITIMER_REAL, &old) == 0 && old.it_interval.tv_usec == 10000 &&
+                          old.it_value.tv_usec <= 10000);
     it = (struct itimerval){0};
     setitimer(ITIMER_REAL, &it, &old);
     CHECK("the old one", old.it_interval.tv_usec == 10000);
@@ -132,7 +135,8 @@ static void *thread_end(void *arg)
 static void test_posix(void)
 {
     set(SIGRTMIN + 2);
-    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2, .sigev_value.sival_int = 31};
+    struct sigevent ev = {
+        .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2, .sigev_value.sival_int = 31};
     struct itimerspec it = {.it_value.tv_nsec = 20000000, .it_interval.tv_nsec = 5000000}, old;
     timer_t t, u;
     CHECK("timer_create", timer_create(CLOCK_MONOTONIC, &ev, &t) == 0);
@@ -184,7 +188,8 @@ static void test_usage(void)
     getrusage(RUSAGE_SELF, &a);
     burn(60);
     getrusage(RUSAGE_SELF, &b);
-    CHECK("getrusage", b.ru_utime.tv_usec + b.ru_utime.tv_sec * 1000000 + b.ru_stime.tv_usec >= 20000 && b.ru_maxrss > 0);
+    CHECK("getrusage",
+          b.ru_utime.tv_usec + b.ru_utime.tv_sec * 1000000 + b.ru_stime.tv_usec >= 20000 && b.ru_maxrss > 0);
     CHECK("RUSAGE_THREAD", getrusage(RUSAGE_THREAD, &a) == 0 && a.ru_utime.tv_usec + a.ru_stime.tv_usec > 0);
     CHECK_ERRNO("no such", getrusage(5, &a), EINVAL);
     CHECK("times", times(&tms) > 0 && tms.tms_utime + tms.tms_stime >= 2);
@@ -198,12 +203,15 @@ static void test_sched(void)
     struct sched_param p;
     cpu_set_t set_;
     struct timespec ts;
-    CHECK("sched_getscheduler", sched_getscheduler(0) == SCHED_OTHER && sched_getparam(0, &p) == 0 && p.sched_priority == 0);
-    CHECK("sched_getaffinity", sched_getaffinity(0, sizeof(set_), &set_) == 0 && CPU_COUNT(&set_) == sysconf(_SC_NPROCESSORS_ONLN));
+    CHECK("sched_getscheduler",
+          sched_getscheduler(0) == SCHED_OTHER && sched_getparam(0, &p) == 0 && p.sched_priority == 0);
+    CHECK("sched_getaffinity", sched_getaffinity(0, sizeof(set_), &set_) == 0 &&
+                                   CPU_COUNT(&set_) == sysconf(_SC_NPROCESSORS_ONLN));
     cpu_set_t first;
     CPU_ZERO(&first);
     CPU_SET(0, &first);
-    CHECK("sched_setaffinity", sched_setaffinity(0, sizeof(first), &first) == 0 && sched_getaffinity(0, sizeof(first), &first) == 0 &&
+    CHECK("sched_setaffinity", sched_setaffinity(0, sizeof(first), &first) == 0 &&
+                                   sched_getaffinity(0, sizeof(first), &first) == 0 &&
                                    CPU_COUNT(&first) == 1 && sched_getcpu() == 0);
     sched_setaffinity(0, sizeof(set_), &set_);
     CHECK("priorities", sched_get_priority_max(SCHED_FIFO) == 99 && sched_get_priority_min(SCHED_RR) == 1);

@@ -42,13 +42,15 @@ static ssize_t send_with(int fd, const char *text, const int *fds, unsigned n, c
     struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = u.buf};
     struct cmsghdr *c = &u.align;
     if (n) {
-        *c = (struct cmsghdr){.cmsg_len = CMSG_LEN(n * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        *c = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(n * sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
         memcpy(CMSG_DATA(c), fds, n * sizeof(int));
         m.msg_controllen += CMSG_SPACE(n * sizeof(int));
         c = (struct cmsghdr *)(u.buf + m.msg_controllen);
     }
     if (cred) {
-        *c = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(*cred)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_CREDENTIALS};
+        *c = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(*cred)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_CREDENTIALS};
         memcpy(CMSG_DATA(c), cred, sizeof(*cred));
         m.msg_controllen += CMSG_SPACE(sizeof(*cred));
     }
@@ -100,14 +102,17 @@ static void test_stream(void)
     char buf[100];
     CHECK("accept", s >= 0 && len == 2 && a.sun_family == AF_UNIX && read(s, buf, 100) == 5);
     len = sizeof(a);
-    CHECK("getpeername", getpeername(c, (struct sockaddr *)&a, &len) == 0 && strcmp(a.sun_path, "/tmp/stream") == 0);
+    CHECK("getpeername",
+          getpeername(c, (struct sockaddr *)&a, &len) == 0 && strcmp(a.sun_path, "/tmp/stream") == 0);
     CHECK("its length", len == offsetof(struct sockaddr_un, sun_path) + strlen("/tmp/stream") + 1);
     len = sizeof(a);
-    CHECK("getsockname of an accepted one", getsockname(s, (struct sockaddr *)&a, &len) == 0 && strcmp(a.sun_path, "/tmp/stream") == 0);
+    CHECK("getsockname of an accepted one",
+          getsockname(s, (struct sockaddr *)&a, &len) == 0 && strcmp(a.sun_path, "/tmp/stream") == 0);
     CHECK_ERRNO("connected already", connect_to(c, "/tmp/stream"), EISCONN);
     struct ucred cred;
     len = sizeof(cred);
-    CHECK("SO_PEERCRED", getsockopt(c, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.pid == getpid() && cred.uid == 0);
+    CHECK("SO_PEERCRED",
+          getsockopt(c, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.pid == getpid() && cred.uid == 0);
     shutdown(c, SHUT_WR);
     CHECK("half closed", read(s, buf, 1) == 0 && write(s, "back", 4) == 4 && read(c, buf, 10) == 4);
     close(s);
@@ -155,13 +160,15 @@ static void test_dgram(void)
     socklen_t len = sizeof(from);
     char buf[100];
     CHECK("sendto", sendto(b, "one", 3, 0, (struct sockaddr *)&to, sizeof(to)) == 3);
-    CHECK("recvfrom", recvfrom(a, buf, 100, 0, (struct sockaddr *)&from, &len) == 3 && strcmp(from.sun_path, "/tmp/b") == 0);
+    CHECK("recvfrom", recvfrom(a, buf, 100, 0, (struct sockaddr *)&from, &len) == 3 &&
+                          strcmp(from.sun_path, "/tmp/b") == 0);
     MUST(connect_to(b, "/tmp/a") == 0);
     MUST(send(b, "a longer one", 12, 0) == 12 && send(b, "second", 6, 0) == 6);
     CHECK("cut off", recv(a, buf, 4, MSG_TRUNC) == 12 && recv(a, buf, 100, 0) == 6);
     MUST(send(b, "", 0, 0) == 0);
     CHECK("an empty one", recv(a, buf, 100, 0) == 0);
-    CHECK_ERRNO("only from whom it is connected to", (connect_to(a, "/tmp/a"), sendto(b, "x", 1, 0, NULL, 0)), EPERM);
+    CHECK_ERRNO("only from whom it is connected to", (connect_to(a, "/tmp/a"), sendto(b, "x", 1, 0, NULL, 0)),
+                EPERM);
     close(a);
     CHECK_ERRNO("gone", send(b, "x", 1, 0), ECONNREFUSED);
     close(b);
@@ -186,7 +193,8 @@ static void test_rights(void)
     CHECK("receive two", g.n == 3 && g.nfds == 2 && fcntl(g.fds[0], F_GETFD) == FD_CLOEXEC);
     CHECK("one is the pipe", write(g.fds[0], "hi", 2) == 2 && read(q[0], buf, 10) == 2);
     MUST(write(fd, "abc", 3) == 3);
-    CHECK("one shares the position", lseek(g.fds[1], 0, SEEK_CUR) == 3 && write(g.fds[1], "d", 1) == 1 && lseek(fd, 0, SEEK_CUR) == 4);
+    CHECK("one shares the position",
+          lseek(g.fds[1], 0, SEEK_CUR) == 3 && write(g.fds[1], "d", 1) == 1 && lseek(fd, 0, SEEK_CUR) == 4);
     close(g.fds[0]);
     CHECK("closed with the last", read(q[0], buf, 1) == 0);
     CHECK_ERRNO("a bad descriptor", send_with(p[0], "x", (int[]){999}, 1, NULL), EBADF);
@@ -231,10 +239,12 @@ static void test_cred(void)
     CHECK("no lies", st == 0);
     int fd = dup(1);
     struct ucred own = {getpid(), 0, 0};
-    CHECK("both kinds", send_with(p[0], "both", &fd, 1, &own) == 4 && (g = receive(p[1], 512, 0)).has_cred && g.nfds == 1);
+    CHECK("both kinds",
+          send_with(p[0], "both", &fd, 1, &own) == 4 && (g = receive(p[1], 512, 0)).has_cred && g.nfds == 1);
     struct ucred cred;
     socklen_t len = sizeof(cred);
-    CHECK("SO_PEERCRED of a pair", getsockopt(p[0], SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.pid == getpid());
+    CHECK("SO_PEERCRED of a pair",
+          getsockopt(p[0], SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 && cred.pid == getpid());
 }
 
 static void test_abstract(void)
@@ -243,14 +253,17 @@ static void test_abstract(void)
     socklen_t len = offsetof(struct sockaddr_un, sun_path) + 15, blen = sizeof(b);
     int l = socket(AF_UNIX, SOCK_STREAM, 0), c = socket(AF_UNIX, SOCK_STREAM, 0);
     CHECK("bind", bind(l, (struct sockaddr *)&a, len) == 0 && listen(l, 5) == 0);
-    CHECK("getsockname", getsockname(l, (struct sockaddr *)&b, &blen) == 0 && blen == len && memcmp(&a, &b, len) == 0);
+    CHECK("getsockname",
+          getsockname(l, (struct sockaddr *)&b, &blen) == 0 && blen == len && memcmp(&a, &b, len) == 0);
     CHECK_ERRNO("a shorter name is another", connect(c, (struct sockaddr *)&a, len - 1), ECONNREFUSED);
     CHECK("connect", connect(c, (struct sockaddr *)&a, len) == 0);
     close(l);
-    CHECK_ERRNO("gone with its socket", connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&a, len), ECONNREFUSED);
+    CHECK_ERRNO("gone with its socket", connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&a, len),
+                ECONNREFUSED);
     l = socket(AF_UNIX, SOCK_DGRAM, 0);
     a.sun_family = AF_UNIX;
-    CHECK("autobind", bind(l, (struct sockaddr *)&a, 2) == 0 && (blen = sizeof(b), getsockname(l, (struct sockaddr *)&b, &blen)) == 0 &&
+    CHECK("autobind", bind(l, (struct sockaddr *)&a, 2) == 0 &&
+                          (blen = sizeof(b), getsockname(l, (struct sockaddr *)&b, &blen)) == 0 &&
                           blen == 8 && b.sun_path[0] == 0);
     CHECK_ERRNO("too short", bind(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&a, 1), EINVAL);
     CHECK_ERRNO("no such protocol", socket(AF_UNIX, SOCK_STREAM, 7), EPROTONOSUPPORT);

@@ -1,8 +1,9 @@
 /* supervise SECONDS COMMAND [ARG...]: runs one test where nothing of it can stay unnoticed.
  *
- * The command gets a mount namespace of its own, whose mounts go away with it, and every orphan below it falls to this
- * process. At the end each process and each mount that is still there is named on stderr and makes the test fail.
- * Exit status: the command's; 124 after the time is up; 70 where something was left; 71 for its own troubles. */
+ * The command gets a mount namespace of its own, whose mounts go away with it, and every orphan below it
+ * falls to this process. At the end each process and each mount that is still there is named on stderr and
+ * makes the test fail. Exit status: the command's; 124 after the time is up; 70 where something was left; 71
+ * for its own troubles. */
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
