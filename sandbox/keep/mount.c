@@ -10,7 +10,6 @@
 
 #include "common/log.h"
 
-
 #define MAX_DEPTH 256
 
 struct mount *mount_get(struct mount *m)
@@ -25,6 +24,8 @@ void mount_put(struct mount *m)
         struct mount *parent = m->parent;
         dentry_put(m->root);
         dentry_put(m->point);
+        if (m->scratch)
+            scratch_remove(kernel.scratch_fd, m->scratch);
         free(m->inner);
         free(m->above);
         free(m->target);

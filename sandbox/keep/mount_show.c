@@ -10,7 +10,7 @@ static const struct {
     const char *name;
 } flag_names[] = {
     {MS_NOSUID, "nosuid"},   {MS_NODEV, "nodev"},           {MS_NOEXEC, "noexec"},
-    {MS_NOATIME, "noatime"}, {MS_NODIRATIME, "nodiratime"}, {MS_RELATIME, "relatime"},
+    {MS_NOATIME, "noatime"}, {MS_NODIRATIME, "nodiratime"},
 };
 
 /* Spaces and the like as the kernel writes them. */
@@ -30,15 +30,17 @@ static void put_flags(struct strbuf *sb, const struct mount *m)
     for (size_t i = 0; i < ARRAY_SIZE(flag_names); i++)
         if (m->flags & flag_names[i].flag)
             sb_printf(sb, ",%s", flag_names[i].name);
+    if (!(m->flags & (MS_NOATIME | MS_STRICTATIME)))
+        sb_printf(sb, ",relatime"); /* the default since 2.6.30 */
 }
 
 /* The options that are not flags of the mount: those of the file system itself. */
 static void put_options(struct strbuf *sb, const struct mount *m)
 {
-    static const char *const shown_as_flags[] = {"rw",         "ro",     "nosuid", "nodev",   "noexec",
-                                                 "suid",       "dev",    "exec",   "noatime", "relatime",
-                                                 "nodiratime", "bind",   "rbind",  "private", "rprivate",
-                                                 "slave",      "rslave", "shared", "rshared"};
+    static const char *const shown_as_flags[] = {
+        "rw",       "ro",      "nosuid",   "nodev",       "noexec",      "suid",   "dev",
+        "exec",     "noatime", "relatime", "nodiratime",  "bind",        "rbind",  "private",
+        "rprivate", "slave",   "rslave",   "strictatime", "newinstance", "shared", "rshared"};
     _cleanup_free_ char *copy = strdup(m->options);
     char *save = NULL;
 
@@ -115,23 +117,57 @@ static int parent_id(struct mount_ns *ns, const struct mount *m)
     return id;
 }
 
+/* A hidden or read-only path that the file system does not have is no mount: runtimes skip what is not there.
+ */
+static bool is_there(struct task *t, struct mount *m)
+{
+    char path[PATH_MAX];
+
+    if (!(m->kind & (MOUNT_MASK | MOUNT_SAME)))
+        return true;
+    _cleanup_dentry_ struct dentry *d = mount_leave(t, m);
+    return d && d->node && pseudo_path(d->node, path, sizeof(path)) >= 0 && strcmp(path, m->inner) == 0;
+}
+
+/* The mounts as they are now, each with a reference. */
+static struct mount **snapshot(struct mount_ns *ns, unsigned *n)
+{
+    struct mount *m, **all;
+    unsigned count = 0;
+
+    pthread_rwlock_rdlock(&ns->lock);
+    DL_COUNT(ns->mounts, m, count);
+    all = calloc(count + 1, sizeof(*all));
+    *n = 0;
+    DL_FOREACH(ns->mounts, m)
+    if (all)
+        all[(*n)++] = mount_get(m);
+    pthread_rwlock_unlock(&ns->lock);
+    return all;
+}
+
 void mount_ns_show(struct task *t, struct strbuf *sb, bool mountinfo)
 {
     struct mount_ns *ns = t->process->container->mounts;
     char root[PATH_MAX] = "/";
     const char *target;
-    struct mount *m;
+    unsigned n;
 
     if (t->fs) {
         _cleanup_dentry_ struct dentry *top = fs_root(t->fs);
         if (top != ns->main->root && dentry_path_abs(top, root, sizeof(root)) < 0)
             return;
     }
-    pthread_rwlock_rdlock(&ns->lock);
-    DL_FOREACH(ns->mounts, m)
-    if (seen_from(root, m->target, &target))
-        show_one(sb, m, target, parent_id(ns, m), mountinfo);
-    pthread_rwlock_unlock(&ns->lock);
+    struct mount **all = snapshot(ns, &n);
+    for (unsigned i = 0; i < n; i++) {
+        if (seen_from(root, all[i]->target, &target) && is_there(t, all[i])) {
+            pthread_rwlock_rdlock(&ns->lock);
+            show_one(sb, all[i], target, parent_id(ns, all[i]), mountinfo);
+            pthread_rwlock_unlock(&ns->lock);
+        }
+        mount_put(all[i]);
+    }
+    free(all);
 }
 
 int dentry_mount_id(struct task *t, struct dentry *d)

@@ -15,6 +15,7 @@ int vfs_init(void)
     if (!s)
         return -ENOMEM;
     pthread_mutex_init(&s->fifo_lock, NULL);
+    pthread_mutex_init(&s->umount_lock, NULL);
     kernel.vfs = s;
     umask(0); /* the guests' masks are applied before the host sees a mode */
     return 0;

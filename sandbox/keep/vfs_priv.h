@@ -111,6 +111,8 @@ bool mount_dir_has_entries(int fd);
 /* The path of d as the container's root sees it. */
 int dentry_path_abs(struct dentry *d, char *buf, size_t size);
 bool mount_readonly(const struct dentry *d);
+/* Removes the directory `prefix` of the scratch area with all that is in it. */
+void scratch_remove(int scratch, const char *prefix);
 /* An empty file or directory. */
 struct pnode *mask_node(bool dir);
 
@@ -222,6 +224,7 @@ struct fifo_waiter;
 struct lock_inode;
 
 struct vfs_state {
+    pthread_mutex_t umount_lock; /* outside all others: one umount at a time */
     pthread_mutex_t fifo_lock; /* leaf */
     struct fifo_waiter *fifo_waiters;
     struct lock_inode *locks; /* tasklist_lock */
