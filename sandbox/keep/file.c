@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "sandbox/keep/epoll.h"
+#include "sandbox/keep/unix.h"
 #include "sandbox/keep/vfs.h"
 
 int files_init(void)
@@ -19,7 +20,7 @@ int files_init(void)
         return -errno;
     if (fcntl(kernel.dead_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         return -errno;
-    return 0;
+    return unix_init();
 }
 
 struct file *file_new(const struct file_ops *ops, unsigned flags, unsigned kind, int hostfd, void *priv)

@@ -125,15 +125,6 @@ static long do_poll(struct task *t, uaddr_t ufds, unsigned n, bool wait, const s
     return r;
 }
 
-/* A wait that ends with a signal keeps its deadline for the time that it is restarted. */
-static long restartable(struct task *t, long r, const struct timespec *deadline)
-{
-    if (r != -ERESTARTSYS)
-        return r;
-    t->restart_deadline = deadline ? *deadline : (struct timespec){0};
-    return -ERESTARTNOHAND;
-}
-
 long sys_poll(struct task *t, const struct sysargs *a)
 {
     int ms = (int)a->arg[2];
@@ -141,7 +132,7 @@ long sys_poll(struct task *t, const struct sysargs *a)
     if (ms > 0)
         deadline_from(&d, &rel);
     long r = do_poll(t, a->arg[0], (unsigned)a->arg[1], ms != 0, ms > 0 ? &d : NULL);
-    return restartable(t, r, ms > 0 ? &d : NULL);
+    return r == -ERESTARTSYS ? -ERESTARTNOHAND : r; /* a restarted poll waits its full time again */
 }
 
 /* A mask for the length of the call. 0 or -errno. */

@@ -1,0 +1,12 @@
+/* inet sockets: what may go through to the host. */
+#ifndef BAILEY_KEEP_INET_H
+#define BAILEY_KEEP_INET_H
+
+#include "sandbox/keep/sock.h"
+
+/* True if the option carries plain data only and concerns nobody but the socket. */
+bool inet_option_allowed(int family, int level, int opt, bool set);
+/* Keeps those control messages of *m that may be sent, packed. 0 or -EINVAL (malformed). */
+int inet_filter_cmsgs(struct sock_msg *m);
+
+#endif
