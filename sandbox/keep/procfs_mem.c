@@ -178,15 +178,21 @@ int proc_pid_show_smaps(struct task *t, struct pnode *n, struct strbuf *sb)
     return show_host_maps(n, "smaps", sb);
 }
 
+/* One line for all from the first mapping to the last; where the guest's begins, only maps can tell. */
 int proc_pid_show_smaps_rollup(struct task *t, struct pnode *n, struct strbuf *sb)
 {
-    (void)t;
     _cleanup_who_ struct proc_who w;
     int r = proc_who(n, &w);
     if (r < 0)
         return r;
-    if (w.p->state != PROCESS_ALIVE || host_proc_read(sb, "%d/smaps_rollup", w.p->host_pid) < 0)
-        return -ESRCH;
+    _cleanup_sb_ struct strbuf maps = {0}, host = {0};
+    r = proc_pid_show_maps(t, n, &maps);
+    if (r < 0 || !maps.s || host_proc_read(&host, "%d/smaps_rollup", w.p->host_pid) < 0 || !host.s)
+        return r < 0 ? r : -ESRCH;
+    sb_put(sb, maps.s, strcspn(maps.s, "-"));
+    const char *rest = strchr(host.s, '-');
+    if (rest)
+        sb_put(sb, rest, strlen(rest));
     return 0;
 }
 

@@ -184,6 +184,15 @@ int proc_pid_show_stat(struct task *t, struct pnode *n, struct strbuf *sb)
     return 0;
 }
 
+/* To the host the program is the gate; the size of its text is known here only. In KiB. */
+static uint64_t text_size(const struct proc_who *w)
+{
+    struct proc_mm mm;
+    if (!proc_mm(w, &mm) || mm.end_code <= mm.start_code)
+        return 0;
+    return (((mm.end_code + 4095) & ~4095UL) - (mm.start_code & ~4095UL)) / 1024;
+}
+
 int proc_pid_show_statm(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)t;
@@ -191,8 +200,13 @@ int proc_pid_show_statm(struct task *t, struct pnode *n, struct strbuf *sb)
     int r = proc_who(n, &w);
     if (r < 0)
         return r;
-    if (w.p->state != PROCESS_ALIVE || host_proc_read(sb, "%d/statm", w.p->host_pid) < 0)
-        sb_printf(sb, "0 0 0 0 0 0 0\n");
+    _cleanup_sb_ struct strbuf host = {0};
+    unsigned long f[7] = {0};
+    if (w.p->state == PROCESS_ALIVE && host_proc_read(&host, "%d/statm", w.p->host_pid) == 0 && host.s)
+        (void)sscanf(host.s, "%lu %lu %lu %lu %lu %lu %lu", &f[0], &f[1], &f[2], &f[3], &f[4], &f[5], &f[6]);
+    if (f[0])
+        f[3] = text_size(&w) / 4;
+    sb_printf(sb, "%lu %lu %lu %lu %lu %lu %lu\n", f[0], f[1], f[2], f[3], f[4], f[5], f[6]);
     return 0;
 }
 
@@ -268,6 +282,29 @@ static void host_lines(struct strbuf *sb, const struct strbuf *host, const char 
     }
 }
 
+/* "VmExe: 8 kB" of the host's status; 0: not there. */
+static uint64_t host_field(const struct strbuf *host, const char *name)
+{
+    const char *at = host->s ? strstr(host->s, name) : NULL;
+    return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+/* What the host counts as the program's text and its libraries', split as the guest knows it. */
+static void put_memory(struct strbuf *sb, const struct strbuf *host, const struct proc_who *w)
+{
+    static const char *const before[] = {"VmPeak", "VmSize", "VmLck",  "VmPin", "VmHWM",
+                                         "VmRSS",  "Rss",    "VmData", "VmStk", NULL};
+    static const char *const after[] = {"VmPTE",      "VmSwap", "HugetlbPages", "CoreDumping", "THP_enabled",
+                                        "untag_mask", NULL};
+    host_lines(sb, host, before);
+    uint64_t both = host_field(host, "\nVmExe:") + host_field(host, "\nVmLib:"), text = text_size(w);
+    if (text > both)
+        text = both;
+    if (both)
+        sb_printf(sb, "VmExe:\t%8lu kB\nVmLib:\t%8lu kB\n", text, both - text);
+    host_lines(sb, host, after);
+}
+
 static void put_identity(struct strbuf *sb, const struct facts *f, const struct proc_who *w, char state)
 {
     put_name(sb, f->comm);
@@ -313,8 +350,6 @@ static void put_cpus(struct strbuf *sb, const struct strbuf *host)
 int proc_pid_show_status(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)t;
-    static const char *const memory[] = {"Vm",         "Rss", "HugetlbPages", "CoreDumping", "THP_enabled",
-                                         "untag_mask", NULL};
     _cleanup_who_ struct proc_who w;
     int r = proc_who(n, &w);
     if (r < 0)
@@ -329,7 +364,7 @@ int proc_pid_show_status(struct task *t, struct pnode *n, struct strbuf *sb)
     else if (w.p->state == PROCESS_ALIVE)
         (void)host_proc_read(&host, "%d/status", f.host_pid);
     put_identity(sb, &f, &w, state_of(&w, &f, &hs));
-    host_lines(sb, &host, memory);
+    put_memory(sb, &host, &w);
     put_signals(sb, &f);
     put_cpus(sb, &host);
     return 0;
