@@ -14,7 +14,7 @@ $(B)/gate/%.S.o: %.S sandbox/gate/gate.mk
 	$(CC) $(GATE_CFLAGS) -c $< -o $@
 
 $(B)/gate/gate.elf: $(GATE_PARTS) sandbox/gate/gate.lds
-	$(CC) -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,sandbox/gate/gate.lds $(GATE_PARTS) -o $@
+	$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-z,noexecstack -Wl,-T,sandbox/gate/gate.lds $(GATE_PARTS) -o $@
 	objcopy --strip-all $@ $@.stripped
 
 $(B)/gate/image.o: $(B)/gate/gate.elf
