@@ -334,8 +334,7 @@ static void put_stat(struct line *l, uint64_t v)
     static const char *const types[] = {[1] = "IFIFO", [2] = "IFCHR",  [4] = "IFDIR",   [6] = "IFBLK",
                                         [8] = "IFREG", [10] = "IFLNK", [12] = "IFSOCK", [15] = NULL};
     const char *type = types[(st.st_mode & S_IFMT) >> 12];
-    put(l, "{st_mode=%s%s%#o, ", type ? "S_" : "", type ? type : "", type ? 0 : st.st_mode & S_IFMT);
-    put(l, "st_perm=%#o, ", st.st_mode & 07777);
+    put(l, "{st_mode=%s%s|%#o, ", type ? "S_" : "?", type ? type : "", st.st_mode & 07777);
     if (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))
         put(l, "st_rdev=%#llx, ...}", (unsigned long long)st.st_rdev);
     else

@@ -60,6 +60,7 @@ static void first_guest(const struct porter *p)
         _exit(EXIT_BROKEN);
     pid_t child = fork();
     if (child == 0) {
+        (void)setsid(); /* the host's terminal signals the porter alone; who is in front, the keep knows */
         guest_become(p, b);
         _exit(EXIT_BROKEN);
     }
