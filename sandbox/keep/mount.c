@@ -224,21 +224,25 @@ static struct mount *take_unused(struct mount_ns *ns)
     return NULL;
 }
 
-void mount_detach(struct mount_ns *ns, struct mount *m)
+void mount_collect(struct mount_ns *ns)
 {
     struct mount *unused;
 
-    pthread_rwlock_wrlock(&ns->lock);
-    DL_DELETE(ns->mounts, m);
-    DL_APPEND(ns->detached, m);
-    table_changed(ns);
-    pthread_rwlock_unlock(&ns->lock);
     do {
         pthread_rwlock_wrlock(&ns->lock);
         unused = take_unused(ns);
         pthread_rwlock_unlock(&ns->lock);
         mount_put(unused);
     } while (unused);
+}
+
+void mount_detach(struct mount_ns *ns, struct mount *m)
+{
+    pthread_rwlock_wrlock(&ns->lock);
+    DL_DELETE(ns->mounts, m);
+    DL_APPEND(ns->detached, m);
+    table_changed(ns);
+    pthread_rwlock_unlock(&ns->lock);
 }
 
 bool mount_dir_has_entries(int fd)

@@ -375,6 +375,7 @@ static int do_umount(struct mount_ns *ns, struct dentry *d, int flags)
 
 long sys_umount2(struct task *t, const struct sysargs *a)
 {
+    struct mount_ns *ns = t->process->container->mounts;
     int flags = (int)a->arg[1];
     char path[PATH_MAX];
     struct dentry *d = NULL;
@@ -391,8 +392,10 @@ long sys_umount2(struct task *t, const struct sysargs *a)
         return -EPERM;
     }
     pthread_mutex_lock(&kernel.vfs->umount_lock);
-    r = do_umount(t->process->container->mounts, d, flags);
+    mount_collect(ns);
+    r = do_umount(ns, d, flags);
     pthread_mutex_unlock(&kernel.vfs->umount_lock);
     dentry_put(d);
+    mount_collect(ns);
     return r;
 }

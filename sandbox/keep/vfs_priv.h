@@ -106,6 +106,8 @@ void mount_set_root(struct mount *m, struct dentry *d);
  * root sees it. */
 int mount_attach(struct mount_ns *ns, struct mount *m, struct dentry *point, const char *target);
 void mount_detach(struct mount_ns *ns, struct mount *m);
+/* Frees what was detached and is not in use any more. */
+void mount_collect(struct mount_ns *ns);
 /* True if the host directory has entries. */
 bool mount_dir_has_entries(int fd);
 /* The path of d as the container's root sees it. */
