@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/procfs.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
@@ -287,6 +288,23 @@ static pid_t host_tid_of(const struct task *t, pid_t pid, bool to_change, int *e
     return *err ? 0 : o->host_tid;
 }
 
+/* CPUs beyond those that /proc shows are none of the guest's; it always has one. */
+static void hide_cpus(unsigned long *mask, size_t words)
+{
+    const size_t bits = 8 * sizeof(*mask);
+    bool any = false;
+    for (size_t i = 0; i < words; i++) {
+        size_t cpus = procfs_cpus(), first = i * bits;
+        if (first >= cpus)
+            mask[i] = 0;
+        else if (cpus - first < bits)
+            mask[i] &= (1UL << (cpus - first)) - 1;
+        any |= mask[i] != 0;
+    }
+    if (!any)
+        mask[0] = 1;
+}
+
 long sys_sched_getaffinity(struct task *t, const struct sysargs *a)
 {
     unsigned long mask[MASK_BYTES / sizeof(unsigned long)] = {0};
@@ -300,6 +318,7 @@ long sys_sched_getaffinity(struct task *t, const struct sysargs *a)
     long n = syscall(SYS_sched_getaffinity, host_tid, len < sizeof(mask) ? len : sizeof(mask), mask);
     if (n < 0)
         return -errno;
+    hide_cpus(mask, ARRAY_SIZE(mask));
     return copy_to_user(t, a->arg[2], mask, (size_t)n) < 0 ? -EFAULT : n;
 }
 
