@@ -73,6 +73,14 @@ long sys_clock_nanosleep(struct task *t, const struct sysargs *a)
     return (clockid_t)a->arg[0] < 0 ? -EOPNOTSUPP : SYS_CONTINUE_BLOCKING;
 }
 
+/* The host goes on with a native sleep that a stop had interrupted. */
+long sys_restart_syscall(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    (void)a;
+    return SYS_CONTINUE_BLOCKING;
+}
+
 /* Setting the clock is the host's privilege. */
 long sys_clock_settime(struct task *t, const struct sysargs *a)
 {
