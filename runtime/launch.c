@@ -251,6 +251,8 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k, int 
     cleanup_close_p(&k->control[0]);
     cleanup_close_p(&k->control[1]);
     cleanup_close_p(&k->porter[0]);
+    if (l->foreground)
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (porter_namespaces(l, netns, &e) < 0) {
         log_err(&e);
         _exit(137);

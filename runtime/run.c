@@ -143,6 +143,7 @@ static int create(struct run *r, struct err *e)
         .tty_slave = r->console.slave,
         .strace = r->g->strace,
         .debug = r->g->debug,
+        .foreground = true,
         .control_fd = -1,
     };
     if (launch_sandbox(&r->launch, e))

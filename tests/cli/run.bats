@@ -30,7 +30,7 @@ wait_for() { # command...
 
 @test "a signal is 128 + n" {
     args /bin/sh -c 'sh -c "kill -9 \$\$"; echo $?'
-    run run_it x
+    run --separate-stderr run_it x
     [ "$output" = 137 ]
 }
 
