@@ -6,6 +6,7 @@
 
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/pseudo.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 
@@ -43,8 +44,19 @@ static void pidfd_release(struct file *f)
     detach(f->priv);
 }
 
+/* The number, until it is reaped; after that it is nobody's. */
+static void pidfd_fdinfo(struct task *t, struct file *f, struct strbuf *sb)
+{
+    (void)t;
+    const struct pidfd_wait *w = f->priv;
+    LOCKED(&kernel.tasklist_lock);
+    int pid = w->process->state == PROCESS_DEAD ? -1 : w->process->pid;
+    sb_printf(sb, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+}
+
 static const struct file_ops pidfd_ops = {
     .name = "anon_inode:[pidfd]",
+    .show_fdinfo = pidfd_fdinfo,
     .stat = hostio_stat,
     .release = pidfd_release,
 };

@@ -95,6 +95,24 @@ static const struct pnode_ops fd_link_ops = {
 /* fdinfo/N -------------------------------------------------------------------------------------------------
  */
 
+/* Event and timer descriptors are the host's: so are their lines ("eventfd-count: ..."). */
+static void host_fdinfo(const struct file *f, struct strbuf *sb)
+{
+    static const char *const lines[] = {
+        "eventfd-", "clockid:", "ticks:", "settime ", "it_value:", "it_interval:"};
+    const char *name = f->ops->name ? f->ops->name : "";
+    if (strcmp(name, "anon_inode:[eventfd]") != 0 && strcmp(name, "anon_inode:[timerfd]") != 0)
+        return;
+    _cleanup_sb_ struct strbuf host = {0};
+    if (host_proc_read(&host, "self/fdinfo/%d", f->hostfd) < 0 || !host.s)
+        return;
+    char *save;
+    for (char *line = strtok_r(host.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+        for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+            if (!strncmp(line, lines[i], strlen(lines[i])))
+                sb_printf(sb, "%s\n", line);
+}
+
 static int fdinfo_show(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     _cleanup_who_ struct proc_who w;
@@ -120,7 +138,8 @@ static int fdinfo_show(struct task *t, struct pnode *n, struct strbuf *sb)
         flags |= O_CLOEXEC;
     struct stat st = {0};
     if (f->dentry) {
-        flags |= 0100000; /* O_LARGEFILE, which open(2) adds for 64-bit programs */
+        if (!(flags & O_PATH))
+            flags |= 0100000; /* O_LARGEFILE, which open(2) adds for 64-bit programs */
         (void)dentry_stat(t, f->dentry, &st);
     } else if (f->ops->stat) {
         (void)f->ops->stat(t, f, &st);
@@ -129,6 +148,8 @@ static int fdinfo_show(struct task *t, struct pnode *n, struct strbuf *sb)
               f->dentry ? dentry_mount_id(t, f->dentry) : 15, (unsigned long)st.st_ino);
     if (f->ops->show_fdinfo)
         f->ops->show_fdinfo(t, f, sb);
+    else
+        host_fdinfo(f, sb);
     return 0;
 }
 
@@ -142,7 +163,7 @@ static mode_t link_mode(unsigned flags)
     unsigned acc = flags & O_ACCMODE;
     mode_t m = S_IFLNK | S_IXUSR;
     if (flags & O_PATH)
-        return m;
+        return S_IFLNK;
     return m | (acc != O_WRONLY ? S_IRUSR : 0) | (acc != O_RDONLY ? S_IWUSR : 0);
 }
 
@@ -339,18 +360,30 @@ static int ns_stat(struct task *t, struct file *f, struct stat *st)
     return 0;
 }
 
-static const struct file_ops ns_file_ops = {.name = "nsfs", .stat = ns_stat, .link_name = ns_link_name};
+static int ns_reopen(struct task *t, struct file *f, int flags, struct file **ret);
+
+static const struct file_ops ns_file_ops = {
+    .name = "nsfs", .stat = ns_stat, .link_name = ns_link_name, .reopen = ns_reopen};
+
+static int ns_new(uint64_t key, int flags, struct file **ret)
+{
+    if ((flags & O_ACCMODE) != O_RDONLY)
+        return -EPERM;
+    *ret = file_new(&ns_file_ops, (unsigned)flags, FILE_NOPOLL, -1, (void *)(uintptr_t)key);
+    return *ret ? 0 : -ENOMEM;
+}
+
+static int ns_reopen(struct task *t, struct file *f, int flags, struct file **ret)
+{
+    (void)t;
+    return ns_new((uintptr_t)f->priv, flags, ret);
+}
 
 static int ns_open_link(struct task *t, struct pnode *n, int flags, struct file **ret)
 {
     _cleanup_who_ struct proc_who w;
     int r = proc_who_access(t, n, &w);
-    if (r < 0)
-        return r;
-    if ((flags & O_ACCMODE) != O_RDONLY)
-        return -EPERM;
-    *ret = file_new(&ns_file_ops, (unsigned)flags, FILE_NOPOLL, -1, (void *)(uintptr_t)n->key);
-    return *ret ? 0 : -ENOMEM;
+    return r < 0 ? r : ns_new(n->key, flags, ret);
 }
 
 static int ns_follow(struct task *t, struct pnode *n, struct dentry **ret)

@@ -1,4 +1,5 @@
 /* signalfd, signalfd4. All state is guarded by tasklist_lock. */
+#include "sandbox/keep/pseudo.h"
 #include "sandbox/keep/signalfd.h"
 
 #include <poll.h>
@@ -153,8 +154,17 @@ static void signalfd_release(struct file *f)
     free(w);
 }
 
+static void signalfd_fdinfo(struct task *t, struct file *f, struct strbuf *sb)
+{
+    (void)t;
+    const struct signalfd_wait *w = f->priv;
+    LOCKED(&kernel.tasklist_lock);
+    sb_printf(sb, "sigmask:\t%016llx\n", (unsigned long long)w->mask);
+}
+
 static const struct file_ops signalfd_ops = {
     .name = "anon_inode:[signalfd]",
+    .show_fdinfo = signalfd_fdinfo,
     .read = signalfd_read,
     .stat = hostio_stat,
     .release = signalfd_release,
