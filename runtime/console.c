@@ -23,6 +23,12 @@ int console_open(struct console *c, unsigned short height, unsigned short width,
     c->slave = ioctl(c->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (c->slave < 0)
         return err_set(e, ERR_SYS, errno, "opening the terminal's slave");
+    /* As engines expect of a runtime: who shows the output at the other end adds what its lines need. */
+    struct termios tio;
+    if (tcgetattr(c->slave, &tio) == 0) {
+        tio.c_oflag &= ~(tcflag_t)ONLCR;
+        (void)tcsetattr(c->slave, TCSANOW, &tio);
+    }
     if (!height && !width && ioctl(STDIN_FILENO, TIOCGWINSZ, &ws))
         return 0;
     (void)ioctl(c->master, TIOCSWINSZ, &ws);
@@ -82,6 +88,7 @@ int console_attach(struct console *c, struct err *e)
         return err_set(e, ERR_SYS, errno, "the terminal at stdin");
     raw = c->saved;
     cfmakeraw(&raw);
+    raw.c_oflag = c->saved.c_oflag | OPOST; /* makes of \n what the container's side does not */
     if (tcsetattr(STDIN_FILENO, TCSANOW, &raw))
         return err_set(e, ERR_SYS, errno, "the terminal at stdin");
     c->raw = true;

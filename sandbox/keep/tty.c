@@ -116,7 +116,7 @@ bool tty_is_background(struct task *t, struct tty *tty)
     return p->ctty == tty && tty->pgrp && p->pgid != tty->pgrp;
 }
 
-int tty_check(struct task *t, struct tty *tty, int signo)
+static int check_foreground(struct task *t, struct tty *tty, int signo)
 {
     LOCKED(&kernel.tasklist_lock);
     const struct process *p = t->process;
@@ -129,6 +129,15 @@ int tty_check(struct task *t, struct tty *tty, int signo)
     siginfo_t info = kernel_info(signo);
     (void)send_signal_pgrp(p->container, p->pgid, &info);
     return -ERESTARTSYS;
+}
+
+int tty_check(struct task *t, struct tty *tty, int signo)
+{
+    int r = check_foreground(t, tty, signo);
+    if (r ==
+        -ERESTARTSYS) /* a stop is not delivered by the gate, but the call is to be made again after it */
+        signal_interrupted(t);
+    return r;
 }
 
 static void process_drop_tty(struct process *p)

@@ -4,6 +4,7 @@
 #include <asm/termbits.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
@@ -90,6 +91,8 @@ static long pass_run(struct task *t, struct file *f, const struct pass *p, uaddr
     _Static_assert(sizeof(struct termios2) <= sizeof(buf), "buf holds every argument");
     if ((p->flags & PASS_IN) && copy_from_user(t, buf, arg, p->size) < 0)
         return -EFAULT;
+    if (p->cmd == TIOCINQ) /* what was typed may not have come through yet: a poll makes it */
+        (void)poll(&(struct pollfd){.fd = f->hostfd, .events = POLLIN}, 1, 0);
     int r = ioctl(f->hostfd, p->cmd, buf);
     if (r < 0)
         return -errno;
