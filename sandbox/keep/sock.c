@@ -2,6 +2,7 @@
 #include "sandbox/keep/sock.h"
 
 #include <limits.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
@@ -111,7 +112,7 @@ long sys_socket(struct task *t, const struct sysargs *a)
     unsigned flags = (unsigned)a->arg[1] & ~0xfU;
     struct file *f;
     int r;
-    if (flags & ~(unsigned)SOCK_FLAGS)
+    if ((flags & ~(unsigned)SOCK_FLAGS) || type > SOCK_PACKET)
         return -EINVAL;
     switch (family) {
     case AF_UNIX:
@@ -122,6 +123,8 @@ long sys_socket(struct task *t, const struct sysargs *a)
     case AF_NETLINK:
         r = inet_create(t, family, type, protocol, flags, &f);
         break;
+    case AF_PACKET: /* not there, but this is what is asked first */
+        return capable(t, CAP_NET_RAW) ? -EAFNOSUPPORT : -EPERM;
     default:
         return -EAFNOSUPPORT;
     }
