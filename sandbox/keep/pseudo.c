@@ -320,8 +320,8 @@ static ssize_t pfile_write(struct task *t, struct file *f, struct uio *u, off_t 
         return got;
     buf[got] = 0;
     ssize_t done = pf->node->ops->write(t, pf->node, buf, (size_t)got, pos ? *pos : 0);
-    if (done > 0 && pos)
-        *pos += done;
+    if (done > 0 && pos && __builtin_add_overflow(*pos, (off_t)done, pos))
+        *pos = INT64_MAX;
     return done;
 }
 
