@@ -270,7 +270,8 @@ static void process_finish(struct process *p, int status, struct leftovers *left
     posix_timers_delete(p);
     if (p->sid == p->pid)
         tty_session_exited(p);
-    sysv_process_exit(p);
+    if (sysv_process_exit)
+        sysv_process_exit(p);
     p->state = PROCESS_ZOMBIE;
     if (p->is_init)
         kill_all_others(p);

@@ -141,6 +141,19 @@ long sys_vhangup(struct task *t, const struct sysargs *a)
     return -EPERM;
 }
 
+/* There is no swap of the container's own, and the host's is not its to change. */
+long sys_swapon(struct task *t, const struct sysargs *a)
+{
+    (void)t, (void)a;
+    return -EPERM;
+}
+
+long sys_swapoff(struct task *t, const struct sysargs *a)
+{
+    (void)t, (void)a;
+    return -EPERM;
+}
+
 /* Clocks: they are the host's, and only to be read ---------------------------------------------------------
  */
 

@@ -61,7 +61,7 @@ void ipc_fill_perm(const struct ipc_object *o, struct ipc_perm *perm);
 void ipc_set_perm(struct ipc_object *o, const struct ipc_perm *perm);
 
 /* [T] The process ends: its semaphore adjustments are made (SEM_UNDO), and its mq_notify requests end. */
-void sysv_process_exit(struct process *p);
+void sysv_process_exit(struct process *p) __attribute__((weak));
 void mqueue_process_exit(struct process *p);
 /* The text of /proc/sysvipc/{sem,msg,shm}. Takes the lock. */
 void sysv_show_sem(struct task *t, struct strbuf *sb);
