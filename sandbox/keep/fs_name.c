@@ -45,6 +45,8 @@ static int refuse_pseudo(struct task *t, struct place *p, enum place_use use)
         return -ENOENT;
     if (r < 0 && r != -ENOENT)
         return r;
+    if (p->dir->mnt && p->dir->mnt->fs && strcmp(p->dir->mnt->fs->type, "proc") == 0)
+        return -ENOENT; /* as its lookup says before anything else is asked */
     if (mount_readonly(p->dir))
         return -EROFS;
     r = pseudo_access(t, dir, W_OK | X_OK, false);
@@ -109,6 +111,13 @@ long sys_mkdirat(struct task *t, const struct sysargs *a)
     return do_mkdir(t, (int)a->arg[0], a->arg[1], (mode_t)a->arg[2]);
 }
 
+static bool is_dir(struct task *t, int dfd, const char *path)
+{
+    _cleanup_dentry_ struct dentry *d = NULL;
+
+    return path_lookup(t, dfd, path, 0, &d) == 0 && dentry_type(d) == S_IFDIR;
+}
+
 static long do_unlink(struct task *t, int dfd, uaddr_t upath, int flags)
 {
     char path[PATH_MAX];
@@ -119,6 +128,8 @@ static long do_unlink(struct task *t, int dfd, uaddr_t upath, int flags)
     long r = path_from_user(t, path, upath);
     if (r >= 0)
         r = place_begin(&p, t, dfd, path, PLACE_REMOVE);
+    if (r == -EBUSY && !(flags & AT_REMOVEDIR) && is_dir(t, dfd, path))
+        return -EISDIR;
     return r < 0 ? r : result(unlinkat(p.dir->fd, p.name, flags));
 }
 

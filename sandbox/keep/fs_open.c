@@ -58,12 +58,23 @@ static int open_special(struct opening *o, int err, struct file **ret)
     return dentry_open(o->t, d, o->flags, ret);
 }
 
+/* What will hardly be a plain file: looking at it first saves the attempt. */
+static bool likely_device(const struct walk *w)
+{
+    return w->base == w->ns->main->root && strncmp(w->rel, "dev/", 4) == 0 && !strchr(w->rel + 4, '/');
+}
+
 static int open_fast(struct opening *o, struct file **ret)
 {
     struct walk *w = &o->w;
     int hf = (o->flags & (int)HOST_OPEN_FLAGS) | HOST_OPEN_ALWAYS;
     uint64_t resolve = w->resolve | o->resolve;
 
+    if (likely_device(w)) {
+        int r = open_special(o, EAGAIN, ret);
+        if (r != -EAGAIN)
+            return r;
+    }
     if (o->flags & O_CREAT) {
         /* Nothing may be made in the hidden directory below a mount of ours: no symlink may have led there.
          */

@@ -243,14 +243,11 @@ static int reopen_fd(struct task *t, struct dentry *d, int flags)
 static int open_device(struct task *t, struct dentry *d, int flags, struct file **ret)
 {
     static const int masks[] = {R_OK, W_OK, R_OK | W_OK, R_OK | W_OK};
-    struct stat st;
     int r = dentry_access(t, d, masks[flags & O_ACCMODE], false);
 
-    if (r == 0)
-        r = dentry_stat(t, d, &st);
     if (r < 0)
         return r;
-    return S_ISCHR(st.st_mode) ? chrdev_open(t, st.st_rdev, flags, ret) : -ENXIO;
+    return dentry_type(d) == S_IFCHR ? chrdev_open(t, d->rdev, flags, ret) : -ENXIO;
 }
 
 int hostfs_reopen(struct task *t, struct dentry *d, int flags, struct file **ret)

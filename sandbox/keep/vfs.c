@@ -94,6 +94,7 @@ void dentry_set_identity(struct dentry *d, const struct statx *stx)
 {
     d->type = stx->stx_mode & S_IFMT;
     d->dev = makedev(stx->stx_dev_major, stx->stx_dev_minor);
+    d->rdev = makedev(stx->stx_rdev_major, stx->stx_rdev_minor);
     d->ino = stx->stx_ino;
     d->mnt_id = stx->stx_mnt_id;
     atomic_store_explicit(&d->known, true, memory_order_release);

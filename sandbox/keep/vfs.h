@@ -27,7 +27,7 @@ struct dentry {
     atomic_bool known;
     bool is_root; /* of mnt */
     mode_t type;  /* S_IFMT bits */
-    dev_t dev;
+    dev_t dev, rdev;
     uint64_t ino, mnt_id;
     atomic_uint above_gen; /* cache: "is this above a mount point", in which generation of the mount table */
     atomic_bool above;
