@@ -20,6 +20,8 @@ int files_init(void)
         return -errno;
     if (fcntl(kernel.dead_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         return -errno;
+    if (kernel.procfd >= 0 && fchdir(kernel.procfd) < 0)
+        return -errno;
     return unix_init();
 }
 

@@ -58,13 +58,12 @@ static struct file *inotify_get(struct task *t, int fd, int *err)
 }
 
 /* The host's call has no directory argument: the keep's working directory, which nothing else uses, is its
- * /proc. Nodes of the keep's own never change by themselves; they share a watch that stays silent. */
+ * /proc (files_init). Nodes of the keep's own never change by themselves; they share a watch that stays
+ * silent. */
 static long watch(struct file *f, struct dentry *d, uint32_t mask)
 {
     char path[64];
     (void)snprintf(path, sizeof(path), "%d/fd/%d", (int)kernel.pid, d->fd >= 0 ? d->fd : kernel.dead_fd);
-    if (fchdir(kernel.procfd) < 0)
-        return -errno;
     int wd = inotify_add_watch(f->hostfd, path, mask & ~(uint32_t)(IN_DONT_FOLLOW | IN_ONLYDIR));
     return wd < 0 ? -errno : wd;
 }
