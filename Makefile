@@ -22,7 +22,7 @@ LDLIBS += -lyajl_s -lseccomp -lcap
 endif
 
 # Debian packages: to build, for the demo, to lint. Those of the tests are in tests/tests.mk.
-BUILD_PACKAGES := gcc binutils make libc6-dev linux-libc-dev libyajl-dev libseccomp-dev libcap-dev
+BUILD_PACKAGES := gcc binutils make libc6-dev linux-libc-dev libyajl-dev libseccomp-dev libcap-dev uthash-dev
 DEMO_PACKAGES := busybox-static jq
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 PREFIX ?= /usr/local

@@ -11,8 +11,9 @@ struct keep_setup {
     struct rootfs rootfs;
 };
 
-/* In the process that becomes the keep, with the caller's rights: takes from the host what can not be reached later, makes
- * the container's tree, and fills boot (but for its sockets). What boot points to lives as long as the process. */
+/* In the process that becomes the keep, with the caller's rights: takes from the host what can not be reached
+ * later, makes the container's tree, and fills boot (but for its sockets). What boot points to lives as long
+ * as the process. */
 int keep_setup(const struct launch *l, struct keep_setup *ret, struct err *e);
 
 #endif

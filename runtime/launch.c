@@ -100,8 +100,8 @@ static int loopback_up(struct err *e)
     return 0;
 }
 
-/* Low ports and echo requests: the guest's capabilities decide, in the keep; the host's own check would ask for
- * capabilities that the keep does not have. */
+/* Low ports and echo requests: the guest's capabilities decide, in the keep; the host's own check would ask
+ * for capabilities that the keep does not have. */
 static void relax_netns(void)
 {
     static const struct {
@@ -161,12 +161,13 @@ static int say(int sock, uint32_t type, struct err *e)
     return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
 }
 
-/* What the keep needs in its own user namespace: the guests' file rights, their memory, and to signal them. */
+/* What the keep needs in its own user namespace: the guests' file rights, their memory, and to signal them.
+ */
 static int drop_keep_caps(struct err *e)
 {
-    static const int needed[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,     CAP_FSETID,
-                                 CAP_KILL,   CAP_SETGID,       CAP_SETUID,          CAP_SYS_PTRACE, CAP_SYS_RESOURCE,
-                                 CAP_SETFCAP, CAP_LEASE,       CAP_SYS_NICE};
+    static const int needed[] = {
+        CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,  CAP_FSETID, CAP_KILL,    CAP_SETGID,
+        CAP_SETUID, CAP_SYS_PTRACE,   CAP_SYS_RESOURCE,    CAP_SETFCAP, CAP_LEASE,  CAP_SYS_NICE};
     struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct d[2];
     uint64_t set = 0;
@@ -202,7 +203,8 @@ static _Noreturn void keep_child(const struct launch *l, struct links *k)
     cleanup_close_p(&k->control[0]);
     cleanup_close_p(&k->porter[1]);
     (void)setsid();
-    if (enter_network(l->config, &e) == 0 && keep_setup(l, &setup, &e) == 0 && enter_userns(k->control[1], &e) == 0) {
+    if (enter_network(l->config, &e) == 0 && keep_setup(l, &setup, &e) == 0 &&
+        enter_userns(k->control[1], &e) == 0) {
         setup.boot.control_fd = k->control[1];
         setup.boot.porter_fd = k->porter[0];
         setup.boot.gate_fd = k->gate;
@@ -230,7 +232,8 @@ static int porter_namespaces(const struct launch *l, int netns, struct err *e)
 
     if (setns(netns, CLONE_NEWNET) < 0)
         return err_set(e, ERR_SYS, errno, "cannot join the sandbox's network namespace");
-    if (enter_ns(c, OCI_NS_IPC, CLONE_NEWIPC, "ipc", e) < 0 || enter_ns(c, OCI_NS_UTS, CLONE_NEWUTS, "uts", e) < 0)
+    if (enter_ns(c, OCI_NS_IPC, CLONE_NEWIPC, "ipc", e) < 0 ||
+        enter_ns(c, OCI_NS_UTS, CLONE_NEWUTS, "uts", e) < 0)
         return -1;
     if (c->lx.ns[OCI_NS_UTS].set && c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0)
         return err_set(e, ERR_CONFIG, errno, "hostname");

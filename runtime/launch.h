@@ -15,7 +15,7 @@ struct launch {
     int stdio[3];            /* the container's, when it has no terminal */
     int tty_slave;           /* the host pty's slave with process.terminal, else -1 */
     bool strace, debug;
-    bool foreground;         /* the container ends with its caller, even where that is killed */
+    bool foreground; /* the container ends with its caller, even where that is killed */
     /* out */
     pid_t keep, porter;
     int control_fd; /* to the keep; the caller closes it */

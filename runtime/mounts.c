@@ -218,6 +218,8 @@ static int need_cover(struct tree *t, struct cover *c)
 static int target_name(struct tree *t, int point, const char **ret)
 {
     char name[PATH_MAX];
+
+    *ret = "";
     int r = pathfd_name(t->proc_fd, t->root, point, name, sizeof(name));
 
     if (r == 0)
@@ -245,8 +247,7 @@ static int open_point(struct tree *t, const char *destination, bool directory, c
     return strcmp(*ret_target, "/") == 0 ? -EBUSY : steal_fd(&point);
 }
 
-/* New file systems -----------------------------------------------------------------------------------------
- */
+/* New file systems -------------------------------------------------------------------------- */
 
 static int configure(struct arena *a, int fs, const char *options, const char **ret_bad)
 {
@@ -306,8 +307,7 @@ static int make_real(struct tree *t, size_t index, const char *type, struct err 
     return 0;
 }
 
-/* Binds ----------------------------------------------------------------------------------------------------
- */
+/* Binds ------------------------------------------------------------------------------------- */
 
 /* No propagation reaches a container: what appeared by it would lack nodev. */
 static int set_attrs(int fd, const struct oci_mount *m)
@@ -405,8 +405,7 @@ static int make_remount(struct tree *t, size_t index, struct err *e)
     return 0;
 }
 
-/* Virtual --------------------------------------------------------------------------------------------------
- */
+/* Virtual ----------------------------------------------------------------------------------- */
 
 /* A proc or sysfs that a symlink of the image leads astray would leave the real place open. */
 static int virtual_point(struct tree *t, const struct oci_mount *m, const char *clean,
@@ -422,8 +421,8 @@ static int virtual_point(struct tree *t, const struct oci_mount *m, const char *
     bool strict = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
     if (strcmp(*ret_target, "/") == 0 || (strict && strcmp(*ret_target, clean) != 0))
         return -ELOOP;
-    int fd = is_empty_dir(point) ? -1 : cover_point(t, point);
-    if (fd < -1)
+    int fd = -1;
+    if (!is_empty_dir(point) && (fd = cover_point(t, point)) < 0)
         return fd;
     note_cover(t, *ret_target, fd);
     return 0;

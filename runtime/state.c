@@ -31,7 +31,9 @@ static int make_root(const char *root, struct err *e)
 {
     _cleanup_free_ char *path = strdup(root);
 
-    if (!path || !*path)
+    if (!path)
+        return err_set(e, ERR_SYS, ENOMEM, "option --root");
+    if (!*path)
         return err_set(e, ERR_USAGE, 0, "option --root: must not be empty");
     for (char *p = path + 1;; p++) {
         if (*p && *p != '/')
