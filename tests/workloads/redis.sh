@@ -33,5 +33,5 @@ start
 cli get number
 cli lrange list 0 -1
 kill -TERM "$(cli info server | tr -d '\r' | sed -n 's/^process_id://p')"
-for _ in $(seq 100); do grep -q 'bye bye' log && break; sleep 0.05; done
+for _ in $(seq 100); do [ "$(grep -c 'bye bye' log)" -ge 2 ] && break; sleep 0.05; done
 grep -c 'bye bye' log
