@@ -11,6 +11,7 @@
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/syscall.h"
+#include "sandbox/keep/sysv.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
 #include "sandbox/keep/uaccess.h"
@@ -118,6 +119,11 @@ struct process *pidfd_process(struct task *t, int fd, bool *nonblock, int *err)
     (void)nonblock;
     *err = -EBADF;
     return NULL;
+}
+
+void sysv_process_exit(struct process *p)
+{
+    (void)p;
 }
 
 /* Makes a call as its worker would. */
