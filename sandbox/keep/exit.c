@@ -17,16 +17,25 @@
 #define FUTEX_OWNER_DIED_ 0x40000000U
 #define FUTEX_WAITERS_ 0x80000000U
 
-/* The lock word holds the guest's tid, which the host's own walk would not know. Waiters cannot be woken from
- * here: they see the mark when they next look (futex waits are the host's). */
+/* [T] Waiters are in the host's futex wait, on memory that the keep does not map. A kick makes each look at its word
+ * again: a wake-up for nothing, as every futex user must expect. */
+static void kick_everyone(const struct container *c)
+{
+    for (struct task *t = c->tids; t; t = t->hh_tid.next)
+        signal_kick(t);
+}
+
+/* [T] The lock word holds the guest's tid, which the host's own walk would not know. */
 static void mark_owner_died(struct task *t, uaddr_t word)
 {
     uint32_t v;
     if ((word & 3) || get_user(t, &v, word) < 0 || (v & FUTEX_TID_MASK_) != (uint32_t)t->tid)
         return;
-    (void)put_user(t, (v & FUTEX_WAITERS_) | FUTEX_OWNER_DIED_, uint32_t, word);
+    if (put_user(t, (v & FUTEX_WAITERS_) | FUTEX_OWNER_DIED_, uint32_t, word) == 0 && (v & FUTEX_WAITERS_))
+        kick_everyone(t->process->container);
 }
 
+/* [T] */
 static void walk_robust_list(struct task *t)
 {
     struct {
@@ -54,11 +63,12 @@ static void walk_robust_list(struct task *t)
 /* What the dying thread does to guest memory; only while its host thread surely lives (its own exit call). */
 static void release_user(struct task *t)
 {
+    LOCKED(&kernel.tasklist_lock);
     if (!task_is_current(t) || t->process->group_exit)
         return;
     walk_robust_list(t);
-    if (t->clear_child_tid && t->process->nthreads > 1)
-        (void)put_user(t, 0, int32_t, t->clear_child_tid);
+    if (t->clear_child_tid && t->process->nthreads > 1 && put_user(t, 0, int32_t, t->clear_child_tid) == 0)
+        kick_everyone(t->process->container);
 }
 
 /* Family ----------------------------------------------------------------------------------------------------
@@ -226,8 +236,14 @@ void process_kill_locked(struct process *p, int status, bool kill_host)
 {
     if (p->state != PROCESS_ALIVE)
         return;
+    struct task *t;
     if (!p->group_exit) {
         sample_times(p);
+        DL_FOREACH2(p->threads, t, thread_next)
+        {
+            if (!t->exited && t->host_tid)
+                walk_robust_list(t);
+        }
         p->group_exit = true;
         p->exit_status = status;
         if (p->stopped)
@@ -236,7 +252,6 @@ void process_kill_locked(struct process *p, int status, bool kill_host)
     }
     if (kill_host)
         process_host_signal(p, SIGKILL);
-    struct task *t;
     DL_FOREACH2(p->threads, t, thread_next)
     {
         if (t->exited)

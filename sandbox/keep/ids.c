@@ -108,9 +108,7 @@ long sys_setsid(struct task *t, const struct sysargs *a)
     return p->pid;
 }
 
-/* The tid goes by the keep's count, so the host cannot be told: the keep clears the word at the thread's
- * exit. Nobody is woken then; whoever waits for such a thread was made by clone, whose own clearing is the
- * host's. */
+/* The tid is the keep's count, which the host cannot be told: so the keep clears the word at the thread's exit. */
 long sys_set_tid_address(struct task *t, const struct sysargs *a)
 {
     t->clear_child_tid = a->arg[0];
