@@ -76,6 +76,15 @@ static void collect_host(struct collector *c, const char *host, size_t n)
     }
 }
 
+static void patch_types(char *host, size_t n)
+{
+    for (size_t at = 0; at < n;) {
+        struct dirent64_head *h = (struct dirent64_head *)(host + at);
+        h->type = device_dirent_type(h->ino, h->type);
+        at += h->reclen;
+    }
+}
+
 static long read_host(struct file *f, struct collector *c)
 {
     char *to = c->buf;
@@ -90,6 +99,8 @@ static long read_host(struct file *f, struct collector *c)
     long n = syscall(SYS_getdents64, f->hostfd, to, want);
     if (n <= 0)
         return n == 0 ? 0 : -errno;
+    if (device_any())
+        patch_types(to, (size_t)n);
     if (c->old)
         collect_host(c, heap, (size_t)n);
     else

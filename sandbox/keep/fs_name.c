@@ -45,7 +45,7 @@ static int refuse_pseudo(struct task *t, struct place *p, enum place_use use)
         return -ENOENT;
     if (r < 0 && r != -ENOENT)
         return r;
-    if (p->dir->mnt && p->dir->mnt->fs && strcmp(p->dir->mnt->fs->type, "proc") == 0)
+    if (r == -ENOENT && p->dir->mnt && p->dir->mnt->fs && strcmp(p->dir->mnt->fs->type, "proc") == 0)
         return -ENOENT; /* as its lookup says before anything else is asked */
     if (mount_readonly(p->dir))
         return -EROFS;
@@ -337,12 +337,15 @@ long sys_readlinkat(struct task *t, const struct sysargs *a)
  * ------------------------------------------------------------------------------------------------------------
  */
 
-static long do_mknod(struct task *t, int dfd, uaddr_t upath, mode_t mode)
+static long do_mknod(struct task *t, int dfd, uaddr_t upath, mode_t mode, unsigned dev)
 {
     char path[PATH_MAX];
     PLACE(p);
     mode_t type = mode & S_IFMT ? mode & S_IFMT : S_IFREG;
     mode_t perm = mode & 07777 & ~task_umask(t);
+
+    /* The number comes in the 32-bit form of the system call. */
+    dev_t rdev = makedev((dev & 0xfff00) >> 8, (dev & 0xff) | ((dev >> 12) & 0xfff00));
 
     if (type == S_IFDIR)
         return -EPERM;
@@ -353,18 +356,17 @@ static long do_mknod(struct task *t, int dfd, uaddr_t upath, mode_t mode)
         r = place_begin(&p, t, dfd, path, PLACE_CREATE);
     if (r < 0)
         return r;
-    /* Nor does the host let a user namespace make devices. */
     if (type == S_IFCHR || type == S_IFBLK)
-        return -EPERM;
+        return capable(t, CAP_MKNOD) ? device_make(p.dir->fd, p.name, type | perm, rdev) : -EPERM;
     return result(mknodat(p.dir->fd, p.name, type | perm, 0));
 }
 
 long sys_mknod(struct task *t, const struct sysargs *a)
 {
-    return do_mknod(t, AT_FDCWD, a->arg[0], (mode_t)a->arg[1]);
+    return do_mknod(t, AT_FDCWD, a->arg[0], (mode_t)a->arg[1], (unsigned)a->arg[2]);
 }
 
 long sys_mknodat(struct task *t, const struct sysargs *a)
 {
-    return do_mknod(t, (int)a->arg[0], a->arg[1], (mode_t)a->arg[2]);
+    return do_mknod(t, (int)a->arg[0], a->arg[1], (mode_t)a->arg[2], (unsigned)a->arg[3]);
 }

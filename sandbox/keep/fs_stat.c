@@ -5,7 +5,7 @@
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
 
-#define STATX_NEEDED (STATX_TYPE | STATX_INO | STATX_MNT_ID)
+#define STATX_NEEDED (STATX_TYPE | STATX_INO | STATX_MNT_ID | STATX_BTIME)
 
 /* A directory that is the place of a mount of ours: what is mounted there is meant. 0 where it is not. */
 static int stat_mounted(struct walk *w, unsigned mask, struct statx *stx, struct dentry **at)
@@ -29,8 +29,10 @@ static int walk_statx(struct walk *w, unsigned flags, int sync, unsigned mask, s
     *at = NULL;
     vfs_assume(w->t);
     if (w->plain && !w->self) {
-        if (statx(w->base->fd, w->rel, hf, mask | STATX_NEEDED, stx) == 0)
+        if (statx(w->base->fd, w->rel, hf, mask | STATX_NEEDED, stx) == 0) {
+            device_patch(stx);
             return stat_mounted(w, mask, stx, at);
+        }
         int r = walk_failed(w, errno);
         if (r != WALK_SLOW)
             return r;

@@ -196,6 +196,23 @@ static int open_dir(struct task *t, struct mount *m, int fd, int flags, const st
     return r;
 }
 
+/* fd, which is taken over, is the file that stands for a device which a guest made. Its permissions allowed
+ * the open. */
+static int made_device(struct task *t, struct mount *m, int fd, mode_t type, dev_t rdev, int flags,
+                       struct file **ret)
+{
+    struct dentry *d = dentry_host(m, fd);
+
+    if (!d)
+        return -ENOMEM;
+    int r = type == S_IFCHR ? chrdev_open(t, rdev, flags, ret) : -ENXIO;
+    if (r == 0 && !(*ret)->dentry)
+        (*ret)->dentry = d;
+    else
+        dentry_put(d);
+    return r;
+}
+
 int hostfs_file(struct task *t, struct mount *m, int fd, int flags, struct file **ret)
 {
     struct mount_ns *ns = t->process->container->mounts;
@@ -208,6 +225,10 @@ int hostfs_file(struct task *t, struct mount *m, int fd, int flags, struct file 
     }
     switch (st.st_mode & S_IFMT) {
     case S_IFREG: {
+        mode_t type;
+        dev_t rdev;
+        if (st.st_size == 0 && device_of_fd(fd, &type, &rdev))
+            return made_device(t, m, fd, type, rdev, flags, ret);
         unsigned lane = !ns->magic || may_be_lane(fd) ? FILE_LANE : 0;
         return file_over(dentry_host(m, fd), &reg_ops, flags, FILE_SEEKABLE | FILE_NOPOLL | lane, ret);
     }

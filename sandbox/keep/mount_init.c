@@ -181,10 +181,6 @@ int mount_ns_init(struct container *c, int rootfd, const struct mount_spec *spec
     ns->magic = host_procfs_below();
     c->mounts = ns;
     vfs_assume_self();
-    /* So that calls without an *at form can name our descriptors too. Nothing else uses the working
-     * directory. */
-    if (kernel.procfd >= 0)
-        (void)!fchdir(kernel.procfd);
     bool has_root = n > 0 && strcmp(specs[0].target, "/") == 0;
     r = main_mount(ns, rootfd, has_root ? &specs[0] : NULL);
     for (unsigned i = has_root ? 1 : 0; r == 0 && i < n; i++)

@@ -5,7 +5,7 @@
 
 #include "sandbox/keep/chrdev.h"
 
-#define IDENTITY_MASK (STATX_TYPE | STATX_INO | STATX_MNT_ID)
+#define IDENTITY_MASK (STATX_TYPE | STATX_INO | STATX_MNT_ID | STATX_BTIME)
 
 int vfs_init(void)
 {
@@ -15,6 +15,7 @@ int vfs_init(void)
     if (!s)
         return -ENOMEM;
     pthread_mutex_init(&s->fifo_lock, NULL);
+    pthread_mutex_init(&s->device_lock, NULL);
     pthread_mutex_init(&s->umount_lock, NULL);
     kernel.vfs = s;
     umask(0); /* the guests' masks are applied before the host sees a mode */
@@ -110,6 +111,7 @@ int dentry_identity(struct dentry *d)
         return -EINVAL;
     if (statx(d->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, IDENTITY_MASK, &stx) != 0)
         return -errno;
+    device_patch(&stx);
     dentry_set_identity(d, &stx);
     return 0;
 }
@@ -218,6 +220,7 @@ int dentry_statx(struct task *t, struct dentry *d, unsigned mask, struct statx *
         vfs_assume(t);
         if (statx(d->fd, "", AT_EMPTY_PATH, mask | IDENTITY_MASK, stx) != 0)
             return -errno;
+        device_patch(stx);
         return 0;
     }
     if (d->node) {

@@ -222,15 +222,28 @@ int pseudo_open(struct task *t, struct dentry *d, int flags, struct file **ret);
 /* State that hangs off the kernel
  * ---------------------------------------------------------------------------- */
 
+/* Device nodes made by guests. device_patch changes what stat said of the file that stands for one;
+ * device_of_fd asks for an open descriptor; device_dirent_type corrects getdents' type; device_make is
+ * mknodat: 0 or -errno. */
+bool device_any(void);
+void device_patch(struct statx *stx);
+bool device_of_fd(int fd, mode_t *type, dev_t *rdev);
+unsigned char device_dirent_type(uint64_t ino, unsigned char type);
+int device_make(int dir, const char *name, mode_t mode, dev_t rdev);
+
+struct device_node;
 struct fifo_waiter;
 struct lock_inode;
 
 struct vfs_state {
     pthread_mutex_t umount_lock; /* outside all others: one umount at a time */
-    pthread_mutex_t fifo_lock; /* leaf */
+    pthread_mutex_t fifo_lock;   /* leaf */
     struct fifo_waiter *fifo_waiters;
     struct lock_inode *locks; /* tasklist_lock */
     atomic_int nlocks;
+    pthread_mutex_t device_lock; /* leaf */
+    struct device_node *devices;
+    atomic_int ndevices;
 };
 int vfs_init(void);
 
