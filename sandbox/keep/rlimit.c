@@ -32,7 +32,8 @@ static void tell_host(const struct process *p, int resource, const struct rlimit
         return;
     if (prlimit(p->host_pid, (enum __rlimit_resource)resource, NULL, &now) < 0)
         return;
-    host.rlim_max = now.rlim_max; /* the guest may raise it again within what it was given */
+    if (resource != RLIMIT_CPU || host.rlim_max > now.rlim_max)
+        host.rlim_max = now.rlim_max; /* the guest may raise it again within what it was given */
     if (host.rlim_cur > host.rlim_max)
         host.rlim_cur = host.rlim_max;
     (void)prlimit(p->host_pid, (enum __rlimit_resource)resource, &host, NULL);

@@ -92,19 +92,30 @@ long gate_signal(struct task *t, const struct sysargs *a)
     return answer(t, a->arg[0], &gs);
 }
 
+/* [T] What host limits and lanes raise comes natively, too, but is an ordinary signal. */
+static void raise_fault(struct task *t, const siginfo_t *info)
+{
+    if (!(SIGBIT(info->si_signo) & SIGSET_SYNC)) {
+        (void)send_signal_task(t, &(siginfo_t){.si_signo = info->si_signo, .si_code = SI_KERNEL}, false);
+        return;
+    }
+    t->restart = 0;
+    t->continued = false;
+    force_signal(t, info);
+}
+
 long gate_fault(struct task *t, const struct sysargs *a)
 {
+    const sigset64 known = SIGSET_SYNC | SIGBIT(SIGXCPU) | SIGBIT(SIGXFSZ) | SIGBIT(SIGPIPE);
     struct gate_signal gs = {0};
     siginfo_t info;
     if (copy_from_user(t, &info, a->arg[1], sizeof(info)) < 0)
         memset(&info, 0, sizeof(info));
-    if (info.si_signo < 1 || info.si_signo > KSIG_MAX || !(SIGBIT(info.si_signo) & SIGSET_SYNC))
+    if (info.si_signo < 1 || info.si_signo > KSIG_MAX || !(SIGBIT(info.si_signo) & known))
         info = (siginfo_t){.si_signo = SIGSEGV, .si_code = SI_KERNEL};
     {
         LOCKED(&kernel.tasklist_lock);
-        t->restart = 0;
-        t->continued = false;
-        force_signal(t, &info);
+        raise_fault(t, &info);
         fill(t, &gs);
     }
     return answer(t, a->arg[0], &gs);
