@@ -98,7 +98,7 @@ static void facts_take(struct facts *f, const struct proc_who *w)
     f->ppid = p->parent ? p->parent->pid : 0;
     f->pgid = p->pgid;
     f->sid = p->sid;
-    f->nthreads = p->nthreads;
+    f->nthreads = p->nthreads ? p->nthreads : 1; /* a zombie is one */
     f->thread = w->thread;
     f->did_exec = p->did_exec;
     f->exit_signal = p->exit_signal;
