@@ -36,10 +36,10 @@ $(GUEST_BIN) $(ATTACK_BIN) $(BENCH_BIN): $(B)/tests/%: tests/%.c
 	@mkdir -p $(@D)
 	$(CC) $(TEST_CFLAGS) -static $< -o $@ -lutil
 
-# A unit test's first line may name the objects that it is linked with: `/* objects: common/err.o oci/*.o */`.
+# A unit test's first line may name the objects that it is linked with: `// objects: common/err.o oci/*.o`.
 # Without such a line it gets every object but the command's main.
-UNIT_OBJ = $(if $(shell sed -n '1s,^/\* objects:,,p' $<),\
-    $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(patsubst %.o,%.c,$(filter %.o,$(shell sed -n '1s,^/\* objects:,,p' $<))))),\
+UNIT_OBJ = $(if $(shell sed -n '1s,^/[/*] objects:,,p' $<),\
+    $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(patsubst %.o,%.c,$(filter %.o,$(shell sed -n '1s,^/[/*] objects:,,p' $<))))),\
     $(filter-out $(B)/obj/runtime/main.o,$(OBJ)))
 $(UNIT_BIN): $(B)/tests/unit/%: tests/unit/%.c $(OBJ)
 	@mkdir -p $(@D)

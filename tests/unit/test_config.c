@@ -1,4 +1,4 @@
-/* objects: common/*.o oci/*.o */
+// objects: common/*.o oci/*.o
 /* config.json: what is read from it, and what is refused with which words. */
 #include <setjmp.h>
 #include <stdarg.h>
