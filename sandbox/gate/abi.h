@@ -44,6 +44,12 @@ enum gate_call {
     GATE_FAULT,
     /* sigreturn(mask): the guest returned from a handler; its signal mask is now mask. */
     GATE_SIGRETURN,
+    /* shmat(id, addr, flags, buf): struct gate_op at buf says what to map with which descriptor. 0 or -errno. */
+    GATE_SHMAT,
+    /* shm_done(fd): it is mapped, or can not be. Returns 1 where the descriptor is to be closed natively. */
+    GATE_SHM_DONE,
+    /* shmdt(addr, buf): struct gate_op at buf says what to unmap. 0 or -errno. */
+    GATE_SHMDT,
     GATE_CALL_END
 };
 

@@ -195,6 +195,12 @@ void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *
     case NR_brk:
         gate_brk(uc);
         break;
+    case NR_shmat:
+        gate_shmat(uc, r->di, r->si, r->dx);
+        break;
+    case NR_shmdt:
+        gate_shmdt(uc, r->di);
+        break;
     case NR_exit:
         gate_exit_thread((int)r->di, &area_current()->in_use);
     default:

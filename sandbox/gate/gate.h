@@ -48,6 +48,8 @@ void gate_clone(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint
 void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t argv, uint64_t envp, uint64_t flags);
 void gate_sigreturn(struct native_ucontext *uc);
 void gate_sigaltstack(struct native_ucontext *uc);
+void gate_shmat(struct native_ucontext *uc, uint64_t id, uint64_t addr, uint64_t flags);
+void gate_shmdt(struct native_ucontext *uc, uint64_t addr);
 void gate_brk(struct native_ucontext *uc);
 void gate_brk_reset_after_fork(void);
 /* Applies the keep's answer: restart, and the frame of a handler. */

@@ -347,14 +347,17 @@ static int show_ipc_sem(struct task *t, struct pnode *n, struct strbuf *sb)
     return 0;
 }
 
+static int show_ipc_shm(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)n;
+    sysv_show_shm(t, sb);
+    return 0;
+}
+
 static const struct pentry sysvipc_entries[] = {
     {.name = "msg", .mode = PROC_FILE(0444), .show = show_ipc_msg},
     {.name = "sem", .mode = PROC_FILE(0444), .show = show_ipc_sem},
-    {.name = "shm",
-     .mode = PROC_FILE(0444),
-     .text = "       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid   "
-             "   atime "
-             "     dtime      ctime                   rss                  swap\n"},
+    {.name = "shm", .mode = PROC_FILE(0444), .show = show_ipc_shm},
     {.name = NULL},
 };
 

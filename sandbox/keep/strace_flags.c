@@ -210,6 +210,9 @@ static const struct strace_usual usual[] = {
     {GATE_SIGNAL, "gate_signal", "p", false},
     {GATE_FAULT, "gate_fault", "ppx", false},
     {GATE_SIGRETURN, "rt_sigreturn", "x", false},
+    {GATE_SHMAT, "shmat", "dpxp", false},
+    {GATE_SHM_DONE, "gate_shm_done", "f", false},
+    {GATE_SHMDT, "shmdt", "pp", false},
 };
 
 const struct strace_usual *strace_usual_find(int nr)

@@ -8,6 +8,7 @@
 #include "sandbox/keep/clone.h"
 #include "sandbox/keep/exec.h"
 #include "sandbox/keep/strace.h"
+#include "sandbox/keep/sysv_shm.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
 
@@ -36,6 +37,9 @@ static const syscall_fn gate_calls[GATE_CALL_END - GATE_CALL_BASE] = {
     [GATE_SIGNAL - GATE_CALL_BASE] = gate_signal,
     [GATE_FAULT - GATE_CALL_BASE] = gate_fault,
     [GATE_SIGRETURN - GATE_CALL_BASE] = gate_sigreturn,
+    [GATE_SHMAT - GATE_CALL_BASE] = gate_shmat,
+    [GATE_SHM_DONE - GATE_CALL_BASE] = gate_shm_done,
+    [GATE_SHMDT - GATE_CALL_BASE] = gate_shmdt,
 };
 
 bool from_gate(const struct sysargs *a)

@@ -12,11 +12,13 @@
 #define NR_rt_sigaction 13
 #define NR_rt_sigreturn 15
 #define NR_sched_yield 24
+#define NR_shmat 30
 #define NR_clone 56
 #define NR_fork 57
 #define NR_vfork 58
 #define NR_execve 59
 #define NR_exit 60
+#define NR_shmdt 67
 #define NR_sigaltstack 131
 #define NR_futex 202
 #define NR_exit_group 231

@@ -1,0 +1,30 @@
+/* System V shared memory: the keep says what to map and where; the mapping is the guest's own. */
+#include "sandbox/gate/gate.h"
+
+#define EINVAL 22
+#define EEXIST 17
+
+void gate_shmat(struct native_ucontext *uc, uint64_t id, uint64_t addr, uint64_t flags)
+{
+    struct gate_op op;
+    long r = sys4(GATE_SHMAT, id, addr, flags, &op);
+
+    if (r == 0) {
+        r = sys6(NR_mmap, op.addr, op.len, op.prot, op.flags, (uint64_t)op.fd, 0);
+        if (sys1(GATE_SHM_DONE, op.fd) == 1)
+            sys1(NR_close, op.fd);
+        if (r == -EEXIST)
+            r = -EINVAL;
+    }
+    uc->mc.ax = (uint64_t)r;
+}
+
+void gate_shmdt(struct native_ucontext *uc, uint64_t addr)
+{
+    struct gate_op op;
+    long r = sys2(GATE_SHMDT, addr, &op);
+
+    if (r == 0)
+        r = sys2(NR_munmap, op.addr, op.len);
+    uc->mc.ax = (uint64_t)r;
+}
