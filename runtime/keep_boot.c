@@ -8,8 +8,15 @@
 
 #include "common/cleanup.h"
 #include "oci/config.h"
+#include "runtime/launch_internal.h"
 #include "sandbox/keep/chrdev.h"
 #include "sandbox/keep/procfs.h"
+#include "sandbox/platform/messages.h"
+
+struct making {
+    const struct launch *launch;
+    int control;
+};
 
 static void take_limits(const struct oci_process *p, struct keep_process *kp)
 {
@@ -37,9 +44,8 @@ static int take_stdio(const struct launch *l, struct keep_process *kp, struct er
     return 0;
 }
 
-static int take_process(const struct launch *l, struct keep_process *kp, struct err *e)
+void keep_process_from(const struct oci_process *p, struct keep_process *kp)
 {
-    const struct oci_process *p = l->config->process;
     mode_t mask = umask(022);
 
     umask(mask);
@@ -60,9 +66,21 @@ static int take_process(const struct launch *l, struct keep_process *kp, struct 
         .no_new_privs = p->no_new_privileges,
         .terminal = p->terminal,
         .oom_score_adj = p->oom_score_adj.set ? (int)p->oom_score_adj.v : 0,
+        .stdio = {-1, -1, -1},
+        .tty_fd = -1,
     };
     take_limits(p, kp);
-    return take_stdio(l, kp, e);
+}
+
+/* While the container's tree is being made: hooks of the runtime, then those that see what the container will. */
+static int run_hooks(void *arg, struct err *e)
+{
+    const struct making *m = arg;
+    const struct launch_steps *s = &m->launch->steps;
+
+    if (launch_say(m->control, CONTROL_MOUNTED, e) < 0 || launch_expect(m->control, CONTROL_HOOKS_DONE, e) < 0)
+        return -1;
+    return s->before_pivot ? s->before_pivot(s->arg, m->launch->porter, e) : 0;
 }
 
 /* {"a","b"} pairs as "a=b" strings, with a NULL at the end. */
@@ -84,21 +102,23 @@ static unsigned cpu_quota(const struct oci_config *c)
     return quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
 }
 
-int keep_setup(const struct launch *l, struct keep_setup *ret, struct err *e)
+int keep_setup(const struct launch *l, int control, struct keep_setup *ret, struct err *e)
 {
+    struct making m = {l, control};
     const struct oci_config *c = l->config;
     struct keep_boot *b = &ret->boot;
 
     if (!c->process)
         return err_set(e, ERR_CONFIG, 0, "process: not set, so there is nothing to run");
-    *b = (struct keep_boot){.id = l->id, .procfd = -1, .devpts_fd = -1, .scratch_fd = -1};
-    if (take_process(l, &b->process, e) < 0)
+    *b = (struct keep_boot){.id = l->id, .procfd = -1, .devpts_fd = -1, .scratch_fd = -1, .listen_fd = -1, .status_fd = -1};
+    keep_process_from(c->process, &b->process);
+    if (take_stdio(l, &b->process, e) < 0)
         return -1;
     int r = procfs_snapshot();
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot read the host's /proc");
     chrdev_init();
-    if (rootfs_setup(c, l->bundle, &ret->rootfs, e) < 0)
+    if (rootfs_setup(c, l->bundle, run_hooks, &m, &ret->rootfs, e) < 0)
         return -1;
     b->procfd = ret->rootfs.procfd;
     b->devpts_fd = ret->rootfs.devpts_fd;

@@ -1,12 +1,17 @@
-/* Keep and porter are forked from the runtime, each into its namespaces:
+/* Porter and keep are forked from the runtime, each into its namespaces:
  *
- *   runtime                keep                                porter
- *   fork keep ----------->  network and mount namespace
- *           <- IN_USERNS -  user namespace
+ *   runtime                  porter                    keep
+ *   fork porter -----------> pid, net, ipc, uts
+ *   its cgroup
+ *   fork keep -------------------------------------->  the same net; mount namespace, mounts
+ *           <- MOUNTED -------------------------------
+ *   hooks
+ *           - HOOKS_DONE ---------------------------->  hooks, pivot_root, user namespace
+ *           <- IN_USERNS -----------------------------
  *   write the mappings
- *   - MAPPED ------------>  kernel, first program checked
- *   fork porter ------------------------------------------->  pid namespace, first guest
- *           <- READY -----          <------ listener --------
+ *           - GO ----------->  first guest
+ *           - MAPPED -------------------------------->  kernel, first program checked
+ *           <- READY ---------------------------------  <- listener from the porter
  */
 #include "runtime/launch.h"
 
@@ -31,6 +36,7 @@
 #include "common/log.h"
 #include "oci/config.h"
 #include "runtime/keep_boot.h"
+#include "runtime/launch_internal.h"
 #include "sandbox/platform/messages.h"
 #include "sandbox/platform/porter.h"
 
@@ -57,7 +63,7 @@ static void links_close(struct links *k)
 #endif
 
 /* The image in sealed memory: there is no file that a guest could reach. */
-static int gate_memfd(struct err *e)
+int launch_gate_memfd(struct err *e)
 {
     size_t len = (size_t)(gate_image_end - gate_image);
     _cleanup_close_ int fd = memfd_create("gate", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
@@ -76,7 +82,7 @@ static int links_open(struct links *k, struct err *e)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, k->control) < 0 ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, k->porter) < 0)
         return err_set(e, ERR_SYS, errno, "socketpair");
-    k->gate = gate_memfd(e);
+    k->gate = launch_gate_memfd(e);
     return k->gate < 0 ? -1 : 0;
 }
 
@@ -100,8 +106,8 @@ static int loopback_up(struct err *e)
     return 0;
 }
 
-/* Low ports and echo requests: the guest's capabilities decide, in the keep; the host's own check would ask
- * for capabilities that the keep does not have. */
+/* Low ports and echo requests: the guest's capabilities decide, in the keep; the host's own check would ask for
+ * capabilities that the keep does not have. */
 static void relax_netns(void)
 {
     static const struct {
@@ -118,25 +124,24 @@ static void relax_netns(void)
     }
 }
 
-static int enter_network(const struct oci_config *c, struct err *e)
+/* The keep makes its guests' inet sockets, so it lives where the porter does. */
+static int enter_network(const struct launch *l, struct err *e)
 {
-    const struct oci_namespace *ns = &c->lx.ns[OCI_NS_NET];
+    const struct oci_namespace *ns = &l->config->lx.ns[OCI_NS_NET];
+    char path[64];
 
     if (!ns->set)
         return 0;
-    if (ns->path) {
-        if (join(ns->path, CLONE_NEWNET, "network", e) < 0)
-            return -1;
-    } else if (unshare(CLONE_NEWNET) < 0) {
-        return err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWNET)");
-    } else if (loopback_up(e) < 0) {
+    snprintf(path, sizeof(path), "/proc/%d/ns/net", l->porter);
+    if (join(ns->path ? ns->path : path, CLONE_NEWNET, "network", e) < 0)
         return -1;
-    }
+    if (!ns->path && loopback_up(e) < 0)
+        return -1;
     relax_netns();
     return 0;
 }
 
-static int expect(int sock, uint32_t type, struct err *e)
+int launch_expect(int sock, uint32_t type, struct err *e)
 {
     struct control_msg m;
     int r = msg_recv(sock, &m, sizeof(m), NULL);
@@ -153,7 +158,7 @@ static int expect(int sock, uint32_t type, struct err *e)
     return m.type == type ? 0 : err_set(e, ERR_SYS, 0, "the sandbox answered out of turn");
 }
 
-static int say(int sock, uint32_t type, struct err *e)
+int launch_say(int sock, uint32_t type, struct err *e)
 {
     struct control_msg m = {.type = type};
     int r = msg_send(sock, &m, sizeof(m), -1);
@@ -161,13 +166,12 @@ static int say(int sock, uint32_t type, struct err *e)
     return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
 }
 
-/* What the keep needs in its own user namespace: the guests' file rights, their memory, and to signal them.
- */
+/* What the keep needs in its own user namespace: the guests' file rights, their memory, and to signal them. */
 static int drop_keep_caps(struct err *e)
 {
-    static const int needed[] = {
-        CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,  CAP_FSETID, CAP_KILL,    CAP_SETGID,
-        CAP_SETUID, CAP_SYS_PTRACE,   CAP_SYS_RESOURCE,    CAP_SETFCAP, CAP_LEASE,  CAP_SYS_NICE};
+    static const int needed[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,     CAP_FSETID,
+                                 CAP_KILL,   CAP_SETGID,       CAP_SETUID,          CAP_SYS_PTRACE, CAP_SYS_RESOURCE,
+                                 CAP_SETFCAP, CAP_LEASE,       CAP_SYS_NICE};
     struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct d[2];
     uint64_t set = 0;
@@ -190,7 +194,7 @@ static int enter_userns(int control, struct err *e)
 {
     if (unshare(CLONE_NEWUSER) < 0)
         return err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWUSER)");
-    if (say(control, CONTROL_IN_USERNS, e) < 0 || expect(control, CONTROL_MAPPED, e) < 0)
+    if (launch_say(control, CONTROL_IN_USERNS, e) < 0 || launch_expect(control, CONTROL_MAPPED, e) < 0)
         return -1;
     return drop_keep_caps(e);
 }
@@ -203,11 +207,13 @@ static _Noreturn void keep_child(const struct launch *l, struct links *k)
     cleanup_close_p(&k->control[0]);
     cleanup_close_p(&k->porter[1]);
     (void)setsid();
-    if (enter_network(l->config, &e) == 0 && keep_setup(l, &setup, &e) == 0 &&
+    if (enter_network(l, &e) == 0 && keep_setup(l, k->control[1], &setup, &e) == 0 &&
         enter_userns(k->control[1], &e) == 0) {
         setup.boot.control_fd = k->control[1];
         setup.boot.porter_fd = k->porter[0];
         setup.boot.gate_fd = k->gate;
+        setup.boot.listen_fd = l->listen_fd;
+        setup.boot.status_fd = l->status_fd;
         keep_main(&setup.boot);
     }
     struct control_msg m = {.type = CONTROL_FAILED, .err = e};
@@ -215,36 +221,43 @@ static _Noreturn void keep_child(const struct launch *l, struct links *k)
     _exit(1);
 }
 
-static int enter_ns(const struct oci_config *c, enum oci_ns_type t, int flag, const char *name, struct err *e)
+static int join_if_named(const struct oci_config *c, enum oci_ns_type t, int flag, const char *name, struct err *e)
 {
     const struct oci_namespace *ns = &c->lx.ns[t];
 
-    if (!ns->set)
-        return 0;
-    if (ns->path)
-        return join(ns->path, flag, name, e);
-    return unshare(flag) < 0 ? err_set(e, ERR_SYS, errno, "unshare(%s)", name) : 0;
+    return ns->set && ns->path ? join(ns->path, flag, name, e) : 0;
 }
 
-static int porter_namespaces(const struct launch *l, int netns, struct err *e)
+static int porter_namespaces(const struct oci_config *c, struct err *e)
 {
-    const struct oci_config *c = l->config;
-
-    if (setns(netns, CLONE_NEWNET) < 0)
-        return err_set(e, ERR_SYS, errno, "cannot join the sandbox's network namespace");
-    if (enter_ns(c, OCI_NS_IPC, CLONE_NEWIPC, "ipc", e) < 0 ||
-        enter_ns(c, OCI_NS_UTS, CLONE_NEWUTS, "uts", e) < 0)
+    if (join_if_named(c, OCI_NS_NET, CLONE_NEWNET, "network", e) < 0 ||
+        join_if_named(c, OCI_NS_IPC, CLONE_NEWIPC, "ipc", e) < 0 ||
+        join_if_named(c, OCI_NS_UTS, CLONE_NEWUTS, "uts", e) < 0)
         return -1;
-    if (c->lx.ns[OCI_NS_UTS].set && c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0)
+    if (!c->lx.ns[OCI_NS_UTS].set)
+        return 0;
+    if (c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0)
         return err_set(e, ERR_CONFIG, errno, "hostname");
+    if (c->domainname && setdomainname(c->domainname, strlen(c->domainname)) < 0)
+        return err_set(e, ERR_CONFIG, errno, "domainname");
     return 0;
 }
 
-static _Noreturn void porter_child(const struct launch *l, struct links *k, int userns, int netns)
+/* Waits for the user namespace that its guests are to live in. */
+static int wait_for_go(int porter_fd)
+{
+    struct porter_msg m;
+    int userns = -1;
+
+    if (msg_recv(porter_fd, &m, sizeof(m), &userns) < 0 || m.type != PORTER_GO || userns < 0)
+        _exit(137);
+    return userns;
+}
+
+static _Noreturn void porter_child(const struct launch *l, struct links *k)
 {
     struct porter p = {
         .keep_fd = k->porter[1],
-        .userns_fd = userns,
         .gate_fd = k->gate,
         .tty_fd = l->tty_slave,
         .all_calls = l->strace,
@@ -254,12 +267,15 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k, int 
     cleanup_close_p(&k->control[0]);
     cleanup_close_p(&k->control[1]);
     cleanup_close_p(&k->porter[0]);
+    cleanup_close_p(&l->listen_fd);
+    cleanup_close_p(&l->status_fd);
     if (l->foreground)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (porter_namespaces(l, netns, &e) < 0) {
+    if (porter_namespaces(l->config, &e) < 0) {
         log_err(&e);
         _exit(137);
     }
+    p.userns_fd = wait_for_go(k->porter[1]);
     porter_main(&p);
 }
 
@@ -284,7 +300,7 @@ static int write_map(pid_t pid, const char *file, struct err *e)
     return 0;
 }
 
-static int open_ns(pid_t pid, const char *name, struct err *e)
+int launch_open_ns(pid_t pid, const char *name, struct err *e)
 {
     char path[64];
 
@@ -293,25 +309,46 @@ static int open_ns(pid_t pid, const char *name, struct err *e)
     return fd < 0 ? err_set(e, ERR_SYS, errno, "cannot open %s", path) : fd;
 }
 
-static pid_t fork_porter(const struct launch *l, struct links *k, struct err *e)
+/* Like fork(2), with flags of clone(2). */
+static pid_t fork_with(unsigned long flags)
 {
-    _cleanup_close_ int userns = open_ns(l->keep, "user", e);
-    _cleanup_close_ int netns = userns < 0 ? -1 : open_ns(l->keep, "net", e);
-
-    if (userns < 0 || netns < 0)
-        return -1;
-    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
-    if (pid == 0)
-        porter_child(l, k, userns, netns);
-    if (pid < 0)
-        err_set(e, ERR_SYS, errno, "cannot make the porter");
-    return pid;
+    return (pid_t)syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
 }
 
-static int bring_up(struct launch *l, struct links *k, struct err *e)
+static int fork_porter(struct launch *l, struct links *k, struct err *e)
 {
-    int control = k->control[0];
+    static const struct {
+        enum oci_ns_type type;
+        unsigned long flag;
+    } own[] = {{OCI_NS_NET, CLONE_NEWNET}, {OCI_NS_IPC, CLONE_NEWIPC}, {OCI_NS_UTS, CLONE_NEWUTS}};
+    unsigned long flags = CLONE_NEWPID;
 
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        if (l->config->lx.ns[own[i].type].set && !l->config->lx.ns[own[i].type].path)
+            flags |= own[i].flag;
+    l->porter = fork_with(flags);
+    if (l->porter == 0)
+        porter_child(l, k);
+    if (l->porter < 0)
+        return err_set(e, ERR_SYS, errno, "cannot make the porter");
+    cleanup_close_p(&k->porter[1]);
+    k->porter[1] = -1;
+    return l->steps.porter_made ? l->steps.porter_made(l->steps.arg, l->porter, e) : 0;
+}
+
+static int send_go(int porter_link, pid_t keep, struct err *e)
+{
+    struct porter_msg m = {.type = PORTER_GO};
+    _cleanup_close_ int userns = launch_open_ns(keep, "user", e);
+
+    if (userns < 0)
+        return -1;
+    int r = msg_send(porter_link, &m, sizeof(m), userns);
+    return r < 0 ? err_set(e, ERR_SYS, -r, "the porter ended early (see the log)") : 0;
+}
+
+static int fork_keep(struct launch *l, struct links *k, struct err *e)
+{
     l->keep = fork();
     if (l->keep < 0)
         return err_set(e, ERR_SYS, errno, "cannot make the keep");
@@ -319,18 +356,28 @@ static int bring_up(struct launch *l, struct links *k, struct err *e)
         keep_child(l, k);
     cleanup_close_p(&k->control[1]);
     k->control[1] = -1;
-    cleanup_close_p(&k->porter[0]);
-    k->porter[0] = -1;
-    if (expect(control, CONTROL_IN_USERNS, e) < 0 || write_map(l->keep, "uid_map", e) < 0 ||
-        write_map(l->keep, "gid_map", e) < 0 || say(control, CONTROL_MAPPED, e) < 0)
-        return -1;
-    l->porter = fork_porter(l, k, e);
-    if (l->porter < 0)
-        return -1;
-    return expect(control, CONTROL_READY, e);
+    return 0;
 }
 
-static void put_down(pid_t pid)
+static int bring_up(struct launch *l, struct links *k, struct err *e)
+{
+    int control = k->control[0];
+
+    if (fork_porter(l, k, e) < 0 || fork_keep(l, k, e) < 0 || launch_expect(control, CONTROL_MOUNTED, e) < 0)
+        return -1;
+    if (l->steps.mounted && l->steps.mounted(l->steps.arg, l->porter, e) < 0)
+        return -1;
+    if (launch_say(control, CONTROL_HOOKS_DONE, e) < 0 || launch_expect(control, CONTROL_IN_USERNS, e) < 0 ||
+        write_map(l->keep, "uid_map", e) < 0 || write_map(l->keep, "gid_map", e) < 0)
+        return -1;
+    if (send_go(k->porter[0], l->keep, e) < 0)
+        return -1;
+    cleanup_close_p(&k->porter[0]);
+    k->porter[0] = -1;
+    return launch_say(control, CONTROL_MAPPED, e) < 0 ? -1 : launch_expect(control, CONTROL_READY, e);
+}
+
+void launch_put_down(pid_t pid)
 {
     if (pid > 0) {
         (void)kill(pid, SIGKILL);
@@ -347,19 +394,19 @@ int launch_sandbox(struct launch *l, struct err *e)
     if (links_open(&k, e) < 0)
         return -1;
     if (bring_up(l, &k, e) < 0) {
-        put_down(l->porter);
-        put_down(l->keep);
+        launch_put_down(l->porter);
+        launch_put_down(l->keep);
         return -1;
     }
     l->control_fd = steal_fd(&k.control[0]);
     return 0;
 }
 
-int launch_start(struct launch *l, struct err *e)
+int launch_start(int control_fd, struct err *e)
 {
-    if (say(l->control_fd, CONTROL_START, e) < 0)
+    if (launch_say(control_fd, CONTROL_START, e) < 0)
         return -1;
-    return expect(l->control_fd, CONTROL_STARTED, e);
+    return launch_expect(control_fd, CONTROL_STARTED, e);
 }
 
 int launch_wait(struct launch *l, struct err *e)

@@ -145,6 +145,8 @@ static int create(struct run *r, struct err *e)
         .debug = r->g->debug,
         .foreground = true,
         .control_fd = -1,
+        .listen_fd = -1,
+        .status_fd = -1,
     };
     if (launch_sandbox(&r->launch, e))
         return -1;
@@ -194,7 +196,7 @@ static int start_and_wait(struct run *r, struct err *e)
         return -1;
     if (r->console.master >= 0 && console_attach(&r->console, e))
         return -1;
-    if (launch_start(&r->launch, e))
+    if (launch_start(r->launch.control_fd, e))
         return -1;
     return attend(r, e);
 }
@@ -230,7 +232,7 @@ static int run(const struct globals *g, char **argv, struct err *e)
     _cleanup_(run_release) struct run r = {.g = g,
                                            .state = STATE_DIR_INIT,
                                            .console = CONSOLE_INIT,
-                                           .launch = {.control_fd = -1},
+                                           .launch = {.control_fd = -1, .listen_fd = -1, .status_fd = -1},
                                            .signals = -1};
 
     if (read_arguments(&r, argv, e))

@@ -19,7 +19,7 @@ struct container {
     unsigned nstopped;          /* processes that are stopped */
     struct mount_ns *mounts;
     char hostname[65], domainname[65];
-    int porter_fd;              /* socket to the porter */
+    bool started;               /* the program may run; tasklist_lock */
     struct devpts *devpts;      /* tty.c */
     struct ipc *ipc;            /* sysv.c: made when first used */
     unsigned long forks;
@@ -43,11 +43,14 @@ struct keep_process {
     int oom_score_adj;
     int stdio[3];               /* host descriptors in the keep */
     int tty_fd;                 /* the host pty's slave, or -1 */
+    void *block;                /* spec.c: what the strings lie in, where they are not the runtime's */
 };
 
 struct keep_boot {
     const char *id;
-    int control_fd;             /* SOCK_SEQPACKET to the runtime: readiness and errors (control.h) */
+    int control_fd;             /* SOCK_SEQPACKET to the runtime: readiness and errors (messages.h) */
+    int listen_fd;              /* a listening SOCK_SEQPACKET for later commands, or -1 */
+    int status_fd;              /* a file that gets the init's exit status as text, or -1 */
     int porter_fd;              /* SOCK_SEQPACKET to the porter: listener in, signals in, status out */
     int gate_fd;                /* the gate's image, sealed, O_CLOEXEC */
     int procfd;                 /* detached procfs, or -1 */

@@ -3,17 +3,20 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "common/log.h"
+#include "sandbox/keep/session.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
+#include "sandbox/platform/spec.h"
 
-void container_init_exited(struct container *c, int status)
-{
-    struct porter_msg m = {.type = PORTER_EXIT, .a = status};
+#define CLIENTS_MAX 16
+#define SESSIONS_MAX 1024
 
-    (void)msg_send(c->porter_fd, &m, sizeof(m), -1);
-}
+/* Guests ---------------------------------------------------------------------------------------------------- */
 
 static bool host_process_is_gone(const struct process *p)
 {
@@ -22,25 +25,26 @@ static bool host_process_is_gone(const struct process *p)
     return p->pidfd >= 0 && poll(&pfd, 1, 0) == 1;
 }
 
-/* A guest process died natively: by a fault in its gate, or by the host's hand. Which one, its pidfd tells. */
-static void bury_the_dead(struct container *c, int signo)
+static struct process *find_dead(struct container *c)
 {
     struct process *p, *tmp;
 
-    pthread_mutex_lock(&kernel.tasklist_lock);
+    LOCKED(&kernel.tasklist_lock);
     HASH_ITER(hh_pid, c->processes, p, tmp)
-    {
-        if (p->state == PROCESS_ALIVE && !p->group_exit && host_process_is_gone(p)) {
-            process_get(p);
-            pthread_mutex_unlock(&kernel.tasklist_lock);
-            process_exit(p, signo & 0x7f, false);
-            process_put(p);
-            pthread_mutex_lock(&kernel.tasklist_lock);
-            tmp = c->processes; /* the table may have changed: begin again */
-        }
+    if (p->state == PROCESS_ALIVE && !p->group_exit && host_process_is_gone(p))
+        return process_get(p);
+    return NULL;
+}
+
+/* A guest process died natively: by a fault in its gate, or by the host's hand. Which one, its pidfd tells. */
+static void bury_the_dead(struct container *c, int signo)
+{
+    struct process *p;
+
+    while ((p = find_dead(c))) {
+        process_exit(p, signo & 0x7f, false);
+        process_put(p);
     }
-    pthread_mutex_unlock(&kernel.tasklist_lock);
-    tasks_bury();
 }
 
 static bool is_tty_signal(int signo)
@@ -48,57 +52,269 @@ static bool is_tty_signal(int signo)
     return signo == SIGINT || signo == SIGQUIT || signo == SIGTSTP || signo == SIGWINCH || signo == SIGHUP;
 }
 
-static void on_signal(struct container *c, const struct porter_msg *m)
+static void on_signal(struct session *s, const struct porter_msg *m)
 {
     if (m->b == SI_KERNEL && is_tty_signal(m->a)) {
         LOCKED(&kernel.tasklist_lock);
-        if (tty_console_signal(c, m->a))
+        if (tty_console_signal(s->container, m->a))
             return;
     }
-    deliver_external_signal(c, m->a, m->b, m->c, m->d);
+    deliver_external_signal(s->process, m->a, m->b, m->c, m->d);
 }
 
-static void on_porter(struct container *c)
+/* False: the porter is gone. */
+static bool on_porter(struct session *s)
 {
     struct porter_msg m;
+    int fd;
 
-    if (msg_recv(c->porter_fd, &m, sizeof(m), NULL) < 0)
-        _exit(0); /* the container's pid namespace is gone, and every guest with it */
-    if (m.type == PORTER_SIGNAL)
-        on_signal(c, &m);
-    else if (m.type == PORTER_DEATH)
-        bury_the_dead(c, m.a);
-    tasks_bury();
-}
-
-/* False: the runtime is gone. */
-static bool on_control(int fd)
-{
-    struct control_msg m;
-
-    if (msg_recv(fd, &m, sizeof(m), NULL) < 0)
+    int r = msg_recv(s->porter_fd, &m, sizeof(m), &fd);
+    if (r < 0)
         return false;
-    if (m.type != CONTROL_START)
-        return true;
-    pthread_mutex_lock(&kernel.tasklist_lock);
-    kernel.started = true;
-    pthread_cond_broadcast(&kernel.started_cond);
-    pthread_mutex_unlock(&kernel.tasklist_lock);
-    m = (struct control_msg){.type = CONTROL_STARTED};
-    (void)msg_send(fd, &m, sizeof(m), -1);
+    if (m.type == PORTER_LISTENER && fd >= 0 && !s->listener)
+        return session_serve(s, fd) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    if (m.type == PORTER_SIGNAL)
+        on_signal(s, &m);
+    else if (m.type == PORTER_DEATH)
+        bury_the_dead(s->container, m.a);
+    tasks_bury();
     return true;
 }
 
-_Noreturn void control_loop(struct container *c, int control_fd)
-{
-    struct pollfd fds[2] = {{.fd = c->porter_fd, .events = POLLIN}, {.fd = control_fd, .events = POLLIN}};
+/* Requests -------------------------------------------------------------------------------------------------- */
 
+static void answer(int fd, uint32_t type, const struct err *e)
+{
+    struct control_msg m = {.type = type};
+
+    if (e)
+        m.err = *e;
+    (void)msg_send(fd, &m, sizeof(m), -1);
+}
+
+static void start(struct control *k, int fd)
+{
+    struct err e = ERR_INIT;
+
+    LOCKED(&kernel.tasklist_lock);
+    if (k->container->started || k->first->ended) {
+        err_set(&e, ERR_STATE, 0, "the container is not in the state created");
+        answer(fd, CONTROL_FAILED, &e);
+        return;
+    }
+    k->first->client_fd = fd;
+    k->container->started = true;
+    pthread_cond_broadcast(&kernel.started_cond);
+}
+
+/* fds: porter, spec, then stdio or the terminal. Those that were used are -1 afterwards. */
+static int exec_session(struct control *k, int client, int fds[MSG_FDS], struct err *e)
+{
+    struct keep_process p = {.tty_fd = -1, .stdio = {-1, -1, -1}};
+
+    if (fds[0] < 0 || fds[1] < 0)
+        return err_set(e, ERR_SYS, EBADMSG, "exec request");
+    int r = spec_unpack(fds[1], &p);
+    if (r < 0)
+        return err_set(e, ERR_SYS, -r, "exec request");
+    if (p.terminal)
+        p.tty_fd = steal_fd(&fds[2]);
+    for (int i = 0; !p.terminal && i < 3; i++)
+        p.stdio[i] = steal_fd(&fds[2 + i]);
+    struct session *s = session_new(k->container, &p, steal_fd(&fds[0]), e);
+    spec_free(&p);
+    if (!s)
+        return -1;
+    s->client_fd = client;
+    return 0;
+}
+
+static void exec(struct control *k, int client, int fds[MSG_FDS])
+{
+    struct err e = ERR_INIT;
+    bool running;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        running = k->container->started && !k->first->ended;
+    }
+    if (running ? exec_session(k, client, fds, &e) < 0
+                : err_set(&e, ERR_STATE, 0, "the container is not running") < 0)
+        answer(client, CONTROL_FAILED, &e);
+}
+
+static void status(struct control *k, int client)
+{
+    struct control_msg m = {.type = CONTROL_STATUS};
+    {
+        LOCKED(&kernel.tasklist_lock);
+        const struct process *p = k->first->process;
+        m.value = k->first->running && !k->first->ended;
+        for (int i = 0; p->sighand && i < KSIG_MAX; i++) {
+            uint64_t h = p->sighand->action[i].handler;
+            if (h == (uint64_t)(uintptr_t)SIG_IGN)
+                m.ignored |= SIGBIT(i + 1);
+            else if (h != (uint64_t)(uintptr_t)SIG_DFL)
+                m.handled |= SIGBIT(i + 1);
+        }
+    }
+    (void)msg_send(client, &m, sizeof(m), -1);
+}
+
+static void pids(struct control *k, int client)
+{
+    struct control_msg m = {.type = CONTROL_PIDS_ANSWER};
+    _cleanup_close_ int fd = memfd_create("pids", MFD_CLOEXEC);
+    struct process *p, *tmp;
+
+    pthread_mutex_lock(&kernel.tasklist_lock);
+    HASH_ITER(hh_pid, k->container->processes, p, tmp)
+    {
+        int32_t pid = p->host_pid;
+        if (p->state == PROCESS_ALIVE && pid > 0 && write(fd, &pid, sizeof(pid)) == sizeof(pid))
+            m.value++;
+    }
+    pthread_mutex_unlock(&kernel.tasklist_lock);
+    (void)msg_send(client, &m, sizeof(m), fd);
+}
+
+static void signal_all(struct control *k, int client, int signo)
+{
+    siginfo_t info = {.si_signo = signo, .si_code = SI_USER};
+    struct process *p, *tmp;
+
+    if (signo < 1 || signo > KSIG_MAX) {
+        struct err e = ERR_INIT;
+        err_set(&e, ERR_USAGE, 0, "there is no signal %d", signo);
+        answer(client, CONTROL_FAILED, &e);
+        return;
+    }
+    pthread_mutex_lock(&kernel.tasklist_lock);
+    HASH_ITER(hh_pid, k->container->processes, p, tmp)
+    if (p->state == PROCESS_ALIVE)
+        (void)send_signal_process(p, &info, true);
+    pthread_mutex_unlock(&kernel.tasklist_lock);
+    tasks_bury();
+    answer(client, CONTROL_DONE, NULL);
+}
+
+/* False: the client is gone, or talks nonsense. */
+static bool on_client(struct control *k, int client)
+{
+    struct control_msg m;
+    int fds[MSG_FDS];
+    bool ok = msg_recv_fds(client, &m, sizeof(m), fds) == 0;
+
+    if (ok && m.type == CONTROL_START)
+        start(k, client);
+    else if (ok && m.type == CONTROL_EXEC)
+        exec(k, client, fds);
+    else if (ok && m.type == CONTROL_STATUS)
+        status(k, client);
+    else if (ok && m.type == CONTROL_PIDS)
+        pids(k, client);
+    else if (ok && m.type == CONTROL_SIGNAL)
+        signal_all(k, client, m.value);
+    else
+        ok = false;
+    for (int i = 0; i < MSG_FDS; i++)
+        cleanup_close_p(&fds[i]);
+    return ok;
+}
+
+/* The loop -------------------------------------------------------------------------------------------------- */
+
+/* The exit status outlives the sandbox. */
+static _Noreturn void end(struct control *k)
+{
+    char text[32];
+    int status = k->first->process->exit_status;
+
+    if (k->status_fd >= 0) {
+        int n = snprintf(text, sizeof(text), "%d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        if (pwrite(k->status_fd, text, (size_t)n, 0) < 0)
+            log_warning("cannot keep the exit status: %s", strerror(errno));
+    }
+    _exit(0);
+}
+
+static void forget_client(int fd)
+{
+    struct session *s;
+
+    pthread_mutex_lock(&kernel.tasklist_lock);
+    DL_FOREACH(kernel.sessions, s)
+    if (s->client_fd == fd)
+        s->client_fd = -1;
+    pthread_mutex_unlock(&kernel.tasklist_lock);
+    (void)close(fd);
+}
+
+static void accept_client(int listen_fd, int clients[CLIENTS_MAX])
+{
+    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+    for (int i = 0; fd >= 0 && i < CLIENTS_MAX; i++) {
+        if (clients[i] < 0) {
+            clients[i] = fd;
+            return;
+        }
+    }
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+static void serve_sessions(struct control *k, const struct pollfd *fds, struct session *const *of, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (!fds[i].revents || on_porter(of[i]))
+            continue;
+        if (of[i] == k->first)
+            end(k);
+        session_end(of[i]);
+    }
+}
+
+static unsigned session_fds(struct pollfd *fds, struct session **of)
+{
+    struct session *s;
+    unsigned n = 0;
+
+    LOCKED(&kernel.tasklist_lock);
+    DL_FOREACH(kernel.sessions, s)
+    {
+        if (n == SESSIONS_MAX)
+            break;
+        fds[n] = (struct pollfd){.fd = s->porter_fd, .events = POLLIN};
+        of[n++] = s;
+    }
+    return n;
+}
+
+_Noreturn void control_loop(struct control *k)
+{
+    static struct pollfd fds[1 + CLIENTS_MAX + SESSIONS_MAX];
+    static struct session *of[SESSIONS_MAX];
+    int clients[CLIENTS_MAX];
+
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        clients[i] = i == 0 ? k->client_fd : -1;
     for (;;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        fds[0] = (struct pollfd){.fd = k->listen_fd, .events = POLLIN};
+        for (int i = 0; i < CLIENTS_MAX; i++)
+            fds[1 + i] = (struct pollfd){.fd = clients[i], .events = POLLIN};
+        unsigned n = session_fds(fds + 1 + CLIENTS_MAX, of);
+        if (poll(fds, 1 + CLIENTS_MAX + n, -1) < 0 && errno != EINTR)
             _exit(1);
+        serve_sessions(k, fds + 1 + CLIENTS_MAX, of, n);
+        for (int i = 0; i < CLIENTS_MAX; i++) {
+            if (clients[i] >= 0 && fds[1 + i].revents && !on_client(k, clients[i])) {
+                forget_client(clients[i]);
+                clients[i] = -1;
+            }
+        }
         if (fds[0].revents)
-            on_porter(c);
-        if (fds[1].revents && !on_control(control_fd))
-            fds[1].fd = -1;
+            accept_client(k->listen_fd, clients);
     }
 }

@@ -1,11 +1,19 @@
-/* The keep's talk with runtime and porter, in its first thread. */
+/* The keep's talk with runtime and porters, in its first thread: messages.h says what about. */
 #ifndef BAILEY_KEEP_CONTROL_H
 #define BAILEY_KEEP_CONTROL_H
 
 #include "sandbox/keep/container.h"
 #include "sandbox/platform/messages.h"
 
-/* Serves until the container's porter is gone; then the keep ends. */
-_Noreturn void control_loop(struct container *c, int control_fd);
+struct session;
+
+/* Serves until the porter of the container's own program is gone; then the keep ends. client_fd: the runtime that made
+ * the sandbox. listen_fd: for later ones, -1: none. status_fd: as in struct keep_boot. */
+struct control {
+    struct container *container;
+    struct session *first;
+    int client_fd, listen_fd, status_fd;
+};
+_Noreturn void control_loop(struct control *k);
 
 #endif

@@ -7,6 +7,7 @@
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/exec_internal.h"
 #include "sandbox/keep/file.h"
+#include "sandbox/keep/session.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/platform/listener.h"
@@ -221,16 +222,6 @@ static struct task *executing_task(struct task *t)
     return NULL;
 }
 
-static void wait_for_start(struct task *t)
-{
-    if (kernel.started || !t->process->is_init)
-        return;
-    worker_about_to_block();
-    LOCKED(&kernel.tasklist_lock);
-    while (!kernel.started)
-        pthread_cond_wait(&kernel.started_cond, &kernel.tasklist_lock);
-}
-
 static long commit(struct task *caller, struct task *t, const struct sysargs *a)
 {
     struct exec_plan *p = t->exec;
@@ -247,6 +238,8 @@ static long commit(struct task *caller, struct task *t, const struct sysargs *a)
     struct exec_commit ec = {.mm = mm, .comm = p->comm, .cred = steal_ptr(&p->cred), .secure = p->secure};
     task_exec_commit(t, &ec);
     exec_plan_free(steal_ptr(&t->exec));
+    LOCKED(&kernel.tasklist_lock);
+    session_running(t->process);
     return 0;
 }
 
@@ -262,7 +255,7 @@ long gate_exec_done(struct task *caller, const struct sysargs *a)
         t->exec->grown = true;
         r = (long)(need + STACK_AT_ONCE);
     } else {
-        wait_for_start(t);
+        session_wait_for_start(t);
         r = commit(caller, t, a);
     }
     task_put(t);

@@ -5,6 +5,7 @@
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
+#include "sandbox/keep/session.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/tty.h"
 #include "sandbox/keep/uaccess.h"
@@ -268,7 +269,6 @@ void process_kill_locked(struct process *p, int status, bool kill_host)
 struct leftovers {
     struct mm *mm;
     struct tty *ctty;
-    bool init_exited;
 };
 
 /* [T] The last thread is gone. */
@@ -295,7 +295,7 @@ static void process_finish(struct process *p, int status, struct leftovers *left
     sigpending_flush(p, &p->pending, ~0ULL);
     left->mm = steal_ptr(&p->mm);
     left->ctty = steal_ptr(&p->ctty);
-    left->init_exited = p->is_init;
+    session_exited(p);
     if (pidfd_notify)
         pidfd_notify(p);
     end_as_seen_by(p, p->parent);
@@ -352,8 +352,6 @@ void task_exit(struct task *t, int status)
     mm_put(left.mm);
     if (left.ctty)
         tty_put(left.ctty);
-    if (left.init_exited)
-        container_init_exited(p->container, p->exit_status);
     process_put(p);
 }
 

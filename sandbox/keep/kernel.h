@@ -59,8 +59,8 @@ struct kernel {
     struct container *container;    /* the containers of this sandbox (utlist) */
     struct embryo *embryos;         /* clone.c */
     int gate_fd;                    /* the gate's image */
-    bool started;                   /* the first program may run; started_cond with tasklist_lock */
-    pthread_cond_t started_cond;
+    struct session *sessions;       /* session.c (utlist) */
+    pthread_cond_t started_cond;    /* some container.started changed */
     struct timespec boot;           /* CLOCK_BOOTTIME at start */
     struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
     int dead_fd;                    /* an empty, sealed memfd: what a revoked lane becomes */

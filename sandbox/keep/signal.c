@@ -35,11 +35,11 @@ bool signal_blocked_or_ignored(const struct task *t, int signo)
     return (t->blocked & SIGBIT(signo)) || action_is_ignore(t->process, signo);
 }
 
-/* Init has no default actions: what it does not handle does not reach it, but for SIGKILL and SIGSTOP from
+/* A running init has no default actions: what it does not handle does not reach it, but for SIGKILL and SIGSTOP from
  * outside. */
 static bool init_is_protected(const struct process *p, int signo, bool from_outside)
 {
-    return p->is_init && is_default(p, signo) && !(from_outside && (SIGBIT(signo) & SIGSET_UNBLOCKABLE));
+    return p->is_init && p->container->started && is_default(p, signo) && !(from_outside && (SIGBIT(signo) & SIGSET_UNBLOCKABLE));
 }
 
 static bool is_ignored(const struct process *p, int signo, bool from_outside)
@@ -334,15 +334,15 @@ int send_signal_pgrp(struct container *c, pid_t pgid, const siginfo_t *info)
     return n ? n : -ESRCH;
 }
 
-void deliver_external_signal(struct container *c, int signo, int si_code, pid_t pid, uid_t uid)
+void deliver_external_signal(struct process *p, int signo, int si_code, pid_t pid, uid_t uid)
 {
     siginfo_t info = {.si_signo = signo, .si_code = si_code};
     info.si_pid = pid;
     info.si_uid = uid;
     {
         LOCKED(&kernel.tasklist_lock);
-        if (c->init && signo >= 1 && signo <= KSIG_MAX)
-            (void)send(c->init, NULL, &info, NULL, true);
+        if (p->state == PROCESS_ALIVE && signo >= 1 && signo <= KSIG_MAX)
+            (void)send(p, NULL, &info, NULL, true);
     }
     tasks_bury();
 }

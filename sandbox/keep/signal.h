@@ -67,8 +67,8 @@ void pidfd_notify(struct process *p) __attribute__((weak));
 
 /* Once, in the keep's first thread before any worker (they inherit the mask). 0 or -errno. */
 int signal_init(void);
-/* A signal that the porter got from outside, for the container's init. */
-void deliver_external_signal(struct container *c, int signo, int si_code, pid_t pid, uid_t uid);
+/* A signal that p's porter got from outside the sandbox. */
+void deliver_external_signal(struct process *p, int signo, int si_code, pid_t pid, uid_t uid);
 
 /* What the gate asks (sandbox/gate/abi.h). */
 long gate_signal(struct task *t, const struct sysargs *a);

@@ -122,6 +122,7 @@ struct process {
     struct timespec utime, stime;    /* final, once it has exited */
     struct timespec cutime, cstime;  /* of reaped children */
     long maxrss, cmaxrss;            /* KiB */
+    struct session *session;           /* session.h: it was started from outside; NULL otherwise */
     struct signalfd_wait *signalfds; /* signalfd.c: who to tell of new signals */
     struct pidfd_wait *pidfds;       /* pidfd.c: who to tell of the end */
     UT_hash_handle hh_pid;
@@ -263,8 +264,5 @@ struct cred *exec_cred(const struct task *t, const struct exec_file_rights *r, b
 void task_exit(struct task *t, int status);
 /* Ends a whole process from outside or by exit_group: marks it, kills the host process if kill_host. */
 void process_exit(struct process *p, int status, bool kill_host);
-
-/* The status with which a container's init ended goes to the porter (control.c). */
-void container_init_exited(struct container *c, int status);
 
 #endif

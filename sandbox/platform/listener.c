@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -62,9 +63,11 @@ static bool become_leader(struct worker *w)
     if (l->has_leader && l->idle_workers >= MAX_IDLE)
         return false;
     l->idle_workers++;
-    while (l->has_leader)
+    while (l->has_leader && !l->dead)
         pthread_cond_wait(&l->idle, &l->lock);
     l->idle_workers--;
+    if (l->dead)
+        return false;
     l->has_leader = w->leads = true;
     return true;
 }
@@ -77,8 +80,7 @@ static struct task *task_of(struct listener *l, const struct seccomp_notif *n)
         return t;
     if (l->first) {
         /* The porter's child executes its gate. */
-        t = task_get(l->first);
-        l->first = NULL;
+        t = steal_ptr(&l->first);
         task_set_host_tid(t, (pid_t)n->pid);
         t->process->host_pid = (pid_t)n->pid;
         return t;
@@ -106,6 +108,35 @@ static void serve(struct listener *l, const struct seccomp_notif *n)
     }
 }
 
+/* RECV failed: because a call was taken back, or because there is nobody left to call (Linux 6.11 tells; before, the worker
+ * stays in RECV to the end of the keep). */
+static bool nobody_left(struct listener *l)
+{
+    struct pollfd p = {.fd = l->fd};
+
+    if (errno == EINTR || (errno == ENOENT && (poll(&p, 1, 0) != 1 || !(p.revents & POLLHUP))))
+        return false;
+    LOCKED(&l->lock);
+    l->dead = true;
+    pthread_cond_broadcast(&l->idle);
+    return true;
+}
+
+void listener_release(struct listener *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool last = --l->refs == 0;
+    pthread_mutex_unlock(&l->lock);
+    if (!last)
+        return;
+    (void)close(l->fd);
+    if (l->first)
+        task_put(l->first);
+    pthread_mutex_destroy(&l->lock);
+    pthread_cond_destroy(&l->idle);
+    free(l);
+}
+
 static void *worker_main(void *arg)
 {
     struct worker w = *(struct worker *)arg;
@@ -117,13 +148,15 @@ static void *worker_main(void *arg)
         memset(&n, 0, sizeof(n));
         if (ioctl(w.listener->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) == 0)
             serve(w.listener, &n);
-        else if (errno != EINTR && errno != ENOENT)
+        else if (nobody_left(w.listener))
             break;
     }
     self = NULL;
+    listener_release(w.listener);
     return NULL;
 }
 
+/* l->lock held, or nobody else has l yet. */
 static int spawn_worker(struct listener *l, bool leads)
 {
     struct worker *w = malloc(sizeof(*w));
@@ -133,6 +166,7 @@ static int spawn_worker(struct listener *l, bool leads)
     if (!w)
         return -ENOMEM;
     *w = (struct worker){.listener = l, .leads = leads};
+    l->refs++;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     pthread_attr_setstacksize(&attr, WORKER_STACK);
@@ -140,19 +174,33 @@ static int spawn_worker(struct listener *l, bool leads)
     pthread_attr_destroy(&attr);
     if (r < 0) {
         log_error("cannot start a worker of the keep: %s", strerror(-r));
+        l->refs--;
         free(w);
     }
     return r;
 }
 
-int listener_start(struct listener *l)
+struct listener *listener_new(int fd, struct container *c, struct task *first)
 {
+    struct listener *l = calloc(1, sizeof(*l));
+
+    if (!l) {
+        (void)close(fd);
+        return NULL;
+    }
+    l->fd = fd;
+    l->container = c;
+    l->first = task_get(first);
+    l->refs = 1;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->idle, NULL);
     /* Best effort: an older kernel wakes us a little later. */
-    (void)ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+    (void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     l->has_leader = true;
-    return spawn_worker(l, true);
+    if (spawn_worker(l, true) == 0)
+        return l;
+    listener_release(l);
+    return NULL;
 }
 
 static int respond(const struct sysargs *a, struct seccomp_notif_resp *resp)

@@ -10,12 +10,16 @@ struct listener {
     pthread_mutex_t lock;
     pthread_cond_t idle;
     unsigned idle_workers;   /* waiting to become leader */
+    unsigned refs;           /* its owner, and every worker */
     bool has_leader;         /* someone is in RECV, or about to be */
+    bool dead;               /* no guest is left behind this filter */
     struct task *first;      /* the task that the first notification is for */
 };
 
-/* Starts serving. fd is taken over. The first notification is the native exec of `first`'s gate. 0 or -errno. */
-int listener_start(struct listener *l);
+/* A listener over fd (taken over), served from now on. The first notification is the native exec of `first`'s gate. Serves
+ * until the last guest behind it is gone, whoever has released it before. NULL: no memory, or no thread. */
+struct listener *listener_new(int fd, struct container *c, struct task *first);
+void listener_release(struct listener *l);
 
 /* A worker calls this before anything that may block for long: another takes over RECV. Cheap when done already. */
 void worker_about_to_block(void);

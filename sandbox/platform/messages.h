@@ -9,25 +9,41 @@
 
 /* Runtime and keep. */
 enum control_type {
+    /* While a sandbox is made, on the socket that both were born with. */
     CONTROL_IN_USERNS = 1, /* keep: my user namespace wants its mappings */
     CONTROL_MAPPED,        /* runtime: they are written */
+    CONTROL_MOUNTED,       /* keep: mounts made, before pivot_root: now the hooks */
+    CONTROL_HOOKS_DONE,    /* runtime: they ran */
     CONTROL_READY,         /* keep: the program was found and checked; send the first process */
-    CONTROL_FAILED,        /* keep: err says why; I am ending */
-    CONTROL_START,         /* runtime: let the program run */
-    CONTROL_STARTED,       /* keep: it does */
+    CONTROL_FAILED,        /* keep: no; err says why */
+
+    /* Requests, there and on any connection to the sandbox's socket. Each gets one answer. */
+    CONTROL_START,   /* let the container's program run -> STARTED once it was loaded, FAILED */
+    CONTROL_STARTED, /* answer */
+    CONTROL_EXEC,    /* descriptors: porter's socket, packed spec, stdio or terminal -> STARTED, FAILED */
+    CONTROL_STATUS,  /* -> STATUS with value: 1 once the program runs, and set: signals that init handles, ignores */
+    CONTROL_PIDS,    /* -> PIDS with value: how many, and one descriptor: a file of int32_t host pids */
+    CONTROL_SIGNAL,  /* value: signal number, to every process of the container -> DONE, FAILED */
+    CONTROL_PIDS_ANSWER,
+    CONTROL_DONE,
 };
 
 struct control_msg {
     uint32_t type;
+    int32_t value;
+    uint64_t handled, ignored; /* STATUS: bit n - 1 is signal n */
     struct err err;
 };
 
+#define MSG_FDS 6
+
 /* Porter and keep. */
 enum porter_type {
-    PORTER_LISTENER = 1, /* porter: the guests' listener, one descriptor with it */
-    PORTER_SIGNAL,       /* porter: somebody sent a: signo, b: si_code, c: pid, d: uid */
-    PORTER_DEATH,        /* porter: some guest process was killed by native signal a */
-    PORTER_EXIT,         /* keep: the container's init ended with wait status a: end with it */
+    PORTER_GO = 1,   /* runtime: the sandbox's user namespace is there (a descriptor): make the first guest */
+    PORTER_LISTENER, /* porter: the guests' listener, one descriptor with it */
+    PORTER_SIGNAL,   /* porter: somebody sent a: signo, b: si_code, c: pid, d: uid */
+    PORTER_DEATH,    /* porter: some guest process was killed by native signal a */
+    PORTER_EXIT,     /* keep: the program ended with wait status a: end with it */
 };
 
 struct porter_msg {
@@ -38,8 +54,12 @@ struct porter_msg {
 
 /* One message with at most one descriptor (-1: none). 0 or -errno. */
 int msg_send(int sock, const void *msg, size_t len, int fd);
-/* Receives one message of exactly len bytes; *ret_fd (may be NULL) gets its descriptor or -1. 0; -EPIPE when the other side is
- * gone; -EBADMSG for anything else than such a message; -errno. */
+/* The same with nfds descriptors, at most MSG_FDS. */
+int msg_send_fds(int sock, const void *msg, size_t len, const int *fds, unsigned nfds);
+/* Receives one message of exactly len bytes; *ret_fd (may be NULL) gets its descriptor or -1. 0; -EPIPE when the
+ * other side is gone; -EBADMSG for anything else than such a message; -errno. */
 int msg_recv(int sock, void *msg, size_t len, int *ret_fd);
+/* The same with up to MSG_FDS descriptors: those that did not come are -1. */
+int msg_recv_fds(int sock, void *msg, size_t len, int fds[MSG_FDS]);
 
 #endif

@@ -1,0 +1,165 @@
+/* One more program in a sandbox that runs: a porter of its own in the container's namespaces, and a session in the keep. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "oci/config.h"
+#include "runtime/keep_boot.h"
+#include "runtime/launch_internal.h"
+#include "sandbox/platform/messages.h"
+#include "sandbox/platform/porter.h"
+#include "sandbox/platform/spec.h"
+
+/* What the helper leaves behind for its parent. */
+struct helper_result {
+    pid_t porter;
+    struct err err;
+};
+
+struct exec_links {
+    int porter[2]; /* [0] keep, [1] porter */
+    int gate, userns, spec;
+};
+
+static void exec_links_close(struct exec_links *k)
+{
+    int *all[] = {&k->porter[0], &k->porter[1], &k->gate, &k->userns, &k->spec};
+
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        cleanup_close_p(all[i]);
+}
+
+static int exec_links_open(const struct launch_exec *x, struct exec_links *k, struct err *e)
+{
+    struct keep_process p;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, k->porter) < 0)
+        return err_set(e, ERR_SYS, errno, "socketpair");
+    k->gate = launch_gate_memfd(e);
+    k->userns = k->gate < 0 ? -1 : launch_open_ns(x->keep, "user", e);
+    if (k->userns < 0)
+        return -1;
+    keep_process_from(x->process, &p);
+    k->spec = spec_pack(&p);
+    return k->spec < 0 ? err_set(e, ERR_SYS, -k->spec, "cannot pack the process") : 0;
+}
+
+static _Noreturn void porter_child(const struct launch_exec *x, struct exec_links *k)
+{
+    struct porter p = {
+        .keep_fd = k->porter[1],
+        .userns_fd = k->userns,
+        .gate_fd = k->gate,
+        .tty_fd = x->tty_slave,
+        .all_calls = x->strace,
+    };
+    struct porter_msg m;
+
+    cleanup_close_p(&k->porter[0]);
+    cleanup_close_p(&x->control_fd);
+    if (msg_recv(p.keep_fd, &m, sizeof(m), NULL) < 0 || m.type != PORTER_GO)
+        _exit(137);
+    porter_main(&p);
+}
+
+static int join_container(pid_t porter, struct err *e)
+{
+    _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, porter, 0);
+
+    if (pidfd < 0 || setns(pidfd, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+        return err_set(e, ERR_SYS, errno, "cannot join the container's namespaces");
+    return 0;
+}
+
+/* The caller must stay in its own namespaces, so a helper joins the container's and makes the porter there, as a child of
+ * the caller. */
+static _Noreturn void helper_main(const struct launch_exec *x, struct exec_links *k, struct helper_result *r)
+{
+    if (join_container(x->porter, &r->err) == 0) {
+        r->porter = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+        if (r->porter == 0)
+            porter_child(x, k);
+        if (r->porter < 0)
+            err_set(&r->err, ERR_SYS, errno, "cannot make the porter");
+    }
+    _exit(0);
+}
+
+static int make_porter(struct launch_exec *x, struct exec_links *k, struct err *e)
+{
+    struct helper_result *r = mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (r == MAP_FAILED)
+        return err_set(e, ERR_SYS, errno, "mmap");
+    r->porter = -1;
+    pid_t helper = fork();
+    if (helper == 0)
+        helper_main(x, k, r);
+    if (helper < 0)
+        err_set(&r->err, ERR_SYS, errno, "fork");
+    while (helper > 0 && waitpid(helper, NULL, 0) < 0 && errno == EINTR)
+        ;
+    x->exec_porter = r->porter;
+    if (r->porter <= 0)
+        *e = r->err;
+    (void)munmap(r, sizeof(*r));
+    return x->exec_porter > 0 ? 0 : -1;
+}
+
+static int request(const struct launch_exec *x, const struct exec_links *k, struct err *e)
+{
+    struct control_msg m = {.type = CONTROL_EXEC};
+    int fds[MSG_FDS] = {k->porter[0], k->spec};
+    unsigned n = 2;
+
+    if (x->tty_slave >= 0)
+        fds[n++] = x->tty_slave;
+    for (int i = 0; x->tty_slave < 0 && i < 3; i++)
+        fds[n++] = x->stdio[i];
+    int r = msg_send_fds(x->control_fd, &m, sizeof(m), fds, n);
+    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
+}
+
+static int go(int porter_link, struct err *e)
+{
+    struct porter_msg m = {.type = PORTER_GO};
+    int r = msg_send(porter_link, &m, sizeof(m), -1);
+
+    return r < 0 ? err_set(e, ERR_SYS, -r, "the porter ended early (see the log)") : 0;
+}
+
+static int bring_up(struct launch_exec *x, struct exec_links *k, struct err *e)
+{
+    if (exec_links_open(x, k, e) < 0 || make_porter(x, k, e) < 0)
+        return -1;
+    cleanup_close_p(&k->porter[1]);
+    k->porter[1] = -1;
+    if (x->porter_made && x->porter_made(x->arg, x->exec_porter, e) < 0)
+        return -1;
+    if (go(k->porter[0], e) < 0 || request(x, k, e) < 0)
+        return -1;
+    cleanup_close_p(&k->porter[0]);
+    k->porter[0] = -1;
+    return launch_expect(x->control_fd, CONTROL_STARTED, e);
+}
+
+int launch_exec(struct launch_exec *x, struct err *e)
+{
+    _cleanup_(exec_links_close) struct exec_links k = {{-1, -1}, -1, -1, -1};
+
+    x->exec_porter = -1;
+    if (bring_up(x, &k, e) == 0)
+        return 0;
+    launch_put_down(x->exec_porter);
+    return -1;
+}

@@ -1,0 +1,235 @@
+#include "sandbox/keep/session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "sandbox/keep/exec.h"
+#include "sandbox/keep/file.h"
+#include "sandbox/keep/fs_struct.h"
+#include "sandbox/keep/task.h"
+#include "sandbox/keep/tty.h"
+#include "sandbox/platform/messages.h"
+
+static struct cred *first_cred(const struct keep_process *p)
+{
+    struct cred *c = calloc(1, sizeof(*c));
+
+    if (!c)
+        return NULL;
+    c->groups = calloc(p->ngroups ? p->ngroups : 1, sizeof(gid_t));
+    if (!c->groups) {
+        free(c);
+        return NULL;
+    }
+    atomic_init(&c->refs, 1);
+    c->uid = c->euid = c->suid = c->fsuid = p->uid;
+    c->gid = c->egid = c->sgid = c->fsgid = p->gid;
+    c->ngroups = p->ngroups;
+    if (p->ngroups)
+        memcpy(c->groups, p->groups, p->ngroups * sizeof(gid_t));
+    c->cap_bounding = p->cap_bounding;
+    c->cap_inheritable = p->cap_inheritable;
+    c->cap_permitted = p->cap_permitted;
+    c->cap_effective = p->cap_effective;
+    c->cap_ambient = p->cap_ambient;
+    return c;
+}
+
+static int open_terminal(struct task *t, const struct keep_process *p)
+{
+    struct file *f;
+    int r = tty_console_open(t->process->container, p->tty_fd, &f);
+
+    for (int i = 0; r >= 0 && i < 3; i++)
+        r = fd_install_at(t, file_get(f), false, i, NULL);
+    if (r < 0)
+        return r;
+    LOCKED(&kernel.tasklist_lock);
+    tty_make_controlling(t->process, f);
+    file_put(f);
+    return 0;
+}
+
+/* A standard descriptor that the caller had closed stays closed. */
+static int open_stdio(struct task *t, const struct keep_process *p)
+{
+    if (p->tty_fd >= 0)
+        return open_terminal(t, p);
+    for (int i = 0; i < 3; i++) {
+        if (p->stdio[i] < 0)
+            continue;
+        struct file *f = host_stdio_file(p->stdio[i]);
+        int r = f ? fd_install_at(t, f, false, i, NULL) : -ENOMEM;
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static const char *path_variable(char *const *env)
+{
+    for (; env && *env; env++)
+        if (strncmp(*env, "PATH=", 5) == 0)
+            return *env + 5;
+    return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+/* As execvp(3): a name without a slash is looked for along PATH. */
+static int find_program(struct task *t, const struct keep_process *p, struct exec_plan **ret)
+{
+    char path[4096];
+    int found = -ENOENT;
+
+    if (strchr(p->args[0], '/'))
+        return exec_prepare(t, AT_FDCWD, p->args[0], p->args, p->env, 0, ret);
+    if (!*p->args[0])
+        return -ENOENT;
+    for (const char *s = path_variable(p->env);; s++) {
+        size_t n = strcspn(s, ":");
+        int len = snprintf(path, sizeof(path), "%.*s%s%s", (int)n, s, n ? "/" : "./", p->args[0]);
+        if (len > 0 && (size_t)len < sizeof(path)) {
+            int r = exec_prepare(t, AT_FDCWD, path, p->args, p->env, 0, ret);
+            if (r == 0 || (r != -ENOENT && r != -ENOTDIR && r != -EACCES))
+                return r;
+            if (r == -EACCES)
+                found = r;
+        }
+        s += n;
+        if (!*s)
+            return found;
+    }
+}
+
+static struct task *new_task(struct container *c, const struct keep_process *p, struct err *e)
+{
+    int err = 0;
+    struct fs *fs = fs_new_root(c, p->cwd, p->umask, &err);
+
+    if (!fs) {
+        err_set(e, ERR_CONFIG, err, "process.cwd %.200s", p->cwd);
+        return NULL;
+    }
+    struct cred *cred = first_cred(p);
+    struct task *t = cred ? task_spawn(c, cred, fs, fdtable_new()) : NULL;
+    if (!t) {
+        err_set(e, ERR_SYS, ENOMEM, "cannot make the first task");
+        return NULL;
+    }
+    t->no_new_privs = p->no_new_privs;
+    t->process->oom_score_adj = p->oom_score_adj;
+    memcpy(t->process->rlim, p->rlim, sizeof(p->rlim));
+    return t;
+}
+
+static int prepare(struct session *s, const struct keep_process *p, struct err *e)
+{
+    int r = open_stdio(s->first, p);
+
+    if (r < 0)
+        return err_set(e, ERR_SYS, -r, "cannot set up standard input and output");
+    r = find_program(s->first, p, &s->first->exec);
+    if (r < 0)
+        return err_set(e, ERR_EXEC, -r, "process.args[0]: cannot execute %.300s", p->args[0]);
+    return 0;
+}
+
+struct session *session_new(struct container *c, const struct keep_process *spec, int porter_fd, struct err *e)
+{
+    struct session *s = calloc(1, sizeof(*s));
+
+    if (!s) {
+        err_set(e, ERR_SYS, ENOMEM, "cannot make a session");
+        return NULL;
+    }
+    s->container = c;
+    s->client_fd = -1;
+    s->porter_fd = porter_fd;
+    s->first = new_task(c, spec, e);
+    if (!s->first) {
+        free(s);
+        return NULL;
+    }
+    s->process = process_get(s->first->process);
+    if (!c->init)
+        c->init = s->process;
+    pthread_mutex_lock(&kernel.tasklist_lock);
+    DL_APPEND(kernel.sessions, s);
+    s->process->session = s;
+    pthread_mutex_unlock(&kernel.tasklist_lock);
+    if (prepare(s, spec, e) < 0) {
+        session_end(s);
+        return NULL;
+    }
+    return s;
+}
+
+int session_serve(struct session *s, int listener_fd)
+{
+    s->listener = listener_new(listener_fd, s->container, s->first);
+    return s->listener ? 0 : -ENOMEM;
+}
+
+static void tell_client(struct session *s, uint32_t type, const struct err *e)
+{
+    struct control_msg m = {.type = type};
+
+    if (e)
+        m.err = *e;
+    if (s->client_fd >= 0)
+        (void)msg_send(s->client_fd, &m, sizeof(m), -1);
+    s->client_fd = -1;
+}
+
+void session_running(struct process *p)
+{
+    struct session *s = p->session;
+
+    if (!s || s->running)
+        return;
+    s->running = true;
+    tell_client(s, CONTROL_STARTED, NULL);
+}
+
+void session_exited(struct process *p)
+{
+    struct session *s = p->session;
+    struct porter_msg m = {.type = PORTER_EXIT, .a = p->exit_status};
+
+    if (!s || s->ended)
+        return;
+    s->ended = true;
+    (void)msg_send(s->porter_fd, &m, sizeof(m), -1);
+}
+
+void session_end(struct session *s)
+{
+    struct err e = ERR_INIT;
+
+    process_exit(s->process, SIGKILL, true);
+    pthread_mutex_lock(&kernel.tasklist_lock);
+    s->process->session = NULL;
+    DL_DELETE(kernel.sessions, s);
+    err_set(&e, ERR_STATE, 0, "the program ended before it ran");
+    tell_client(s, CONTROL_FAILED, &e);
+    pthread_mutex_unlock(&kernel.tasklist_lock);
+    (void)close(s->porter_fd);
+    /* Children of the program may live on behind the listener. */
+    if (s->listener)
+        listener_release(s->listener);
+    task_put(s->first);
+    process_put(s->process);
+    free(s);
+}
+
+void session_wait_for_start(struct task *t)
+{
+    struct container *c = t->process->container;
+
+    if (c->started || t->process != c->init)
+        return;
+    worker_about_to_block();
+    LOCKED(&kernel.tasklist_lock);
+    while (!c->started)
+        pthread_cond_wait(&kernel.started_cond, &kernel.tasklist_lock);
+}
