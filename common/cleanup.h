@@ -50,8 +50,8 @@ static inline void cleanup_unlock_p(pthread_mutex_t **m)
 #define _cleanup_closedir_ _cleanup_(cleanup_closedir_p)
 
 /* Holds a mutex until the end of the scope: `LOCKED(&k->lock);` (one per scope). */
-#define LOCKED(m)                                                                                              \
-    _cleanup_(cleanup_unlock_p) __attribute__((unused)) pthread_mutex_t *locked_scope_ = (m);                   \
+#define LOCKED(m)                                                                                            \
+    _cleanup_(cleanup_unlock_p) __attribute__((unused)) pthread_mutex_t *locked_scope_ = (m);                \
     pthread_mutex_lock(locked_scope_)
 
 /* Moves ownership out of a cleanup variable. */

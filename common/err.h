@@ -29,7 +29,10 @@ struct err {
     char msg[512];
 };
 
-#define ERR_INIT {.code = ERR_OK, .sys_errno = 0, .msg = ""}
+#define ERR_INIT                                                                                             \
+    {                                                                                                        \
+        .code = ERR_OK, .sys_errno = 0, .msg = ""                                                            \
+    }
 
 /* Fills *e and returns -1. The message names the field, path or call at fault, and what to do where that is
  * known; it ends without a newline or a full stop. With sys_errno != 0, ": strerror" is appended. */

@@ -8,7 +8,8 @@
 enum log_level { LOG_LVL_ERROR, LOG_LVL_WARNING, LOG_LVL_INFO, LOG_LVL_DEBUG };
 enum log_format { LOG_FMT_TEXT, LOG_FMT_JSON };
 
-/* Sets where records go. fd stays the caller's (it must outlive all logging). Records above max are dropped. */
+/* Sets where records go. fd stays the caller's (it must outlive all logging). Records above max are dropped.
+ */
 void log_init(int fd, enum log_format format, enum log_level max);
 
 /* True where a record of that level would be written (so that costly arguments can be skipped). */
@@ -24,10 +25,10 @@ void log_err(const struct err *e);
 #define log_error(...) log_write(LOG_LVL_ERROR, NULL, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LVL_WARNING, NULL, __VA_ARGS__)
 #define log_info(...) log_write(LOG_LVL_INFO, NULL, __VA_ARGS__)
-#define log_debug(...)                                                                                         \
-    do {                                                                                                       \
-        if (log_enabled(LOG_LVL_DEBUG))                                                                        \
-            log_write(LOG_LVL_DEBUG, NULL, __VA_ARGS__);                                                       \
+#define log_debug(...)                                                                                       \
+    do {                                                                                                     \
+        if (log_enabled(LOG_LVL_DEBUG))                                                                      \
+            log_write(LOG_LVL_DEBUG, NULL, __VA_ARGS__);                                                     \
     } while (0)
 
 #endif

@@ -72,13 +72,15 @@ void keep_process_from(const struct oci_process *p, struct keep_process *kp)
     take_limits(p, kp);
 }
 
-/* While the container's tree is being made: hooks of the runtime, then those that see what the container will. */
+/* While the container's tree is being made: hooks of the runtime, then those that see what the container
+ * will. */
 static int run_hooks(void *arg, struct err *e)
 {
     const struct making *m = arg;
     const struct launch_steps *s = &m->launch->steps;
 
-    if (launch_say(m->control, CONTROL_MOUNTED, e) < 0 || launch_expect(m->control, CONTROL_HOOKS_DONE, e) < 0)
+    if (launch_say(m->control, CONTROL_MOUNTED, e) < 0 ||
+        launch_expect(m->control, CONTROL_HOOKS_DONE, e) < 0)
         return -1;
     return s->before_pivot ? s->before_pivot(s->arg, m->launch->porter, e) : 0;
 }
@@ -110,7 +112,8 @@ int keep_setup(const struct launch *l, int control, struct keep_setup *ret, stru
 
     if (!c->process)
         return err_set(e, ERR_CONFIG, 0, "process: not set, so there is nothing to run");
-    *b = (struct keep_boot){.id = l->id, .procfd = -1, .devpts_fd = -1, .scratch_fd = -1, .listen_fd = -1, .status_fd = -1};
+    *b = (struct keep_boot){
+        .id = l->id, .procfd = -1, .devpts_fd = -1, .scratch_fd = -1, .listen_fd = -1, .status_fd = -1};
     keep_process_from(c->process, &b->process);
     if (take_stdio(l, &b->process, e) < 0)
         return -1;

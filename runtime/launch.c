@@ -106,8 +106,8 @@ static int loopback_up(struct err *e)
     return 0;
 }
 
-/* Low ports and echo requests: the guest's capabilities decide, in the keep; the host's own check would ask for
- * capabilities that the keep does not have. */
+/* Low ports and echo requests: the guest's capabilities decide, in the keep; the host's own check would ask
+ * for capabilities that the keep does not have. */
 static void relax_netns(void)
 {
     static const struct {
@@ -166,12 +166,13 @@ int launch_say(int sock, uint32_t type, struct err *e)
     return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
 }
 
-/* What the keep needs in its own user namespace: the guests' file rights, their memory, and to signal them. */
+/* What the keep needs in its own user namespace: the guests' file rights, their memory, and to signal them.
+ */
 static int drop_keep_caps(struct err *e)
 {
-    static const int needed[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,     CAP_FSETID,
-                                 CAP_KILL,   CAP_SETGID,       CAP_SETUID,          CAP_SYS_PTRACE, CAP_SYS_RESOURCE,
-                                 CAP_SETFCAP, CAP_LEASE,       CAP_SYS_NICE};
+    static const int needed[] = {
+        CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,  CAP_FSETID, CAP_KILL,    CAP_SETGID,
+        CAP_SETUID, CAP_SYS_PTRACE,   CAP_SYS_RESOURCE,    CAP_SETFCAP, CAP_LEASE,  CAP_SYS_NICE};
     struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct d[2];
     uint64_t set = 0;
@@ -221,7 +222,8 @@ static _Noreturn void keep_child(const struct launch *l, struct links *k)
     _exit(1);
 }
 
-static int join_if_named(const struct oci_config *c, enum oci_ns_type t, int flag, const char *name, struct err *e)
+static int join_if_named(const struct oci_config *c, enum oci_ns_type t, int flag, const char *name,
+                         struct err *e)
 {
     const struct oci_namespace *ns = &c->lx.ns[t];
 

@@ -10,15 +10,16 @@
 struct oci_config;
 struct oci_process;
 
-/* Called while a sandbox is made; NULL: nothing to do. 0, or -1 with *e set: the sandbox is taken down again. */
+/* Called while a sandbox is made; NULL: nothing to do. 0, or -1 with *e set: the sandbox is taken down again.
+ */
 struct launch_steps {
     void *arg;
     /* In the runtime, with the porter in its namespaces and nothing else done: its cgroup. */
     int (*porter_made)(void *arg, pid_t porter, struct err *e);
     /* In the runtime, mounts made, before pivot_root: prestart and createRuntime hooks. */
     int (*mounted)(void *arg, pid_t porter, struct err *e);
-    /* In the process that becomes the keep, in the container's namespaces (but for pid), before pivot_root: createContainer
-     * hooks. porter's pid as the host has it. */
+    /* In the process that becomes the keep, in the container's namespaces (but for pid), before pivot_root:
+     * createContainer hooks. porter's pid as the host has it. */
     int (*before_pivot)(void *arg, pid_t porter, struct err *e);
 };
 
@@ -31,11 +32,11 @@ struct launch {
     int listen_fd;           /* a listening unix SOCK_SEQPACKET for later commands, or -1 */
     int status_fd;           /* a file that the keep writes the exit status to, or -1 */
     bool strace, debug;
-    bool foreground;         /* the container ends with its caller, even where that is killed */
+    bool foreground; /* the container ends with its caller, even where that is killed */
     struct launch_steps steps;
     /* out */
     pid_t keep, porter;
-    int control_fd;          /* to the keep; the caller closes it */
+    int control_fd; /* to the keep; the caller closes it */
 };
 
 /* The caller has all signals blocked but SIGCHLD and those of faults (it reads them from a signalfd): a child
@@ -45,20 +46,21 @@ struct launch {
  * root (in its user namespace). On failure nothing is left behind. */
 int launch_sandbox(struct launch *l, struct err *e);
 
-/* Lets the program run; control_fd is the launch's, or a connection to its listen_fd. Returns once it was loaded. */
+/* Lets the program run; control_fd is the launch's, or a connection to its listen_fd. Returns once it was
+ * loaded. */
 int launch_start(int control_fd, struct err *e);
 
-/* Waits for the porter (and reaps the keep): the program's exit status, or 128 + signal. -1 with *e set: it cannot
- * be known. */
+/* Waits for the porter (and reaps the keep): the program's exit status, or 128 + signal. -1 with *e set: it
+ * cannot be known. */
 int launch_wait(struct launch *l, struct err *e);
 
 /* One more program in a sandbox that runs. */
 struct launch_exec {
     /* in */
     const struct oci_process *process;
-    int control_fd;    /* connected to the keep's listen_fd */
-    pid_t keep;        /* alive, and known to be that keep */
-    pid_t porter;      /* the container's, likewise: whose namespaces are joined */
+    int control_fd; /* connected to the keep's listen_fd */
+    pid_t keep;     /* alive, and known to be that keep */
+    pid_t porter;   /* the container's, likewise: whose namespaces are joined */
     int stdio[3], tty_slave;
     bool strace;
     void *arg;

@@ -1,4 +1,5 @@
-/* One more program in a sandbox that runs: a porter of its own in the container's namespaces, and a session in the keep. */
+/* One more program in a sandbox that runs: a porter of its own in the container's namespaces, and a session
+ * in the keep. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -81,8 +82,8 @@ static int join_container(pid_t porter, struct err *e)
     return 0;
 }
 
-/* The caller must stay in its own namespaces, so a helper joins the container's and makes the porter there, as a child of
- * the caller. */
+/* The caller must stay in its own namespaces, so a helper joins the container's and makes the porter there,
+ * as a child of the caller. */
 static _Noreturn void helper_main(const struct launch_exec *x, struct exec_links *k, struct helper_result *r)
 {
     if (join_container(x->porter, &r->err) == 0) {
@@ -97,7 +98,8 @@ static _Noreturn void helper_main(const struct launch_exec *x, struct exec_links
 
 static int make_porter(struct launch_exec *x, struct exec_links *k, struct err *e)
 {
-    struct helper_result *r = mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct helper_result *r =
+        mmap(NULL, sizeof(*r), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (r == MAP_FAILED)
         return err_set(e, ERR_SYS, errno, "mmap");

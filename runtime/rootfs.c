@@ -161,7 +161,8 @@ static int build(struct tree *t, struct rootfs *ret, struct err *e)
     if (enter_namespace(e) || private_mounts(t, ret, e) || attach_root(t, e))
         return -1;
     note_root(t);
-    if (make_mounts(t, e) || make_cwd(t, e) || close_root(t, e) || t->before_pivot(t->hook_arg, e) || pivot(t, e))
+    if (make_mounts(t, e) || make_cwd(t, e) || close_root(t, e) || t->before_pivot(t->hook_arg, e) ||
+        pivot(t, e))
         return -1;
     ret->mounts = t->specs;
     ret->nmounts = t->nspecs;
@@ -178,8 +179,13 @@ int rootfs_setup(const struct oci_config *c, const char *bundle, rootfs_hook bef
                  struct rootfs *ret, struct err *e)
 {
     /* The arena is never released: the specs live as long as the keep. */
-    _cleanup_(tree_close) struct tree t = {
-        .config = c, .bundle = bundle, .before_pivot = before_pivot, .hook_arg = arg, .arena = arena_new(), .proc_fd = -1, .root = -1};
+    _cleanup_(tree_close) struct tree t = {.config = c,
+                                           .bundle = bundle,
+                                           .before_pivot = before_pivot,
+                                           .hook_arg = arg,
+                                           .arena = arena_new(),
+                                           .proc_fd = -1,
+                                           .root = -1};
     struct rootfs made = {.procfd = -1, .devpts_fd = -1, .scratch_fd = -1};
     mode_t mask = umask(0022);
     int r = build(&t, &made, e);

@@ -1,8 +1,8 @@
-/* Build-time: compiles seccomp-profiles/NAME.profile with libseccomp into a C array of classic BPF, so that nothing
- * of it is left to do when a container starts.
+/* Build-time: compiles seccomp-profiles/NAME.profile with libseccomp into a C array of classic BPF, so that
+ * nothing of it is left to do when a container starts.
  *
- * A line is "CALL [ARG & MASK == VALUE ...] # reason", "CALL -> errno N" or empty; CALL may be "name=number" for calls that
- * this libseccomp does not know yet. Everything else kills the process. */
+ * A line is "CALL [ARG & MASK == VALUE ...] # reason", "CALL -> errno N" or empty; CALL may be "name=number"
+ * for calls that this libseccomp does not know yet. Everything else kills the process. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <seccomp.h>
@@ -35,7 +35,8 @@ static int parse_args(char *s, struct scmp_arg_cmp cmp[6])
     unsigned long long mask, value;
     int used;
 
-    while (s && sscanf(s, " arg%u & %lli == %lli%n", &arg, (long long *)&mask, (long long *)&value, &used) == 3) {
+    while (s &&
+           sscanf(s, " arg%u & %lli == %lli%n", &arg, (long long *)&mask, (long long *)&value, &used) == 3) {
         if (arg > 5 || n == 6)
             return -1;
         cmp[n++] = SCMP_CMP64(arg, SCMP_CMP_MASKED_EQ, mask, value);

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /* The gate's place in every guest address space: below everything that is linked at a fixed address and
- * above mmap_min_addr, so that `jmp *abs32` reaches it and the filter compares one 32-bit word. Guest memory calls
- * at or above GATE_LIMIT can not touch it. */
+ * above mmap_min_addr, so that `jmp *abs32` reaches it and the filter compares one 32-bit word. Guest memory
+ * calls at or above GATE_LIMIT can not touch it. */
 #define GATE_BASE 0x120000UL
 #define GATE_LIMIT 0x200000UL
 
@@ -24,8 +24,9 @@ enum gate_call {
     GATE_CALL_BASE = 0x2000,
     /* attach(token): a new thread or process is there. Returns 0. */
     GATE_ATTACH = GATE_CALL_BASE,
-    /* clone(flags, has_stack, ptid, ctid): asks to make a task. Returns -errno, or (31-bit secret << 32 | pid). The
-     * gate then makes a native clone with the same flags, and the child attaches with that value. */
+    /* clone(flags, has_stack, ptid, ctid): asks to make a task. Returns -errno, or (31-bit secret << 32 |
+     * pid). The gate then makes a native clone with the same flags, and the child attaches with that value.
+     */
     GATE_CLONE,
     /* clone_abort(token): the native clone failed. */
     GATE_CLONE_ABORT,
@@ -57,8 +58,8 @@ enum gate_call {
 enum gate_restart {
     GATE_RESTART_NONE,  /* nothing was interrupted */
     GATE_RESTART_AGAIN, /* run the instruction again with number nr */
-    GATE_RESTART_EINTR, /* the call returned; rax is -EINTR already (keep-held), or, where the context still stands
-                           on the instruction (continued natively), make it so */
+    GATE_RESTART_EINTR, /* the call returned; rax is -EINTR already (keep-held), or, where the context still
+                           stands on the instruction (continued natively), make it so */
 };
 
 struct gate_signal {

@@ -12,8 +12,8 @@
 #define CLONE_CHILD_CLEARTID 0x200000UL
 
 /* What the host's clone needs to know too; ids, names and parents are the keep's. */
-#define NATIVE_FLAGS                                                                                           \
-    (CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |      \
+#define NATIVE_FLAGS                                                                                         \
+    (CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |    \
      CLONE_CHILD_CLEARTID)
 #define EAGAIN 11
 
@@ -60,8 +60,8 @@ static long clone_vm(struct native_ucontext *uc, uint64_t flags, uint64_t stack,
     return r;
 }
 
-static long clone_copy(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint64_t ctid, uint64_t tls,
-                       uint64_t token)
+static long clone_copy(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint64_t ctid,
+                       uint64_t tls, uint64_t token)
 {
     long r = sys5(NR_clone, flags, 0, 0, ctid, tls);
 

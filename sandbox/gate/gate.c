@@ -75,8 +75,8 @@ static int run_op(const struct gate_op *op)
 {
     switch (op->kind) {
     case GATE_OP_MAP:
-        return sys6(NR_mmap, op->addr, op->len, op->prot, op->flags, (uint64_t)(long)op->fd,
-                    op->off) == (long)op->addr;
+        return sys6(NR_mmap, op->addr, op->len, op->prot, op->flags, (uint64_t)(long)op->fd, op->off) ==
+               (long)op->addr;
     case GATE_OP_ZERO:
         memset((void *)op->addr, 0, op->len);
         return 1;

@@ -44,8 +44,10 @@ void gate_on_kick(int sig, struct native_siginfo *si, struct native_ucontext *uc
 void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *uc);
 
 /* The calls that need registers; each leaves its result in uc. */
-void gate_clone(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid, uint64_t tls);
-void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t argv, uint64_t envp, uint64_t flags);
+void gate_clone(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid,
+                uint64_t tls);
+void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t argv, uint64_t envp,
+                 uint64_t flags);
 void gate_sigreturn(struct native_ucontext *uc);
 void gate_sigaltstack(struct native_ucontext *uc);
 void gate_shmat(struct native_ucontext *uc, uint64_t id, uint64_t addr, uint64_t flags);

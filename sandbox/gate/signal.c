@@ -1,4 +1,5 @@
-/* Guest signal frames: built on delivery, taken apart by rt_sigreturn, exactly as the kernel lays them out. */
+/* Guest signal frames: built on delivery, taken apart by rt_sigreturn, exactly as the kernel lays them out.
+ */
 #include "sandbox/gate/gate.h"
 
 #define SA_ONSTACK 0x08000000UL

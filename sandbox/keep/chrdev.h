@@ -4,11 +4,13 @@
 
 #include "sandbox/keep/kernel.h"
 
-/* Takes hold of the host's /dev/zero, for mappings of the guest's; to be called while the host's /dev (or the container's
- * own, with real nodes) can still be reached. Without it those mappings fail with ENODEV, all else works. */
+/* Takes hold of the host's /dev/zero, for mappings of the guest's; to be called while the host's /dev (or the
+ * container's own, with real nodes) can still be reached. Without it those mappings fail with ENODEV, all
+ * else works. */
 void chrdev_init(void);
 
-/* Opens device rdev (null, zero, full, random, urandom, kmsg, tty, console, ptmx). 0 with *ret; -ENXIO: no such driver. */
+/* Opens device rdev (null, zero, full, random, urandom, kmsg, tty, console, ptmx). 0 with *ret; -ENXIO: no
+ * such driver. */
 int chrdev_open(struct task *t, dev_t rdev, int flags, struct file **ret);
 
 #endif

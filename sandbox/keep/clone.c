@@ -14,8 +14,8 @@ struct embryo {
     struct embryo *next, *prev;
     struct task *child, *parent; /* references */
     uint32_t secret;
-    uaddr_t child_tid;           /* CLONE_CHILD_SETTID: where the child's tid goes in its own memory; 0: nowhere */
-    bool issued;                 /* the host's clone was let through */
+    uaddr_t child_tid; /* CLONE_CHILD_SETTID: where the child's tid goes in its own memory; 0: nowhere */
+    bool issued;       /* the host's clone was let through */
 };
 
 static struct embryo *find_embryo(const struct task *parent, uint64_t token)
@@ -23,7 +23,8 @@ static struct embryo *find_embryo(const struct task *parent, uint64_t token)
     struct embryo *e;
 
     DL_FOREACH(kernel.embryos, e)
-    if (e->secret == token >> 32 && e->child->tid == (pid_t)(token & 0x7fffffff) && (!parent || e->parent == parent))
+    if (e->secret == token >> 32 && e->child->tid == (pid_t)(token & 0x7fffffff) &&
+        (!parent || e->parent == parent))
         return e;
     return NULL;
 }
@@ -132,12 +133,12 @@ long gate_attach(pid_t host_tid, const struct sysargs *a)
     return 0;
 }
 
-/* The gate's native clone: only once for each approval. Its arguments are registers; what else it could be made to
- * create (a wrong flag) is still a guest behind the same filter. */
+/* The gate's native clone: only once for each approval. Its arguments are registers; what else it could be
+ * made to create (a wrong flag) is still a guest behind the same filter. */
 long sys_clone(struct task *t, const struct sysargs *a)
 {
-    const unsigned long native = CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT | CLONE_THREAD |
-                                 CLONE_SYSVSEM | CLONE_SETTLS | CLONE_CHILD_CLEARTID;
+    const unsigned long native = CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT |
+                                 CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_CHILD_CLEARTID;
     struct embryo *e;
 
     if (!from_gate(a) || (a->arg[0] & ~native))

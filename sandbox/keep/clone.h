@@ -1,5 +1,5 @@
-/* clone and its kin: the keep's half. The gate asks (gate_clone), makes the host's thread or process, and the child says
- * hello (gate_attach) with the secret that its parent was given. */
+/* clone and its kin: the keep's half. The gate asks (gate_clone), makes the host's thread or process, and the
+ * child says hello (gate_attach) with the secret that its parent was given. */
 #ifndef BAILEY_KEEP_CLONE_H
 #define BAILEY_KEEP_CLONE_H
 

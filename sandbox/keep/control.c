@@ -16,7 +16,8 @@
 #define CLIENTS_MAX 16
 #define SESSIONS_MAX 1024
 
-/* Guests ---------------------------------------------------------------------------------------------------- */
+/* Guests ----------------------------------------------------------------------------------------------------
+ */
 
 static bool host_process_is_gone(const struct process *p)
 {
@@ -36,7 +37,8 @@ static struct process *find_dead(struct container *c)
     return NULL;
 }
 
-/* A guest process died natively: by a fault in its gate, or by the host's hand. Which one, its pidfd tells. */
+/* A guest process died natively: by a fault in its gate, or by the host's hand. Which one, its pidfd tells.
+ */
 static void bury_the_dead(struct container *c, int signo)
 {
     struct process *p;
@@ -83,7 +85,8 @@ static bool on_porter(struct session *s)
     return true;
 }
 
-/* Requests -------------------------------------------------------------------------------------------------- */
+/* Requests --------------------------------------------------------------------------------------------------
+ */
 
 static void answer(int fd, uint32_t type, const struct err *e)
 {
@@ -223,7 +226,8 @@ static bool on_client(struct control *k, int client)
     return ok;
 }
 
-/* The loop -------------------------------------------------------------------------------------------------- */
+/* The loop --------------------------------------------------------------------------------------------------
+ */
 
 /* The exit status outlives the sandbox. */
 static _Noreturn void end(struct control *k)
@@ -232,7 +236,8 @@ static _Noreturn void end(struct control *k)
     int status = k->first->process->exit_status;
 
     if (k->status_fd >= 0) {
-        int n = snprintf(text, sizeof(text), "%d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        int n = snprintf(text, sizeof(text), "%d\n",
+                         WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
         if (pwrite(k->status_fd, text, (size_t)n, 0) < 0)
             log_warning("cannot keep the exit status: %s", strerror(errno));
     }

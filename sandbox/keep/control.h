@@ -7,8 +7,8 @@
 
 struct session;
 
-/* Serves until the porter of the container's own program is gone; then the keep ends. client_fd: the runtime that made
- * the sandbox. listen_fd: for later ones, -1: none. status_fd: as in struct keep_boot. */
+/* Serves until the porter of the container's own program is gone; then the keep ends. client_fd: the runtime
+ * that made the sandbox. listen_fd: for later ones, -1: none. status_fd: as in struct keep_boot. */
 struct control {
     struct container *container;
     struct session *first;

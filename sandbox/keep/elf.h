@@ -10,21 +10,22 @@
 #define ELF_SEGMENTS 16
 
 struct elf_image {
-    bool dynamic_base;  /* ET_DYN: may be put anywhere */
+    bool dynamic_base;                  /* ET_DYN: may be put anywhere */
     uint64_t entry, phdr, phent, phnum; /* phdr: virtual address, 0 unknown */
-    uint64_t low, high; /* page-rounded extent of all segments */
-    uint64_t base;      /* added to every address; chosen by the caller */
+    uint64_t low, high;                 /* page-rounded extent of all segments */
+    uint64_t base;                      /* added to every address; chosen by the caller */
     uint64_t code_start, code_end;
     bool exec_stack;
     unsigned n;
     Elf64_Phdr seg[ELF_SEGMENTS];
-    char interp[4096];  /* "" : none */
+    char interp[4096]; /* "" : none */
 };
 
 /* Reads and checks the headers of the image in fd. 0, -ENOEXEC (not an x86-64 ELF that we can load), -EIO. */
 int elf_read(int fd, struct elf_image *img);
 
-/* Appends the operations that map the image from the guest's descriptor guest_fd. 0, or -ENOEXEC when they are too many. */
+/* Appends the operations that map the image from the guest's descriptor guest_fd. 0, or -ENOEXEC when they
+ * are too many. */
 int elf_map_ops(const struct elf_image *img, int guest_fd, struct gate_exec *ge);
 
 #endif

@@ -1,5 +1,5 @@
-/* Planning an execve: find the file, follow scripts, read the headers, work out the credentials. Nothing changes for
- * the task until exec_load.c commits. */
+/* Planning an execve: find the file, follow scripts, read the headers, work out the credentials. Nothing
+ * changes for the task until exec_load.c commits. */
 #include "sandbox/keep/exec.h"
 
 #include <ctype.h>
@@ -41,8 +41,8 @@ static void plan_free_p(struct exec_plan **p)
 }
 
 /* Opens path as something to execute. */
-static int open_image(struct task *t, int dfd, const char *path, int flags, struct file **ret, struct dentry **ret_d,
-                      struct stat *st)
+static int open_image(struct task *t, int dfd, const char *path, int flags, struct file **ret,
+                      struct dentry **ret_d, struct stat *st)
 {
     _cleanup_dentry_ struct dentry *d = NULL;
     unsigned look = flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW;
@@ -88,7 +88,7 @@ static int plan_cred(struct task *t, struct exec_plan *p, const struct stat *st)
     bool eperm = false;
 
     if (dentry_mount_flags(p->exe) & MS_NOSUID)
-        fr.mode &= (mode_t)~(S_ISUID | S_ISGID);
+        fr.mode &= (mode_t) ~(S_ISUID | S_ISGID);
     else
         file_caps(&fr, p->file->hostfd);
     p->cred = exec_cred(t, &fr, &p->secure, &eperm);
@@ -144,7 +144,8 @@ static int follow_scripts(struct task *t, struct exec_plan *p, int dfd, int flag
         const char *head_no_arg[] = {interp, p->filename};
         const char *script = depth == 0 ? p->filename : path;
         head[2] = head_no_arg[1] = script;
-        r = *arg ? strvec_replace_head(&p->args, 1, head, 3) : strvec_replace_head(&p->args, 1, head_no_arg, 2);
+        r = *arg ? strvec_replace_head(&p->args, 1, head, 3)
+                 : strvec_replace_head(&p->args, 1, head_no_arg, 2);
         if (r < 0)
             return r;
         file_put(steal_ptr(&p->file));
@@ -176,7 +177,8 @@ static int plan_images(struct task *t, struct exec_plan *p, int dfd, int flags)
 }
 
 /* args and env are in the plan already; takes it over. */
-static int plan(struct task *t, struct exec_plan *pl, int dfd, const char *path, int flags, struct exec_plan **ret)
+static int plan(struct task *t, struct exec_plan *pl, int dfd, const char *path, int flags,
+                struct exec_plan **ret)
 {
     _cleanup_(plan_free_p) struct exec_plan *p = pl;
 

@@ -13,8 +13,8 @@ int exec_prepare(struct task *t, int dfd, const char *path, char *const *args, c
                  struct exec_plan **ret);
 void exec_plan_free(struct exec_plan *p);
 
-long gate_exec(struct task *t, const struct sysargs *a);      /* GATE_EXEC */
+long gate_exec(struct task *t, const struct sysargs *a);       /* GATE_EXEC */
 long gate_exec_abort(struct task *t, const struct sysargs *a); /* GATE_EXEC_ABORT */
-long gate_exec_done(struct task *t, const struct sysargs *a); /* GATE_EXEC_DONE */
+long gate_exec_done(struct task *t, const struct sysargs *a);  /* GATE_EXEC_DONE */
 
 #endif

@@ -17,9 +17,9 @@ struct exec_plan {
     struct strvec args, env;
     char filename[4096]; /* AT_EXECFN */
     char comm[16];
-    struct cred *cred;   /* after the exec */
+    struct cred *cred; /* after the exec */
     bool secure;
-    bool grown;          /* the gate was told to grow its stack */
+    bool grown; /* the gate was told to grow its stack */
 };
 
 /* Bytes that args, env, auxv and their strings take on the new stack. */

@@ -1,4 +1,5 @@
-/* The point of no return: a fresh host process, in which only the gate is, gets the planned image and stack. */
+/* The point of no return: a fresh host process, in which only the gate is, gets the planned image and stack.
+ */
 #include <errno.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -58,7 +59,7 @@ static void choose_bases(struct exec_plan *p)
 struct stack {
     unsigned char *buf;
     size_t size;
-    uaddr_t top;  /* guest address behind buf[size - 1] */
+    uaddr_t top;    /* guest address behind buf[size - 1] */
     size_t strings; /* offset of the lowest string so far */
     uint64_t *words;
     unsigned n;
@@ -92,7 +93,8 @@ struct stack_strings {
     uaddr_t execfn, env, args, platform, random;
 };
 
-static void push_auxv(struct stack *s, const struct exec_plan *p, const struct stack_strings *str, uaddr_t vdso)
+static void push_auxv(struct stack *s, const struct exec_plan *p, const struct stack_strings *str,
+                      uaddr_t vdso)
 {
     const struct elf_image *m = &p->image;
 
@@ -124,8 +126,8 @@ static void push_auxv(struct stack *s, const struct exec_plan *p, const struct s
     aux(s, AT_NULL, 0);
 }
 
-static void note_mm(struct mm *mm, const struct exec_plan *p, const struct stack *s, const struct stack_strings *str,
-                    unsigned auxv_at)
+static void note_mm(struct mm *mm, const struct exec_plan *p, const struct stack *s,
+                    const struct stack_strings *str, unsigned auxv_at)
 {
     mm->arg_start = str->args;
     mm->arg_end = str->args + p->args.len;
@@ -140,7 +142,8 @@ static void note_mm(struct mm *mm, const struct exec_plan *p, const struct stack
 }
 
 /* Writes the whole stack block so that it ends at top. Returns the new stack pointer, or 0. */
-static uaddr_t write_stack(struct task *t, const struct exec_plan *p, uaddr_t top, uaddr_t vdso, struct mm *mm)
+static uaddr_t write_stack(struct task *t, const struct exec_plan *p, uaddr_t top, uaddr_t vdso,
+                           struct mm *mm)
 {
     struct stack s = {.size = (exec_stack_size(p) + 63) & ~63UL, .top = top & ~63UL};
     _cleanup_free_ unsigned char *buf = calloc(1, s.size);
@@ -205,7 +208,8 @@ static int load(struct task *t, struct exec_plan *p, const struct sysargs *a, st
     mm->vdso = a->arg[2];
     if (!ge.sp)
         return -EFAULT;
-    return copy_to_user(t, a->arg[0], &ge, offsetof(struct gate_exec, ops) + ge.nops * sizeof(struct gate_op));
+    return copy_to_user(t, a->arg[0], &ge,
+                        offsetof(struct gate_exec, ops) + ge.nops * sizeof(struct gate_op));
 }
 
 /* After an exec by a thread that did not lead its group the host thread is the old leader's. */

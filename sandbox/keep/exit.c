@@ -18,8 +18,8 @@
 #define FUTEX_OWNER_DIED_ 0x40000000U
 #define FUTEX_WAITERS_ 0x80000000U
 
-/* [T] Waiters are in the host's futex wait, on memory that the keep does not map. A kick makes each look at its word
- * again: a wake-up for nothing, as every futex user must expect. */
+/* [T] Waiters are in the host's futex wait, on memory that the keep does not map. A kick makes each look at
+ * its word again: a wake-up for nothing, as every futex user must expect. */
 static void kick_everyone(const struct container *c)
 {
     for (struct task *t = c->tids; t; t = t->hh_tid.next)
@@ -78,7 +78,8 @@ static void release_user(struct task *t)
 bool pgrp_is_orphaned(const struct container *c, pid_t pgid, const struct process *ignore)
 {
     for (const struct process *p = c->processes; p; p = p->hh_pid.next) {
-        /* The container's init counts as any parent: as a shell it may well be the one that continues its jobs. */
+        /* The container's init counts as any parent: as a shell it may well be the one that continues its
+         * jobs. */
         if (p->pgid != pgid || p == ignore || p->state != PROCESS_ALIVE || !p->parent)
             continue;
         if (p->parent->pgid != pgid && p->parent->sid == p->sid && p->parent != ignore)

@@ -1,7 +1,8 @@
 /* Open files and descriptor tables.
  *
- * A file that can be polled has one host descriptor (hostfd) whose readiness is the file's own: the guest's poll,
- * select and epoll are the host's on those descriptors. hostfd == -1: always ready (or not pollable: FILE_NOPOLL). */
+ * A file that can be polled has one host descriptor (hostfd) whose readiness is the file's own: the guest's
+ * poll, select and epoll are the host's on those descriptors. hostfd == -1: always ready (or not pollable:
+ * FILE_NOPOLL). */
 #ifndef BAILEY_KEEP_FILE_H
 #define BAILEY_KEEP_FILE_H
 
@@ -15,14 +16,14 @@ struct dentry;
 struct file;
 struct strbuf;
 
-/* readdir's receiver: returns 0, or -EINVAL when the buffer is full (stop; this entry was not taken). off is the
- * position after the entry. */
+/* readdir's receiver: returns 0, or -EINVAL when the buffer is full (stop; this entry was not taken). off is
+ * the position after the entry. */
 struct dir_context {
     int (*emit)(struct dir_context *ctx, const char *name, uint64_t ino, unsigned char type, int64_t off);
 };
 
-/* Any member may be NULL: then the call fails as it does on Linux for such a file (EINVAL, ENOTTY, ESPIPE ...).
- * pos: NULL for stream files; else where to read or write, to be advanced by the callee. */
+/* Any member may be NULL: then the call fails as it does on Linux for such a file (EINVAL, ENOTTY, ESPIPE
+ * ...). pos: NULL for stream files; else where to read or write, to be advanced by the callee. */
 struct file_ops {
     const char *name; /* "pipe", "socket", "anon_inode:[eventpoll]" ... */
     ssize_t (*read)(struct task *t, struct file *f, struct uio *u, off_t *pos);
@@ -30,16 +31,19 @@ struct file_ops {
     off_t (*llseek)(struct task *t, struct file *f, off_t off, int whence); /* pos_lock held */
     long (*ioctl)(struct task *t, struct file *f, unsigned cmd, uaddr_t arg);
     int (*stat)(struct task *t, struct file *f, struct stat *st);
-    int (*iterate)(struct task *t, struct file *f, struct dir_context *ctx); /* pos_lock held; uses and sets f->pos */
+    int (*iterate)(struct task *t, struct file *f,
+                   struct dir_context *ctx); /* pos_lock held; uses and sets f->pos */
     int (*fsync)(struct task *t, struct file *f, bool data_only);
     int (*truncate)(struct task *t, struct file *f, off_t len);
     int (*fallocate)(struct task *t, struct file *f, int mode, off_t off, off_t len);
-    int (*set_flags)(struct task *t, struct file *f, unsigned flags); /* F_SETFL changed O_NONBLOCK, O_APPEND ... */
+    int (*set_flags)(struct task *t, struct file *f,
+                     unsigned flags); /* F_SETFL changed O_NONBLOCK, O_APPEND ... */
     /* The text of /proc/PID/fd/N for files without a path ("pipe:[123]"). */
     void (*link_name)(struct file *f, char *buf, size_t size);
     /* Appends the file's own lines to /proc/PID/fdinfo/N ("eventfd-count: ..."). */
     void (*show_fdinfo)(struct task *t, struct file *f, struct strbuf *sb);
-    /* Opens the same object anew, through /proc/PID/fd/N, for a file without a dentry (a pipe, a memfd). NULL: -ENXIO. */
+    /* Opens the same object anew, through /proc/PID/fd/N, for a file without a dentry (a pipe, a memfd).
+     * NULL: -ENXIO. */
     int (*reopen)(struct task *t, struct file *f, int flags, struct file **ret);
     void (*release)(struct file *f); /* the last reference is gone; hostfd is closed after it */
 };
@@ -56,9 +60,9 @@ enum file_flag {
 struct file {
     atomic_int refs;
     const struct file_ops *ops;
-    atomic_uint flags;     /* O_* as F_GETFL reports them (access mode, O_APPEND, O_NONBLOCK ...) */
-    unsigned kind;         /* enum file_flag */
-    int hostfd;            /* owned (by the dentry where dentry->fd is the same number); -1 none */
+    atomic_uint flags; /* O_* as F_GETFL reports them (access mode, O_APPEND, O_NONBLOCK ...) */
+    unsigned kind;     /* enum file_flag */
+    int hostfd;        /* owned (by the dentry where dentry->fd is the same number); -1 none */
     pthread_mutex_t pos_lock;
     off_t pos;             /* of keep-held positions; a lane's is the host's (lseek on hostfd) */
     struct dentry *dentry; /* where it was opened; NULL for pipes, sockets, anonymous inodes */
@@ -71,7 +75,8 @@ struct file {
 /* Once, at the keep's start. 0 or -errno. */
 int files_init(void);
 
-/* A new file with one reference; hostfd and dentry are taken over. NULL: no memory (nothing is taken over). */
+/* A new file with one reference; hostfd and dentry are taken over. NULL: no memory (nothing is taken over).
+ */
 struct file *file_new(const struct file_ops *ops, unsigned flags, unsigned kind, int hostfd, void *priv);
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
@@ -91,17 +96,19 @@ static inline bool file_nonblock(struct file *f)
 {
     return atomic_load_explicit(&f->flags, memory_order_relaxed) & O_NONBLOCK;
 }
-/* The container's stdio over a descriptor of the caller of the runtime, which is taken over. NULL: no memory. */
+/* The container's stdio over a descriptor of the caller of the runtime, which is taken over. NULL: no memory.
+ */
 struct file *host_stdio_file(int fd);
 
-/* Descriptor tables ---------------------------------------------------------------------------------------- */
+/* Descriptor tables ----------------------------------------------------------------------------------------
+ */
 
 struct fdtable;
 struct fdtable *fdtable_new(void);
 struct fdtable *fdtable_get(struct fdtable *ft);
-void fdtable_put(struct fdtable *ft);              /* the last one closes all; no lock held */
-struct fdtable *fdtable_dup(struct fdtable *ft);   /* fork: lanes are copied by the host's own fork */
-void fdtable_close_on_exec(struct fdtable *ft);    /* and forgets all lanes: the host closed them */
+void fdtable_put(struct fdtable *ft);            /* the last one closes all; no lock held */
+struct fdtable *fdtable_dup(struct fdtable *ft); /* fork: lanes are copied by the host's own fork */
+void fdtable_close_on_exec(struct fdtable *ft);  /* and forgets all lanes: the host closed them */
 
 /* The file behind fd with a reference, or NULL. O_PATH files only with fd_get_path. */
 struct file *fd_get(struct task *t, int fd);
@@ -119,8 +126,8 @@ void fd_for_each(struct fdtable *ft, void (*fn)(int fd, struct file *f, bool clo
 int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f);
 /* True if fd is a lane of t. */
 bool lane_is(struct task *t, int fd);
-/* As lane_donate, but only once that pays: for transfers of len bytes that the keep could as well make itself. True: the
- * host may run the call. */
+/* As lane_donate, but only once that pays: for transfers of len bytes that the keep could as well make
+ * itself. True: the host may run the call. */
 bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len);
 
 #endif

@@ -105,7 +105,8 @@ static void stdio_link_name(struct file *f, char *buf, size_t size)
 {
     struct stat st = {0};
     (void)fstat(f->hostfd, &st);
-    static const char *const memory[] = {[3] = "null", [5] = "zero", [7] = "full", [8] = "random", [9] = "urandom"};
+    static const char *const memory[] = {
+        [3] = "null", [5] = "zero", [7] = "full", [8] = "random", [9] = "urandom"};
     unsigned dev = minor(st.st_rdev);
     if (S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 && dev < ARRAY_SIZE(memory) && memory[dev]) {
         (void)snprintf(buf, size, "/dev/%s", memory[dev]);

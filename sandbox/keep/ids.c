@@ -108,7 +108,8 @@ long sys_setsid(struct task *t, const struct sysargs *a)
     return p->pid;
 }
 
-/* The tid is the keep's count, which the host cannot be told: so the keep clears the word at the thread's exit. */
+/* The tid is the keep's count, which the host cannot be told: so the keep clears the word at the thread's
+ * exit. */
 long sys_set_tid_address(struct task *t, const struct sysargs *a)
 {
     t->clear_child_tid = a->arg[0];

@@ -39,8 +39,8 @@ struct sysargs {
 };
 
 /* Handlers return a result, -errno, one of Linux's internal -ERESTART*, or one of these: */
-#define SYS_CONTINUE ((long)INT64_MIN)      /* the host runs the call as it stands (only registers matter) */
-#define SYS_NOANSWER ((long)INT64_MIN + 1)  /* already answered, or the task is gone */
+#define SYS_CONTINUE ((long)INT64_MIN)     /* the host runs the call as it stands (only registers matter) */
+#define SYS_NOANSWER ((long)INT64_MIN + 1) /* already answered, or the task is gone */
 /* As SYS_CONTINUE for a call that may block natively, so that a signal can turn it into EINTR. */
 #define SYS_CONTINUE_BLOCKING ((long)INT64_MIN + 2)
 
@@ -52,28 +52,28 @@ struct sysargs {
 typedef long (*syscall_fn)(struct task *t, const struct sysargs *a);
 
 struct kernel {
-    pid_t pid;                      /* the keep's own, as the host's clone returned it */
-    int procfd;                     /* a procfs of the host that shows only our guests, and ourselves */
-    int scratch_fd;                 /* a directory on a private tmpfs, where mounts made by guests live; -1: none */
+    pid_t pid;      /* the keep's own, as the host's clone returned it */
+    int procfd;     /* a procfs of the host that shows only our guests, and ourselves */
+    int scratch_fd; /* a directory on a private tmpfs, where mounts made by guests live; -1: none */
     pthread_mutex_t tasklist_lock;
-    struct container *container;    /* the containers of this sandbox (utlist) */
-    struct embryo *embryos;         /* clone.c */
-    int gate_fd;                    /* the gate's image */
-    struct session *sessions;       /* session.c (utlist) */
-    pthread_cond_t started_cond;    /* some container.started changed */
-    struct timespec boot;           /* CLOCK_BOOTTIME at start */
-    struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
-    int dead_fd;                    /* an empty, sealed memfd: what a revoked lane becomes */
-    int ready_fd;                   /* an eventfd that is always readable and writable */
-    pthread_mutex_t epoll_lock;     /* who watches what; an object lock */
-    struct unix_state *unix_state;  /* unix.c */
+    struct container *container;   /* the containers of this sandbox (utlist) */
+    struct embryo *embryos;        /* clone.c */
+    int gate_fd;                   /* the gate's image */
+    struct session *sessions;      /* session.c (utlist) */
+    pthread_cond_t started_cond;   /* some container.started changed */
+    struct timespec boot;          /* CLOCK_BOOTTIME at start */
+    struct procfs *procfs;         /* procfs.h: what was read from the host at start, and the sysctls */
+    int dead_fd;                   /* an empty, sealed memfd: what a revoked lane becomes */
+    int ready_fd;                  /* an eventfd that is always readable and writable */
+    pthread_mutex_t epoll_lock;    /* who watches what; an object lock */
+    struct unix_state *unix_state; /* unix.c */
     bool strace;
-    struct vfs_state *vfs;          /* record locks, FIFO openers, device nodes made by guests: vfs_init */
-    struct klog *klog;              /* klog.h */
+    struct vfs_state *vfs;           /* record locks, FIFO openers, device nodes made by guests: vfs_init */
+    struct klog *klog;               /* klog.h */
     struct chrdev_host *chrdev_host; /* chrdev.c */
-    atomic_ulong *enosys_logged;    /* bitmap by number: said once */
-    struct task_table *tasks;       /* task.c */
-    struct timer_queue *timers;     /* timer.c */
+    atomic_ulong *enosys_logged;     /* bitmap by number: said once */
+    struct task_table *tasks;        /* task.c */
+    struct timer_queue *timers;      /* timer.c */
 };
 
 extern struct kernel kernel;

@@ -1,4 +1,5 @@
-/* Memory calls that do not go natively by themselves: mappings of files, and those that the filter would not judge. */
+/* Memory calls that do not go natively by themselves: mappings of files, and those that the filter would not
+ * judge. */
 #include <errno.h>
 #include <asm/prctl.h>
 #include <linux/futex.h>
@@ -74,7 +75,8 @@ long sys_madvise(struct task *t, const struct sysargs *a)
     return advice < 0 || advice > MADV_POPULATE_WRITE ? -EINVAL : SYS_CONTINUE;
 }
 
-/* The native one is the gate's; the guest's is the gate's to serve. Only a guest that jumps into the gate gets here. */
+/* The native one is the gate's; the guest's is the gate's to serve. Only a guest that jumps into the gate
+ * gets here. */
 long sys_brk(struct task *t, const struct sysargs *a)
 {
     (void)t;

@@ -40,7 +40,8 @@ struct pnode_ops {
     ssize_t (*write)(struct task *t, struct pnode *n, const char *data, size_t len, off_t pos);
     /* Full control instead of show (devices, ttys): returns a file. */
     int (*open)(struct task *t, struct pnode *n, int flags, struct file **ret);
-    /* mask of STATX_MODE, STATX_UID, STATX_GID, STATX_ATIME, STATX_MTIME; the right to do it is checked already. */
+    /* mask of STATX_MODE, STATX_UID, STATX_GID, STATX_ATIME, STATX_MTIME; the right to do it is checked
+     * already. */
     int (*setattr)(struct task *t, struct pnode *n, const struct stat *st, unsigned mask);
     /* Asked before the mode bits: 0 allowed, -EACCES, or 1: let the mode bits decide. NULL: the mode bits. */
     int (*permission)(struct task *t, struct pnode *n, int mask);

@@ -134,7 +134,8 @@ static int prepare(struct session *s, const struct keep_process *p, struct err *
     return 0;
 }
 
-struct session *session_new(struct container *c, const struct keep_process *spec, int porter_fd, struct err *e)
+struct session *session_new(struct container *c, const struct keep_process *spec, int porter_fd,
+                            struct err *e)
 {
     struct session *s = calloc(1, sizeof(*s));
 

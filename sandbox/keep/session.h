@@ -1,5 +1,6 @@
-/* A session: one program that was started from outside (the container's own, or an exec's), with the porter that stands for
- * it. Made and ended by the control thread; process->session and everything here under tasklist_lock. */
+/* A session: one program that was started from outside (the container's own, or an exec's), with the porter
+ * that stands for it. Made and ended by the control thread; process->session and everything here under
+ * tasklist_lock. */
 #ifndef BAILEY_KEEP_SESSION_H
 #define BAILEY_KEEP_SESSION_H
 
@@ -10,18 +11,20 @@
 struct session {
     struct session *next, *prev; /* kernel.sessions */
     struct container *container;
-    struct process *process;     /* a reference */
-    struct task *first;          /* a reference */
-    struct listener *listener;   /* NULL until it has come */
+    struct process *process;   /* a reference */
+    struct task *first;        /* a reference */
+    struct listener *listener; /* NULL until it has come */
     int porter_fd;
-    int client_fd;               /* who waits to hear that the program runs; -1: nobody. Not owned */
-    bool running;                /* the program was loaded */
+    int client_fd; /* who waits to hear that the program runs; -1: nobody. Not owned */
+    bool running;  /* the program was loaded */
     bool ended;
 };
 
-/* Makes the first task of spec's program in c: checks that it can be executed, gives it its files. Its host process comes
- * with the porter's listener. porter_fd and spec's descriptors are taken over. NULL with *e set. */
-struct session *session_new(struct container *c, const struct keep_process *spec, int porter_fd, struct err *e);
+/* Makes the first task of spec's program in c: checks that it can be executed, gives it its files. Its host
+ * process comes with the porter's listener. porter_fd and spec's descriptors are taken over. NULL with *e
+ * set. */
+struct session *session_new(struct container *c, const struct keep_process *spec, int porter_fd,
+                            struct err *e);
 
 /* The porter's guest is there: serves it. 0 or -errno. */
 int session_serve(struct session *s, int listener_fd);

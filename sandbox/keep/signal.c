@@ -35,11 +35,12 @@ bool signal_blocked_or_ignored(const struct task *t, int signo)
     return (t->blocked & SIGBIT(signo)) || action_is_ignore(t->process, signo);
 }
 
-/* A running init has no default actions: what it does not handle does not reach it, but for SIGKILL and SIGSTOP from
- * outside. */
+/* A running init has no default actions: what it does not handle does not reach it, but for SIGKILL and
+ * SIGSTOP from outside. */
 static bool init_is_protected(const struct process *p, int signo, bool from_outside)
 {
-    return p->is_init && p->container->started && is_default(p, signo) && !(from_outside && (SIGBIT(signo) & SIGSET_UNBLOCKABLE));
+    return p->is_init && p->container->started && is_default(p, signo) &&
+           !(from_outside && (SIGBIT(signo) & SIGSET_UNBLOCKABLE));
 }
 
 static bool is_ignored(const struct process *p, int signo, bool from_outside)

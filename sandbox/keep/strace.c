@@ -1,5 +1,5 @@
-/* --strace: one line a call. The letters of syscalls.def say what the arguments are; for the usual calls those of
- * strace_flags.c do. */
+/* --strace: one line a call. The letters of syscalls.def say what the arguments are; for the usual calls
+ * those of strace_flags.c do. */
 #include "sandbox/keep/strace.h"
 
 #include <arpa/inet.h>

@@ -13,7 +13,8 @@ struct strvec {
 /* 0, -ENOMEM, or -E2BIG beyond what execve(2) takes. */
 int strvec_add(struct strvec *v, const char *s, size_t len);
 int strvec_add_all(struct strvec *v, char *const *strings);
-/* The same from guest memory: a NULL-terminated array of pointers (NULL itself: an empty list). -EFAULT too. */
+/* The same from guest memory: a NULL-terminated array of pointers (NULL itself: an empty list). -EFAULT too.
+ */
 int strvec_from_user(struct strvec *v, struct task *t, uaddr_t array);
 /* Puts the strings before all others, in place of the first `drop` ones. */
 int strvec_replace_head(struct strvec *v, unsigned drop, const char *const *head, unsigned nhead);

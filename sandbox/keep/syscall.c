@@ -13,7 +13,8 @@
 #include "sandbox/platform/listener.h"
 
 /* A call whose subsystem is not there links all the same and is ENOSYS. */
-#define SYS(nr, name, level, args) long sys_##name(struct task *t, const struct sysargs *a) __attribute__((weak));
+#define SYS(nr, name, level, args)                                                                           \
+    long sys_##name(struct task *t, const struct sysargs *a) __attribute__((weak));
 #define SYS_ALIAS(nr, name, level, args, fn)
 #define SYS_NONE(nr, name, args)
 #include "sandbox/keep/syscalls.def"

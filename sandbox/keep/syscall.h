@@ -1,5 +1,6 @@
-/* The syscall table: sandbox/keep/syscalls.def names every x86-64 call once, with its handler, how complete it
- * is, and how --strace prints its arguments. A handler lives in its subsystem's file and is declared here. */
+/* The syscall table: sandbox/keep/syscalls.def names every x86-64 call once, with its handler, how complete
+ * it is, and how --strace prints its arguments. A handler lives in its subsystem's file and is declared here.
+ */
 #ifndef BAILEY_KEEP_SYSCALL_H
 #define BAILEY_KEEP_SYSCALL_H
 

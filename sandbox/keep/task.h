@@ -98,9 +98,9 @@ struct process {
     struct task *leader;  /* the first thread; stays in `threads` until the process ends */
     unsigned nthreads;    /* not yet exited */
     pid_t pgid, sid;
-    struct tty *ctty;                  /* a reference */
-    struct sem_undo *sem_undo;         /* sysv_sem.c */
-    pid_t tty_old_pgrp;                /* of a session leader: who was in front when its terminal hung up */
+    struct tty *ctty;          /* a reference */
+    struct sem_undo *sem_undo; /* sysv_sem.c */
+    pid_t tty_old_pgrp;        /* of a session leader: who was in front when its terminal hung up */
     bool did_exec, child_subreaper, is_init;
     pthread_cond_t child_event; /* a child ended, stopped or went on */
 
@@ -122,7 +122,7 @@ struct process {
     struct timespec utime, stime;    /* final, once it has exited */
     struct timespec cutime, cstime;  /* of reaped children */
     long maxrss, cmaxrss;            /* KiB */
-    struct session *session;           /* session.h: it was started from outside; NULL otherwise */
+    struct session *session;         /* session.h: it was started from outside; NULL otherwise */
     struct signalfd_wait *signalfds; /* signalfd.c: who to tell of new signals */
     struct pidfd_wait *pidfds;       /* pidfd.c: who to tell of the end */
     UT_hash_handle hh_pid;

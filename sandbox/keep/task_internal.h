@@ -29,8 +29,8 @@ void process_link(struct process *p, struct process *parent); /* [T] */
 void process_unlink(
     struct process *p); /* [T] a zombie, or an aborted embryo, is gone; drops the tables' reference */
 void task_host_moved(struct task *t, pid_t host_tid); /* [T] t's host thread goes by this number now */
-void task_forget_host(struct task *t); /* out of the host's table */
-void task_bury_later(struct task *t);  /* takes a reference of its own */
+void task_forget_host(struct task *t);                /* out of the host's table */
+void task_bury_later(struct task *t);                 /* takes a reference of its own */
 
 /* exit.c */
 void process_kill_locked(struct process *p, int status, bool kill_host); /* [T] */
@@ -60,8 +60,8 @@ void notify_parent_of(struct process *p, struct process *parent, int code,
 /* timer.c */
 int64_t mono_now(void);
 struct timespec deadline_after(const struct timespec *rel); /* on CLOCK_MONOTONIC, clamped */
-void ktimer_set(struct ktimer *kt, int64_t expires); /* [T] */
-void ktimer_cancel(struct ktimer *kt);               /* [T] */
+void ktimer_set(struct ktimer *kt, int64_t expires);        /* [T] */
+void ktimer_cancel(struct ktimer *kt);                      /* [T] */
 void itimers_init(struct process *p);
 void itimers_cancel(struct process *p);         /* [T] */
 void posix_timers_delete(struct process *p);    /* [T] */

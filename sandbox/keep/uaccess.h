@@ -1,4 +1,5 @@
-/* Guest memory. Every access of the keep to it goes through here: copied once, length-checked by the caller. */
+/* Guest memory. Every access of the keep to it goes through here: copied once, length-checked by the caller.
+ */
 #ifndef BAILEY_KEEP_UACCESS_H
 #define BAILEY_KEEP_UACCESS_H
 
@@ -27,10 +28,10 @@ struct uio {
     struct task *task; /* NULL: the buffers are the keep's own */
     struct iovec *iov; /* iov_base are guest addresses */
     unsigned count;
-    unsigned i;        /* the current one */
-    size_t off;        /* into it */
-    size_t resid;      /* bytes left in all */
-    struct iovec one;  /* for a single buffer */
+    unsigned i;       /* the current one */
+    size_t off;       /* into it */
+    size_t resid;     /* bytes left in all */
+    struct iovec one; /* for a single buffer */
 };
 
 void uio_init_one(struct uio *u, struct task *t, uaddr_t base, size_t len);
@@ -40,7 +41,8 @@ static inline void uio_init_kernel(struct uio *u, void *base, size_t len)
     *u = (struct uio){.count = 1, .resid = len, .one = {base, len}};
     u->iov = &u->one;
 }
-/* Copies the iovec array in (IOV_MAX and SSIZE_MAX checked). *u->iov is allocated when count > 1; free by uio_done. */
+/* Copies the iovec array in (IOV_MAX and SSIZE_MAX checked). *u->iov is allocated when count > 1; free by
+ * uio_done. */
 int uio_init_vec(struct uio *u, struct task *t, uaddr_t vec, unsigned long count);
 void uio_done(struct uio *u);
 /* Moves up to n bytes and advances. Returns the bytes moved; -EFAULT if none could be. */

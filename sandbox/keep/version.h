@@ -1,4 +1,5 @@
-/* What this kernel calls itself, wherever a guest asks: uname(2), /proc/version, /proc/sys/kernel, the boot log. */
+/* What this kernel calls itself, wherever a guest asks: uname(2), /proc/version, /proc/sys/kernel, the boot
+ * log. */
 #ifndef BAILEY_KEEP_VERSION_H
 #define BAILEY_KEEP_VERSION_H
 

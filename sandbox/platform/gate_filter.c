@@ -68,7 +68,8 @@ static void ret(struct prog *p, unsigned action)
     emit(p, BPF_RET | BPF_K, action, 0, 0);
 }
 
-/* Falls through when argument i is at or above GATE_LIMIT (or zero, if zero_too); else answers with a notification. */
+/* Falls through when argument i is at or above GATE_LIMIT (or zero, if zero_too); else answers with a
+ * notification. */
 static void above_gate(struct prog *p, int i, bool zero_too)
 {
     load(p, HI(i));
@@ -106,12 +107,14 @@ static void one_of(struct prog *p, int i, uint32_t mask, const uint32_t *list, u
 static void condition(struct prog *p, enum condition c)
 {
     static const uint32_t advice[] = {
-        MADV_NORMAL,   MADV_RANDOM,     MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTNEED,   MADV_FREE,
-        MADV_DONTFORK, MADV_DOFORK,     MADV_HUGEPAGE,   MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP,
-        MADV_COLD,     MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_PAGEOUT,  MADV_POPULATE_READ, MADV_POPULATE_WRITE,
+        MADV_NORMAL,   MADV_RANDOM,        MADV_SEQUENTIAL,     MADV_WILLNEED,   MADV_DONTNEED,
+        MADV_FREE,     MADV_DONTFORK,      MADV_DOFORK,         MADV_HUGEPAGE,   MADV_NOHUGEPAGE,
+        MADV_DONTDUMP, MADV_DODUMP,        MADV_COLD,           MADV_WIPEONFORK, MADV_KEEPONFORK,
+        MADV_PAGEOUT,  MADV_POPULATE_READ, MADV_POPULATE_WRITE,
     };
-    static const uint32_t futex_ops[] = {FUTEX_WAIT,    FUTEX_WAKE,        FUTEX_REQUEUE,    FUTEX_CMP_REQUEUE,
-                                         FUTEX_WAKE_OP, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET};
+    static const uint32_t futex_ops[] = {FUTEX_WAIT,        FUTEX_WAKE,    FUTEX_REQUEUE,
+                                         FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP, FUTEX_WAIT_BITSET,
+                                         FUTEX_WAKE_BITSET};
     static const uint32_t segment[] = {ARCH_SET_FS, ARCH_GET_FS, ARCH_SET_GS, ARCH_GET_GS};
     static const uint32_t clocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11};
 
@@ -122,8 +125,9 @@ static void condition(struct prog *p, enum condition c)
         above_gate(p, 0, false);
         break;
     case ANON_MAP:
-        bits(p, 3, MAP_PRIVATE | MAP_SHARED | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK |
-                       MAP_POPULATE | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_NONBLOCK,
+        bits(p, 3,
+             MAP_PRIVATE | MAP_SHARED | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE |
+                 MAP_STACK | MAP_POPULATE | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_NONBLOCK,
              MAP_ANONYMOUS);
         above_gate(p, 0, true);
         break;
@@ -148,7 +152,8 @@ static void condition(struct prog *p, enum condition c)
     }
 }
 
-/* The number is in the accumulator when a rule begins, and again behind it (a condition clobbers it, but then answers). */
+/* The number is in the accumulator when a rule begins, and again behind it (a condition clobbers it, but then
+ * answers). */
 static void rules(struct prog *p, const struct rule *r, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {

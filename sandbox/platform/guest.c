@@ -55,15 +55,16 @@ static int only_gate(int gate_fd)
     return (int)syscall(SYS_close_range, 1U, ~0U, 0U);
 }
 
-/* The gate's exec must come from the gate's own place: one page with a system call instruction, gone with the exec. */
+/* The gate's exec must come from the gate's own place: one page with a system call instruction, gone with the
+ * exec. */
 static int map_springboard(void)
 {
     static const unsigned char code[] = {
-        0x4d, 0x89, 0xc2, /* mov %r8, %r10 : the fourth argument */
-        0x4d, 0x89, 0xc8, /* mov %r9, %r8 : the fifth */
+        0x4d, 0x89, 0xc2,             /* mov %r8, %r10 : the fourth argument */
+        0x4d, 0x89, 0xc8,             /* mov %r9, %r8 : the fifth */
         0xb8, 0x42, 0x01, 0x00, 0x00, /* mov $322, %eax : execveat */
-        0x0f, 0x05,       /* syscall */
-        0xc3,             /* ret */
+        0x0f, 0x05,                   /* syscall */
+        0xc3,                         /* ret */
     };
     void *p = mmap((void *)GATE_BASE, 4096, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);

@@ -13,8 +13,8 @@ struct guest_boot {
     _Atomic int step;
 };
 
-/* In the child: leaves every namespace, right and descriptor behind, puts the filter in place and executes the gate.
- * Returns only on failure, which is in *b. */
+/* In the child: leaves every namespace, right and descriptor behind, puts the filter in place and executes
+ * the gate. Returns only on failure, which is in *b. */
 void guest_become(const struct porter *p, struct guest_boot *b);
 
 #endif

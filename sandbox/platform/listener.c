@@ -1,5 +1,6 @@
-/* Leader and followers: one worker of a listener waits in RECV; it serves what it received and then waits again.
- * Before it may block it hands the place to a follower. More than one waiter would be woken for every call. */
+/* Leader and followers: one worker of a listener waits in RECV; it serves what it received and then waits
+ * again. Before it may block it hands the place to a follower. More than one waiter would be woken for every
+ * call. */
 #include "sandbox/platform/listener.h"
 
 #include <errno.h>
@@ -108,8 +109,8 @@ static void serve(struct listener *l, const struct seccomp_notif *n)
     }
 }
 
-/* RECV failed: because a call was taken back, or because there is nobody left to call (Linux 6.11 tells; before, the worker
- * stays in RECV to the end of the keep). */
+/* RECV failed: because a call was taken back, or because there is nobody left to call (Linux 6.11 tells;
+ * before, the worker stays in RECV to the end of the keep). */
 static bool nobody_left(struct listener *l)
 {
     struct pollfd p = {.fd = l->fd};

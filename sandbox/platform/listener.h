@@ -1,4 +1,5 @@
-/* The doorbell: seccomp user notifications of one guest tree, received by a leader/followers pool of workers. */
+/* The doorbell: seccomp user notifications of one guest tree, received by a leader/followers pool of workers.
+ */
 #ifndef BAILEY_PLATFORM_LISTENER_H
 #define BAILEY_PLATFORM_LISTENER_H
 
@@ -9,25 +10,28 @@ struct listener {
     struct container *container;
     pthread_mutex_t lock;
     pthread_cond_t idle;
-    unsigned idle_workers;   /* waiting to become leader */
-    unsigned refs;           /* its owner, and every worker */
-    bool has_leader;         /* someone is in RECV, or about to be */
-    bool dead;               /* no guest is left behind this filter */
-    struct task *first;      /* the task that the first notification is for */
+    unsigned idle_workers; /* waiting to become leader */
+    unsigned refs;         /* its owner, and every worker */
+    bool has_leader;       /* someone is in RECV, or about to be */
+    bool dead;             /* no guest is left behind this filter */
+    struct task *first;    /* the task that the first notification is for */
 };
 
-/* A listener over fd (taken over), served from now on. The first notification is the native exec of `first`'s gate. Serves
- * until the last guest behind it is gone, whoever has released it before. NULL: no memory, or no thread. */
+/* A listener over fd (taken over), served from now on. The first notification is the native exec of `first`'s
+ * gate. Serves until the last guest behind it is gone, whoever has released it before. NULL: no memory, or no
+ * thread. */
 struct listener *listener_new(int fd, struct container *c, struct task *first);
 void listener_release(struct listener *l);
 
-/* A worker calls this before anything that may block for long: another takes over RECV. Cheap when done already. */
+/* A worker calls this before anything that may block for long: another takes over RECV. Cheap when done
+ * already. */
 void worker_about_to_block(void);
 
 /* Answers. answer_continue lets the host run the call. 0, or -errno (ENOENT: the task is gone). */
 int notif_answer(const struct sysargs *a, long result);
 int notif_continue(const struct sysargs *a);
-/* Puts host descriptor fd into the task at number at (-1: the lowest free), close-on-exec. Returns its number, -errno. */
+/* Puts host descriptor fd into the task at number at (-1: the lowest free), close-on-exec. Returns its
+ * number, -errno. */
 int notif_addfd(const struct sysargs *a, int fd, int at);
 
 #endif

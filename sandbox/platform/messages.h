@@ -21,7 +21,8 @@ enum control_type {
     CONTROL_START,   /* let the container's program run -> STARTED once it was loaded, FAILED */
     CONTROL_STARTED, /* answer */
     CONTROL_EXEC,    /* descriptors: porter's socket, packed spec, stdio or terminal -> STARTED, FAILED */
-    CONTROL_STATUS,  /* -> STATUS with value: 1 once the program runs, and set: signals that init handles, ignores */
+    CONTROL_STATUS,  /* -> STATUS with value: 1 once the program runs, and set: signals that init handles,
+                        ignores */
     CONTROL_PIDS,    /* -> PIDS with value: how many, and one descriptor: a file of int32_t host pids */
     CONTROL_SIGNAL,  /* value: signal number, to every process of the container -> DONE, FAILED */
     CONTROL_PIDS_ANSWER,
@@ -56,8 +57,8 @@ struct porter_msg {
 int msg_send(int sock, const void *msg, size_t len, int fd);
 /* The same with nfds descriptors, at most MSG_FDS. */
 int msg_send_fds(int sock, const void *msg, size_t len, const int *fds, unsigned nfds);
-/* Receives one message of exactly len bytes; *ret_fd (may be NULL) gets its descriptor or -1. 0; -EPIPE when the
- * other side is gone; -EBADMSG for anything else than such a message; -errno. */
+/* Receives one message of exactly len bytes; *ret_fd (may be NULL) gets its descriptor or -1. 0; -EPIPE when
+ * the other side is gone; -EBADMSG for anything else than such a message; -errno. */
 int msg_recv(int sock, void *msg, size_t len, int *ret_fd);
 /* The same with up to MSG_FDS descriptors: those that did not come are -1. */
 int msg_recv_fds(int sock, void *msg, size_t len, int fds[MSG_FDS]);

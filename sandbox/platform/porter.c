@@ -52,8 +52,7 @@ static int take_listener(pid_t child, struct guest_boot *b)
 
 static void first_guest(const struct porter *p)
 {
-    struct guest_boot *b =
-        mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct guest_boot *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct porter_msg m = {.type = PORTER_LISTENER};
 
     if (b == MAP_FAILED)
@@ -93,9 +92,9 @@ static void on_signal(int sigfd, int keep_fd)
 
     if (read(sigfd, &si, sizeof(si)) != sizeof(si))
         return;
-    if (si.ssi_signo == SIGCHLD && (si.ssi_code == CLD_EXITED || si.ssi_code == CLD_KILLED ||
-                                    si.ssi_code == CLD_DUMPED || si.ssi_code == CLD_STOPPED ||
-                                    si.ssi_code == CLD_CONTINUED)) {
+    if (si.ssi_signo == SIGCHLD &&
+        (si.ssi_code == CLD_EXITED || si.ssi_code == CLD_KILLED || si.ssi_code == CLD_DUMPED ||
+         si.ssi_code == CLD_STOPPED || si.ssi_code == CLD_CONTINUED)) {
         reap(keep_fd);
         return;
     }

@@ -5,15 +5,15 @@
 #include <stdbool.h>
 
 struct porter {
-    int keep_fd;       /* SOCK_SEQPACKET to the keep */
-    int userns_fd;     /* the keep's user namespace, for the guests */
-    int gate_fd;       /* the gate's image */
-    int tty_fd;        /* the host pty's slave that becomes the porter's controlling terminal, or -1 */
-    bool all_calls;    /* guests get the filter without native calls of their own */
+    int keep_fd;    /* SOCK_SEQPACKET to the keep */
+    int userns_fd;  /* the keep's user namespace, for the guests */
+    int gate_fd;    /* the gate's image */
+    int tty_fd;     /* the host pty's slave that becomes the porter's controlling terminal, or -1 */
+    bool all_calls; /* guests get the filter without native calls of their own */
 };
 
-/* The porter's life, as pid 1 of the container's host pid namespace: makes the first guest process, forwards signals to
- * the keep, reaps, and ends as the keep says. Never returns. */
+/* The porter's life, as pid 1 of the container's host pid namespace: makes the first guest process, forwards
+ * signals to the keep, reaps, and ends as the keep says. Never returns. */
 _Noreturn void porter_main(const struct porter *p);
 
 #endif

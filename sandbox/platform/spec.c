@@ -152,8 +152,8 @@ int spec_unpack(int fd, struct keep_process *ret)
         return -EBADMSG;
     memcpy(&h, buf, sizeof(h));
     size_t groups = (size_t)h.ngroups * sizeof(gid_t);
-    if (h.version != SPEC_VERSION || h.ngroups > GROUPS_MAX || h.nargs == 0 || h.nargs > size || h.nenv > size ||
-        h.strings > size || sizeof(h) + groups + h.strings != size)
+    if (h.version != SPEC_VERSION || h.ngroups > GROUPS_MAX || h.nargs == 0 || h.nargs > size ||
+        h.nenv > size || h.strings > size || sizeof(h) + groups + h.strings != size)
         return -EBADMSG;
     take_header(&h, ret);
     char *at = buf + sizeof(h) + groups, *end = buf + size;

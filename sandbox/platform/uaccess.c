@@ -27,8 +27,8 @@ int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
     return process_vm_writev(t->host_tid, &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
 }
 
-/* Strings are read up to a page's end at a time: what follows it may not be mapped. The first bite is short, since most
- * strings are. */
+/* Strings are read up to a page's end at a time: what follows it may not be mapped. The first bite is short,
+ * since most strings are. */
 long strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size)
 {
     size_t done = 0, bite = 256;

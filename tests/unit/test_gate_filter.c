@@ -1,6 +1,6 @@
 /* objects: sandbox/platform/gate_filter.o */
-/* The guests' filter, run call by call through a small interpreter of classic BPF: what goes natively, what traps into the
- * gate, what is refused, and that everything else rings the doorbell. */
+/* The guests' filter, run call by call through a small interpreter of classic BPF: what goes natively, what
+ * traps into the gate, what is refused, and that everything else rings the doorbell. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

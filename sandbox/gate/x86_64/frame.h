@@ -89,13 +89,13 @@ static inline long sys6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
 #define sys2(nr, a, b) sys6(nr, (uint64_t)(a), (uint64_t)(b), 0, 0, 0, 0)
 #define sys3(nr, a, b, c) sys6(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), 0, 0, 0)
 #define sys4(nr, a, b, c, d) sys6(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), 0, 0)
-#define sys5(nr, a, b, c, d, e)                                                                                \
+#define sys5(nr, a, b, c, d, e)                                                                              \
     sys6(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), 0)
 
 /* entry.S */
 void gate_restorer(void);
-_Noreturn void gate_resume(struct native_ucontext *uc);          /* rt_sigreturn to that context */
-_Noreturn void gate_exit_thread(int code, uint32_t *in_use);     /* frees the area, then ends the thread */
+_Noreturn void gate_resume(struct native_ucontext *uc);      /* rt_sigreturn to that context */
+_Noreturn void gate_exit_thread(int code, uint32_t *in_use); /* frees the area, then ends the thread */
 /* A native clone whose child, on its own stack, calls gate_child(token, uc). */
 long gate_native_clone_vm(uint64_t flags, uint64_t stack, uint64_t ctid, uint64_t tls, uint64_t token,
                           struct native_ucontext *uc);
