@@ -174,6 +174,8 @@ static void embryo_free(struct unix_sock *e)
         e->peer = NULL;
         a = e->a;
         e->a = -1;
+        if (peer->a >= 0) /* something unread makes the other side's next call fail with ECONNRESET */
+            (void)send(peer->a, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     }
     forget_unread(e, a);
     (void)close(a);
