@@ -1,0 +1,223 @@
+/* objects: sandbox/keep/fdtable.o */
+/* Descriptor tables: numbers, copies, limits, and what they tell the guest's own table (lanes). */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/task.h"
+#include "sandbox/platform/listener.h"
+
+#define DEAD 777
+
+struct kernel kernel = {.dead_fd = DEAD};
+
+static struct process process;
+static struct task task = {.process = &process};
+static struct sysargs args;
+static int added_fd, added_at, adds, closed, add_result;
+
+int notif_addfd(const struct sysargs *a, int fd, int at)
+{
+    (void)a;
+    added_fd = fd;
+    added_at = at;
+    adds++;
+    return add_result < 0 ? add_result : at;
+}
+
+struct file *file_get(struct file *f)
+{
+    atomic_fetch_add(&f->refs, 1);
+    return f;
+}
+
+void file_put(struct file *f)
+{
+    atomic_fetch_sub(&f->refs, 1);
+}
+
+void file_closed(struct fdtable *ft, struct file *f)
+{
+    (void)ft;
+    closed++;
+    file_put(f);
+}
+
+static struct file regular(int hostfd)
+{
+    return (struct file){.refs = 1, .kind = FILE_LANE | FILE_SEEKABLE, .hostfd = hostfd};
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    process.rlim[RLIMIT_NOFILE].rlim_cur = 100;
+    task.fdt = fdtable_new();
+    adds = closed = add_result = 0;
+    return task.fdt ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    fdtable_put(task.fdt);
+    return 0;
+}
+
+static void lowest_number(void **state)
+{
+    (void)state;
+    struct file f = regular(5);
+    bool native = false;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(fd_install(&task, file_get(&f), false, 0), i);
+    assert_int_equal(fd_close(&task, &args, 4, &native), 0);
+    assert_int_equal(fd_close(&task, &args, 2, &native), 0);
+    assert_int_equal(fd_install(&task, file_get(&f), false, 3), 4);
+    assert_int_equal(fd_install(&task, file_get(&f), false, 0), 2);
+    assert_int_equal(fd_install(&task, file_get(&f), false, 0), 10);
+    assert_int_equal(fd_install(&task, file_get(&f), false, 70), 70);
+    assert_int_equal(fd_install(&task, file_get(&f), false, 0), 11);
+    assert_int_equal(fd_close(&task, &args, 50, &native), -EBADF);
+    assert_int_equal(fd_close(&task, &args, -1, &native), -EBADF);
+    assert_int_equal(fd_close(&task, &args, 1 << 30, &native), -EBADF);
+    assert_false(native);
+}
+
+static void limits(void **state)
+{
+    (void)state;
+    struct file f = regular(5);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(fd_install(&task, file_get(&f), false, 0), i);
+    assert_int_equal(fd_install(&task, &f, false, 0), -EMFILE);
+    assert_int_equal(atomic_load(&f.refs), 101);
+    assert_int_equal(fd_return(&task, file_get(&f), false), -EMFILE);
+    assert_int_equal(atomic_load(&f.refs), 101);
+    assert_int_equal(fd_install_at(&task, &f, false, 100, &args), -EBADF);
+    assert_int_equal(fd_install_at(&task, &f, false, -1, &args), -EBADF);
+}
+
+static void copies(void **state)
+{
+    (void)state;
+    struct file f = regular(5), g = regular(6);
+    fd_install(&task, file_get(&f), true, 0);
+    fd_install(&task, file_get(&g), false, 0);
+    struct fdtable *copy = fdtable_dup(task.fdt), *own = task.fdt;
+    assert_int_equal(atomic_load(&f.refs), 3);
+    task.fdt = copy;
+    assert_int_equal(fd_cloexec(&task, 0, -1), 1);
+    assert_int_equal(fd_cloexec(&task, 1, -1), 0);
+    fdtable_close_on_exec(copy);
+    assert_null(fd_get(&task, 0));
+    struct file *got = fd_get(&task, 1);
+    assert_ptr_equal(got, &g);
+    file_put(got);
+    task.fdt = own;
+    fdtable_put(copy);
+    assert_int_equal(atomic_load(&f.refs), 2);
+    assert_int_equal(closed, 2);
+}
+
+static void path_files(void **state)
+{
+    (void)state;
+    struct file f = regular(5);
+    f.flags = O_PATH;
+    int fd = fd_install(&task, file_get(&f), false, 0);
+    assert_null(fd_get(&task, fd));
+    assert_ptr_equal(fd_get_path(&task, fd), &f);
+}
+
+static void lanes(void **state)
+{
+    (void)state;
+    struct file f = regular(5), g = regular(6);
+    bool native = false;
+    int fd = fd_install(&task, file_get(&f), false, 0);
+    assert_int_equal(lane_donate(&task, &args, fd, &g), -EBADF); /* replaced meanwhile */
+    assert_int_equal(lane_donate(&task, &args, fd, &f), 0);
+    assert_int_equal(lane_donate(&task, &args, fd, &f), 0);
+    assert_int_equal(adds, 1);
+    assert_int_equal(added_fd, 5);
+    assert_true(lane_is(&task, fd));
+    /* dup2 over it takes it out of the guest. */
+    assert_int_equal(fd_install_at(&task, file_get(&g), false, fd, &args), fd);
+    assert_int_equal(added_fd, DEAD);
+    assert_false(lane_is(&task, fd));
+    assert_int_equal(lane_donate(&task, &args, fd, &g), 0);
+    assert_int_equal(added_fd, 6);
+    assert_int_equal(fd_close(&task, &args, fd, &native), 0);
+    assert_true(native);
+}
+
+static void lanes_of_threads(void **state)
+{
+    (void)state;
+    struct file f = regular(5);
+    bool native = false;
+    int fd = fd_install(&task, file_get(&f), false, 0);
+    assert_int_equal(lane_donate(&task, &args, fd, &f), 0);
+    fdtable_get(task.fdt); /* another thread */
+    struct fdtable *copy = fdtable_dup(task.fdt), *own = task.fdt;
+    assert_int_equal(fd_close(&task, &args, fd, &native), 0);
+    assert_false(native); /* its number may be the next lane's before the host closes it */
+    assert_int_equal(added_fd, DEAD);
+    /* Nobody knows what the child got natively. */
+    task.fdt = copy;
+    assert_false(lane_is(&task, fd));
+    adds = 0;
+    assert_int_equal(lane_donate(&task, &args, fd, &f), 0);
+    assert_int_equal(adds, 1);
+    fdtable_put(copy);
+    task.fdt = own;
+    fdtable_put(own);
+}
+
+static void lane_refused(void **state)
+{
+    (void)state;
+    struct file f = regular(5);
+    int fd = fd_install(&task, file_get(&f), false, 0);
+    add_result = -ESRCH;
+    assert_int_equal(lane_donate(&task, &args, fd, &f), -ESRCH);
+    assert_false(lane_is(&task, fd));
+    assert_false(lane_ready(&task, &args, fd, &f, 1 << 20));
+    add_result = 0;
+    assert_true(lane_ready(&task, &args, fd, &f, 1 << 20));
+}
+
+static void ranges(void **state)
+{
+    (void)state;
+    struct file f = regular(5);
+    for (int i = 0; i < 20; i++)
+        fd_install(&task, file_get(&f), false, 0);
+    assert_false(fd_close_range(&task, &args, 5, 9, true));
+    assert_int_equal(fd_cloexec(&task, 9, -1), 1);
+    assert_int_equal(fd_cloexec(&task, 10, -1), 0);
+    assert_int_equal(lane_donate(&task, &args, 12, &f), 0);
+    assert_true(fd_close_range(&task, &args, 3, ~0U, false));
+    assert_int_equal(closed, 17);
+    assert_int_equal(fd_install(&task, file_get(&f), false, 0), 3);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(lowest_number, setup, teardown),
+        cmocka_unit_test_setup_teardown(limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(copies, setup, teardown),
+        cmocka_unit_test_setup_teardown(path_files, setup, teardown),
+        cmocka_unit_test_setup_teardown(lanes, setup, teardown),
+        cmocka_unit_test_setup_teardown(lanes_of_threads, setup, teardown),
+        cmocka_unit_test_setup_teardown(lane_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(ranges, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
