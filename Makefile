@@ -30,7 +30,7 @@ PREFIX ?= /usr/local
 SRC := $(wildcard common/*.c oci/*.c runtime/*.c sandbox/keep/*.c sandbox/platform/*.c sandbox/net/*.c)
 OBJ := $(SRC:%.c=$(B)/obj/%.o)
 
-.PHONY: all build clean format lint asan asan-check install uninstall demo check deps-build
+.PHONY: all build docs clean format lint asan asan-check install uninstall demo check deps-build
 all: build
 build: $(B)/bailey
 
@@ -71,6 +71,12 @@ asan:
 
 asan-check: build $(UNIT_BIN) $(B)/tests/supervise
 	B=$(B) tests/run.sh unit cli/usage cli/bad_input
+
+docs: docs/syscalls.md
+docs/syscalls.md: tools/syscalls-doc.c sandbox/keep/syscalls.def sandbox/keep/syscalls_notes.def
+	@mkdir -p $(B)
+	$(CC) -std=c17 $(WARN) -I. -O1 $< -o $(B)/syscalls-doc
+	$(B)/syscalls-doc > $@.new && mv $@.new $@
 
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
