@@ -326,14 +326,59 @@ int pseudo_open(struct task *t, struct dentry *d, int flags, struct file **ret)
     return r;
 }
 
+/* Looks for an open file of the container that may write to the object. */
+struct writer_search {
+    struct dentry *d;
+    bool found;
+};
+
+static void look_for_writer(int fd, struct file *f, bool cloexec, void *arg)
+{
+    struct writer_search *s = arg;
+    unsigned acc = atomic_load(&f->flags) & (O_ACCMODE | O_PATH);
+
+    (void)fd;
+    (void)cloexec;
+    if (s->found || f->ops != &reg_ops || (acc != O_WRONLY && acc != O_RDWR) ||
+        dentry_identity(f->dentry) < 0)
+        return;
+    s->found = f->dentry->ino == s->d->ino && f->dentry->dev == s->d->dev;
+}
+
+/* What is being written is not executed. The host can not say so: what it executes is the gate. */
+static bool is_written(struct task *t, struct dentry *d)
+{
+    struct writer_search s = {.d = d};
+    struct process *p, *tmp;
+    struct task *th;
+
+    LOCKED(&kernel.tasklist_lock);
+    HASH_ITER(hh_pid, t->process->container->processes, p, tmp)
+    DL_FOREACH2(p->threads, th, thread_next)
+    if (!s.found && th->fdt && (th == p->threads || th->fdt != p->threads->fdt))
+        fd_for_each(th->fdt, look_for_writer, &s);
+    return s.found;
+}
+
+static int open_nameless(struct task *t, struct file *f, struct file **ret)
+{
+    struct stat st;
+
+    if (f->hostfd < 0 || fstat(f->hostfd, &st) != 0 || !S_ISREG(st.st_mode))
+        return -EACCES;
+    return file_reopen(t, f, O_RDONLY, ret); /* a memfd */
+}
+
 int dentry_open_exec(struct task *t, struct dentry *d, struct file **ret)
 {
     char name[40];
 
-    if (d->fd < 0)
+    if (d->file)
+        return open_nameless(t, d->file, ret);
+    if (d->fd < 0 || dentry_type(d) != S_IFREG)
         return -EACCES;
-    if (dentry_type(d) != S_IFREG)
-        return -EACCES;
+    if (is_written(t, d))
+        return -ETXTBSY;
     dentry_procname(d, name);
     vfs_assume_self();
     int fd = openat(kernel.procfd, name, O_RDONLY | HOST_OPEN_ALWAYS);
