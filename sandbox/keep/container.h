@@ -16,6 +16,7 @@ struct container {
     struct process *processes; /* by guest pid (hh_pid), zombies too; tasklist_lock */
     pid_t last_pid;
     bool pids_wrapped; /* numbers may be in use as group or session only */
+    bool count_memory;          /* somebody asked for resource usage: note peaks at exit from now on */
     unsigned nstopped; /* processes that are stopped */
     struct mount_ns *mounts;
     char hostname[65], domainname[65];

@@ -222,6 +222,8 @@ static void sample_times(struct process *p)
     process_cputime(p, &ut, &st);
     p->utime = ut;
     p->stime = st;
+    if (p->container->count_memory)
+        p->maxrss = process_maxrss(p);
 }
 
 static void kill_all_others(struct process *init)

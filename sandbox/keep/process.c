@@ -1,4 +1,5 @@
 /* Processes: making, linking and counting them; address space records; the first process of a container. */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -151,6 +152,22 @@ void process_cputime(const struct process *p, struct timespec *utime, struct tim
     *utime = cpu_clock(p->host_pid, 1);
     int64_t sys = ts_ns(&all) - ts_ns(utime);
     *stime = ns_ts(sys > 0 ? sys : 0);
+}
+
+/* The peak of resident memory in KiB, from the host; 0 where it cannot be had. */
+long process_maxrss(const struct process *p)
+{
+    char path[64], text[4096];
+    snprintf(path, sizeof(path), "%d/status", p->host_pid);
+    _cleanup_close_ int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    const char *hwm = strstr(text, "VmHWM:");
+    return hwm ? strtol(hwm + 6, NULL, 10) : 0;
 }
 
 static void default_rlimits(struct process *p)

@@ -1,7 +1,6 @@
 /* Resource limits and usage. What the keep hands out it limits itself; what the host hands out (memory, CPU,
  * locks on memory) the host is told of. */
 #include <linux/capability.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -116,22 +115,6 @@ long sys_setrlimit(struct task *t, const struct sysargs *a)
 /* Usage ----------------------------------------------------------------------------------------------------
  */
 
-/* The peak of resident memory in KiB, from the host; 0 where it cannot be had. */
-static long host_maxrss(pid_t host_pid)
-{
-    char path[64], text[4096];
-    snprintf(path, sizeof(path), "%d/status", host_pid);
-    _cleanup_close_ int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t n = read(fd, text, sizeof(text) - 1);
-    if (n <= 0)
-        return 0;
-    text[n] = '\0';
-    const char *hwm = strstr(text, "VmHWM:");
-    return hwm ? strtol(hwm + 6, NULL, 10) : 0;
-}
-
 static struct timeval ts_tv(struct timespec ts)
 {
     return (struct timeval){.tv_sec = ts.tv_sec, .tv_usec = ts.tv_nsec / 1000};
@@ -142,12 +125,13 @@ long sys_getrusage(struct task *t, const struct sysargs *a)
     const struct process *p = t->process;
     struct rusage ru = {0};
     struct timespec ut, st;
+    p->container->count_memory = true;
     switch ((int)a->arg[0]) {
     case RUSAGE_SELF:
         process_cputime(p, &ut, &st);
         ru.ru_utime = ts_tv(ut);
         ru.ru_stime = ts_tv(st);
-        ru.ru_maxrss = host_maxrss(p->host_pid);
+        ru.ru_maxrss = process_maxrss(p);
         break;
     case RUSAGE_THREAD:
         return SYS_CONTINUE; /* the host's count of this very thread */

@@ -4,9 +4,11 @@
 
 #include <linux/audit.h>
 #include <linux/capability.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sandbox/gate/abi.h"
 #include "sandbox/keep/bpf.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
@@ -105,6 +107,45 @@ static bool strict_allows(int nr)
     return nr == SYS_read || nr == SYS_write || nr == SYS_exit || nr == SYS_rt_sigreturn;
 }
 
+/* What the guest called, where the gate asks on its behalf: which of the calls it was is not known any more.
+ */
+static void as_called(const struct sysargs *a, struct seccomp_data *data)
+{
+    bool plain = (int)a->arg[0] == AT_FDCWD && a->arg[4] == 0;
+    switch (a->nr) {
+    case GATE_CLONE:
+        data->nr = SYS_clone;
+        data->args[1] = 0; /* whether there is a stack */
+        break;
+    case GATE_EXEC:
+        data->nr = plain ? SYS_execve : SYS_execveat;
+        if (plain)
+            memmove(data->args, data->args + 1, 3 * sizeof(data->args[0]));
+        break;
+    default:
+        break;
+    }
+}
+
+bool seccomp_covers(const struct sysargs *a)
+{
+    if (a->nr >= GATE_CALL_BASE)
+        return a->nr == GATE_CLONE || a->nr == GATE_EXEC;
+    if (!from_gate(a))
+        return true;
+    switch (a->nr) { /* the second halves of those two */
+    case SYS_clone:
+    case SYS_execveat:
+    case SYS_mmap:
+    case SYS_mprotect:
+    case SYS_close:
+    case SYS_exit:
+        return false;
+    default:
+        return true;
+    }
+}
+
 long seccomp_check(struct task *t, const struct sysargs *a)
 {
     if (t->seccomp_mode == SECCOMP_MODE_STRICT)
@@ -112,6 +153,7 @@ long seccomp_check(struct task *t, const struct sysargs *a)
     struct seccomp_data data = {.nr = a->nr, .arch = AUDIT_ARCH_X86_64, .instruction_pointer = a->ip};
     for (int i = 0; i < 6; i++)
         data.args[i] = a->arg[i];
+    as_called(a, &data);
     _cleanup_(seccomp_put_p) struct seccomp_filter *f = NULL;
     {
         LOCKED(&kernel.tasklist_lock); /* another thread may put its filter on this one */

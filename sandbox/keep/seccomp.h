@@ -8,6 +8,9 @@
 
 #include "sandbox/keep/kernel.h"
 
+/* Whether a call is one that the guest's filters judge: not what the gate asks for itself. */
+bool seccomp_covers(const struct sysargs *a);
+
 /* 0: go on with the call. Else the call's end: -errno, or SYS_NOANSWER (answered here, or the task is being
  * killed). Only when t->seccomp_mode is not 0. */
 long seccomp_check(struct task *t, const struct sysargs *a);

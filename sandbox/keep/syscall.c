@@ -7,6 +7,7 @@
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/clone.h"
 #include "sandbox/keep/exec.h"
+#include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/strace.h"
 #include "sandbox/keep/sysv_shm.h"
 #include "sandbox/keep/task.h"
@@ -128,13 +129,9 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
         t->continued = false;
     }
     syscall_fn fn = find(a);
-    long r = -ENOSYS;
-    if (fn && t->seccomp_mode && !from_gate(a))
-        r = seccomp_check(t, a);
-    else
-        r = fn ? 0 : -ENOSYS;
+    long r = t->seccomp_mode && seccomp_covers(a) ? seccomp_check(t, a) : 0;
     if (r == 0)
-        r = run(t, a, fn);
+        r = fn ? run(t, a, fn) : -ENOSYS;
     if (kernel.strace)
         strace_call(t, a, r, &start);
     answer(t, a, r);

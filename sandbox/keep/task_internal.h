@@ -17,6 +17,7 @@ struct task_table {
 
 /* task.c, process.c */
 bool task_is_current(const struct task *t);
+long process_maxrss(const struct process *p);
 struct task *task_new(struct process *p); /* refs 1 (the tables'), not in any table yet */
 struct process *process_new(struct container *c);
 void process_put_p(struct process **p); /* for _cleanup_ */

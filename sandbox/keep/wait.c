@@ -120,6 +120,8 @@ long sys_wait4(struct task *t, const struct sysargs *a)
     if (q.options & ~allowed)
         return -EINVAL;
     q.options |= WEXITED;
+    if (a->arg[3])
+        t->process->container->count_memory = true;
     if (pid == INT32_MIN)
         return -ESRCH;
     q.kind = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
@@ -190,6 +192,8 @@ long sys_waitid(struct task *t, const struct sysargs *a)
     int nonblock = waitid_target(t, &q, (int)a->arg[0], (pid_t)a->arg[1]);
     if (nonblock < 0)
         return nonblock;
+    if (a->arg[4])
+        t->process->container->count_memory = true;
     bool hang = !(q.options & WNOHANG);
     if (nonblock)
         q.options |= WNOHANG;

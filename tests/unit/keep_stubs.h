@@ -10,6 +10,7 @@
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/pidfd.h"
+#include "sandbox/keep/session.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/task.h"
@@ -48,10 +49,10 @@ int notif_answer(const struct sysargs *a, long result)
     return 0;
 }
 
-void container_init_exited(struct container *c, int status)
+void session_exited(struct process *p)
 {
-    (void)c;
-    init_status = status;
+    if (p->is_init)
+        init_status = p->exit_status;
 }
 
 /* Files, names and terminals are counters at most. */
@@ -119,6 +120,12 @@ struct process *pidfd_process(struct task *t, int fd, bool *nonblock, int *err)
     (void)nonblock;
     *err = -EBADF;
     return NULL;
+}
+
+bool from_gate(const struct sysargs *a)
+{
+    (void)a;
+    return false;
 }
 
 void sysv_process_exit(struct process *p)

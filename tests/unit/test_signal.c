@@ -205,11 +205,11 @@ static void init_is_protected(void **state)
     init->process->host_pid = getpid();
     assert_int_equal(call(init, sys_kill, 1, SIGTERM), 0);
     assert_int_equal(call(init, sys_kill, 1, SIGKILL), 0);
-    deliver_external_signal(c, SIGTERM, SI_USER, 0, 0);
+    deliver_external_signal(init->process, SIGTERM, SI_USER, 0, 0);
     assert_int_equal(init->process->state, PROCESS_ALIVE);
     assert_false(init->process->group_exit);
     handle(init, SIGTERM, HANDLER, 0, 0);
-    deliver_external_signal(c, SIGTERM, SI_USER, 0, 0);
+    deliver_external_signal(init->process, SIGTERM, SI_USER, 0, 0);
     assert_int_equal(ask(init).signo, SIGTERM);
     call(init, gate_sigreturn, 0);
     handle(init, SIGTERM, 0, 0, 0);
