@@ -151,6 +151,7 @@ static __attribute__((unused)) long call6(struct task *t, syscall_fn fn, uint64_
 static struct container *container_make(void)
 {
     struct container *c = calloc(1, sizeof(*c));
+    c->started = true;
     assert_int_equal(signal_init(), 0);
     return c;
 }
