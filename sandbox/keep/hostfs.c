@@ -33,7 +33,9 @@ static ssize_t reg_read(struct task *t, struct file *f, struct uio *u, off_t *po
 
 static ssize_t reg_write(struct task *t, struct file *f, struct uio *u, off_t *pos)
 {
-    vfs_assume(t); /* whose lack of CAP_FSETID clears set-id bits */
+    int r = vfs_begin_write(t, f, pos ? *pos : -1, u);
+    if (r < 0)
+        return r;
     ssize_t n = lane_write(f, u, pos, 0);
     if (n > 0 && pos)
         *pos += n;
@@ -70,6 +72,42 @@ static int size_limit(struct task *t, off_t end)
     LOCKED(&kernel.tasklist_lock);
     (void)send_signal_task(t, &info, false);
     return -EFBIG;
+}
+
+/* Makes u end after n more bytes. */
+static void uio_shorten(struct uio *u, size_t n)
+{
+    size_t left = n;
+
+    for (unsigned i = u->i; i < u->count; i++) {
+        size_t off = i == u->i ? u->off : 0, here = u->iov[i].iov_len - off;
+        if (here >= left) {
+            u->iov[i].iov_len = off + left;
+            u->count = i + 1;
+            break;
+        }
+        left -= here;
+    }
+    u->resid = n;
+}
+
+int vfs_begin_write(struct task *t, struct file *f, off_t pos, struct uio *u)
+{
+    rlim_t max = t->process->rlim[RLIMIT_FSIZE].rlim_cur;
+    struct stat st;
+
+    vfs_assume(t);
+    if (max == RLIM_INFINITY)
+        return 0;
+    if (pos < 0)
+        pos = lseek(f->hostfd, 0, SEEK_CUR);
+    if ((atomic_load(&f->flags) & O_APPEND) && fstat(f->hostfd, &st) == 0)
+        pos = st.st_size;
+    if (pos >= 0 && (rlim_t)pos >= max && u->resid > 0)
+        return size_limit(t, INT64_MAX);
+    if (pos >= 0 && u->resid > max - (rlim_t)pos)
+        uio_shorten(u, max - (rlim_t)pos);
+    return 0;
 }
 
 static int reg_truncate(struct task *t, struct file *f, off_t len)

@@ -9,6 +9,7 @@
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
+#include "sandbox/keep/vfs.h"
 
 #define MAX_RW_COUNT 0x7ffff000UL
 #define NO_POS ((off_t)-1) /* use and advance the file's own position */
@@ -35,7 +36,10 @@ static int mode_check(struct file *f, enum direction dir)
 static ssize_t lane_transfer(struct transfer *x, struct uio *u)
 {
     const off_t *pos = x->pos == NO_POS ? NULL : &x->pos;
-    return x->dir == DIR_READ ? lane_read(x->f, u, pos, x->rwf) : lane_write(x->f, u, pos, x->rwf);
+    if (x->dir == DIR_READ)
+        return lane_read(x->f, u, pos, x->rwf);
+    int r = vfs_begin_write(x->t, x->f, x->pos, u);
+    return r < 0 ? r : lane_write(x->f, u, pos, x->rwf);
 }
 
 /* The keep's own transfer. */

@@ -86,6 +86,11 @@ void vfs_assume(const struct task *t);
 /* Back to the keep's own rights (for /proc of the host, memfds ...). */
 void vfs_assume_self(void);
 
+/* Before the keep writes to a lane itself for t, at pos (-1: the file's own position): takes on t's rights (set-id bits go
+ * by them) and shortens u to what RLIMIT_FSIZE leaves. 0, or -EFBIG with SIGXFSZ sent. */
+struct uio;
+int vfs_begin_write(struct task *t, struct file *f, off_t pos, struct uio *u);
+
 /* Mounts ---------------------------------------------------------------------------------------------------
  */
 
