@@ -54,18 +54,6 @@ void device_patch(struct statx *stx)
     stx->stx_rdev_minor = minor(n->rdev);
 }
 
-bool device_of_fd(int fd, mode_t *type, dev_t *rdev)
-{
-    struct statx stx;
-
-    if (!device_any() || statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_INO | STATX_BTIME, &stx) != 0)
-        return false;
-    device_patch(&stx);
-    *type = stx.stx_mode & S_IFMT;
-    *rdev = makedev(stx.stx_rdev_major, stx.stx_rdev_minor);
-    return *type == S_IFCHR || *type == S_IFBLK;
-}
-
 unsigned char device_dirent_type(uint64_t ino, unsigned char type)
 {
     struct device_node *n;

@@ -1,6 +1,7 @@
 /* Extended attributes. The host has no *at calls for them before 6.13, so an object is named through the
  * keep's own /proc/PID/fd where its descriptor alone does not do. */
 #include <linux/limits.h>
+#include <stdio.h>
 #include <sys/xattr.h>
 
 #include "sandbox/keep/syscall.h"
@@ -17,9 +18,9 @@ struct xattr_call {
     int flags;
 };
 
-/* An object by a path below kernel.procfd, which is also the keep's working directory (mount_ns_init sees to
- * it). */
-static ssize_t call_named(const char *name, struct xattr_call *c)
+/* An object by its path: absolute (the keep's root is the container's), or below kernel.procfd, which is the
+ * keep's working directory (files_init sees to it). */
+static ssize_t call_followed(const char *name, struct xattr_call *c)
 {
     switch (c->op) {
     case XATTR_SET:
@@ -30,6 +31,20 @@ static ssize_t call_named(const char *name, struct xattr_call *c)
         return listxattr(name, c->buf, c->size);
     default:
         return removexattr(name, c->name);
+    }
+}
+
+static ssize_t call_link(const char *name, struct xattr_call *c)
+{
+    switch (c->op) {
+    case XATTR_SET:
+        return lsetxattr(name, c->name, c->buf, c->size, c->flags);
+    case XATTR_GET:
+        return lgetxattr(name, c->name, c->buf, c->size);
+    case XATTR_LIST:
+        return llistxattr(name, c->buf, c->size);
+    default:
+        return lremovexattr(name, c->name);
     }
 }
 
@@ -57,19 +72,59 @@ static ssize_t call_dentry(struct task *t, struct dentry *d, struct xattr_call *
         return c->op == XATTR_LIST ? 0 : -EOPNOTSUPP;
     dentry_procname(d, name);
     vfs_assume(t);
-    ssize_t n = call_named(name, c);
+    ssize_t n = call_followed(name, c);
     return n < 0 ? -errno : n;
+}
+
+/* Where the host may walk the whole path, it does so within the one call. */
+static ssize_t call_plain(struct walk *w, bool follow, struct xattr_call *c, bool *slow)
+{
+    char name[PATH_MAX];
+    int n;
+
+    *slow = true;
+    if (w->base == w->ns->main->root)
+        n = snprintf(name, sizeof(name), "/%s", w->rel);
+    else
+        n = snprintf(name, sizeof(name), "%d/fd/%d/%s", (int)kernel.pid, w->base->fd, w->rel);
+    if (n < 0 || (size_t)n >= sizeof(name))
+        return 0;
+    vfs_assume(w->t);
+    ssize_t r = follow ? call_followed(name, c) : call_link(name, c);
+    if (r < 0) {
+        r = walk_failed(w, errno);
+        *slow = r == WALK_SLOW;
+        return r;
+    }
+    *slow = false;
+    return r;
+}
+
+static ssize_t call_walk(struct task *t, const char *path, unsigned look, struct xattr_call *c)
+{
+    _cleanup_dentry_ struct dentry *d = NULL;
+    _cleanup_walk_ struct walk w;
+    int r = walk_begin(&w, t, AT_FDCWD, path, 0);
+
+    if (r < 0)
+        return r;
+    if (w.plain && !w.self) {
+        bool slow;
+        ssize_t n = call_plain(&w, look & WALK_FOLLOW, c, &slow);
+        if (!slow)
+            return n;
+        w.host = false;
+    }
+    r = walk_lookup(&w, look, &d);
+    return r < 0 ? r : call_dentry(t, d, c);
 }
 
 static ssize_t call_path(struct task *t, uaddr_t upath, unsigned look, struct xattr_call *c)
 {
     char path[PATH_MAX];
-    _cleanup_dentry_ struct dentry *d = NULL;
     long r = path_from_user(t, path, upath);
 
-    if (r >= 0)
-        r = path_lookup(t, AT_FDCWD, path, look, &d);
-    return r < 0 ? r : call_dentry(t, d, c);
+    return r < 0 ? r : call_walk(t, path, look, c);
 }
 
 static ssize_t call_file(struct task *t, int fd, struct xattr_call *c)

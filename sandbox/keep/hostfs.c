@@ -178,6 +178,16 @@ bool hostfs_is_dir(const struct file *f)
 /* Making files ---------------------------------------------------------------------------------------------
  */
 
+/* A dentry over fd, which is taken over, of which stx (DENTRY_IDENTITY) is known already. */
+static struct dentry *dentry_known(struct mount *m, int fd, const struct statx *stx)
+{
+    struct dentry *d = dentry_host(m, fd);
+
+    if (d)
+        dentry_set_identity(d, stx);
+    return d;
+}
+
 /* Takes over d, whose fd is to be the file's. */
 static int file_over(struct dentry *d, const struct file_ops *ops, int flags, unsigned kind,
                      struct file **ret)
@@ -213,15 +223,15 @@ static bool may_be_lane(int fd)
     return fstatfs(fd, &sf) == 0 && sf.f_type != PROC_MAGIC;
 }
 
-static int open_dir(struct task *t, struct mount *m, int fd, int flags, const struct stat *st,
+static int open_dir(struct task *t, struct mount *m, int fd, int flags, const struct statx *stx,
                     struct file **ret)
 {
     struct mount_ns *ns = t->process->container->mounts;
-    struct dentry *d = dentry_host(m, fd);
+    struct dentry *d = dentry_known(m, fd, stx);
 
     if (!d)
         return -ENOMEM;
-    int r = mount_maybe(ns, st->st_dev, st->st_ino) ? mount_cross(t, ns, &d) : 0;
+    int r = mount_maybe(ns, d->dev, d->ino) ? mount_cross(t, ns, &d) : 0;
     if (r < 0) {
         dentry_put(d);
         return r;
@@ -234,16 +244,16 @@ static int open_dir(struct task *t, struct mount *m, int fd, int flags, const st
     return r;
 }
 
-/* fd, which is taken over, is the file that stands for a device which a guest made. Its permissions allowed
- * the open. */
-static int made_device(struct task *t, struct mount *m, int fd, mode_t type, dev_t rdev, int flags,
+/* fd, which is taken over, is the file that stands for a device which a guest made (the host opens no
+ * others). Its permissions allowed the open. */
+static int made_device(struct task *t, struct mount *m, int fd, const struct statx *stx, int flags,
                        struct file **ret)
 {
-    struct dentry *d = dentry_host(m, fd);
+    struct dentry *d = dentry_known(m, fd, stx);
 
     if (!d)
         return -ENOMEM;
-    int r = type == S_IFCHR ? chrdev_open(t, rdev, flags, ret) : -ENXIO;
+    int r = chrdev_open(t, d->rdev, flags, ret);
     if (r == 0 && !(*ret)->dentry)
         (*ret)->dentry = d;
     else
@@ -254,29 +264,25 @@ static int made_device(struct task *t, struct mount *m, int fd, mode_t type, dev
 int hostfs_file(struct task *t, struct mount *m, int fd, int flags, struct file **ret)
 {
     struct mount_ns *ns = t->process->container->mounts;
-    struct stat st;
+    struct statx stx;
 
-    if (fstat(fd, &st) != 0) {
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, DENTRY_IDENTITY, &stx) != 0) {
         int r = -errno;
         (void)close(fd);
         return r;
     }
-    switch (st.st_mode & S_IFMT) {
+    device_patch(&stx);
+    switch (stx.stx_mode & S_IFMT) {
     case S_IFREG: {
-        mode_t type;
-        dev_t rdev;
-        if (st.st_size == 0 && device_of_fd(fd, &type, &rdev))
-            return made_device(t, m, fd, type, rdev, flags, ret);
         unsigned lane = !ns->magic || may_be_lane(fd) ? FILE_LANE : 0;
-        return file_over(dentry_host(m, fd), &reg_ops, flags, FILE_SEEKABLE | FILE_NOPOLL | lane, ret);
+        return file_over(dentry_known(m, fd, &stx), &reg_ops, flags, FILE_SEEKABLE | FILE_NOPOLL | lane, ret);
     }
     case S_IFDIR:
-        return open_dir(t, m, fd, flags, &st, ret);
+        return open_dir(t, m, fd, flags, &stx, ret);
     case S_IFIFO:
         return fifo_file(t, m, fd, flags, ret);
     case S_IFCHR:
-        (void)close(fd);
-        return chrdev_open(t, st.st_rdev, flags, ret);
+        return made_device(t, m, fd, &stx, flags, ret);
     default:
         (void)close(fd);
         return -ENXIO;

@@ -5,8 +5,6 @@
 
 #include "sandbox/keep/chrdev.h"
 
-#define IDENTITY_MASK (STATX_TYPE | STATX_INO | STATX_MNT_ID | STATX_BTIME)
-
 int vfs_init(void)
 {
     if (kernel.vfs)
@@ -109,7 +107,7 @@ int dentry_identity(struct dentry *d)
         return 0;
     if (d->fd < 0)
         return -EINVAL;
-    if (statx(d->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, IDENTITY_MASK, &stx) != 0)
+    if (statx(d->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, DENTRY_IDENTITY, &stx) != 0)
         return -errno;
     device_patch(&stx);
     dentry_set_identity(d, &stx);
@@ -218,7 +216,7 @@ int dentry_statx(struct task *t, struct dentry *d, unsigned mask, struct statx *
 
     if (d->fd >= 0) {
         vfs_assume(t);
-        if (statx(d->fd, "", AT_EMPTY_PATH, mask | IDENTITY_MASK, stx) != 0)
+        if (statx(d->fd, "", AT_EMPTY_PATH, mask | DENTRY_IDENTITY, stx) != 0)
             return -errno;
         device_patch(stx);
         return 0;

@@ -124,6 +124,7 @@ struct pnode *mask_node(bool dir);
 /* New references with one count. fd, node, file are taken over, on failure too (NULL: no memory). */
 struct dentry *dentry_host(struct mount *m, int fd);
 struct dentry *dentry_pseudo(struct mount *m, struct pnode *n);
+#define DENTRY_IDENTITY (STATX_TYPE | STATX_INO | STATX_MNT_ID | STATX_BTIME) /* what is asked for it */
 /* Fills type, dev, ino, mnt_id. 0 or -errno. */
 int dentry_identity(struct dentry *d);
 void dentry_set_identity(struct dentry *d, const struct statx *stx);
@@ -227,7 +228,6 @@ int pseudo_open(struct task *t, struct dentry *d, int flags, struct file **ret);
  * mknodat: 0 or -errno. */
 bool device_any(void);
 void device_patch(struct statx *stx);
-bool device_of_fd(int fd, mode_t *type, dev_t *rdev);
 unsigned char device_dirent_type(uint64_t ino, unsigned char type);
 int device_make(int dir, const char *name, mode_t mode, dev_t rdev);
 
