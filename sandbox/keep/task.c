@@ -109,24 +109,30 @@ void task_host_moved(struct task *t, pid_t host_tid)
     HASH_ADD(hh_host, kernel.tasks->by_host, host_tid, sizeof(t->host_tid), t);
 }
 
+/* An embryo whose process was killed has got its host process: that ends, too. One that only its thread
+ * group's execve ended the host has ended already. */
+static void kill_late_comer(const struct process *p, pid_t host_tid)
+{
+    if (!p->group_exit)
+        return;
+    _cleanup_close_ int fd = p->pidfd < 0 ? (int)syscall(SYS_pidfd_open, host_tid, 0) : -1;
+    (void)syscall(SYS_pidfd_send_signal, p->pidfd < 0 ? fd : p->pidfd, SIGKILL, NULL, 0);
+}
+
 void task_set_host_tid(struct task *t, pid_t host_tid)
 {
     struct process *p = t->process;
-    bool dying;
-    {
-        LOCKED(&kernel.tasklist_lock);
-        if (p->leader == t && p->pidfd < 0) {
-            p->host_pid = host_tid;
-            p->pidfd = (int)syscall(SYS_pidfd_open, host_tid, 0);
-        }
-        dying = p->group_exit || (atomic_load(&t->life) & TASK_DYING);
-        if (!dying) {
-            task_host_moved(t, host_tid);
-            signal_settle(t);
-        }
+    LOCKED(&kernel.tasklist_lock);
+    if (p->leader == t && p->pidfd < 0) {
+        p->host_pid = host_tid;
+        p->pidfd = (int)syscall(SYS_pidfd_open, host_tid, 0);
     }
-    if (dying)
-        (void)kill(host_tid, SIGKILL);
+    if (p->group_exit || (atomic_load(&t->life) & TASK_DYING)) {
+        kill_late_comer(p, host_tid);
+        return;
+    }
+    task_host_moved(t, host_tid);
+    signal_settle(t);
 }
 
 /* A number that no living group or session goes by either, though its process is gone. */
