@@ -494,6 +494,14 @@ struct dentry *mount_leave(struct task *t, struct mount *m)
     return m->inner && m->parent ? find_inner(t, m) : NULL;
 }
 
+bool mount_is_scratch(struct dentry *d)
+{
+    struct host_id id;
+
+    return kernel.scratch_fd >= 0 && dentry_identity(d) == 0 && note_identity(kernel.scratch_fd, &id) == 0 &&
+           id.ino == d->ino && id.dev == d->dev;
+}
+
 bool mount_readonly(const struct dentry *d)
 {
     return d->mnt && !(d->mnt->kind & MOUNT_REAL) && d->mnt->parent && (d->mnt->flags & MS_RDONLY);

@@ -413,7 +413,17 @@ static int up_inside(struct slow *s, struct dentry **ret)
         *ret = dentry_pseudo(cur->mnt, pnode_get(cur->node->parent));
         return *ret ? 0 : -ENOMEM;
     }
-    return cur->fd < 0 ? -ENOTDIR : step_host(s, "..", ret);
+    if (cur->fd < 0)
+        return -ENOTDIR;
+    int r = step_host(s, "..", ret);
+    /* A directory that was moved out of the mount it was reached by has no root above it to stop at: then the
+     * area where guests' file systems lie is the end. */
+    if (r == 0 && cur->mnt != s->w->ns->main && mount_is_scratch(*ret)) {
+        dentry_put(*ret);
+        *ret = NULL;
+        r = -ENOENT;
+    }
+    return r;
 }
 
 /* For the node of a MOUNT_SAME or MOUNT_MASK mount: is it what the mount covers? */
