@@ -6,11 +6,12 @@
 
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task.h"
+#include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
 
 /* A child between the keep's approval and its attaching. */
 struct embryo {
+    struct ktimer timer; /* first: since its parent ended with the host's clone perhaps on its way */
     struct embryo *next, *prev;
     struct task *child, *parent; /* references */
     uint32_t secret;
@@ -34,8 +35,10 @@ static struct embryo *take_embryo(const struct task *parent, uint64_t token)
     LOCKED(&kernel.tasklist_lock);
     struct embryo *e = find_embryo(parent, token);
 
-    if (e)
+    if (e) {
         DL_DELETE(kernel.embryos, e);
+        ktimer_cancel(&e->timer);
+    }
     return e;
 }
 
@@ -44,6 +47,39 @@ static void embryo_free(struct embryo *e)
     task_put(e->child);
     task_put(e->parent);
     free(e);
+}
+
+#define LATE_NS (5 * NSEC_PER_SEC)
+
+/* [tasklist_lock] Nobody attached: the parent was killed before the host made the child. */
+static void embryo_is_late(struct ktimer *kt)
+{
+    const struct embryo *e = (const struct embryo *)kt; /* its first member */
+    process_kill_locked(e->child->process, SIGKILL, true);
+}
+
+static void parent_ended(struct embryo *e)
+{
+    if (!e->issued)
+        embryo_is_late(&e->timer);
+    else if (!e->timer.queued)
+        ktimer_set(&e->timer, mono_now() + LATE_NS);
+}
+
+void clone_task_ended(struct task *t)
+{
+    struct embryo *e, *tmp;
+
+    DL_FOREACH_SAFE(kernel.embryos, e, tmp)
+    {
+        if (e->child == t) {
+            DL_DELETE(kernel.embryos, e);
+            ktimer_cancel(&e->timer);
+            embryo_free(e);
+        } else if (e->parent == t && e->child->process != t->process) {
+            parent_ended(e);
+        }
+    }
 }
 
 static uint32_t new_secret(void)
@@ -89,6 +125,7 @@ long gate_clone(struct task *t, const struct sysargs *a)
         free(e);
         return err;
     }
+    e->timer.fire = embryo_is_late;
     e->parent = task_get(t);
     e->secret = new_secret();
     e->child_tid = flags & CLONE_CHILD_SETTID ? a->arg[3] : 0;

@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "sandbox/keep/clone.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
@@ -312,6 +313,7 @@ static void thread_finish(struct task *t, int status, struct leftovers *left)
     sigpending_flush(p, &t->pending, ~0ULL);
     t->exited = true;
     p->nthreads--;
+    clone_task_ended(t);
     if (t != p->leader)
         task_unlink(t);
     if (p->nthreads == 0)

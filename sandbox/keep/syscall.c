@@ -2,6 +2,7 @@
 #include "sandbox/keep/syscall.h"
 
 #include <errno.h>
+#include <sys/syscall.h>
 
 #include "common/log.h"
 #include "sandbox/gate/abi.h"
@@ -138,11 +139,22 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
     task_leave(t);
 }
 
+/* A process that nobody approved, or that was killed before it could attach, has no business to go on. */
+static void end_stranger(pid_t host_tid)
+{
+    _cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, host_tid, 0);
+
+    if (fd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+}
+
 void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a)
 {
     long r = -EPERM;
 
     if (a->nr == GATE_ATTACH)
         r = gate_attach(host_tid, a);
+    if (a->nr == GATE_ATTACH && r < 0)
+        end_stranger(host_tid);
     (void)notif_answer(a, r);
 }

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "sandbox/keep/clone.h"
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/pidfd.h"
@@ -126,6 +127,11 @@ bool from_gate(const struct sysargs *a)
 {
     (void)a;
     return false;
+}
+
+void clone_task_ended(struct task *t)
+{
+    (void)t;
 }
 
 void sysv_process_exit(struct process *p)
