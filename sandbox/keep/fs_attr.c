@@ -1,5 +1,6 @@
 /* Changing attributes: mode, owner, times, size. */
 #include <linux/capability.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -148,12 +149,28 @@ static int change_path(struct task *t, int dfd, const char *path, int flags, con
     return r < 0 ? r : change_dentry(t, d, c);
 }
 
+/* Pipes, sockets, memfds: what no path of the host leads to. */
+static bool is_nameless(int fd)
+{
+    struct statfs fs;
+    struct stat st;
+
+    if (fstatfs(fd, &fs) < 0 || fstat(fd, &st) < 0)
+        return false;
+    return fs.f_type == PIPEFS_MAGIC || fs.f_type == SOCKFS_MAGIC || fs.f_type == ANON_INODE_FS_MAGIC ||
+           st.st_nlink == 0;
+}
+
 static int change_fd(struct task *t, struct file *f, const struct change *c)
 {
     if (f->dentry)
         return change_dentry(t, f->dentry, c);
     if (f->hostfd < 0)
         return c->kind == CHANGE_MODE ? 0 : -EPERM;
+    /* A file, device or terminal that the runtime's caller handed in as stdio is the host's: the guest may use it, but
+     * whose it is and who may open it is not the guest's to say. */
+    if (!is_nameless(f->hostfd))
+        return -EPERM;
     vfs_assume(t);
     if (c->kind == CHANGE_MODE)
         return fchmod(f->hostfd, c->mode) == 0 ? 0 : -errno;

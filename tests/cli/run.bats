@@ -182,6 +182,29 @@ PY
     [ ! -e "$BUNDLE/rootfs/t/x" ]
 }
 
+@test "the caller's own descriptors keep their owner and mode" {
+    # A container's root must not be able to change the host's device or file behind its stdin.
+    mknod -m 666 "$BATS_TEST_TMPDIR/null" c 1 3
+    echo text >"$BATS_TEST_TMPDIR/file"
+    chmod 644 "$BATS_TEST_TMPDIR/file"
+    gcc -static -o "$BUNDLE/rootfs/bin/probe" -x c - <<'C'
+#include <sys/stat.h>
+#include <unistd.h>
+int main(void)
+{
+    int taken = 0;
+    for (int fd = 0; fd < 3; fd += 2)
+        taken += !fchmod(fd, 0777) + !fchown(fd, 1, 1) + !fchmod(fd, 0) + !futimens(fd, NULL);
+    return taken;
+}
+C
+    args sh -c 'probe; echo $?; chmod 777 /proc/self/fd/0; chown 1:1 /proc/self/fd/0'
+    config '.process.capabilities |= map_values(. + ["CAP_FOWNER", "CAP_CHOWN", "CAP_DAC_OVERRIDE"])'
+    run_it x <"$BATS_TEST_TMPDIR/null" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/file" || true
+    [ "$(head -1 "$BATS_TEST_TMPDIR/out")" = 0 ]
+    [ "$(stat -c %a:%u "$BATS_TEST_TMPDIR/null" "$BATS_TEST_TMPDIR/file")" = $'666:0\n644:0' ]
+}
+
 @test "devices and links in /dev" {
     args sh -c 'for n in null zero full random urandom tty; do stat -c "%F %t:%T %a" /dev/$n; done
         echo gone >/dev/null; ls /dev/fd/0 >/dev/null && echo fd'
