@@ -4,6 +4,7 @@
 #include <linux/fs.h>
 #include <sys/file.h>
 
+#include "sandbox/keep/hostio.h"
 #include "sandbox/keep/signal.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
@@ -362,15 +363,23 @@ void file_locks_drop(const void *owner, struct file *f)
 /* flock
  * ------------------------------------------------------------------------------------------------------- */
 
+#define FLOCK_WAIT_MIN 1000000L /* ns between two tries */
+#define FLOCK_WAIT_MAX 32000000L
+
+/* The host's own blocking flock has no mask argument, so a wake-up just before it would be lost: the lock is
+ * asked for now and then, which a signal can always end. */
 static long flock_wait(struct task *t, struct file *f, int op)
 {
-    int r = host_block_begin(t);
-
-    if (r < 0)
-        return r;
-    r = flock(f->hostfd, op) == 0 ? 0 : -errno;
-    host_block_end(t);
-    return r == -EINTR ? -ERESTARTSYS : r;
+    for (long ns = FLOCK_WAIT_MIN;; ns = ns * 2 < FLOCK_WAIT_MAX ? ns * 2 : FLOCK_WAIT_MAX) {
+        struct timespec d;
+        int r = host_wait_many(t, NULL, 0, deadline_from(&d, &(struct timespec){.tv_nsec = ns}));
+        if (r < 0)
+            return r;
+        if (flock(f->hostfd, op | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK)
+            return -errno;
+    }
 }
 
 long sys_flock(struct task *t, const struct sysargs *a)
