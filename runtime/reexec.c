@@ -1,5 +1,6 @@
 #include "runtime/reexec.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -24,13 +25,36 @@ static int make_memfd(void)
     return fd < 0 && errno == EINVAL ? memfd_create("bailey", flags) : fd;
 }
 
-static int copy_all(int from, int to)
+/* How much of the program its segments take. What follows in the file, symbols and the debugger's tables, is
+ * never loaded and need not be copied. */
+static off_t loaded_size(int fd, off_t file_size)
+{
+    Elf64_Ehdr eh;
+    Elf64_Phdr ph[32];
+    off_t end = 0;
+
+#ifdef __SANITIZE_ADDRESS__
+    return file_size; /* its reports name functions */
+#endif
+    if (pread(fd, &eh, sizeof(eh), 0) != sizeof(eh) || eh.e_phentsize != sizeof(ph[0]) ||
+        eh.e_phnum > ARRAY_SIZE(ph))
+        return file_size;
+    size_t bytes = eh.e_phnum * sizeof(ph[0]);
+    if (pread(fd, ph, bytes, (off_t)eh.e_phoff) != (ssize_t)bytes)
+        return file_size;
+    for (unsigned i = 0; i < eh.e_phnum; i++)
+        if (ph[i].p_type == PT_LOAD && (off_t)(ph[i].p_offset + ph[i].p_filesz) > end)
+            end = (off_t)(ph[i].p_offset + ph[i].p_filesz);
+    return end > 0 && end < file_size ? end : file_size;
+}
+
+static int copy_program(int from, int to)
 {
     struct stat st;
 
     if (fstat(from, &st))
         return -1;
-    for (off_t left = st.st_size; left > 0;) {
+    for (off_t left = loaded_size(from, st.st_size); left > 0;) {
         ssize_t n = sendfile(to, from, NULL, (size_t)left);
         if (n < 0 && errno == EINTR)
             continue;
@@ -58,7 +82,7 @@ int reexec_sealed(char **argv, struct err *e)
     _cleanup_close_ int copy = make_memfd();
     if (copy < 0)
         return err_set(e, ERR_SYS, errno, "memfd_create");
-    if (copy_all(self, copy))
+    if (copy_program(self, copy))
         return err_set(e, ERR_SYS, errno, "copying the program to memory");
     if (fchmod(copy, 0500) || fcntl(copy, F_ADD_SEALS, SEALS))
         return err_set(e, ERR_SYS, errno, "sealing the program's copy");
