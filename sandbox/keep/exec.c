@@ -135,6 +135,7 @@ static int follow_scripts(struct task *t, struct exec_plan *p, int dfd, int flag
         int r = open_image(t, dfd, path, flags, &p->file, &p->exe, st);
         if (r < 0)
             return r;
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
         ssize_t n = pread(p->file->hostfd, line, SCRIPT_LINE, 0);
         if (n < 0)
             return -EIO;

@@ -27,7 +27,9 @@ static void become_leader(struct task *t)
     pid_t own = t->tid;
     if (old == t)
         return;
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
     HASH_DELETE(hh_tid, c->tids, old);
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
     HASH_DELETE(hh_tid, c->tids, t);
     old->tid = own;
     t->tid = p->pid;

@@ -194,6 +194,7 @@ void mount_ns_free(struct mount_ns *ns)
         return;
     while (ns->mounts) {
         struct mount *m = ns->mounts->prev; /* the last: children before parents */
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
         DL_DELETE(ns->mounts, m);
         mount_put(m);
     }

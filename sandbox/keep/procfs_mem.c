@@ -228,7 +228,7 @@ static ssize_t mem_move(struct task *t, struct file *f, struct uio *u, off_t *po
         if (n > u->resid)
             n = u->resid;
         bool gate = at >= GATE_BASE && at < GATE_LIMIT;
-        ssize_t moved = n;
+        ssize_t moved;
         if (write) {
             moved = uio_get(u, page, n);
             if (moved > 0 && (gate || copy_to_user(who, at, page, (size_t)moved) < 0))

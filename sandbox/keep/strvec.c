@@ -126,6 +126,7 @@ int strvec_replace_head(struct strvec *v, unsigned drop, const char *const *head
         return r;
     }
     if (v->len > skip)
+        // NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker)
         memcpy(out.data + out.len, v->data + skip, v->len - skip);
     out.len += v->len - skip;
     out.n += v->n - drop;
