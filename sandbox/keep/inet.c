@@ -174,8 +174,8 @@ static int netlink_check(const char *p, size_t len)
         struct nlmsghdr h;
         memcpy(&h, p, sizeof(h));
         if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > len)
-            return -EINVAL;
-        if (h.nlmsg_type < RTM_BASE || (h.nlmsg_type - RTM_BASE) % 4 != 2)
+            break; /* here the host stops reading, too */
+        if (h.nlmsg_type >= RTM_BASE && (h.nlmsg_type - RTM_BASE) % 4 != 2)
             return -EPERM;
         size_t step = NLMSG_ALIGN(h.nlmsg_len);
         if (step >= len)
