@@ -26,6 +26,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -200,6 +201,20 @@ static int enter_userns(int control, struct err *e)
     return drop_keep_caps(e);
 }
 
+#define KEEP_NOFILE 1048576 /* as much as a process may have by default (fs.nr_open) */
+
+/* Every guest's descriptors are the keep's, and what the caller may write is not what guests may (their own limits hold). */
+static void raise_keep_limits(void)
+{
+    struct rlimit nofile = {KEEP_NOFILE, KEEP_NOFILE}, none = {RLIM_INFINITY, RLIM_INFINITY};
+
+    if (setrlimit(RLIMIT_NOFILE, &nofile) < 0 && getrlimit(RLIMIT_NOFILE, &nofile) == 0) {
+        nofile.rlim_cur = nofile.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &nofile);
+    }
+    (void)setrlimit(RLIMIT_FSIZE, &none);
+}
+
 static _Noreturn void keep_child(const struct launch *l, struct links *k)
 {
     struct keep_setup setup;
@@ -208,6 +223,7 @@ static _Noreturn void keep_child(const struct launch *l, struct links *k)
     cleanup_close_p(&k->control[0]);
     cleanup_close_p(&k->porter[1]);
     (void)setsid();
+    raise_keep_limits();
     if (enter_network(l, &e) == 0 && keep_setup(l, k->control[1], &setup, &e) == 0 &&
         enter_userns(k->control[1], &e) == 0) {
         setup.boot.control_fd = k->control[1];
