@@ -10,19 +10,42 @@
 #include "oci/parse.h"
 
 /* Fields of the specification that this version does not act upon yet. */
-static const struct {
-    const char *parent, *key;
-} not_honoured[] = {
-    {"process", "scheduler"}, {"process", "ioPriority"}, {"linux", "intelRdt"},    {"linux", "memoryPolicy"},
-    {"linux", "netDevices"},  {"linux", "personality"},  {"linux", "timeOffsets"},
+static const char *const not_honoured[][3] = {
+    {"hooks"},
+    {"process", "scheduler"},
+    {"process", "ioPriority"},
+    {"process", "selinuxLabel"},
+    {"process", "apparmorProfile"},
+    {"linux", "intelRdt"},
+    {"linux", "memoryPolicy"},
+    {"linux", "netDevices"},
+    {"linux", "personality"},
+    {"linux", "timeOffsets"},
+    {"linux", "seccomp"},
+    {"linux", "cgroupsPath"},
+    {"linux", "resources", "memory"},
+    {"linux", "resources", "cpu"},
+    {"linux", "resources", "pids"},
+    {"linux", "resources", "blockIO"},
+    {"linux", "resources", "unified"},
 };
+
+static bool is_empty(const struct json *v)
+{
+    return v->type == JSON_STRING ? !v->s[0] : (v->type == JSON_ARRAY || v->type == JSON_OBJECT) && v->n == 0;
+}
 
 static void warn_not_honoured(const struct json *root)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(not_honoured); i++)
-        if (json_get(json_get(root, not_honoured[i].parent), not_honoured[i].key))
-            log_warning("config.json: %s.%s: not supported, ignored", not_honoured[i].parent,
-                        not_honoured[i].key);
+    for (size_t i = 0; i < ARRAY_SIZE(not_honoured); i++) {
+        const char *const *path = not_honoured[i];
+        const struct json *v = root;
+        for (size_t k = 0; k < 3 && path[k]; k++)
+            v = json_get(v, path[k]);
+        if (v && !is_empty(v))
+            log_warning("config.json: %s%s%s%s%s: not supported yet, ignored", path[0], path[1] ? "." : "",
+                        path[1] ? path[1] : "", path[2] ? "." : "", path[2] ? path[2] : "");
+    }
 }
 
 static int check_version(struct json_reader *r, const struct json *root, struct oci_config *c)

@@ -76,6 +76,10 @@ static int check_config(const struct run *r, struct err *e)
 
     if (!c->process)
         return err_set(e, ERR_CONFIG, 0, "config.json: process: is required to run a container");
+    /* To ignore this would give the container's root the rights of the host's over the files of its mounts.
+     */
+    if (c->lx.ns[OCI_NS_USER].set || c->lx.nuid_mappings > 0 || c->lx.ngid_mappings > 0)
+        return err_set(e, ERR_UNSUPPORTED, 0, "config.json: linux.namespaces: \"user\" is not supported yet");
     if (bundle < 0)
         return err_set(e, ERR_SYS, errno, "bundle %s", r->bundle);
     if (fstatat(bundle, c->root.path, &st, 0))

@@ -67,6 +67,14 @@ run_it() {
     refused "config.json: process: is required to run a container" run_it x
 }
 
+@test "what would be unsafe to ignore is refused, the rest named" {
+    config '.linux.namespaces += [{"type": "user"}]'
+    refused 'config.json: linux.namespaces: "user" is not supported yet' run_it x
+    config 'del(.linux.namespaces[-1]) | .hooks = {"prestart": [{"path": "/bin/true"}]} | .root.path = "nonexistent"'
+    run --separate-stderr run_it x
+    [ "${stderr_lines[0]}" = "bailey: warning: config.json: hooks: not supported yet, ignored" ]
+}
+
 @test "a missing rootfs, or one that is no directory" {
     config '.root.path = "nonexistent"'
     refused "config.json: root.path: nonexistent: No such file or directory" run_it x
