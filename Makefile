@@ -30,8 +30,10 @@ PREFIX ?= /usr/local
 SRC := $(wildcard common/*.c oci/*.c runtime/*.c sandbox/keep/*.c sandbox/platform/*.c sandbox/net/*.c)
 OBJ := $(SRC:%.c=$(B)/obj/%.o)
 
-.PHONY: all build docs clean format lint asan asan-check install uninstall demo check deps-build
-all: build
+.PHONY: all build docs clean format lint asan asan-check install uninstall demo check
+all:
+	@tools/install-deps.sh $(BUILD_PACKAGES)
+	@$(SUBMAKE) build
 build: $(B)/bailey
 
 -include sandbox/gate/gate.mk

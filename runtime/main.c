@@ -56,13 +56,9 @@ static const struct command *find_command(const char *name)
  * ours. */
 static int tidy_descriptors(struct err *e)
 {
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDWR);
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd < 0)
-        return err_set(e, ERR_SYS, errno, "/dev/null");
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return err_set(e, ERR_SYS, errno, "/dev/null");
     close_range(STDERR_FILENO + 1, ~0U, 0);
     return 0;
 }
