@@ -117,9 +117,9 @@ long sys_pidfd_open(struct task *t, const struct sysargs *a)
     return fd;
 }
 
-/* What ptrace asks before it lets one look into another. [T] */
-static bool may_look_into(struct task *t, const struct process *p, const struct task *other)
+bool may_look_into(struct task *t, const struct task *other)
 {
+    const struct process *p = other->process;
     const struct cred *a = t->cred, *b = other->cred;
     if (t->process == p || capable(t, CAP_SYS_PTRACE))
         return true;
@@ -138,7 +138,7 @@ static struct fdtable *table_of(struct task *t, struct process *p, int *err)
     {
         if (x->exited || !x->fdt)
             continue;
-        if (may_look_into(t, p, x))
+        if (may_look_into(t, x))
             return fdtable_get(x->fdt);
         *err = -EPERM;
     }

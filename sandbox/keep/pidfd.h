@@ -11,4 +11,8 @@ int pidfd_install(struct task *t, struct process *p, unsigned flags);
  * O_NONBLOCK. */
 struct process *pidfd_process(struct task *t, int fd, bool *nonblock, int *err);
 
+/* [T] What ptrace asks before it lets one look into another: the same user and no more capabilities, or
+ * CAP_SYS_PTRACE. */
+bool may_look_into(struct task *t, const struct task *other);
+
 #endif

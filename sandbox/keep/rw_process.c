@@ -1,0 +1,75 @@
+/* process_vm_readv, process_vm_writev: by way of the keep's own access to both processes. */
+#include "sandbox/keep/hostio.h"
+#include "sandbox/keep/pidfd.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task.h"
+
+/* The live task that pid names, with a reference, if t may look into it. */
+static struct task *target(struct task *t, pid_t pid, int *err)
+{
+    LOCKED(&kernel.tasklist_lock);
+    struct task *other = task_by_tid(t->process->container, pid);
+    *err = -ESRCH;
+    if (!other || other->exited || !other->host_tid)
+        return NULL;
+    *err = -EPERM;
+    return may_look_into(t, other) ? task_get(other) : NULL;
+}
+
+static ssize_t move(struct uio *from, struct uio *to)
+{
+    _cleanup_iobuf_ struct iobuf b;
+    size_t total = from->resid < to->resid ? from->resid : to->resid;
+    ssize_t done = 0;
+    if (iobuf_init(&b, total) < 0)
+        return -ENOMEM;
+    while ((size_t)done < total) {
+        size_t left = total - (size_t)done, want = left < b.size ? left : b.size;
+        ssize_t n = uio_get(from, b.p, want);
+        ssize_t w = n > 0 ? uio_put(to, b.p, (size_t)n) : n;
+        if (w < 0)
+            return done ? done : w;
+        done += w;
+        if (w < (ssize_t)want)
+            break;
+    }
+    return done;
+}
+
+static long process_vm(struct task *t, const struct sysargs *a, bool write)
+{
+    struct uio local, remote;
+    int err;
+    if (a->arg[5])
+        return -EINVAL;
+    int r = uio_init_vec(&local, t, a->arg[1], a->arg[2]);
+    if (r < 0)
+        return r;
+    r = uio_init_vec(&remote, t, a->arg[3], a->arg[4]);
+    if (r < 0) {
+        uio_done(&local);
+        return r;
+    }
+    ssize_t n = 0;
+    struct task *other = local.resid && remote.resid ? target(t, (pid_t)a->arg[0], &err) : NULL;
+    if (other) {
+        remote.task = other; /* the vector was t's, what it points to is the other's */
+        n = write ? move(&local, &remote) : move(&remote, &local);
+        task_put(other);
+    } else if (local.resid && remote.resid) {
+        n = err;
+    }
+    uio_done(&local);
+    uio_done(&remote);
+    return n;
+}
+
+long sys_process_vm_readv(struct task *t, const struct sysargs *a)
+{
+    return process_vm(t, a, false);
+}
+
+long sys_process_vm_writev(struct task *t, const struct sysargs *a)
+{
+    return process_vm(t, a, true);
+}
