@@ -239,3 +239,11 @@ C
     config '.mounts += [{"destination": "/d", "type": "debugfs"}]'
     refused 'config.json: mounts[7] (/d): file system type "debugfs" is not supported' run_it x
 }
+
+@test "--strace logs each call, decoded" {
+    args sh -c 'echo hello'
+    run --separate-stderr bailey --strace --log "$BATS_TEST_TMPDIR/log" --log-format json run --bundle "$BUNDLE" x
+    [ "$status" -eq 0 ]
+    [ "$output" = hello ]
+    jq -r .msg "$BATS_TEST_TMPDIR/log" | grep -F 'write(1, "hello\n", 6) = 6'
+}
