@@ -131,9 +131,8 @@ void posix_timers_delete(struct process *p)
         timer_remove(p, p->timers);
 }
 
-static int check_clock(const struct task *t, clockid_t clock)
+static int check_clock(clockid_t clock)
 {
-    (void)t;
     switch (clock) {
     case CLOCK_REALTIME:
     case CLOCK_MONOTONIC:
@@ -145,6 +144,10 @@ static int check_clock(const struct task *t, clockid_t clock)
     case CLOCK_REALTIME_ALARM:
     case CLOCK_BOOTTIME_ALARM:
         return -EPERM; /* waking the machine is not the guest's */
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_MONOTONIC_COARSE:
+        return -EOPNOTSUPP;
     default:
         return -EINVAL;
     }
@@ -201,11 +204,11 @@ long sys_timer_create(struct task *t, const struct sysargs *a)
 {
     clockid_t clock = (clockid_t)a->arg[0];
     struct user_sigevent ev = {.signo = SIGALRM, .notify = SIGEV_SIGNAL};
-    int r = check_clock(t, clock);
-    if (r)
-        return r;
     if (a->arg[1] && get_user(t, &ev, a->arg[1]) < 0)
         return -EFAULT;
+    int r = check_clock(clock);
+    if (r)
+        return r;
     struct posix_timer *pt = calloc(1, sizeof(*pt));
     if (!pt)
         return -EAGAIN;

@@ -65,8 +65,6 @@ static int may_limit(const struct task *t, const struct process *p)
 
 static long do_prlimit(struct task *t, pid_t pid, int resource, const struct rlimit *new, struct rlimit *old)
 {
-    if (resource < 0 || resource >= RLIM_NLIMITS)
-        return -EINVAL;
     LOCKED(&kernel.tasklist_lock);
     const struct task *other = pid ? task_by_tid(t->process->container, pid) : t;
     if (!other)
@@ -75,6 +73,8 @@ static long do_prlimit(struct task *t, pid_t pid, int resource, const struct rli
     int r = may_limit(t, p);
     if (r)
         return r;
+    if (resource < 0 || resource >= RLIM_NLIMITS)
+        return -EINVAL;
     *old = p->rlim[resource];
     if (!new)
         return 0;

@@ -310,11 +310,11 @@ long sys_sched_getaffinity(struct task *t, const struct sysargs *a)
     unsigned long mask[MASK_BYTES / sizeof(unsigned long)] = {0};
     size_t len = (uint32_t)a->arg[1];
     int err;
+    if (len % sizeof(unsigned long) || len == 0)
+        return -EINVAL;
     pid_t host_tid = host_tid_of(t, (pid_t)a->arg[0], false, &err);
     if (err)
         return err;
-    if (len % sizeof(unsigned long))
-        return -EINVAL;
     long n = syscall(SYS_sched_getaffinity, host_tid, len < sizeof(mask) ? len : sizeof(mask), mask);
     if (n < 0)
         return -errno;
@@ -395,6 +395,7 @@ long sys_setpriority(struct task *t, const struct sysargs *a)
 
 /* I/O priority: kept and reported. */
 #define IOPRIO_CLASS_SHIFT 13
+#define IOPRIO_LEVEL_MASK 7 /* hints lie above */
 #define IOPRIO_WHO_PROCESS 1
 #define IOPRIO_WHO_USER 3
 
@@ -414,6 +415,8 @@ long sys_ioprio_set(struct task *t, const struct sysargs *a)
 {
     int which = (int)a->arg[0], prio = (int)a->arg[2], class = prio >> IOPRIO_CLASS_SHIFT, r = -ESRCH;
     if (which < IOPRIO_WHO_PROCESS || which > IOPRIO_WHO_USER || class < 0 || class > 3)
+        return -EINVAL;
+    if (class == 0 && (prio & IOPRIO_LEVEL_MASK))
         return -EINVAL;
     if (class == 1 && !capable(t, CAP_SYS_ADMIN) && !capable(t, CAP_SYS_NICE))
         return -EPERM;

@@ -181,6 +181,8 @@ static siginfo_t own_info(const struct task *t, int signo, int code)
 /* [T] */
 static int kill_process(const struct task *from, struct process *p, const siginfo_t *info)
 {
+    if (info->si_signo < 0 || info->si_signo > KSIG_MAX)
+        return -EINVAL;
     if (!may_signal(from, p, info->si_signo))
         return -EPERM;
     return info->si_signo ? send_signal_process(p, info, false) : 0;
@@ -219,8 +221,6 @@ long sys_kill(struct task *t, const struct sysargs *a)
 {
     pid_t pid = (pid_t)a->arg[0];
     int signo = (int)a->arg[1];
-    if (signo < 0 || signo > KSIG_MAX)
-        return -EINVAL;
     if (pid == INT32_MIN)
         return -ESRCH;
     siginfo_t info = own_info(t, signo, SI_USER);
@@ -238,6 +238,8 @@ static long send_to_thread(struct task *t, pid_t tgid, pid_t tid, const siginfo_
     struct task *target = task_by_tid(t->process->container, tid);
     if (!target || (tgid && target->process->pid != tgid))
         return -ESRCH;
+    if (info->si_signo < 0 || info->si_signo > KSIG_MAX)
+        return -EINVAL;
     if (!may_signal(t, target->process, info->si_signo))
         return -EPERM;
     return info->si_signo ? send_signal_task(target, info, false) : 0;
@@ -247,7 +249,7 @@ long sys_tgkill(struct task *t, const struct sysargs *a)
 {
     pid_t tgid = (pid_t)a->arg[0], tid = (pid_t)a->arg[1];
     int signo = (int)a->arg[2];
-    if (tgid <= 0 || tid <= 0 || signo < 0 || signo > KSIG_MAX)
+    if (tgid <= 0 || tid <= 0)
         return -EINVAL;
     siginfo_t info = own_info(t, signo, SI_TKILL);
     return send_to_thread(t, tgid, tid, &info);
@@ -257,7 +259,7 @@ long sys_tkill(struct task *t, const struct sysargs *a)
 {
     pid_t tid = (pid_t)a->arg[0];
     int signo = (int)a->arg[1];
-    if (tid <= 0 || signo < 0 || signo > KSIG_MAX)
+    if (tid <= 0)
         return -EINVAL;
     siginfo_t info = own_info(t, signo, SI_TKILL);
     return send_to_thread(t, 0, tid, &info);
@@ -282,8 +284,6 @@ long sys_rt_sigqueueinfo(struct task *t, const struct sysargs *a)
     int r = get_siginfo(t, &info, a->arg[2], signo, pid == t->process->pid);
     if (r)
         return r;
-    if (signo < 0 || signo > KSIG_MAX)
-        return -EINVAL;
     LOCKED(&kernel.tasklist_lock);
     struct process *p = find_process(t, pid);
     return p ? kill_process(t, p, &info) : -ESRCH;
@@ -294,13 +294,13 @@ long sys_rt_tgsigqueueinfo(struct task *t, const struct sysargs *a)
     pid_t tgid = (pid_t)a->arg[0], tid = (pid_t)a->arg[1];
     int signo = (int)a->arg[2];
     siginfo_t info;
+    int r = get_siginfo(t, &info, a->arg[3], signo, tid == t->tid);
+    if (r == -EFAULT)
+        return r;
     if (tgid <= 0 || tid <= 0)
         return -EINVAL;
-    int r = get_siginfo(t, &info, a->arg[3], signo, tid == t->tid);
     if (r)
         return r;
-    if (signo < 0 || signo > KSIG_MAX)
-        return -EINVAL;
     return send_to_thread(t, tgid, tid, &info);
 }
 

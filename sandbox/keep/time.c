@@ -69,8 +69,12 @@ long sys_nanosleep(struct task *t, const struct sysargs *a)
 
 long sys_clock_nanosleep(struct task *t, const struct sysargs *a)
 {
-    (void)t;
-    return (clockid_t)a->arg[0] < 0 ? -EOPNOTSUPP : SYS_CONTINUE_BLOCKING;
+    struct timespec ts;
+    if ((clockid_t)a->arg[0] >= 0)
+        return SYS_CONTINUE_BLOCKING;
+    if (get_user(t, &ts, a->arg[2]) < 0)
+        return -EFAULT;
+    return -EINVAL; /* others' CPU clocks */
 }
 
 /* The host goes on with a native sleep that a stop had interrupted. */
@@ -84,8 +88,12 @@ long sys_restart_syscall(struct task *t, const struct sysargs *a)
 /* Setting the clock is the host's privilege. */
 long sys_clock_settime(struct task *t, const struct sysargs *a)
 {
-    (void)t;
+    struct timespec ts;
     clockid_t clock = (clockid_t)a->arg[0];
+    if (clock != CLOCK_REALTIME && clock >= 0)
+        return -EINVAL;
+    if (get_user(t, &ts, a->arg[1]) < 0)
+        return -EFAULT;
     return clock == CLOCK_REALTIME ? -EPERM : -EINVAL;
 }
 

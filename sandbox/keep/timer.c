@@ -204,10 +204,10 @@ long sys_setitimer(struct task *t, const struct sysargs *a)
     struct itimerval v = {0}, old;
     int64_t value, interval;
     unsigned which = (unsigned)a->arg[0];
-    if (which > ITIMER_PROF)
-        return -EINVAL;
     if (a->arg[1] && get_user(t, &v, a->arg[1]) < 0)
         return -EFAULT;
+    if (which > ITIMER_PROF)
+        return -EINVAL;
     if (tv_to_ns(&v.it_value, &value) < 0 || tv_to_ns(&v.it_interval, &interval) < 0)
         return -EINVAL;
     {

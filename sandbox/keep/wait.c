@@ -182,27 +182,39 @@ static int put_waitid_info(struct task *t, uaddr_t addr, const struct wait_query
     return copy_to_user(t, addr, &info, sizeof(info));
 }
 
-long sys_waitid(struct task *t, const struct sysargs *a)
+static bool is_restart_code(int r)
+{
+    return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK;
+}
+
+/* As do_wait, by waitid's arguments. */
+static int waitid_query(struct task *t, struct wait_query *q, int kind, pid_t id)
 {
     const int events = WEXITED | WSTOPPED | WCONTINUED;
     const int allowed = events | WNOHANG | WNOWAIT | __WNOTHREAD | __WCLONE | __WALL;
-    struct wait_query q = {.options = (int)a->arg[3]};
-    if ((q.options & ~allowed) || !(q.options & events))
+    if ((q->options & ~allowed) || !(q->options & events))
         return -EINVAL;
-    int nonblock = waitid_target(t, &q, (int)a->arg[0], (pid_t)a->arg[1]);
+    int nonblock = waitid_target(t, q, kind, id);
     if (nonblock < 0)
         return nonblock;
+    bool hang = !(q->options & WNOHANG);
+    if (nonblock)
+        q->options |= WNOHANG;
+    int r = do_wait(t, q);
+    return r == 0 && nonblock && hang ? -EAGAIN : r;
+}
+
+long sys_waitid(struct task *t, const struct sysargs *a)
+{
+    struct wait_query q = {.options = (int)a->arg[3]};
     if (a->arg[4])
         t->process->container->count_memory = true;
-    bool hang = !(q.options & WNOHANG);
-    if (nonblock)
-        q.options |= WNOHANG;
-    int r = do_wait(t, &q);
-    if (r == 0 && nonblock && hang)
-        return -EAGAIN;
-    if (r < 0)
+    int r = waitid_query(t, &q, (int)a->arg[0], (pid_t)a->arg[1]);
+    if (is_restart_code(r))
         return r;
     if (r > 0 && a->arg[4] && copy_to_user(t, a->arg[4], &q.rusage, sizeof(q.rusage)) < 0)
         return -EFAULT;
-    return a->arg[2] ? put_waitid_info(t, a->arg[2], &q, r > 0) : 0;
+    if (a->arg[2] && put_waitid_info(t, a->arg[2], &q, r > 0) < 0) /* cleared after an error, too */
+        return -EFAULT;
+    return r < 0 ? r : 0;
 }
