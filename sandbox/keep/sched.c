@@ -413,7 +413,7 @@ long sys_ioprio_get(struct task *t, const struct sysargs *a)
 
 long sys_ioprio_set(struct task *t, const struct sysargs *a)
 {
-    int which = (int)a->arg[0], prio = (int)a->arg[2], class = prio >> IOPRIO_CLASS_SHIFT, r = -ESRCH;
+    int which = (int)a->arg[0], prio = (int)a->arg[2], class = prio >> IOPRIO_CLASS_SHIFT & 7, r = -ESRCH;
     if (which < IOPRIO_WHO_PROCESS || which > IOPRIO_WHO_USER || class < 0 || class > 3)
         return -EINVAL;
     if (class == 0 && (prio & IOPRIO_LEVEL_MASK))
