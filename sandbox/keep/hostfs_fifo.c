@@ -9,9 +9,9 @@
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/signal.h"
 
-#define LOOK_AGAIN_MS 500 /* a writer outside the sandbox that says nothing is noticed this late */
+#define LOOK_AGAIN_NS 500000000L /* someone outside the sandbox that says nothing is noticed this late */
 
-/* A reader that waits in open for a writer. */
+/* One that waits in open for the other side. */
 struct fifo_waiter {
     struct fifo_waiter *next, *prev;
     int event;
@@ -49,8 +49,8 @@ static int make(struct mount *m, int fd, int flags, struct file **ret)
     return 0;
 }
 
-/* A FIFO got a writer (which one is not worth knowing: waiters are few and look for themselves). */
-static void writer_came(void)
+/* A FIFO was opened (which one is not worth knowing: waiters are few and look for themselves). */
+static void someone_came(void)
 {
     struct fifo_waiter *w;
     uint64_t one = 1;
@@ -78,49 +78,52 @@ static bool writer_seen(int fd)
     return seen;
 }
 
-static int wait_writer_event(struct task *t, int fd, struct fifo_waiter *w)
+static void waiter_add(struct fifo_waiter *w)
 {
-    while (!writer_seen(fd)) {
-        struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = w->event, .events = POLLIN}};
-        struct timespec until;
-        uint64_t count;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += LOOK_AGAIN_MS * 1000000L;
-        if (until.tv_nsec >= 1000000000L) {
-            until.tv_nsec -= 1000000000L;
-            until.tv_sec++;
-        }
-        int r = host_wait_many(t, fds, 2, &until);
-        if (r < 0 && r != -ETIMEDOUT)
-            return r;
-        (void)!read(w->event, &count, sizeof(count));
+    LOCKED(&kernel.vfs->fifo_lock);
+    DL_APPEND(kernel.vfs->fifo_waiters, w);
+}
+
+static void waiter_remove(struct fifo_waiter *w)
+{
+    {
+        LOCKED(&kernel.vfs->fifo_lock);
+        DL_DELETE(kernel.vfs->fifo_waiters, w);
     }
-    return 0;
+    (void)close(w->event);
+}
+
+/* Waits until someone came, fd (-1: none) is ready, or it is time to look again. 0 or -ERESTARTSYS. */
+static int waiter_wait(struct task *t, int fd, struct fifo_waiter *w)
+{
+    struct pollfd fds[2] = {{.fd = fd, .events = POLLIN}, {.fd = w->event, .events = POLLIN}};
+    struct timespec until;
+    uint64_t count;
+    int r = host_wait_many(t, fds, 2, deadline_from(&until, &(struct timespec){.tv_nsec = LOOK_AGAIN_NS}));
+
+    (void)!read(w->event, &count, sizeof(count));
+    return r < 0 && r != -ETIMEDOUT ? r : 0;
 }
 
 static int wait_writer(struct task *t, int fd)
 {
     struct fifo_waiter w = {.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    int r = 0;
 
     if (w.event < 0)
         return -errno;
-    pthread_mutex_lock(&kernel.vfs->fifo_lock);
-    DL_APPEND(kernel.vfs->fifo_waiters, &w);
-    pthread_mutex_unlock(&kernel.vfs->fifo_lock);
-    int r = wait_writer_event(t, fd, &w);
-    pthread_mutex_lock(&kernel.vfs->fifo_lock);
-    DL_DELETE(kernel.vfs->fifo_waiters, &w);
-    pthread_mutex_unlock(&kernel.vfs->fifo_lock);
-    (void)close(w.event);
+    waiter_add(&w);
+    while (r == 0 && !writer_seen(fd))
+        r = waiter_wait(t, fd, &w);
+    waiter_remove(&w);
     return r;
 }
 
 /* fd is a FIFO that was opened non-blocking. */
 int fifo_file(struct task *t, struct mount *m, int fd, int flags, struct file **ret)
 {
-    if ((flags & O_ACCMODE) != O_RDONLY) {
-        writer_came();
-    } else if (!(flags & O_NONBLOCK) && !writer_seen(fd)) {
+    someone_came();
+    if ((flags & O_ACCMODE) == O_RDONLY && !(flags & O_NONBLOCK) && !writer_seen(fd)) {
         int r = wait_writer(t, fd);
         if (r < 0) {
             (void)close(fd);
@@ -130,22 +133,31 @@ int fifo_file(struct task *t, struct mount *m, int fd, int flags, struct file **
     return make(m, fd, flags, ret);
 }
 
-/* Waits in the host's open for a reader; nobody can have seen us before it returns. */
-static int open_blocking(struct task *t, const char *name, int flags)
+/* Opens for writing once there is a reader: the host's blocking open could not be interrupted without losing
+ * wake-ups. */
+static int wait_reader(struct task *t, const char *name, int flags)
 {
-    int r = host_block_begin(t);
+    struct fifo_waiter w = {.event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    int fd;
 
-    if (r < 0)
-        return r;
-    vfs_assume(t);
-    int fd = openat(kernel.procfd, name, flags);
-    r = fd < 0 ? -errno : fd;
-    host_block_end(t);
-    if (r == -EINTR)
-        return -ERESTARTSYS;
-    if (r >= 0)
-        (void)fcntl(fd, F_SETFL, O_NONBLOCK);
-    return r;
+    if (w.event < 0)
+        return -errno;
+    waiter_add(&w);
+    for (;;) {
+        vfs_assume(t);
+        fd = openat(kernel.procfd, name, flags);
+        if (fd < 0)
+            fd = -errno;
+        if (fd != -ENXIO)
+            break;
+        int r = waiter_wait(t, -1, &w);
+        if (r < 0) {
+            fd = r;
+            break;
+        }
+    }
+    waiter_remove(&w);
+    return fd;
 }
 
 int fifo_open(struct task *t, struct dentry *d, int flags, struct file **ret)
@@ -159,6 +171,6 @@ int fifo_open(struct task *t, struct dentry *d, int flags, struct file **ret)
     if (fd < 0)
         fd = -errno;
     if (fd == -ENXIO && !(flags & O_NONBLOCK))
-        fd = open_blocking(t, name, hf);
+        fd = wait_reader(t, name, hf | O_NONBLOCK);
     return fd < 0 ? fd : fifo_file(t, d->mnt, fd, flags, ret);
 }
