@@ -1,0 +1,3 @@
+#!/bin/bash
+#: timeout 180
+exec "$(dirname "$0")/../lib/fuzz.sh" x32
