@@ -10,7 +10,6 @@ host_state() {
     cat /proc/sys/kernel/hostname /proc/sys/kernel/core_pattern
     stat -c '%n %a %u %g %s' / /bin /etc
     ip -o link 2>/dev/null | wc -l
-    wc -l </proc/self/mountinfo
 }
 
 # The host pids below pid, itself too.

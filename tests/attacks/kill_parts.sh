@@ -1,0 +1,68 @@
+#!/bin/bash
+# Whichever of the host's processes is killed, the guests die, the command ends and nothing stays.
+#: timeout 120
+set -uo pipefail
+. "$(dirname "$0")/../lib/attack.sh"
+scratch_open
+bundle=$(bundle_new b busybox) || die "no bundle"
+bundle_args "$bundle" /bin/sh -c \
+    '(sleep 1000 & setsid sleep 1000 & while :; do :; done) & (while :; do true; done) & touch /test/up; sleep 1000'
+result=0
+
+up() { [ -e "$bundle/rootfs/test/up" ] && [ "$(guests $run | wc -l)" -ge 5 ]; }
+gone() { # pids
+    local pid
+    for pid in "$@"; do
+        # A zombie is dead; its parent may still have to look.
+        [ ! -e "/proc/$pid" ] || grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null || return 1
+    done
+}
+
+start() {
+    rm -f "$bundle/rootfs/test/up"
+    id=$(container_id kill)
+    bundle_run "$RUNTIME" "$bundle" "$id" </dev/null >"$scratch/out" 2>&1 &
+    run=$!
+    until_true 10 up || die "the container did not come up: $(cat "$scratch/out")"
+    all=$(guests $run)
+    parts=$(helpers $run)
+}
+
+check() { # what
+    wait $run
+    status=$?
+    echo "$1: status $status"
+    [ $status != 0 ] || { echo "$1: the command says that all is well"; result=1; }
+    # shellcheck disable=SC2086
+    until_true 3 gone $all $parts || { echo "$1: still there:"; ps -o pid,stat,args -p "$(echo $all $parts | tr ' ' ,)"; result=1; }
+    # shellcheck disable=SC2086
+    kill -KILL $all $parts 2>/dev/null
+}
+
+start
+count=$(wc -w <<<"$parts")
+[ "$count" -ge 2 ] || { echo "expected a keep and a porter, found $count processes"; result=1; }
+kill -KILL $run
+wait $run 2>/dev/null
+# shellcheck disable=SC2086
+kill -KILL $all $parts 2>/dev/null
+for n in $(seq 1 "$count"); do
+    start
+    victim=$(sed -n "${n}p" <<<"$parts")
+    kill -KILL "$victim"
+    check "helper $n killed"
+done
+start
+kill -KILL "$(head -1 <<<"$all")"
+check "init killed from outside"
+[ "$status" = 137 ] || { echo "expected 137"; result=1; }
+start
+kill -SEGV "$(head -1 <<<"$all")"
+sleep 0.2
+kill -TERM $run
+sleep 0.5
+kill -KILL $run 2>/dev/null
+wait $run 2>/dev/null
+# shellcheck disable=SC2086
+kill -KILL $all $parts 2>/dev/null
+exit $result
