@@ -30,7 +30,7 @@ static int check_flags(const struct task *parent, unsigned long flags)
     return 0;
 }
 
-/* [T] Linux counts threads by real uid, and spares root. */
+/* [T] Linux counts threads by real uid, zombies until they are reaped, and spares root. */
 static bool over_nproc(const struct task *parent)
 {
     rlim_t limit = parent->process->rlim[RLIMIT_NPROC].rlim_cur;
@@ -40,7 +40,7 @@ static bool over_nproc(const struct task *parent)
     rlim_t n = 0;
     const struct task *t;
     for (t = parent->process->container->tids; t; t = t->hh_tid.next)
-        n += t->cred->uid == parent->cred->uid && !t->exited;
+        n += t->cred->uid == parent->cred->uid;
     return n >= limit;
 }
 

@@ -165,8 +165,9 @@ static void privileges(void)
         escaped("the host's disk opened");
     if (mknod("/tmp/mem", S_IFCHR | 0600, makedev(1, 1)) == 0 && open("/tmp/mem", O_RDONLY) >= 0)
         escaped("the host's memory opened");
-    if (mknod("/tmp/kmsg", S_IFCHR | 0600, makedev(1, 11)) == 0 && open("/tmp/kmsg", O_WRONLY) >= 0)
-        escaped("the host's log opened");
+    int log = mknod("/tmp/kmsg", S_IFCHR | 0600, makedev(1, 11)) == 0 ? open("/tmp/kmsg", O_WRONLY) : -1;
+    if (log >= 0 && write(log, "written by an attacker\n", 23) == 23) /* escape.sh looks where it arrives */
+        printf("a kernel log, whosever it is\n");
     if (unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && mount("none", "/tmp", "tmpfs", 0, NULL) == 0)
         look(AT_FDCWD, "/proc/1/root", "a name space of one's own");
     for (int pid = 1; pid < 300; pid++)

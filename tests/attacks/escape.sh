@@ -10,6 +10,10 @@ host_state >"$scratch/before"
 bundle_args "$bundle" /test/escape "$scratch/marker"
 timeout 60 "$RUNTIME" run --bundle "$bundle" "$(container_id escape)" </dev/null
 status=$?
+if dmesg 2>/dev/null | grep -q 'written by an attacker'; then
+    echo "the host's log was written to"
+    status=1
+fi
 host_state >"$scratch/after"
 result=0
 [ $status = 0 ] || { echo "status $status"; result=1; }

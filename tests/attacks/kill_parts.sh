@@ -39,13 +39,21 @@ check() { # what
     kill -KILL $all $parts 2>/dev/null
 }
 
+# What only a killed command can leave: its state, for `delete`.
+forget() {
+    "$RUNTIME" delete --force "$id" >/dev/null 2>&1 || rm -rf "/run/bailey/$id"
+}
+
 start
 count=$(wc -w <<<"$parts")
 [ "$count" -ge 2 ] || { echo "expected a keep and a porter, found $count processes"; result=1; }
 kill -KILL $run
 wait $run 2>/dev/null
 # shellcheck disable=SC2086
+until_true 3 gone $all $parts || { echo "the command killed: its sandbox lives on"; result=1; }
+# shellcheck disable=SC2086
 kill -KILL $all $parts 2>/dev/null
+forget
 for n in $(seq 1 "$count"); do
     start
     victim=$(sed -n "${n}p" <<<"$parts")
@@ -64,5 +72,8 @@ sleep 0.5
 kill -KILL $run 2>/dev/null
 wait $run 2>/dev/null
 # shellcheck disable=SC2086
+until_true 3 gone $all $parts || { echo "the command killed: its sandbox lives on"; result=1; }
+# shellcheck disable=SC2086
 kill -KILL $all $parts 2>/dev/null
+forget
 exit $result

@@ -100,7 +100,7 @@ static void one(int kind)
 int main(void)
 {
     int st;
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < 2; round++) {
         for (int kind = 0; kind < 10; kind++) {
             pid_t pid = fork();
             if (pid == 0) {
@@ -109,7 +109,7 @@ int main(void)
                 signal(SIGUSR1, on_usr1);
                 one(kind);
             }
-            for (int i = 0; i < 300; i++) {
+            for (int i = 0; i < 100; i++) {
                 if (waitpid(pid, &st, WNOHANG) == pid) {
                     pid = 0;
                     break;

@@ -205,8 +205,9 @@ static void test_advice(void)
     CHECK("MADV_DONTFORK", st == 0);
     CHECK("mlock of a little", mlock(p, PAGE) == 0 && munlock(p, PAGE) == 0);
     struct iovec local = {&st, sizeof(st)}, remote = {p + PAGE, sizeof(st)};
+    ssize_t n = process_vm_readv(getpid(), &local, 1, &remote, 1, 0);
     CHECK("process_vm_readv of oneself",
-          process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == sizeof(st) && st == 0x01010101);
+          (n == sizeof(st) && st == 0x01010101) || (n == -1 && errno == ENOSYS));
     static char big[64 << 20];
     memset(big, 1, sizeof(big));
     pid = fork();

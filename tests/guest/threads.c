@@ -123,8 +123,10 @@ static void test_others(void)
     pthread_mutex_lock(&check);
     CHECK("an error-checking mutex knows its owner", pthread_mutex_lock(&check) == EDEADLK);
     pthread_mutexattr_setprotocol(&attr, PTHREAD_PRIO_INHERIT);
-    pthread_mutex_init(&check, &attr);
-    CHECK("priority inheritance", pthread_mutex_lock(&check) == 0 && pthread_mutex_unlock(&check) == 0);
+    pthread_mutex_t heir;
+    int r = pthread_mutex_init(&heir, &attr);
+    CHECK("priority inheritance, or the word that there is none",
+          r == ENOTSUP || (r == 0 && pthread_mutex_lock(&heir) == 0 && pthread_mutex_unlock(&heir) == 0));
 }
 
 struct shared {
