@@ -78,8 +78,14 @@ int inet_create(struct task *t, int family, int type, int protocol, unsigned fla
     return inet_file(&s, fd, flags, ret);
 }
 
+/* The host's close would wait for as long as SO_LINGER says, with a worker of the keep: what is unsent goes
+ * out all the same. */
 static void inet_release(struct file *f)
 {
+    struct sock *s = f->priv;
+    struct linger off = {0, 0};
+    if (s->lingers)
+        (void)setsockopt(f->hostfd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
     free(f->priv);
 }
 
@@ -354,7 +360,14 @@ static int inet_setsockopt(struct task *t, struct file *f, int level, int opt, c
     struct sock *s = f->priv;
     if (!inet_option_allowed(s->family, level, opt, true))
         return -ENOPROTOOPT;
-    return setsockopt(f->hostfd, level, opt, val, len) < 0 ? -errno : 0;
+    if (setsockopt(f->hostfd, level, opt, val, len) < 0)
+        return -errno;
+    if (level == SOL_SOCKET && opt == SO_LINGER) {
+        struct linger l;
+        memcpy(&l, val, sizeof(l)); /* the host found it long enough */
+        s->lingers = l.l_onoff && l.l_linger > 0;
+    }
+    return 0;
 }
 
 static int inet_getsockopt(struct task *t, struct file *f, int level, int opt, void *val, socklen_t *len)

@@ -47,6 +47,7 @@ struct sock {
     const struct sock_proto *proto;
     int family, type, protocol;
     struct timespec rcvtimeo, sndtimeo; /* zero: none */
+    bool lingers;                       /* SO_LINGER with a time */
 };
 
 extern const struct file_ops sock_ops;
