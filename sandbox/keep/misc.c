@@ -14,6 +14,7 @@
 
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/file.h"
+#include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
@@ -72,7 +73,15 @@ long sys_sysinfo(struct task *t, const struct sysargs *a)
     struct timespec now;
     clock_gettime(CLOCK_BOOTTIME, &now);
     s.uptime = now.tv_sec - kernel.boot.tv_sec + (now.tv_nsec > kernel.boot.tv_nsec);
-    s.totalswap = s.freeswap = 0;
+    struct proc_memory m;
+    proc_memory(t->process->container, &m);
+    s.mem_unit = 1;
+    s.totalram = m.total * 1024;
+    s.freeram = m.free * 1024;
+    s.bufferram = m.buffers * 1024;
+    s.sharedram = m.shared * 1024;
+    s.totalswap = m.swap_total * 1024;
+    s.freeswap = m.swap_free * 1024;
     {
         LOCKED(&kernel.tasklist_lock);
         unsigned n = HASH_CNT(hh_tid, t->process->container->tids);

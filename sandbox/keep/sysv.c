@@ -7,6 +7,7 @@
 
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/task.h"
+#include "sandbox/keep/uaccess.h"
 
 /* As on Linux: an id is a slot and a generation, so that an old id does not mean a new object. */
 #define SLOT_BITS 15
@@ -145,4 +146,40 @@ void ipc_set_perm(struct ipc_object *o, const struct ipc_perm *perm)
     o->uid = perm->uid;
     o->gid = perm->gid;
     o->mode = perm->mode & 0777;
+}
+
+struct ipc_object *ipc_by_slot(const struct ipc_ids *ids, int slot)
+{
+    return slot >= 0 && (unsigned)slot < ids->nslots ? ids->slots[slot] : NULL;
+}
+
+int ipc_last_slot(const struct ipc_ids *ids)
+{
+    int last = 0;
+    for (unsigned i = 0; i < ids->nslots; i++) {
+        if (ids->slots[i])
+            last = (int)i;
+    }
+    return last;
+}
+
+long ipc_buf_put(struct ipc_buf *buf, const void *data, size_t len)
+{
+    buf->len = len < sizeof(buf->data) ? len : sizeof(buf->data);
+    memcpy(buf->data, data, buf->len);
+    return 0;
+}
+
+long ipc_control(struct task *t, const struct sysargs *a, uaddr_t arg, size_t n_in,
+                 long (*fn)(struct task *t, const struct sysargs *a, struct ipc_buf *buf))
+{
+    struct ipc_buf buf = {0};
+    long r;
+    if (copy_from_user(t, buf.data, arg, n_in) < 0)
+        return -EFAULT;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        r = fn(t, a, &buf);
+    }
+    return r >= 0 && copy_to_user(t, arg, buf.data, buf.len) < 0 ? -EFAULT : r;
 }

@@ -60,6 +60,22 @@ void ipc_fill_perm(const struct ipc_object *o, struct ipc_perm *perm);
 /* IPC_SET. */
 void ipc_set_perm(struct ipc_object *o, const struct ipc_perm *perm);
 
+/* [T] The object in a slot (SEM_STAT ...), or NULL; the highest slot in use. */
+struct ipc_object *ipc_by_slot(const struct ipc_ids *ids, int slot);
+int ipc_last_slot(const struct ipc_ids *ids);
+
+/* What a control call takes in or gives out: copied while no lock is held. */
+struct ipc_buf {
+    size_t len;
+    char data[128];
+};
+/* Sets what goes out. 0. */
+long ipc_buf_put(struct ipc_buf *buf, const void *data, size_t len);
+/* Runs a control call: n_in bytes from arg go into the buffer, fn runs with the lock, what it put goes to
+ * arg. */
+long ipc_control(struct task *t, const struct sysargs *a, uaddr_t arg, size_t n_in,
+                 long (*fn)(struct task *t, const struct sysargs *a, struct ipc_buf *buf));
+
 /* [T] The process ends: its semaphore adjustments are made (SEM_UNDO), and its mq_notify requests end. */
 void sysv_process_exit(struct process *p) __attribute__((weak));
 void mqueue_process_exit(struct process *p);

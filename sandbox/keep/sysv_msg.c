@@ -219,7 +219,7 @@ long sys_msgrcv(struct task *t, const struct sysargs *a)
 /* Control --------------------------------------------------------------------------------------------------
  */
 
-static long stat_queue(struct task *t, const struct msg_queue *q, uaddr_t arg)
+static long stat_queue(const struct msg_queue *q, struct ipc_buf *buf)
 {
     struct msqid_ds ds;
     memset(&ds, 0, sizeof(ds));
@@ -232,10 +232,10 @@ static long stat_queue(struct task *t, const struct msg_queue *q, uaddr_t arg)
     ds.msg_qbytes = q->limit;
     ds.msg_lspid = q->lspid;
     ds.msg_lrpid = q->lrpid;
-    return copy_to_user(t, arg, &ds, sizeof(ds));
+    return ipc_buf_put(buf, &ds, sizeof(ds));
 }
 
-static long change_queue(struct task *t, struct msg_queue *q, int cmd, uaddr_t arg)
+static long change_queue(struct task *t, struct msg_queue *q, int cmd, const struct ipc_buf *buf)
 {
     struct msqid_ds ds;
     if (!ipc_owned(t, &q->obj))
@@ -245,8 +245,7 @@ static long change_queue(struct task *t, struct msg_queue *q, int cmd, uaddr_t a
         ipc_remove(&q->ipc->msg, &q->obj);
         return 0;
     }
-    if (get_user(t, &ds, arg) < 0)
-        return -EFAULT;
+    memcpy(&ds, buf->data, sizeof(ds));
     if (ds.msg_qbytes > MSG_QUEUE_MAX)
         return capable(t, CAP_SYS_RESOURCE) ? -EINVAL : -EPERM;
     ipc_set_perm(&q->obj, &ds.msg_perm);
@@ -256,19 +255,18 @@ static long change_queue(struct task *t, struct msg_queue *q, int cmd, uaddr_t a
     return 0;
 }
 
-static long info(struct task *t, const struct ipc *ipc, int cmd, uaddr_t arg)
+static long info(const struct ipc *ipc, int cmd, struct ipc_buf *buf)
 {
     struct msginfo mi = {.msgmax = MSG_SIZE_MAX,
                          .msgmnb = MSG_QUEUE_MAX,
                          .msgmni = (int)ipc->msg.max,
                          .msgssz = 16,
                          .msgseg = 0xffff};
-    int last = 0, msgs = 0;
+    int msgs = 0;
     for (unsigned i = 0; i < ipc->msg.nslots; i++) {
         const struct msg_queue *q = (const struct msg_queue *)ipc->msg.slots[i];
         if (!q)
             continue;
-        last = (int)i;
         mi.msgmap += (int)q->count;
         msgs += (int)q->bytes;
     }
@@ -276,38 +274,45 @@ static long info(struct task *t, const struct ipc *ipc, int cmd, uaddr_t arg)
     mi.msgtql = cmd == MSG_INFO ? msgs : MSG_QUEUE_MAX;
     if (cmd == IPC_INFO)
         mi.msgmap = MSG_QUEUE_MAX;
-    return copy_to_user(t, arg, &mi, sizeof(mi)) < 0 ? -EFAULT : last;
+    (void)ipc_buf_put(buf, &mi, sizeof(mi));
+    return ipc_last_slot(&ipc->msg);
 }
 
-static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cmd, uaddr_t arg)
+static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cmd, struct ipc_buf *buf)
 {
-    const struct ipc_object *o = slot >= 0 && (unsigned)slot < ipc->msg.nslots ? ipc->msg.slots[slot] : NULL;
+    const struct ipc_object *o = ipc_by_slot(&ipc->msg, slot);
     if (!o)
         return -EINVAL;
     long r = cmd == MSG_STAT ? ipc_allowed(t, o, 0444) : 0;
-    if (r == 0)
-        r = stat_queue(t, (const struct msg_queue *)o, arg);
-    return r < 0 ? r : o->id;
+    if (r < 0)
+        return r;
+    (void)stat_queue((const struct msg_queue *)o, buf);
+    return o->id;
 }
 
-long sys_msgctl(struct task *t, const struct sysargs *a)
+/* [T] */
+static long control(struct task *t, const struct sysargs *a, struct ipc_buf *buf)
 {
     int id = (int)a->arg[0], cmd = (int)a->arg[1];
-    LOCKED(&kernel.tasklist_lock);
     struct ipc *ipc = ipc_of(t->process->container);
     if (!ipc)
         return -ENOMEM;
     if (cmd == IPC_INFO || cmd == MSG_INFO)
-        return info(t, ipc, cmd, a->arg[2]);
+        return info(ipc, cmd, buf);
     if (cmd == MSG_STAT || cmd == MSG_STAT_ANY)
-        return stat_by_slot(t, ipc, id, cmd, a->arg[2]);
+        return stat_by_slot(t, ipc, id, cmd, buf);
     struct msg_queue *q = queue_find(t, id);
     if (!q || (cmd != IPC_STAT && cmd != IPC_SET && cmd != IPC_RMID))
         return -EINVAL;
     if (cmd != IPC_STAT)
-        return change_queue(t, q, cmd, a->arg[2]);
+        return change_queue(t, q, cmd, buf);
     int r = ipc_allowed(t, &q->obj, 0444);
-    return r < 0 ? r : stat_queue(t, q, a->arg[2]);
+    return r < 0 ? r : stat_queue(q, buf);
+}
+
+long sys_msgctl(struct task *t, const struct sysargs *a)
+{
+    return ipc_control(t, a, a->arg[2], (int)a->arg[1] == IPC_SET ? sizeof(struct msqid_ds) : 0, control);
 }
 
 void sysv_show_msg(struct task *t, struct strbuf *sb)

@@ -332,30 +332,43 @@ static long one_value(struct task *t, struct sem_set *s, int i, int cmd, uint64_
     }
 }
 
-static long all_values(struct task *t, struct sem_set *s, int cmd, uaddr_t arg)
+/* SETALL and GETALL, with the guest's memory touched while no lock is held. */
+static long all_values(struct task *t, int id, int cmd, uaddr_t arg)
 {
-    _cleanup_free_ unsigned short *v = calloc(s->n, sizeof(*v));
+    _cleanup_free_ unsigned short *v = calloc(SEM_PER_SET, sizeof(*v));
     if (!v)
         return -ENOMEM;
-    if (cmd == GETALL) {
-        for (unsigned i = 0; i < s->n; i++)
+    unsigned n;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        const struct sem_set *s = set_find(t, id);
+        long r = s ? ipc_allowed(t, &s->obj, cmd == SETALL ? 0222 : 0444) : -EINVAL;
+        if (r < 0)
+            return r;
+        n = s->n;
+        for (unsigned i = 0; i < n; i++)
             v[i] = (unsigned short)s->sem[i].value;
-        return copy_to_user(t, arg, v, s->n * sizeof(*v));
     }
-    if (copy_from_user(t, v, arg, s->n * sizeof(*v)) < 0)
+    if (cmd == GETALL)
+        return copy_to_user(t, arg, v, n * sizeof(*v));
+    if (copy_from_user(t, v, arg, n * sizeof(*v)) < 0)
         return -EFAULT;
-    for (unsigned i = 0; i < s->n; i++) {
+    for (unsigned i = 0; i < n; i++) {
         if (v[i] > SEM_VALUE)
             return -ERANGE;
     }
-    for (unsigned i = 0; i < s->n; i++)
+    LOCKED(&kernel.tasklist_lock);
+    struct sem_set *s = set_find(t, id);
+    if (!s)
+        return -EIDRM;
+    for (unsigned i = 0; i < n; i++)
         set_value(t, s, i, v[i]);
     s->ctime = wall_clock();
     pthread_cond_broadcast(&s->changed);
     return 0;
 }
 
-static long stat_set(struct task *t, const struct sem_set *s, uaddr_t arg)
+static long stat_set(const struct sem_set *s, struct ipc_buf *buf)
 {
     struct semid_ds ds;
     memset(&ds, 0, sizeof(ds));
@@ -363,10 +376,10 @@ static long stat_set(struct task *t, const struct sem_set *s, uaddr_t arg)
     ds.sem_otime = s->otime;
     ds.sem_ctime = s->ctime;
     ds.sem_nsems = s->n;
-    return copy_to_user(t, arg, &ds, sizeof(ds));
+    return ipc_buf_put(buf, &ds, sizeof(ds));
 }
 
-static long change_set(struct task *t, struct sem_set *s, int cmd, uaddr_t arg)
+static long change_set(struct task *t, struct sem_set *s, int cmd, const struct ipc_buf *buf)
 {
     struct semid_ds ds;
     if (!ipc_owned(t, &s->obj))
@@ -376,14 +389,13 @@ static long change_set(struct task *t, struct sem_set *s, int cmd, uaddr_t arg)
         ipc_remove(&s->ipc->sem, &s->obj);
         return 0;
     }
-    if (get_user(t, &ds, arg) < 0)
-        return -EFAULT;
+    memcpy(&ds, buf->data, sizeof(ds));
     ipc_set_perm(&s->obj, &ds.sem_perm);
     s->ctime = wall_clock();
     return 0;
 }
 
-static long info(struct task *t, const struct ipc *ipc, int cmd, uaddr_t arg)
+static long info(const struct ipc *ipc, int cmd, struct ipc_buf *buf)
 {
     struct seminfo si = {.semmap = SEM_TOTAL,
                          .semmni = (int)ipc->sem.max,
@@ -399,61 +411,61 @@ static long info(struct task *t, const struct ipc *ipc, int cmd, uaddr_t arg)
         si.semusz = (int)ipc->sem.used;
         si.semaem = (int)ipc->nsems;
     }
-    int last = 0;
-    for (unsigned i = 0; i < ipc->sem.nslots; i++) {
-        if (ipc->sem.slots[i])
-            last = (int)i;
-    }
-    return copy_to_user(t, arg, &si, sizeof(si)) < 0 ? -EFAULT : last;
+    (void)ipc_buf_put(buf, &si, sizeof(si));
+    return ipc_last_slot(&ipc->sem);
 }
 
-static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cmd, uaddr_t arg)
+static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cmd, struct ipc_buf *buf)
 {
-    const struct ipc_object *o = slot >= 0 && (unsigned)slot < ipc->sem.nslots ? ipc->sem.slots[slot] : NULL;
+    const struct ipc_object *o = ipc_by_slot(&ipc->sem, slot);
     if (!o)
         return -EINVAL;
     long r = cmd == SEM_STAT ? ipc_allowed(t, o, 0444) : 0;
-    if (r == 0)
-        r = stat_set(t, (const struct sem_set *)o, arg);
-    return r < 0 ? r : o->id;
+    if (r < 0)
+        return r;
+    (void)stat_set((const struct sem_set *)o, buf);
+    return o->id;
 }
 
-long sys_semctl(struct task *t, const struct sysargs *a)
+/* [T] */
+static long control(struct task *t, const struct sysargs *a, struct ipc_buf *buf)
 {
     int id = (int)a->arg[0], i = (int)a->arg[1], cmd = (int)a->arg[2];
-    uint64_t arg = a->arg[3];
-    LOCKED(&kernel.tasklist_lock);
     struct ipc *ipc = ipc_of(t->process->container);
     if (!ipc)
         return -ENOMEM;
     if (cmd == IPC_INFO || cmd == SEM_INFO)
-        return info(t, ipc, cmd, arg);
+        return info(ipc, cmd, buf);
     if (cmd == SEM_STAT || cmd == SEM_STAT_ANY)
-        return stat_by_slot(t, ipc, id, cmd, arg);
+        return stat_by_slot(t, ipc, id, cmd, buf);
     struct sem_set *s = set_find(t, id);
     if (!s)
         return -EINVAL;
     if (cmd == IPC_SET || cmd == IPC_RMID)
-        return change_set(t, s, cmd, arg);
-    bool writes = cmd == SETVAL || cmd == SETALL;
-    long r = ipc_allowed(t, &s->obj, writes ? 0222 : 0444);
+        return change_set(t, s, cmd, buf);
+    long r = ipc_allowed(t, &s->obj, cmd == SETVAL ? 0222 : 0444);
     if (r < 0)
         return r;
     switch (cmd) {
     case IPC_STAT:
-        return stat_set(t, s, arg);
-    case GETALL:
-    case SETALL:
-        return all_values(t, s, cmd, arg);
+        return stat_set(s, buf);
     case GETVAL:
     case GETPID:
     case GETNCNT:
     case GETZCNT:
     case SETVAL:
-        return one_value(t, s, i, cmd, arg);
+        return one_value(t, s, i, cmd, a->arg[3]);
     default:
         return -EINVAL;
     }
+}
+
+long sys_semctl(struct task *t, const struct sysargs *a)
+{
+    int cmd = (int)a->arg[2];
+    if (cmd == GETALL || cmd == SETALL)
+        return all_values(t, (int)a->arg[0], cmd, a->arg[3]);
+    return ipc_control(t, a, a->arg[3], cmd == IPC_SET ? sizeof(struct semid_ds) : 0, control);
 }
 
 void sysv_show_sem(struct task *t, struct strbuf *sb)

@@ -293,14 +293,16 @@ long gate_shmdt(struct task *t, const struct sysargs *a)
         return -EINVAL;
     if (host_proc_read(&maps, "%d/maps", t->process->host_pid) < 0 || !maps.s)
         return -EINVAL;
-    LOCKED(&kernel.tasklist_lock);
-    const struct ipc *ipc = t->process->container->ipc;
-    for (unsigned i = 0; ipc && !len && i < ipc->shm.nslots; i++) {
-        struct segment *s = (struct segment *)ipc->shm.slots[i];
-        len = s ? attached_at(maps.s, s, addr) : 0;
-        if (len) {
-            s->lpid = t->process->pid;
-            s->dtime = wall_clock();
+    {
+        LOCKED(&kernel.tasklist_lock);
+        const struct ipc *ipc = t->process->container->ipc;
+        for (unsigned i = 0; ipc && !len && i < ipc->shm.nslots; i++) {
+            struct segment *s = (struct segment *)ipc->shm.slots[i];
+            len = s ? attached_at(maps.s, s, addr) : 0;
+            if (len) {
+                s->lpid = t->process->pid;
+                s->dtime = wall_clock();
+            }
         }
     }
     if (!len)
@@ -312,7 +314,7 @@ long gate_shmdt(struct task *t, const struct sysargs *a)
 /* Control --------------------------------------------------------------------------------------------------
  */
 
-static long stat_segment(struct task *t, const struct segment *s, uaddr_t arg)
+static long stat_segment(struct task *t, const struct segment *s, struct ipc_buf *buf)
 {
     struct shmid_ds ds;
     memset(&ds, 0, sizeof(ds));
@@ -326,10 +328,10 @@ static long stat_segment(struct task *t, const struct segment *s, uaddr_t arg)
     ds.shm_cpid = s->cpid;
     ds.shm_lpid = s->lpid;
     ds.shm_nattch = count_attached(t->process->container, s);
-    return copy_to_user(t, arg, &ds, sizeof(ds));
+    return ipc_buf_put(buf, &ds, sizeof(ds));
 }
 
-static long change_segment(struct task *t, struct segment *s, int cmd, uaddr_t arg)
+static long change_segment(struct task *t, struct segment *s, int cmd, const struct ipc_buf *buf)
 {
     struct shmid_ds ds;
     if (!ipc_owned(t, &s->obj))
@@ -340,59 +342,53 @@ static long change_segment(struct task *t, struct segment *s, int cmd, uaddr_t a
         sweep(t->process->container, s->ipc);
         return 0;
     }
-    if (get_user(t, &ds, arg) < 0)
-        return -EFAULT;
+    memcpy(&ds, buf->data, sizeof(ds));
     ipc_set_perm(&s->obj, &ds.shm_perm);
     s->ctime = wall_clock();
     return 0;
 }
 
-static long info(struct task *t, const struct ipc *ipc, int cmd, uaddr_t arg)
+static long info(const struct ipc *ipc, int cmd, struct ipc_buf *buf)
 {
-    int last = 0;
-    for (unsigned i = 0; i < ipc->shm.nslots; i++) {
-        if (ipc->shm.slots[i])
-            last = (int)i;
-    }
-    long r;
     if (cmd == IPC_INFO) {
         struct shminfo si = {.shmmax = SEGMENT_MAX,
                              .shmmin = 1,
                              .shmmni = ipc->shm.max,
                              .shmseg = ipc->shm.max,
                              .shmall = SEGMENT_MAX / PAGE};
-        r = copy_to_user(t, arg, &si, sizeof(si));
+        (void)ipc_buf_put(buf, &si, sizeof(si));
     } else {
         struct shm_info si = {
             .used_ids = (int)ipc->shm.used, .shm_tot = ipc->shm_pages, .shm_rss = ipc->shm_pages};
-        r = copy_to_user(t, arg, &si, sizeof(si));
+        (void)ipc_buf_put(buf, &si, sizeof(si));
     }
-    return r < 0 ? r : last;
+    return ipc_last_slot(&ipc->shm);
 }
 
-static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cmd, uaddr_t arg)
+static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cmd, struct ipc_buf *buf)
 {
-    const struct ipc_object *o = slot >= 0 && (unsigned)slot < ipc->shm.nslots ? ipc->shm.slots[slot] : NULL;
+    const struct ipc_object *o = ipc_by_slot(&ipc->shm, slot);
     if (!o)
         return -EINVAL;
     long r = cmd == SHM_STAT ? ipc_allowed(t, o, 0444) : 0;
-    if (r == 0)
-        r = stat_segment(t, (const struct segment *)o, arg);
-    return r < 0 ? r : o->id;
+    if (r < 0)
+        return r;
+    (void)stat_segment(t, (const struct segment *)o, buf);
+    return o->id;
 }
 
-long sys_shmctl(struct task *t, const struct sysargs *a)
+/* [T] */
+static long control(struct task *t, const struct sysargs *a, struct ipc_buf *buf)
 {
     int id = (int)a->arg[0], cmd = (int)a->arg[1];
-    LOCKED(&kernel.tasklist_lock);
     struct ipc *ipc = ipc_of(t->process->container);
     if (!ipc)
         return -ENOMEM;
     sweep(t->process->container, ipc);
     if (cmd == IPC_INFO || cmd == SHM_INFO)
-        return info(t, ipc, cmd, a->arg[2]);
+        return info(ipc, cmd, buf);
     if (cmd == SHM_STAT || cmd == SHM_STAT_ANY)
-        return stat_by_slot(t, ipc, id, cmd, a->arg[2]);
+        return stat_by_slot(t, ipc, id, cmd, buf);
     struct segment *s = (struct segment *)ipc_find(&ipc->shm, id);
     int r;
     if (!s)
@@ -400,16 +396,21 @@ long sys_shmctl(struct task *t, const struct sysargs *a)
     switch (cmd) {
     case IPC_STAT:
         r = ipc_allowed(t, &s->obj, 0444);
-        return r < 0 ? r : stat_segment(t, s, a->arg[2]);
+        return r < 0 ? r : stat_segment(t, s, buf);
     case IPC_SET:
     case IPC_RMID:
-        return change_segment(t, s, cmd, a->arg[2]);
+        return change_segment(t, s, cmd, buf);
     case SHM_LOCK:
     case SHM_UNLOCK: /* there is no swap to keep it from */
         return ipc_owned(t, &s->obj) || capable(t, CAP_IPC_LOCK) ? 0 : -EPERM;
     default:
         return -EINVAL;
     }
+}
+
+long sys_shmctl(struct task *t, const struct sysargs *a)
+{
+    return ipc_control(t, a, a->arg[2], (int)a->arg[1] == IPC_SET ? sizeof(struct shmid_ds) : 0, control);
 }
 
 /* Only a guest that jumps into the gate gets here: the gate serves these. */
