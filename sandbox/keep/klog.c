@@ -9,7 +9,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "sandbox/keep/container.h"
 #include "sandbox/keep/file.h"
+#include "sandbox/keep/procfs.h"
+#include "sandbox/keep/procfs_priv.h"
 #include "common/version.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
@@ -124,6 +127,20 @@ int klog_init(void)
     klog_printf(6, "Bailey: a kernel in user space; system calls arrive as seccomp notifications");
     klog_printf(6, "Bailey: guest memory and lanes are native, names and authority are the keep's");
     return 0;
+}
+
+void klog_boot(const struct keep_boot *b)
+{
+    struct proc_memory m;
+    proc_memory(kernel.container, &m);
+    klog_printf(6, "Memory: %lluK/%lluK available", (unsigned long long)m.available,
+                (unsigned long long)m.total);
+    klog_printf(6, "smp: Brought up 1 node, %u CPU%s", procfs_cpus(), procfs_cpus() == 1 ? "" : "s");
+    for (unsigned i = 0; i < b->nmounts; i++)
+        klog_printf(6, "VFS: Mounted %s (%s filesystem)", b->mounts[i].target, b->mounts[i].type);
+    klog_printf(6, "NET: %s",
+                b->net_host ? "inet sockets are made in the container's network namespace" : "no network");
+    klog_printf(6, "Run %s as init process", b->process.args[0]);
 }
 
 /* syslog(2) ------------------------------------------------------------------------------------------------

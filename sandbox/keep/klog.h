@@ -19,6 +19,10 @@ struct klog_record {
 /* Makes the log with the first lines of the boot; kernel.boot is set already. 0 or -ENOMEM. */
 int klog_init(void);
 
+/* The rest of the boot's lines, when the container's file systems are mounted. */
+struct keep_boot;
+void klog_boot(const struct keep_boot *b);
+
 /* Appends one record (no newline). prio: 0 emergency ... 7 debug, or with a facility. Any thread, any lock
  * held but those of klog.c; without klog_init it does nothing. */
 void klog_printf(unsigned prio, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

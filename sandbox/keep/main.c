@@ -71,6 +71,7 @@ static int boot(const struct keep_boot *b, struct control *k, struct err *e)
     k->first = session_new(k->container, &b->process, b->porter_fd, e);
     if (!k->first)
         return -1;
+    klog_boot(b);
     r = keep_confine();
     return r < 0 ? err_set(e, ERR_SYS, -r, "cannot confine the keep") : 0;
 }
