@@ -201,6 +201,9 @@ void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *
     case NR_shmdt:
         gate_shmdt(uc, r->di);
         break;
+    case NR_futex:
+        gate_futex(uc);
+        break;
     case NR_exit:
         gate_exit_thread((int)r->di, &area_current()->in_use);
     default:

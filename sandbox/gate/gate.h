@@ -52,6 +52,7 @@ void gate_sigreturn(struct native_ucontext *uc);
 void gate_sigaltstack(struct native_ucontext *uc);
 void gate_shmat(struct native_ucontext *uc, uint64_t id, uint64_t addr, uint64_t flags);
 void gate_shmdt(struct native_ucontext *uc, uint64_t addr);
+void gate_futex(struct native_ucontext *uc);
 void gate_brk(struct native_ucontext *uc);
 void gate_brk_reset_after_fork(void);
 /* Applies the keep's answer: restart, and the frame of a handler. */

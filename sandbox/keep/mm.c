@@ -84,7 +84,7 @@ long sys_brk(struct task *t, const struct sysargs *a)
     return -EINVAL;
 }
 
-/* Priority inheritance would put the host's thread ids into the guest's words. */
+/* Locks with priority inheritance do not come here: the gate makes plain ones of them (sandbox/gate/futex.c). */
 long sys_futex(struct task *t, const struct sysargs *a)
 {
     (void)t;

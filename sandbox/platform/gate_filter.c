@@ -12,11 +12,12 @@
 
 #include "sandbox/gate/abi.h"
 
+#define FUTEX_LOCK_PI2_ 13 /* Linux 5.14 */
 #define X32_BIT 0x40000000U
 #define LO(i) ((unsigned)(offsetof(struct seccomp_data, args) + 8 * (i)))
 #define HI(i) (LO(i) + 4)
 
-enum condition { ANY, ABOVE_GATE, ANON_MAP, REMAP, ADVICE, FUTEX_OP, SEGMENT_BASES, OWN_CLOCK };
+enum condition { ANY, ABOVE_GATE, ANON_MAP, REMAP, ADVICE, FUTEX_OP, FUTEX_PI, SEGMENT_BASES, OWN_CLOCK };
 
 struct rule {
     int nr;
@@ -43,6 +44,7 @@ static const struct rule guest_traps[] = {
 #undef TRAP
 #define GATE(call, reason) {__NR_##call, ANY, SECCOMP_RET_ALLOW},
 #define TRAP(call, reason)
+static const struct rule pi_traps[] = {{__NR_futex, FUTEX_PI, SECCOMP_RET_TRAP}};
 static const struct rule gate_native[] = {
 #include "seccomp-profiles/gate.def"
 };
@@ -104,6 +106,26 @@ static void one_of(struct prog *p, int i, uint32_t mask, const uint32_t *list, u
     ret(p, SECCOMP_RET_USER_NOTIF);
 }
 
+static const uint32_t pi_ops[] = {FUTEX_LOCK_PI, FUTEX_UNLOCK_PI, FUTEX_TRYLOCK_PI, FUTEX_LOCK_PI2_};
+#define FUTEX_OP_MASK (~(uint32_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME))
+
+/* Falls through for plain waits and wakes; locks with priority inheritance are the gate's to emulate. */
+static void futex_op(struct prog *p)
+{
+    static const uint32_t plain[] = {FUTEX_WAIT,    FUTEX_WAKE,        FUTEX_REQUEUE,    FUTEX_CMP_REQUEUE,
+                                     FUTEX_WAKE_OP, FUTEX_WAIT_BITSET, FUTEX_WAKE_BITSET};
+    const unsigned n = sizeof(plain) / sizeof(plain[0]), m = sizeof(pi_ops) / sizeof(pi_ops[0]);
+
+    load(p, LO(1));
+    emit(p, BPF_ALU | BPF_AND | BPF_K, FUTEX_OP_MASK, 0, 0);
+    for (unsigned k = 0; k < n; k++)
+        emit(p, BPF_JMP | BPF_JEQ | BPF_K, plain[k], (unsigned char)(n - k - 1 + m + 2), 0);
+    for (unsigned k = 0; k < m; k++)
+        emit(p, BPF_JMP | BPF_JEQ | BPF_K, pi_ops[k], (unsigned char)(m - k), 0);
+    ret(p, SECCOMP_RET_USER_NOTIF);
+    ret(p, SECCOMP_RET_TRAP);
+}
+
 static void condition(struct prog *p, enum condition c)
 {
     static const uint32_t advice[] = {
@@ -112,9 +134,6 @@ static void condition(struct prog *p, enum condition c)
         MADV_DONTDUMP, MADV_DODUMP,        MADV_COLD,           MADV_WIPEONFORK, MADV_KEEPONFORK,
         MADV_PAGEOUT,  MADV_POPULATE_READ, MADV_POPULATE_WRITE,
     };
-    static const uint32_t futex_ops[] = {FUTEX_WAIT,        FUTEX_WAKE,    FUTEX_REQUEUE,
-                                         FUTEX_CMP_REQUEUE, FUTEX_WAKE_OP, FUTEX_WAIT_BITSET,
-                                         FUTEX_WAKE_BITSET};
     static const uint32_t segment[] = {ARCH_SET_FS, ARCH_GET_FS, ARCH_SET_GS, ARCH_GET_GS};
     static const uint32_t clocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11};
 
@@ -140,8 +159,10 @@ static void condition(struct prog *p, enum condition c)
         one_of(p, 2, UINT32_MAX, advice, sizeof(advice) / sizeof(advice[0]));
         break;
     case FUTEX_OP:
-        one_of(p, 1, ~(uint32_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME), futex_ops,
-               sizeof(futex_ops) / sizeof(futex_ops[0]));
+        futex_op(p);
+        break;
+    case FUTEX_PI:
+        one_of(p, 1, FUTEX_OP_MASK, pi_ops, sizeof(pi_ops) / sizeof(pi_ops[0]));
         break;
     case SEGMENT_BASES:
         one_of(p, 0, UINT32_MAX, segment, sizeof(segment) / sizeof(segment[0]));
@@ -191,8 +212,7 @@ unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_ca
 
     p.f[to_guest].k = p.n - to_guest - 1;
     load(&p, offsetof(struct seccomp_data, nr));
-    if (!all_calls)
-        rules(&p, guest_native, COUNT(guest_native));
+    rules(&p, all_calls ? pi_traps : guest_native, all_calls ? COUNT(pi_traps) : COUNT(guest_native));
     rules(&p, guest_traps, COUNT(guest_traps));
     ret(&p, SECCOMP_RET_USER_NOTIF);
     return p.n;

@@ -108,7 +108,8 @@ static const struct row rows[] = {
     /* waits and clocks */
     {GUEST_IP, __NR_futex, {0x1000, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1}, ALLOW},
     {GUEST_IP, __NR_futex, {0x1000, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 1}, ALLOW},
-    {GUEST_IP, __NR_futex, {0x1000, FUTEX_LOCK_PI, 1}, NOTIFY},
+    {GUEST_IP, __NR_futex, {0x1000, FUTEX_LOCK_PI, 1}, TRAP},
+    {GUEST_IP, __NR_futex, {0x1000, FUTEX_WAIT_REQUEUE_PI, 1}, NOTIFY},
     {GUEST_IP, __NR_clock_gettime, {0, 0x1000}, ALLOW},
     {GUEST_IP, __NR_clock_gettime, {11, 0x1000}, ALLOW},
     {GUEST_IP, __NR_clock_gettime, {10, 0x1000}, NOTIFY},

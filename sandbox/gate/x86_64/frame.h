@@ -20,7 +20,9 @@
 #define NR_exit 60
 #define NR_shmdt 67
 #define NR_sigaltstack 131
+#define NR_gettid 186
 #define NR_futex 202
+#define NR_clock_gettime 228
 #define NR_exit_group 231
 #define NR_execveat 322
 
