@@ -58,7 +58,7 @@ static void on_signal(struct session *s, const struct porter_msg *m)
 {
     if (m->b == SI_KERNEL && is_tty_signal(m->a)) {
         LOCKED(&kernel.tasklist_lock);
-        if (tty_console_signal(s->container, m->a))
+        if (tty_host_signal(s->tty, m->a))
             return;
     }
     deliver_external_signal(s->process, m->a, m->b, m->c, m->d);

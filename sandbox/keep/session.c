@@ -36,7 +36,7 @@ static struct cred *first_cred(const struct keep_process *p)
     return c;
 }
 
-static int open_terminal(struct task *t, const struct keep_process *p)
+static int open_terminal(struct task *t, const struct keep_process *p, struct tty **ret)
 {
     struct file *f;
     int r = tty_console_open(t->process->container, p->tty_fd, &f);
@@ -47,15 +47,16 @@ static int open_terminal(struct task *t, const struct keep_process *p)
         return r;
     LOCKED(&kernel.tasklist_lock);
     tty_make_controlling(t->process, f);
+    *ret = tty_get(t->process->ctty);
     file_put(f);
     return 0;
 }
 
 /* A standard descriptor that the caller had closed stays closed. */
-static int open_stdio(struct task *t, const struct keep_process *p)
+static int open_stdio(struct task *t, const struct keep_process *p, struct tty **ret_tty)
 {
     if (p->tty_fd >= 0)
-        return open_terminal(t, p);
+        return open_terminal(t, p, ret_tty);
     for (int i = 0; i < 3; i++) {
         if (p->stdio[i] < 0)
             continue;
@@ -124,7 +125,7 @@ static struct task *new_task(struct container *c, const struct keep_process *p, 
 
 static int prepare(struct session *s, const struct keep_process *p, struct err *e)
 {
-    int r = open_stdio(s->first, p);
+    int r = open_stdio(s->first, p, &s->tty);
 
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot set up standard input and output");
@@ -220,6 +221,7 @@ void session_end(struct session *s)
         listener_release(s->listener);
     task_put(s->first);
     process_put(s->process);
+    tty_put(s->tty);
     free(s);
 }
 

@@ -13,6 +13,7 @@ struct session {
     struct container *container;
     struct process *process;   /* a reference */
     struct task *first;        /* a reference */
+    struct tty *tty;           /* a reference; NULL without `terminal` */
     struct listener *listener; /* NULL until it has come */
     int porter_fd;
     int client_fd; /* who waits to hear that the program runs; -1: nobody. Not owned */

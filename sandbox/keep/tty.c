@@ -216,14 +216,13 @@ void tty_session_exited(struct process *leader)
     tty_put(tty);
 }
 
-bool tty_console_signal(struct container *c, int signo)
+bool tty_host_signal(struct tty *tty, int signo)
 {
-    struct tty *tty = c->devpts ? c->devpts->console : NULL;
     if (!tty)
         return false;
     if (signo != SIGHUP)
         return tty_signal_foreground(tty, signo);
-    struct process *leader = tty->sid ? process_by_pid(c, tty->sid) : NULL;
+    struct process *leader = tty->sid ? process_by_pid(tty->container, tty->sid) : NULL;
     if (!leader)
         return false;
     leader->tty_old_pgrp = tty->pgrp;
@@ -231,12 +230,6 @@ bool tty_console_signal(struct container *c, int signo)
     send_kernel_signal(leader, SIGCONT);
     tty_clear_session(tty);
     return true;
-}
-
-void tty_console_resized(struct container *c)
-{
-    LOCKED(&kernel.tasklist_lock);
-    (void)tty_console_signal(c, SIGWINCH);
 }
 
 /* Opening --------------------------------------------------------------------------------------------------
@@ -310,8 +303,12 @@ int tty_console_open(struct container *c, int host_slave_fd, struct file **ret)
     int fl = fcntl(host_slave_fd, F_GETFL);
     (void)fcntl(host_slave_fd, F_SETFL, fl | O_NONBLOCK);
     tty->console_fd = host_slave_fd;
-    c->devpts->console = tty;
-    return slave_file(tty, dup, O_RDWR, ret);
+    int r = slave_file(tty, dup, O_RDWR, ret);
+    if (r == 0 && !c->devpts->console)
+        c->devpts->console = tty;
+    else
+        tty_put(tty);
+    return r;
 }
 
 int tty_console_reopen(struct task *t, int flags, struct file **ret)

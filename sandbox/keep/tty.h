@@ -17,18 +17,17 @@ int devpts_mount(struct container *c, const char *options, struct pnode **ret_ro
 struct tty *tty_get(struct tty *tty);
 void tty_put(struct tty *tty);
 
-/* The container's console over a host pty slave: the guest's /dev/console and, with `terminal`, its stdio.
- * The fd is taken over. In devpts it is number 0, as engines have it: give the file the dentry of /dev/pts/0
- * if that can be found. */
+/* A terminal over a host pty's slave, for a program with `terminal`: its stdio. The fd is taken over. The first one of a
+ * container is its /dev/console, and number 0 in devpts, as engines have it. */
 int tty_console_open(struct container *c, int host_slave_fd, struct file **ret);
 /* Another open file on the console, for /dev/console. -ENXIO: the container has none. */
 int tty_console_reopen(struct task *t, int flags, struct file **ret);
 /* Makes f's terminal (f may be anything) the controlling one of session leader p, with p's group in front,
  * and p's user its owner. [tasklist_lock] */
 void tty_make_controlling(struct process *p, struct file *f);
-/* The host terminal behind the console raised SIGINT, SIGQUIT, SIGTSTP or SIGWINCH (to the foreground group),
- * or SIGHUP (to the session's leader). False: nobody is there to get it. [tasklist_lock] */
-bool tty_console_signal(struct container *c, int signo);
+/* The host terminal below tty (NULL: none) raised SIGINT, SIGQUIT, SIGTSTP or SIGWINCH, which go to the foreground group, or
+ * SIGHUP, which goes to the session's leader. False: nobody is there to get it. [tasklist_lock] */
+bool tty_host_signal(struct tty *tty, int signo);
 /* Opens what /dev/tty is for t: -ENXIO without a controlling terminal. */
 int tty_open_controlling(struct task *t, int flags, struct file **ret);
 /* The terminal of that number, by device number: -ENXIO if there is none. */
@@ -46,7 +45,5 @@ void tty_session_exited(struct process *leader);
 /* dev_t for /proc/PID/stat's tty_nr; 0 for NULL. [tasklist_lock] */
 unsigned tty_devnum(const struct tty *tty);
 pid_t tty_foreground(const struct tty *tty); /* tpgid; -1 none */
-/* The window of the host terminal behind the console changed: tells its foreground group. */
-void tty_console_resized(struct container *c);
 
 #endif
