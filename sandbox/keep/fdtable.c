@@ -7,6 +7,7 @@
 #include "sandbox/keep/fdtable.h"
 
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
 
 #include "sandbox/keep/task.h"
@@ -31,10 +32,6 @@ struct fdtable {
 
 #define FDTABLE_MIN 64U
 #define FDTABLE_MAX (1U << 20)
-
-/* From then on a lane pays: bytes in one transfer, or number of transfers. */
-#define LANE_BYTES 32768U
-#define LANE_USES 3
 
 struct fdtable *fdtable_new(void)
 {
@@ -319,12 +316,29 @@ void fd_for_each(struct fdtable *ft, void (*fn)(int fd, struct file *f, bool clo
             fn((int)i, ft->slots[i].file, ft->slots[i].cloexec, arg);
 }
 
+/* notif_addfd, with the guest's thread held on this CPU meanwhile: it has to run to take the descriptor while
+ * we wait for it, and waking it on another, idle CPU costs more than all the rest. */
+static int addfd_here(struct task *t, const struct sysargs *a, int hostfd, int at)
+{
+    cpu_set_t all, here;
+    int cpu = sched_getcpu();
+    CPU_ZERO(&here);
+    if (cpu >= 0 && cpu < CPU_SETSIZE)
+        CPU_SET(cpu, &here);
+    bool moved = sched_getaffinity(t->host_tid, sizeof(all), &all) == 0 && CPU_COUNT(&all) > 1 &&
+                 CPU_ISSET(cpu, &all) && sched_setaffinity(t->host_tid, sizeof(here), &here) == 0;
+    int r = notif_addfd(a, hostfd, at);
+    if (moved)
+        (void)sched_setaffinity(t->host_tid, sizeof(all), &all);
+    return r;
+}
+
 /* Lock held; fd is in range and its file is f. */
-static int donate(struct fdtable *ft, const struct sysargs *a, int fd, struct file *f)
+static int donate(struct task *t, struct fdtable *ft, const struct sysargs *a, int fd, struct file *f)
 {
     if (ft->slots[fd].lane == LANE_HERE)
         return 0;
-    int r = notif_addfd(a, f->hostfd, fd);
+    int r = addfd_here(t, a, f->hostfd, fd);
     if (r < 0)
         return r;
     ft->slots[fd].lane = LANE_HERE;
@@ -339,7 +353,7 @@ int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f)
     LOCKED(&ft->lock);
     if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f)
         return -EBADF;
-    return donate(ft, a, fd, f);
+    return donate(t, ft, a, fd, f);
 }
 
 bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len)
@@ -355,7 +369,7 @@ bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f,
         s->uses++;
         return false;
     }
-    return donate(ft, a, fd, f) == 0;
+    return donate(t, ft, a, fd, f) == 0;
 }
 
 bool lane_is(struct task *t, int fd)

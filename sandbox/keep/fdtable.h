@@ -4,6 +4,11 @@
 
 #include "sandbox/keep/file.h"
 
+/* From then on a lane pays: bytes in one transfer, or number of transfers. To donate it costs two switches to
+ * the guest; to do without it costs a copy. */
+#define LANE_BYTES 131072U
+#define LANE_USES 8
+
 /* RLIMIT_NOFILE of t, capped at what a table can hold. */
 unsigned fd_limit(struct task *t);
 /* More than one task uses ft. */

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <string.h>
 
+#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
@@ -38,7 +39,13 @@ static int mode_check(struct file *f, enum direction dir)
 static bool lane_takes(struct transfer *x, int fd, size_t len)
 {
     bool limited = x->dir == DIR_WRITE && x->t->process->rlim[RLIMIT_FSIZE].rlim_cur != RLIM_INFINITY;
-    return lane_ready(x->t, x->a, fd, x->f, limited ? SIZE_MAX : len);
+    struct stat st;
+    if (limited)
+        len = SIZE_MAX;
+    else if (x->dir == DIR_READ && len >= LANE_BYTES && (x->f->kind & FILE_LANE) &&
+             fstat(x->f->hostfd, &st) == 0 && st.st_size < LANE_BYTES)
+        len = 0; /* a large buffer for a small file */
+    return lane_ready(x->t, x->a, fd, x->f, len);
 }
 
 static ssize_t lane_transfer(struct transfer *x, struct uio *u)
