@@ -9,6 +9,7 @@
 
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/file.h"
+#include "sandbox/keep/mqueue.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/task.h"
@@ -88,18 +89,41 @@ static struct mqueue *queue_by_name(const struct ipc *ipc, const char *name)
 /* The open file -------------------------------------------------------------------------------------------
  */
 
+/* [T] */
+static int status_text(const struct mqueue *q, char *buf, size_t size)
+{
+    return snprintf(buf, size, "QSIZE:%-10lu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n",
+                    (unsigned long)q->bytes, q->notify ? q->notify_how : 0,
+                    q->notify && q->notify_how == SIGEV_SIGNAL ? q->notify_signo : 0,
+                    q->notify ? q->notify->pid : 0);
+}
+
+bool mqueue_info(struct container *c, const char *name, unsigned index, struct mqueue_info *ret)
+{
+    LOCKED(&kernel.tasklist_lock);
+    struct mqueue *q = c->ipc ? c->ipc->mqueues : NULL;
+    for (; q; q = q->next) {
+        if (q->named && (name ? strcmp(q->name, name) == 0 : index-- == 0))
+            break;
+    }
+    if (!q)
+        return false;
+    memcpy(ret->name, q->name, sizeof(ret->name));
+    ret->uid = q->uid;
+    ret->gid = q->gid;
+    ret->mode = q->mode;
+    (void)status_text(q, ret->text, sizeof(ret->text));
+    return true;
+}
+
 static ssize_t mq_read(struct task *t, struct file *f, struct uio *u, off_t *pos)
 {
     (void)t;
-    struct mqueue *q = f->priv;
     char text[128];
     int n;
     {
         LOCKED(&kernel.tasklist_lock);
-        n = snprintf(text, sizeof(text), "QSIZE:%-10lu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n",
-                     (unsigned long)q->bytes, q->notify ? q->notify_how : 0,
-                     q->notify && q->notify_how == SIGEV_SIGNAL ? q->notify_signo : 0,
-                     q->notify ? q->notify->pid : 0);
+        n = status_text(f->priv, text, sizeof(text));
     }
     off_t at = pos ? *pos : 0;
     if (at < 0 || at >= n)

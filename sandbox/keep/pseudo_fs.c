@@ -1,8 +1,9 @@
-/* The small file systems: mqueue, devtmpfs, cgroup; and the table of all. */
+/* The small file systems: devtmpfs, cgroup; and the table of all. */
 #include <errno.h>
 #include <linux/magic.h>
 #include <string.h>
 
+#include "sandbox/keep/mqueue.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/pseudo_fs.h"
 
@@ -15,18 +16,6 @@ static int mount_entries(struct container *c, const struct pentry *root, struct 
     n->priv = c;
     *ret = n;
     return 0;
-}
-
-/* mqueue: there are no message queues, so that none are listed
- * -------------------------------------------------- */
-
-static const struct pentry mqueue_root = {
-    .name = "", .mode = S_IFDIR | S_ISVTX | 0777, .dir = proc_empty_dir};
-
-static int mqueue_mount(struct container *c, const char *options, struct pnode **ret)
-{
-    (void)options;
-    return mount_entries(c, &mqueue_root, ret);
 }
 
 /* devtmpfs -------------------------------------------------------------------------------------------------
