@@ -11,7 +11,6 @@
 
 /* Fields of the specification that this version does not act upon yet. */
 static const char *const not_honoured[][3] = {
-    {"hooks"},
     {"process", "scheduler"},
     {"process", "ioPriority"},
     {"process", "selinuxLabel"},

@@ -63,6 +63,7 @@ struct launch_exec {
     pid_t porter;   /* the container's, likewise: whose namespaces are joined */
     int stdio[3], tty_slave;
     bool strace;
+    const char *hook; /* not NULL: a hook, to be run before the container's program, and its path */
     void *arg;
     int (*porter_made)(void *arg, pid_t porter, struct err *e);
     /* out */

@@ -51,6 +51,7 @@ static int exec_links_open(const struct launch_exec *x, struct exec_links *k, st
     if (k->userns < 0)
         return -1;
     keep_process_from(x->process, &p);
+    p.path = x->hook;
     k->spec = spec_pack(&p);
     return k->spec < 0 ? err_set(e, ERR_SYS, -k->spec, "cannot pack the process") : 0;
 }
@@ -120,7 +121,7 @@ static int make_porter(struct launch_exec *x, struct exec_links *k, struct err *
 
 static int request(const struct launch_exec *x, const struct exec_links *k, struct err *e)
 {
-    struct control_msg m = {.type = CONTROL_EXEC};
+    struct control_msg m = {.type = CONTROL_EXEC, .value = x->hook != NULL};
     int fds[MSG_FDS] = {k->porter[0], k->spec};
     unsigned n = 2;
 

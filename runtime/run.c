@@ -15,6 +15,7 @@
 #include "oci/config.h"
 #include "runtime/cmd.h"
 #include "runtime/console.h"
+#include "runtime/hooks.h"
 #include "runtime/kernel.h"
 #include "runtime/launch.h"
 #include "runtime/options.h"
@@ -46,6 +47,7 @@ struct run {
     struct state_dir state;
     struct console console;
     struct launch launch;
+    struct hooks hooks;
     int signals; /* signalfd with all that can be forwarded */
 };
 
@@ -135,6 +137,18 @@ static int open_console(struct run *r, struct err *e)
     return r->o.console_socket ? console_send(&r->console, r->o.console_socket, e) : 0;
 }
 
+static int mounted(void *arg, pid_t porter, struct err *e)
+{
+    struct run *r = arg;
+    return hooks_creating(&r->hooks, porter, e);
+}
+
+static int before_pivot(void *arg, pid_t porter, struct err *e)
+{
+    const struct run *r = arg;
+    return hooks_before_pivot(&r->hooks, porter, e);
+}
+
 static int create(struct run *r, struct err *e)
 {
     if (state_create(r->g->root, r->id, &r->state, e) || open_console(r, e))
@@ -151,7 +165,9 @@ static int create(struct run *r, struct err *e)
         .control_fd = -1,
         .listen_fd = -1,
         .status_fd = -1,
+        .steps = {.arg = r, .mounted = mounted, .before_pivot = before_pivot},
     };
+    hooks_init(&r->hooks, r->config, r->id, r->bundle);
     if (launch_sandbox(&r->launch, e))
         return -1;
     /* The slave is the container's now: the master ends when the container's copies are closed. */
@@ -193,6 +209,17 @@ static int attend(struct run *r, struct err *e)
     }
 }
 
+static int start(struct run *r, struct err *e)
+{
+    const struct launch *l = &r->launch;
+    struct launch_exec sandbox = {
+        .control_fd = l->control_fd, .keep = l->keep, .porter = l->porter, .strace = l->strace};
+
+    if (hooks_start_container(&r->hooks, &sandbox, e) || launch_start(l->control_fd, e))
+        return -1;
+    return hooks_poststart(&r->hooks, l->porter, e);
+}
+
 /* After launch_sandbox: a failure here must end what it started. */
 static int start_and_wait(struct run *r, struct err *e)
 {
@@ -200,7 +227,7 @@ static int start_and_wait(struct run *r, struct err *e)
         return -1;
     if (r->console.master >= 0 && console_attach(&r->console, e))
         return -1;
-    if (launch_start(r->launch.control_fd, e))
+    if (start(r, e))
         return -1;
     return attend(r, e);
 }
@@ -226,6 +253,8 @@ static void run_release(struct run *r)
 {
     console_close(&r->console);
     state_remove(&r->state);
+    if (r->hooks.begun)
+        hooks_poststop(&r->hooks);
     cleanup_close_p(&r->launch.control_fd);
     cleanup_close_p(&r->signals);
     oci_config_free(r->config);

@@ -30,6 +30,7 @@ struct container {
 /* What the runtime hands to the keep: everything of config.json that the keep is to honour, already
  * validated. Lives as long as the keep (the memory of the process that became it). */
 struct keep_process {
+    const char *path; /* the program; NULL: args[0], looked for as execvp(3) does */
     char **args, **env;
     const char *cwd;
     uid_t uid;

@@ -112,6 +112,13 @@ static void start(struct control *k, int fd)
     pthread_cond_broadcast(&kernel.started_cond);
 }
 
+/* Hooks come before the program, others after it. */
+static bool may_exec(struct control *k, bool hook)
+{
+    LOCKED(&kernel.tasklist_lock);
+    return !k->first->ended && (hook ? !k->container->started : k->container->started);
+}
+
 /* fds: porter, spec, then stdio or the terminal. Those that were used are -1 afterwards. */
 static int exec_session(struct control *k, int client, int fds[MSG_FDS], struct err *e)
 {
@@ -134,16 +141,13 @@ static int exec_session(struct control *k, int client, int fds[MSG_FDS], struct 
     return 0;
 }
 
-static void exec(struct control *k, int client, int fds[MSG_FDS])
+static void exec(struct control *k, int client, bool hook, int fds[MSG_FDS])
 {
     struct err e = ERR_INIT;
-    bool running;
-    {
-        LOCKED(&kernel.tasklist_lock);
-        running = k->container->started && !k->first->ended;
-    }
-    if (running ? exec_session(k, client, fds, &e) < 0
-                : err_set(&e, ERR_STATE, 0, "the container is not running") < 0)
+
+    if (may_exec(k, hook)
+            ? exec_session(k, client, fds, &e) < 0
+            : err_set(&e, ERR_STATE, 0, "the container is not %s", hook ? "created" : "running") < 0)
         answer(client, CONTROL_FAILED, &e);
 }
 
@@ -212,7 +216,7 @@ static bool on_client(struct control *k, int client)
     if (ok && m.type == CONTROL_START)
         start(k, client);
     else if (ok && m.type == CONTROL_EXEC)
-        exec(k, client, fds);
+        exec(k, client, m.value == 1, fds);
     else if (ok && m.type == CONTROL_STATUS)
         status(k, client);
     else if (ok && m.type == CONTROL_PIDS)

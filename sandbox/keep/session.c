@@ -82,6 +82,8 @@ static int find_program(struct task *t, const struct keep_process *p, struct exe
     char path[4096];
     int found = -ENOENT;
 
+    if (p->path)
+        return exec_prepare(t, AT_FDCWD, p->path, p->args, p->env, 0, ret);
     if (strchr(p->args[0], '/'))
         return exec_prepare(t, AT_FDCWD, p->args[0], p->args, p->env, 0, ret);
     if (!*p->args[0])
@@ -131,7 +133,8 @@ static int prepare(struct session *s, const struct keep_process *p, struct err *
         return err_set(e, ERR_SYS, -r, "cannot set up standard input and output");
     r = find_program(s->first, p, &s->first->exec);
     if (r < 0)
-        return err_set(e, ERR_EXEC, -r, "process.args[0]: cannot execute %.300s", p->args[0]);
+        return err_set(e, ERR_EXEC, -r, "process.args[0]: cannot execute %.300s",
+                       p->path ? p->path : p->args[0]);
     return 0;
 }
 

@@ -20,7 +20,8 @@ enum control_type {
     /* Requests, there and on any connection to the sandbox's socket. Each gets one answer. */
     CONTROL_START,   /* let the container's program run -> STARTED once it was loaded, FAILED */
     CONTROL_STARTED, /* answer */
-    CONTROL_EXEC,    /* descriptors: porter's socket, packed spec, stdio or terminal -> STARTED, FAILED */
+    CONTROL_EXEC,    /* descriptors: porter's socket, packed spec, stdio or terminal -> STARTED, FAILED.
+                        value: 1 for a hook, which runs before START; 0 for a program, which runs after it */
     CONTROL_STATUS,  /* -> STATUS with value: 1 once the program runs, and set: signals that init handles,
                         ignores */
     CONTROL_PIDS,    /* -> PIDS with value: how many, and one descriptor: a file of int32_t host pids */

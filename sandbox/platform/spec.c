@@ -12,7 +12,7 @@
 #define SPEC_MAX (16 * 1024 * 1024)
 #define GROUPS_MAX 65536
 
-/* Then groups (gid_t), then the strings: cwd, args, env, each with its NUL. */
+/* Then groups (gid_t), then the strings: cwd, path ("": none), args, env, each with its NUL. */
 struct header {
     uint32_t version;
     uint32_t nargs, nenv, ngroups;
@@ -26,7 +26,7 @@ struct header {
     struct rlimit rlim[RLIM_NLIMITS];
 };
 
-#define SPEC_VERSION 1
+#define SPEC_VERSION 2
 
 static size_t list_size(char *const *v, uint32_t *n)
 {
@@ -63,6 +63,7 @@ static struct header header_of(const struct keep_process *p)
     };
 
     h.strings = strlen(p->cwd) + 1;
+    h.strings += strlen(p->path ? p->path : "") + 1;
     h.strings += list_size(p->args, &h.nargs);
     h.strings += list_size(p->env, &h.nenv);
     memcpy(h.rlim, p->rlim, sizeof(h.rlim));
@@ -82,6 +83,7 @@ int spec_pack(const struct keep_process *p)
     if (groups)
         memcpy(buf + sizeof(h), p->groups, groups);
     char *at = stpcpy(buf + sizeof(h) + groups, p->cwd) + 1;
+    at = stpcpy(at, p->path ? p->path : "") + 1;
     at = put_list(at, p->args);
     put_list(at, p->env);
     if (fd < 0 || write(fd, buf, size) != (ssize_t)size ||
@@ -157,16 +159,17 @@ int spec_unpack(int fd, struct keep_process *ret)
         return -EBADMSG;
     take_header(&h, ret);
     char *at = buf + sizeof(h) + groups, *end = buf + size;
-    char **cwd = take_list(&at, end, 1);
-    ret->args = cwd ? take_list(&at, end, h.nargs) : NULL;
+    char **names = take_list(&at, end, 2);
+    ret->args = names ? take_list(&at, end, h.nargs) : NULL;
     ret->env = ret->args ? take_list(&at, end, h.nenv) : NULL;
     if (!ret->env) {
-        free(cwd);
+        free(names);
         free(ret->args);
         return -EBADMSG;
     }
-    ret->cwd = cwd[0];
-    free(cwd);
+    ret->cwd = names[0];
+    ret->path = *names[1] ? names[1] : NULL;
+    free(names);
     ret->groups = (gid_t *)(void *)(buf + sizeof(h));
     ret->block = steal_ptr(&buf);
     return 0;
