@@ -22,7 +22,7 @@ check-cli check-guest check-attacks check-workloads: check-%: build test-program
 
 # Prints the table of figures and puts it into docs/performance.md.
 bench: build test-programs
-	B=$(B) tests/bench/bench.py --write docs/performance.md
+	B=$(B) tests/bench/bench.sh --write docs/performance.md
 
 test-packages:
 	@echo $(TEST_PACKAGES)

@@ -21,7 +21,7 @@ gone() { # pids
 start() {
     rm -f "$bundle/rootfs/test/up"
     id=$(container_id kill)
-    bundle_run "$RUNTIME" "$bundle" "$id" </dev/null >"$scratch/out" 2>&1 &
+    "$RUNTIME" run --bundle "$bundle" "$id" </dev/null >"$scratch/out" 2>&1 &
     run=$!
     until_true 10 up || die "the container did not come up: $(cat "$scratch/out")"
     all=$(guests $run)

@@ -1,203 +1,228 @@
-#!/usr/bin/env python3
-"""What Bailey costs, beside the host itself, runc and (where installed) runsc, all in one run.
+"""Runs the benchmarks in turns (native, then each runtime, round after round), takes medians, prints the table.
 
-Every figure is the median of rounds in which the subjects take turns; what counts are the ratios. Prints a table that says
-for each line whether the project's own limit holds; --write FILE puts it between the markers in that file.
-"""
+Called by bench.sh, which makes the bundle."""
 import argparse
 import json
 import os
+import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import time
 
-BUILD = os.environ.get("B", "build")
+BUNDLE = os.environ["BENCH_BUNDLE"]
+CONFIG = os.path.join(BUNDLE, "config.json")
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
-# figure, what it is, limit: (factor, of which subject and figure) or None
-FIGURES = [
-    ("getppid", "a call that the keep answers (`getppid`)", (1.5, "native", "roundtrip")),
-    ("touch", "first touch of a page", (1.05, "runc", "touch")),
-    ("cpu", "a CPU-bound loop", (1.05, "runc", "cpu")),
-    ("fork", "fork + exit + wait", (3.0, "runc", "fork")),
-    ("exec", "fork + exec + wait, static program", (3.0, "runc", "exec")),
-    ("open", "open + close, 5 directories deep", (4.0, "native", "roundtrip")),
-    ("stat", "stat, 5 directories deep", (3.0, "native", "roundtrip")),
+# name, what it is, and its promise: (factor, of what) or None
+ROWS = [
+    ("getppid", "getppid, answered by the keep", (1.5, "round trip")),
+    ("touch", "first touch of a page", (1.05, "runc")),
+    ("cpu", "processor-bound loop", (1.05, "runc")),
+    ("fork", "fork + exit + wait", (3, "runc")),
+    ("exec", "fork + exec + wait, static program", (3, "runc")),
+    ("spawn", "posix_spawn + wait, static program", None),
+    ("open", "open + close", (4, "round trip")),
+    ("stat", "stat, 5 directories deep", (3, "round trip")),
+    ("fstat", "fstat", None),
     ("pread", "pread of 4 KiB", None),
-    ("mmap", "mmap + munmap of a page", None),
-    ("pipe", "a byte through a pipe", None),
-    ("start", "`run` of `/bin/true`, start to exit (us)", (0.8, "runc", "start")),
+    ("pwrite", "pwrite of 4 KiB", None),
+    ("mmap", "mmap + munmap, anonymous", None),
+    ("pipe", "pipe, a byte there and back", None),
+    ("unix", "unix socket, a byte there and back", None),
+    ("tcp", "TCP on loopback, a byte there and back", None),
+    ("signal", "signal to oneself, handled", None),
+    ("thread", "thread, made and joined", None),
+    ("getpid", "getpid", None),
+    ("clock", "clock_gettime", None),
+    ("start", "run of /bin/true, start to exit", (0.8, "runc")),
+    ("idle", "idle sandbox, memory of its processes", (4 * 1048576, "bytes")),
 ]
-MEMORY_LIMIT_KIB = 4096
 
 
-def subjects(bailey):
-    found = {"native": None, "runc": ["runc"], "bailey": [bailey]}
-    if not shutil.which("runc"):
-        del found["runc"]
-    if shutil.which("runsc"):
-        found["runsc"] = ["runsc", "--platform=systrap", "--network=none", "--ignore-cgroups"]
-    return found
-
-
-def make_bundle(bailey, where):
-    shutil.rmtree(where, ignore_errors=True)
-    root = os.path.join(where, "rootfs")
-    for d in ("bin", "tmp", "proc", "dev", "sys"):
-        os.makedirs(os.path.join(root, d))
-    shutil.copy(os.path.join(BUILD, "tests/bench/micro"), os.path.join(root, "bin/micro"))
-    shutil.copy("/bin/busybox", os.path.join(root, "bin/true"))
-    shutil.copy("/bin/busybox", os.path.join(root, "bin/sleep"))
-    subprocess.run([bailey, "spec"], cwd=where, check=True)
-
-
-def configure(where, args):
-    path = os.path.join(where, "config.json")
-    with open(path) as f:
+def set_args(*args):
+    with open(CONFIG) as f:
         config = json.load(f)
-    config["process"]["args"] = args
-    config["process"]["terminal"] = False
-    config["root"]["readonly"] = False
-    with open(path, "w") as f:
+    config["process"]["args"] = list(args)
+    with open(CONFIG, "w") as f:
         json.dump(config, f)
 
 
-def run_in(command, where, number=[0]):
-    number[0] += 1
-    ident = f"bench-{os.getpid()}-{number[0]}"
-    return subprocess.run(command + ["run", "--bundle", where, ident], stdin=subprocess.DEVNULL, check=True,
-                          capture_output=True, text=True).stdout
+count = 0
 
 
-def lines(text):
-    return {name: float(value) for name, value in (line.split() for line in text.splitlines())}
+def command(runtime):
+    global count
+    count += 1
+    return runtime + ["run", "--bundle", BUNDLE, f"bt-{os.environ['BENCH_RUN']}-bench-{count}"]
 
 
-def micro(command, where):
-    if command is None:
-        out = lines(subprocess.run([os.path.join(BUILD, "tests/bench/micro")], check=True, capture_output=True,
-                                   text=True).stdout)
-        out.update(lines(subprocess.run([os.path.join(BUILD, "tests/bench/roundtrip")], check=True,
-                                        capture_output=True, text=True).stdout))
-        return out
-    return lines(run_in(command, where))
+def runtimes():
+    found = {"native": None}
+    if shutil.which("runc"):
+        found["runc"] = ["runc"]
+    if shutil.which("crun"):
+        found["crun"] = ["crun"]
+    if shutil.which("runsc"):
+        found["runsc"] = ["runsc", "--platform=systrap", "--network=none", "--ignore-cgroups"]
+    found["bailey"] = [os.environ["BENCH_RUNTIME"]]
+    set_args("/bin/true")
+    for name in list(found):
+        if found[name] and subprocess.run(command(found[name]), stdin=subprocess.DEVNULL).returncode != 0:
+            print(f"{name} does not work here: left out", file=sys.stderr)
+            del found[name]
+    return found
 
 
-def start(command, where, times):
-    out = []
+def micro(runtime, test=None):
+    args = ["/test/micro"] + ([test] if test else [])
+    if runtime:
+        set_args(*args)
+        argv = command(runtime)
+    else:
+        argv = ["chroot", os.path.join(BUNDLE, "rootfs")] + args
+    out = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=300)
+    if out.returncode != 0:
+        print(f"{' '.join(argv)}: status {out.returncode}", file=sys.stderr)
+    return {line.split()[0]: float(line.split()[1]) for line in out.stdout.decode().splitlines()}
+
+
+def start(runtime, times):
+    set_args("/bin/true")
+    best = []
     for _ in range(times):
-        begin = time.perf_counter()
-        if command is None:
-            subprocess.run(["/bin/true"], check=True)
+        begin = time.monotonic()
+        if runtime:
+            subprocess.run(command(runtime), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
         else:
-            run_in(command, where)
-        out.append((time.perf_counter() - begin) * 1e6)
-    return statistics.median(out)
+            subprocess.run(["chroot", os.path.join(BUNDLE, "rootfs"), "/bin/true"], check=True)
+        best.append((time.monotonic() - begin) * 1e9)
+    return statistics.median(best)
 
 
-def family(pid):
-    """pid and all its descendants."""
-    parents = {}
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{entry}/stat") as f:
-                parents.setdefault(int(f.read().rsplit(")", 1)[1].split()[1]), []).append(int(entry))
-        except OSError:
-            pass
-    todo, seen = [pid], []
-    while todo:
-        p = todo.pop()
-        seen.append(p)
-        todo += parents.get(p, [])
-    return seen
+def tree(pid):
+    pids = [pid]
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children") as f:
+            for child in f.read().split():
+                pids += tree(int(child))
+    return pids
 
 
-def pss_kib(pid):
-    total = 0
-    for p in family(pid):
-        try:
-            with open(f"/proc/{p}/smaps_rollup") as f:
-                total += sum(int(line.split()[1]) for line in f if line.startswith("Pss:"))
-        except OSError:
-            pass
-    return total
+def pss(pid):
+    try:
+        with open(f"/proc/{pid}/smaps_rollup") as f:
+            return int(re.search(r"^Pss: +(\d+)", f.read(), re.M).group(1)) * 1024
+    except (OSError, AttributeError):
+        return 0
 
 
-def idle_memory(command, where):
-    ident = f"bench-idle-{os.getpid()}"
-    p = subprocess.Popen(command + ["run", "--bundle", where, ident], stdin=subprocess.DEVNULL,
-                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    time.sleep(2)
-    kib = pss_kib(p.pid)
+def name_of(pid):
+    with open(f"/proc/{pid}/comm") as f:
+        return f.read().strip()
+
+
+def idle(runtime):
+    set_args("/bin/sleep", "30")
+    p = subprocess.Popen(command(runtime), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    time.sleep(1.5)
+    parts = [(name_of(x), pss(x)) for x in tree(p.pid)]
+    for x in reversed(tree(p.pid)):
+        if x != p.pid:
+            os.kill(x, signal.SIGKILL)
     p.wait()
-    return kib
+    return parts
 
 
-def measure(who, where, rounds):
-    samples = {name: {} for name in who}
-    for number in range(rounds):
-        for name, command in who.items():
-            configure(where, ["/bin/micro"])
-            got = micro(command, where)
-            configure(where, ["/bin/true"])
-            got["start"] = start(command, where, 5)
-            for figure, value in got.items():
-                samples[name].setdefault(figure, []).append(value)
-            print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr)
-    return {n: {f: statistics.median(v) for f, v in s.items()} for n, s in samples.items()}
+def seconds(ns):
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
+        if ns >= size:
+            return f"{ns / size:.3g} {unit}"
+    return f"{ns:.0f} ns"
 
 
-def verdict(medians, figure, limit):
-    if limit is None or limit[1] not in medians:
+def verdict(value, promise, medians, name, round_trip):
+    if not promise or value is None:
         return "", ""
-    factor, subject, base = limit
-    ratio = medians["bailey"][figure] / medians[subject][base]
-    of = "the bare round trip" if base == "roundtrip" else subject
-    return f"{ratio:.2f} x {of}, at most {factor:g}", "pass" if ratio <= factor else "**miss**"
+    factor, of = promise
+    if of == "bytes":
+        return "4 MiB", "pass" if value <= factor else "miss"
+    base = round_trip if of == "round trip" else medians.get("runc", {}).get(name)
+    if not base:
+        return f"{factor:g} x {of}", "?"
+    return f"{factor:g} x {of}", f"{'pass' if value <= factor * base else 'miss'} ({value / base:.2f})"
 
 
-def table(who, medians, memory):
-    names = [n for n in ("native", "runc", "runsc", "bailey") if n in who]
-    rows = ["| us | " + " | ".join(names) + " | limit | |", "| --- |" + " ---: |" * len(names) + " --- | --- |"]
-    rows.append("| bare notification round trip | %.2f |" % medians["native"]["roundtrip"] + " |" * (len(names) + 1))
-    for figure, text, limit in FIGURES:
-        values = " | ".join(f"{medians[n][figure]:.2f}" for n in names)
-        rows.append(f"| {text} | {values} | {' | '.join(verdict(medians, figure, limit))} |")
-    cells = " | ".join(str(memory.get(n, "")) for n in names)
-    rows.append(f"| idle sandbox, PSS of all host processes (KiB) | {cells} | at most {MEMORY_LIMIT_KIB} | "
-                f"{'pass' if memory['bailey'] <= MEMORY_LIMIT_KIB else '**miss**'} |")
-    return "\n".join(rows)
+def table(found, medians, round_trip):
+    names = list(found)
+    lines = [
+        "| what | " + " | ".join(names) + " | at most | |",
+        "| --- |" + " ---: |" * len(names) + " --- | --- |",
+        f"| bare notification round trip | {seconds(round_trip)} |" + " |" * (len(names) - 1) + " | |",
+    ]
+    missed = 0
+    for name, what, promise in ROWS:
+        cells = []
+        for n in names:
+            v = medians[n].get(name)
+            cells.append("" if v is None else f"{v / 1048576:.1f} MiB" if name == "idle" else seconds(v))
+        limit, word = verdict(medians["bailey"].get(name), promise, medians, name, round_trip)
+        missed += word.startswith("miss")
+        lines.append(f"| {what} | " + " | ".join(cells) + f" | {limit} | {word} |")
+    return "\n".join(lines), missed
+
+
+def machine():
+    with open("/proc/cpuinfo") as f:
+        model = re.search(r"model name\s*: (.*)", f.read())
+    return f"{model.group(1) if model else 'unknown CPU'}, {os.cpu_count()} CPUs, Linux {os.uname().release}"
 
 
 def write(path, text):
-    with open(path) as f:
-        old = f.read()
-    head, rest = old.split(BEGIN, 1)
+    try:
+        with open(path) as f:
+            old = f.read()
+    except FileNotFoundError:
+        old = f"# Performance\n\n`make bench` measures on the machine at hand and puts its table here.\n\n{BEGIN}\n{END}\n"
+    new = re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: f"{BEGIN}\n{text}\n{END}", old, flags=re.S)
     with open(path, "w") as f:
-        f.write(head + BEGIN + "\n" + text + "\n" + END + rest.split(END, 1)[1])
+        f.write(new)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", metavar="FILE")
+    parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write")
+    parser.add_argument("--only", help="one test of micro, or start, or idle")
     options = parser.parse_args()
-    bailey = os.path.abspath(os.path.join(BUILD, "bailey"))
-    where = os.path.abspath(os.path.join(BUILD, "bench-bundle"))
-    make_bundle(bailey, where)
-    who = subjects(bailey)
-    medians = measure(who, where, options.rounds)
-    configure(where, ["/bin/sleep", "4"])
-    memory = {n: idle_memory(c, where) for n, c in who.items() if c}
-    text = table(who, medians, memory)
+    found = runtimes()
+    samples = {n: {} for n in found}
+    trips = []
+    parts = []
+    for _ in range(options.rounds):
+        trips.append(float(subprocess.check_output([os.environ["BENCH_ROUNDTRIP"]])))
+        for n, runtime in found.items():
+            if options.only not in ("start", "idle"):
+                for test, ns in micro(runtime, options.only).items():
+                    samples[n].setdefault(test, []).append(ns)
+            if options.only in (None, "start"):
+                samples[n].setdefault("start", []).append(start(runtime, 5))
+    for n, runtime in found.items():
+        if runtime and options.only in (None, "idle"):
+            used = idle(runtime)
+            samples[n]["idle"] = [sum(b for _, b in used)]
+            if n == "bailey":
+                parts = used
+    medians = {n: {t: statistics.median(v) for t, v in s.items()} for n, s in samples.items()}
+    text, missed = table(found, medians, statistics.median(trips))
     print(text)
+    note = ", ".join(f"{n} {b / 1048576:.2f} MiB" for n, b in parts)
+    print(f"\nidle, by process: {note}\n{missed} of the promised figures missed")
     if options.write:
-        write(options.write, text)
-    shutil.rmtree(where, ignore_errors=True)
-    shutil.rmtree("/tmp/bench-a", ignore_errors=True)
+        write(options.write, f"Measured on {machine()}; medians of {options.rounds} interleaved runs. "
+              f"Idle, by process: {note}.\n\n{text}")
 
 
-if __name__ == "__main__":
-    main()
+main()
