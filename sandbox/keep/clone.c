@@ -49,6 +49,7 @@ static void embryo_free(struct embryo *e)
     free(e);
 }
 
+#define EMBRYOS_MAX 512 /* of one parent */
 #define LATE_NS (5 * NSEC_PER_SEC)
 
 /* [tasklist_lock] Nobody attached: the parent was killed before the host made the child. */
@@ -108,13 +109,60 @@ static int tell_parent(struct task *t, const struct sysargs *a, struct task *chi
     return 0;
 }
 
+/* An earlier question of t's that no clone followed: an honest gate would have said so. *issued: how many
+ * clones went through whose children have not come yet. */
+static struct embryo *take_unissued(const struct task *t, unsigned *issued)
+{
+    LOCKED(&kernel.tasklist_lock);
+    struct embryo *e;
+
+    *issued = 0;
+    DL_FOREACH(kernel.embryos, e)
+    {
+        if (e->parent != t)
+            continue;
+        if (!e->issued) {
+            DL_DELETE(kernel.embryos, e);
+            return e;
+        }
+        ++*issued;
+    }
+    return NULL;
+}
+
+/* 0, or -EAGAIN: questions alone must not fill the keep. */
+static int drop_earlier(const struct task *t)
+{
+    struct embryo *e;
+    unsigned issued;
+
+    while ((e = take_unissued(t, &issued))) {
+        task_fork_abort(e->child);
+        embryo_free(e);
+    }
+    return issued < EMBRYOS_MAX ? 0 : -EAGAIN;
+}
+
+/* False: the child was killed meanwhile. */
+static bool embryo_add(struct embryo *e)
+{
+    LOCKED(&kernel.tasklist_lock);
+
+    if (e->child->exited)
+        return false;
+    DL_APPEND(kernel.embryos, e);
+    return true;
+}
+
 long gate_clone(struct task *t, const struct sysargs *a)
 {
     unsigned long flags = a->arg[0] & 0xffffffff;
-    struct embryo *e = calloc(1, sizeof(*e));
     pid_t pid;
-    int err = -ENOMEM;
+    int err = drop_earlier(t);
 
+    if (err < 0)
+        return err;
+    struct embryo *e = calloc(1, sizeof(*e));
     if (!e)
         return -ENOMEM;
     if ((flags & CLONE_PIDFD) && (flags & (CLONE_PARENT_SETTID | CLONE_THREAD | CLONE_DETACHED)))
@@ -135,9 +183,11 @@ long gate_clone(struct task *t, const struct sysargs *a)
         embryo_free(e);
         return err;
     }
-    LOCKED(&kernel.tasklist_lock);
-    DL_APPEND(kernel.embryos, e);
-    return (long)((uint64_t)e->secret << 32 | (uint32_t)pid);
+    long token = (long)((uint64_t)e->secret << 32 | (uint32_t)pid);
+    if (embryo_add(e))
+        return token;
+    embryo_free(e);
+    return -EAGAIN;
 }
 
 long gate_clone_abort(struct task *t, const struct sysargs *a)
