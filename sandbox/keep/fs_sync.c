@@ -1,22 +1,36 @@
 /* Writing back, hints, and copying between files. */
-#include <sys/sendfile.h>
-#include <sys/syscall.h>
 
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
 
+static void sync_at(int root, const char *rel)
+{
+    int fd = sys_openat2_raw(root, rel, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, RESOLVE_NO_MAGICLINKS);
+
+    if (fd < 0)
+        return;
+    (void)syncfs(fd);
+    (void)close(fd);
+}
+
 /* Only the container's own file systems: guests do not order the whole host to write. */
 long sys_sync(struct task *t, const struct sysargs *a)
 {
     struct mount_ns *ns = t->process->container->mounts;
+    int root = ns->main->root->fd;
+    unsigned n;
 
     (void)a;
-    int fd = openat(ns->main->root->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)syncfs(fd);
-        (void)close(fd);
+    vfs_assume_self();
+    sync_at(root, ".");
+    struct mount **all = mount_snapshot(ns, &n);
+    for (unsigned i = 0; i < n; i++) {
+        if (all[i]->kind & MOUNT_REAL)
+            sync_at(root, all[i]->target[1] ? all[i]->target + 1 : ".");
+        mount_put(all[i]);
     }
+    free(all);
     return 0;
 }
 

@@ -129,8 +129,7 @@ static bool is_there(struct task *t, struct mount *m)
     return d && d->node && pseudo_path(d->node, path, sizeof(path)) >= 0 && strcmp(path, m->inner) == 0;
 }
 
-/* The mounts as they are now, each with a reference. */
-static struct mount **snapshot(struct mount_ns *ns, unsigned *n)
+struct mount **mount_snapshot(struct mount_ns *ns, unsigned *n)
 {
     struct mount *m, **all;
     unsigned count = 0;
@@ -158,7 +157,7 @@ void mount_ns_show(struct task *t, struct strbuf *sb, bool mountinfo)
         if (top != ns->main->root && dentry_path_abs(top, root, sizeof(root)) < 0)
             return;
     }
-    struct mount **all = snapshot(ns, &n);
+    struct mount **all = mount_snapshot(ns, &n);
     for (unsigned i = 0; i < n; i++) {
         if (seen_from(root, all[i]->target, &target) && is_there(t, all[i])) {
             pthread_rwlock_rdlock(&ns->lock);

@@ -113,6 +113,8 @@ bool mount_dir_has_entries(int fd);
 /* The path of d as the container's root sees it. */
 int dentry_path_abs(struct dentry *d, char *buf, size_t size);
 bool mount_readonly(const struct dentry *d);
+/* The mounts as they are now, each with a reference, in an array to be freed. NULL (*n 0): no memory. */
+struct mount **mount_snapshot(struct mount_ns *ns, unsigned *n);
 /* True if d is the scratch area itself, which no guest may reach. */
 bool mount_is_scratch(struct dentry *d);
 /* Removes the directory `prefix` of the scratch area with all that is in it. */
