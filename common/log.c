@@ -25,6 +25,11 @@ void log_init(int fd, enum log_format format, enum log_level max)
     log_to.max = max;
 }
 
+int log_fd(void)
+{
+    return log_to.fd;
+}
+
 bool log_enabled(enum log_level level)
 {
     return level <= log_to.max;

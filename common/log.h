@@ -12,6 +12,9 @@ enum log_format { LOG_FMT_TEXT, LOG_FMT_JSON };
  */
 void log_init(int fd, enum log_format format, enum log_level max);
 
+/* Where records go: for who closes all other descriptors. */
+int log_fd(void);
+
 /* True where a record of that level would be written (so that costly arguments can be skipped). */
 bool log_enabled(enum log_level level);
 

@@ -34,6 +34,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/fds.h"
 #include "common/log.h"
 #include "oci/config.h"
 #include "runtime/keep_boot.h"
@@ -203,7 +204,8 @@ static int enter_userns(int control, struct err *e)
 
 #define KEEP_NOFILE 1048576 /* as much as a process may have by default (fs.nr_open) */
 
-/* Every guest's descriptors are the keep's, and what the caller may write is not what guests may (their own limits hold). */
+/* Every guest's descriptors are the keep's, and what the caller may write is not what guests may (their own
+ * limits hold). */
 static void raise_keep_limits(void)
 {
     struct rlimit nofile = {KEEP_NOFILE, KEEP_NOFILE}, none = {RLIM_INFINITY, RLIM_INFINITY};
@@ -220,8 +222,11 @@ static _Noreturn void keep_child(const struct launch *l, struct links *k)
     struct keep_setup setup;
     struct err e = ERR_INIT;
 
-    cleanup_close_p(&k->control[0]);
-    cleanup_close_p(&k->porter[1]);
+    const int needed[] = {k->control[1], k->porter[0], k->gate,     l->listen_fd, l->status_fd,
+                          l->stdio[0],   l->stdio[1],  l->stdio[2], l->tty_slave, log_fd()};
+
+    /* Nothing else of the runtime's: its state directory would be a way out into the host. */
+    (void)fds_close_others(needed, ARRAY_SIZE(needed));
     (void)setsid();
     raise_keep_limits();
     if (enter_network(l, &e) == 0 && keep_setup(l, k->control[1], &setup, &e) == 0 &&
@@ -261,15 +266,16 @@ static int porter_namespaces(const struct oci_config *c, struct err *e)
     return 0;
 }
 
-/* Waits for the user namespace that its guests are to live in. */
-static int wait_for_go(int porter_fd)
+/* Waits for the namespaces that its guests, and it itself, are to live in. */
+static void wait_for_go(struct porter *p)
 {
     struct porter_msg m;
-    int userns = -1;
+    int fds[MSG_FDS];
 
-    if (msg_recv(porter_fd, &m, sizeof(m), &userns) < 0 || m.type != PORTER_GO || userns < 0)
+    if (msg_recv_fds(p->keep_fd, &m, sizeof(m), fds) < 0 || m.type != PORTER_GO || fds[0] < 0 || fds[1] < 0)
         _exit(137);
-    return userns;
+    p->userns_fd = fds[0];
+    p->mntns_fd = fds[1];
 }
 
 static _Noreturn void porter_child(const struct launch *l, struct links *k)
@@ -282,18 +288,16 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
     };
     struct err e = ERR_INIT;
 
-    cleanup_close_p(&k->control[0]);
-    cleanup_close_p(&k->control[1]);
-    cleanup_close_p(&k->porter[0]);
-    cleanup_close_p(&l->listen_fd);
-    cleanup_close_p(&l->status_fd);
+    const int needed[] = {k->porter[1], k->gate, l->tty_slave, log_fd()};
+
+    (void)fds_close_others(needed, ARRAY_SIZE(needed));
     if (l->foreground)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (porter_namespaces(l->config, &e) < 0) {
         log_err(&e);
         _exit(137);
     }
-    p.userns_fd = wait_for_go(k->porter[1]);
+    wait_for_go(&p);
     porter_main(&p);
 }
 
@@ -358,10 +362,11 @@ static int send_go(int porter_link, pid_t keep, struct err *e)
 {
     struct porter_msg m = {.type = PORTER_GO};
     _cleanup_close_ int userns = launch_open_ns(keep, "user", e);
+    _cleanup_close_ int mntns = userns < 0 ? -1 : launch_open_ns(keep, "mnt", e);
 
-    if (userns < 0)
+    if (mntns < 0)
         return -1;
-    int r = msg_send(porter_link, &m, sizeof(m), userns);
+    int r = msg_send_fds(porter_link, &m, sizeof(m), (const int[]){userns, mntns}, 2);
     return r < 0 ? err_set(e, ERR_SYS, -r, "the porter ended early (see the log)") : 0;
 }
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/fds.h"
 #include "common/log.h"
 #include "oci/config.h"
 #include "runtime/keep_boot.h"
@@ -29,12 +30,12 @@ struct helper_result {
 
 struct exec_links {
     int porter[2]; /* [0] keep, [1] porter */
-    int gate, userns, spec;
+    int gate, userns, mntns, spec;
 };
 
 static void exec_links_close(struct exec_links *k)
 {
-    int *all[] = {&k->porter[0], &k->porter[1], &k->gate, &k->userns, &k->spec};
+    int *all[] = {&k->porter[0], &k->porter[1], &k->gate, &k->userns, &k->mntns, &k->spec};
 
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         cleanup_close_p(all[i]);
@@ -48,7 +49,8 @@ static int exec_links_open(const struct launch_exec *x, struct exec_links *k, st
         return err_set(e, ERR_SYS, errno, "socketpair");
     k->gate = launch_gate_memfd(e);
     k->userns = k->gate < 0 ? -1 : launch_open_ns(x->keep, "user", e);
-    if (k->userns < 0)
+    k->mntns = k->userns < 0 ? -1 : launch_open_ns(x->keep, "mnt", e);
+    if (k->mntns < 0)
         return -1;
     keep_process_from(x->process, &p);
     p.path = x->hook;
@@ -61,14 +63,16 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
     struct porter p = {
         .keep_fd = k->porter[1],
         .userns_fd = k->userns,
+        .mntns_fd = k->mntns,
         .gate_fd = k->gate,
         .tty_fd = x->tty_slave,
         .all_calls = x->strace,
     };
     struct porter_msg m;
 
-    cleanup_close_p(&k->porter[0]);
-    cleanup_close_p(&x->control_fd);
+    const int needed[] = {k->porter[1], k->gate, k->userns, k->mntns, x->tty_slave, log_fd()};
+
+    (void)fds_close_others(needed, ARRAY_SIZE(needed));
     if (msg_recv(p.keep_fd, &m, sizeof(m), NULL) < 0 || m.type != PORTER_GO)
         _exit(137);
     porter_main(&p);
@@ -158,7 +162,7 @@ static int bring_up(struct launch_exec *x, struct exec_links *k, struct err *e)
 
 int launch_exec(struct launch_exec *x, struct err *e)
 {
-    _cleanup_(exec_links_close) struct exec_links k = {{-1, -1}, -1, -1, -1};
+    _cleanup_(exec_links_close) struct exec_links k = {{-1, -1}, -1, -1, -1, -1};
 
     x->exec_porter = -1;
     if (bring_up(x, &k, e) == 0)

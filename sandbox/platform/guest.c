@@ -20,14 +20,22 @@
 
 #define GUEST_UID 65534
 
-/* An empty root: a fresh tmpfs, made read-only, with nothing else in the namespace. */
+/* An empty root: a fresh tmpfs, read-only, with nothing else in the namespace. It is put on top of the
+ * container's own, which may have no directory to mount on, and that is taken away below it. */
 static int empty_root(void)
 {
-    if (mount("none", "/proc", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0,mode=555") < 0)
+    int fs = (int)syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+
+    if (fs < 0 || syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "mode", "0555", 0) < 0 ||
+        syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
         return -1;
-    if (chdir("/proc") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
+    int root = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC,
+                            MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+    if (root < 0 || syscall(SYS_move_mount, root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) < 0)
         return -1;
-    return mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+    if (fchdir(root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+        return -1;
+    return umount2(".", MNT_DETACH);
 }
 
 static int drop_rights(void)
@@ -98,7 +106,7 @@ static int become(const struct porter *p, struct guest_boot *b)
     if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
         return -1;
     b->step = 3;
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || empty_root() < 0)
+    if (empty_root() < 0)
         return -1;
     b->step = 4;
     if (only_gate(p->gate_fd) < 0 || map_springboard() < 0)

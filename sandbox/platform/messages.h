@@ -41,7 +41,7 @@ struct control_msg {
 
 /* Porter and keep. */
 enum porter_type {
-    PORTER_GO = 1,   /* runtime: the sandbox's user namespace is there (a descriptor): make the first guest */
+    PORTER_GO = 1,   /* runtime: make the first guest. Descriptors: the sandbox's user and mount namespace */
     PORTER_LISTENER, /* porter: the guests' listener, one descriptor with it */
     PORTER_SIGNAL,   /* porter: somebody sent a: signo, b: si_code, c: pid, d: uid */
     PORTER_DEATH,    /* porter: some guest process was killed by native signal a */

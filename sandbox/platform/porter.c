@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/fds.h"
 #include "common/log.h"
 #include "sandbox/platform/guest.h"
 #include "sandbox/platform/keep_filter.h"
@@ -133,10 +134,14 @@ _Noreturn void porter_main(const struct porter *p)
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     take_terminal(p->tty_fd);
+    if (setns(p->mntns_fd, CLONE_NEWNS) < 0)
+        _exit(EXIT_BROKEN);
     int sigfd = signalfd(-1, &all, SFD_CLOEXEC);
     if (sigfd < 0)
         _exit(EXIT_BROKEN);
     first_guest(p);
+    const int needed[] = {keep_fd, sigfd, log_fd()};
+    (void)fds_close_others(needed, sizeof(needed) / sizeof(needed[0]));
     porter_confine();
 
     struct pollfd fds[2] = {{.fd = sigfd, .events = POLLIN}, {.fd = keep_fd, .events = POLLIN}};

@@ -6,6 +6,7 @@
 
 struct porter {
     int keep_fd;    /* SOCK_SEQPACKET to the keep */
+    int mntns_fd;   /* the keep's mount namespace: the container's tree, and no host */
     int userns_fd;  /* the keep's user namespace, for the guests */
     int gate_fd;    /* the gate's image */
     int tty_fd;     /* the host pty's slave that becomes the porter's controlling terminal, or -1 */
