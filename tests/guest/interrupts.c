@@ -21,7 +21,7 @@
 
 static char buf[1 << 20];
 static volatile int handled;
-static int p[2], stream[2], dgram[2], packet[2];
+static int p[2], stream[2], dgram[2], packet[2], ready[2];
 
 static void on_alarm(int signo)
 {
@@ -254,7 +254,7 @@ static void prepare(void)
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, stream) == 0);
     MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, dgram) == 0);
     MUST(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packet) == 0);
-    signal(SIGUSR1, SIG_IGN);
+    MUST(write(ready[1], "", 1) == 1);
 }
 
 /* With a handler that is called again and again: what the call returns, or that it never does. */
@@ -274,6 +274,7 @@ static void by_handler(unsigned i, int flags)
         value("  handled", times > 0);
         _exit(0);
     }
+    MUST(read(ready[0], buf, 1) == 1);
     usleep(TICK_US * 5);
     kill(pid, SIGTERM);
     waitpid(pid, &st, 0);
@@ -293,9 +294,10 @@ static void by_stop_and_kill(unsigned i)
         value("  returned", r < 0 ? -e : r);
         _exit(0);
     }
-    usleep(TICK_US);
+    MUST(read(ready[0], buf, 1) == 1);
+    usleep(TICK_US * 2);
     kill(pid, SIGUSR1);
-    usleep(TICK_US / 5);
+    usleep(TICK_US);
     kill(pid, SIGSTOP);
     waitpid(pid, &st, WUNTRACED);
     value("  stopped", WIFSTOPPED(st));
@@ -314,6 +316,8 @@ int main(void)
 {
     struct flock l = {.l_type = F_WRLCK};
     int fd = open("/tmp/interrupts.lock", O_RDWR | O_CREAT, 0600);
+    signal(SIGUSR1, SIG_IGN);
+    MUST(pipe(ready) == 0);
     MUST(mkfifo("/tmp/interrupts.fifo", 0600) == 0);
     MUST(flock(fd, LOCK_EX) == 0 && fcntl(fd, F_SETLKW, &l) == 0);
     for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++) {
