@@ -199,6 +199,25 @@ int walk_slow(struct walk *w, unsigned flags, struct walked *out);
 void walked_clear(struct walked *out);
 
 int sys_openat2_raw(int dfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+/* The next component of a path (past slashes) and its length, 0 at the end. */
+static inline const char *path_component(const char *p, size_t *len)
+{
+    while (*p == '/')
+        p++;
+    *len = strcspn(p, "/");
+    return p;
+}
+
+static inline bool path_is_dot(const char *p, size_t len)
+{
+    return len == 1 && p[0] == '.';
+}
+
+static inline bool path_is_dotdot(const char *p, size_t len)
+{
+    return len == 2 && p[0] == '.' && p[1] == '.';
+}
+
 /* Lexical rules, for tests: does rel leave its start by ".."? */
 bool path_climbs(const char *rel);
 /* Does path (from the root), normalised step by step, touch target ("/a/b")? */
