@@ -15,10 +15,10 @@ LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack
 ifdef SANITIZE # `make asan`: needs the dynamic linker
 CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -pie
-LDLIBS += -lyajl -lseccomp -lcap
+LDLIBS += -lyajl -lseccomp -lcap -lm
 else
 LDFLAGS += -static-pie
-LDLIBS += -lyajl_s -lseccomp -lcap
+LDLIBS += -lyajl_s -lseccomp -lcap -lm
 endif
 
 # Debian packages: to build, for the demo, to lint. Those of the tests are in tests/tests.mk.

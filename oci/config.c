@@ -21,12 +21,6 @@ static const char *const not_honoured[][3] = {
     {"linux", "personality"},
     {"linux", "timeOffsets"},
     {"linux", "seccomp"},
-    {"linux", "cgroupsPath"},
-    {"linux", "resources", "memory"},
-    {"linux", "resources", "cpu"},
-    {"linux", "resources", "pids"},
-    {"linux", "resources", "blockIO"},
-    {"linux", "resources", "unified"},
 };
 
 static bool is_empty(const struct json *v)

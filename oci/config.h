@@ -137,6 +137,30 @@ struct oci_device_rule {
     bool read, write, mknod;
 };
 
+/* A value for one block device. */
+struct oci_device_value {
+    unsigned major, minor;
+    uint64_t v;
+};
+
+enum oci_throttle { OCI_READ_BPS, OCI_WRITE_BPS, OCI_READ_IOPS, OCI_WRITE_IOPS, OCI_THROTTLES };
+
+struct oci_device_values {
+    struct oci_device_value *list;
+    size_t n;
+};
+
+/* A number for a thing with a name: a size of huge pages, a network interface. */
+struct oci_named_int {
+    const char *name;
+    uint64_t v;
+};
+
+struct oci_rdma {
+    const char *device;
+    struct oci_int handles, objects;
+};
+
 struct oci_resources {
     struct { /* bytes; -1: no limit */
         struct oci_int limit, reservation, swap, kernel, kernel_tcp, swappiness;
@@ -147,6 +171,17 @@ struct oci_resources {
         const char *cpus, *mems;
     } cpu;
     struct oci_int pids_limit;
+    struct {
+        struct oci_int weight, leaf_weight;
+        struct oci_device_values device_weight, device_leaf_weight, throttle[OCI_THROTTLES];
+    } io;
+    struct oci_named_int *hugepages; /* name: "2MB" */
+    size_t nhugepages;
+    struct oci_int net_class;
+    struct oci_named_int *net_priorities; /* name: the interface */
+    size_t nnet_priorities;
+    struct oci_rdma *rdma;
+    size_t nrdma;
     struct oci_device_rule *devices;
     size_t ndevices;
     struct oci_pair *unified;

@@ -10,6 +10,8 @@ int parse_mounts(struct json_reader *r, const struct json *root, struct oci_conf
 int parse_hooks(struct json_reader *r, const struct json *root, struct oci_config *c);
 int parse_linux(struct json_reader *r, const struct json *root, struct oci_config *c);
 int parse_resources(struct json_reader *r, const struct json *lx, struct oci_resources *ret);
+/* The value of "resources" itself, as `bailey update --resources` reads it. */
+int parse_resources_object(struct json_reader *r, const struct json *obj, struct oci_resources *ret);
 int parse_seccomp(struct json_reader *r, const struct json *lx, struct oci_seccomp **ret);
 
 /* Shared pieces. */

@@ -99,14 +99,135 @@ static int parse_rules(struct json_reader *r, const struct json *obj, struct oci
     return 0;
 }
 
+/* A list of objects with major, minor and a number of that name; those without the number are left out. */
+static int parse_device_values(struct json_reader *r, const struct json *obj, const char *key,
+                               const char *number, uint64_t max, struct oci_device_values *ret)
+{
+    const struct json *list;
+
+    if (json_array(r, obj, key, &list))
+        return -1;
+    if (!list)
+        return 0;
+    ret->list = arena_alloc(r->a, list->n, sizeof(*ret->list));
+    for (const struct json *v = list->first; v; v = v->next) {
+        struct oci_device_value *d = &ret->list[ret->n];
+        bool set = false;
+        if (json_must_be(r, v, JSON_OBJECT) || json_require(r, v, "major") || json_require(r, v, "minor") ||
+            json_u32(r, v, "major", UINT32_MAX, &d->major) ||
+            json_u32(r, v, "minor", UINT32_MAX, &d->minor) || json_uint(r, v, number, max, &set, &d->v))
+            return -1;
+        ret->n += set;
+    }
+    return 0;
+}
+
+static int parse_io(struct json_reader *r, const struct json *obj, struct oci_resources *ret)
+{
+    static const char *const throttles[OCI_THROTTLES] = {
+        [OCI_READ_BPS] = "throttleReadBpsDevice",
+        [OCI_WRITE_BPS] = "throttleWriteBpsDevice",
+        [OCI_READ_IOPS] = "throttleReadIOPSDevice",
+        [OCI_WRITE_IOPS] = "throttleWriteIOPSDevice",
+    };
+    const struct json *v;
+
+    if (json_object(r, obj, "blockIO", &v) || parse_oci_int(r, v, "weight", 0, 1000, &ret->io.weight) ||
+        parse_oci_int(r, v, "leafWeight", 0, 1000, &ret->io.leaf_weight) ||
+        parse_device_values(r, v, "weightDevice", "weight", 1000, &ret->io.device_weight) ||
+        parse_device_values(r, v, "weightDevice", "leafWeight", 1000, &ret->io.device_leaf_weight))
+        return -1;
+    for (int i = 0; i < OCI_THROTTLES; i++)
+        if (parse_device_values(r, v, throttles[i], "rate", UINT64_MAX, &ret->io.throttle[i]))
+            return -1;
+    return 0;
+}
+
+/* Part of a file's name, so it must not be a path. */
+static int parse_name(struct json_reader *r, const struct json *v, const char *key, const char **ret)
+{
+    if (json_must_be(r, v, JSON_OBJECT) || json_require(r, v, key) || json_string(r, v, key, ret))
+        return -1;
+    if (!**ret || strlen(*ret) > 40 || strpbrk(*ret, "/ \n"))
+        return json_error(v, key, r->e, "\"%.40s\" is no name", *ret);
+    return 0;
+}
+
+static int parse_named(struct json_reader *r, const struct json *obj, const char *key, const char *name,
+                       const char *number, uint64_t max, struct oci_named_int **ret, size_t *ret_n)
+{
+    const struct json *list;
+    bool set;
+
+    if (json_array(r, obj, key, &list))
+        return -1;
+    if (!list)
+        return 0;
+    *ret = arena_alloc(r->a, list->n, sizeof(**ret));
+    for (const struct json *v = list->first; v; v = v->next) {
+        struct oci_named_int *d = &(*ret)[(*ret_n)++];
+        if (parse_name(r, v, name, &d->name) || json_require(r, v, number) ||
+            json_uint(r, v, number, max, &set, &d->v))
+            return -1;
+    }
+    return 0;
+}
+
+static int parse_network(struct json_reader *r, const struct json *obj, struct oci_resources *ret)
+{
+    const struct json *v;
+
+    if (json_object(r, obj, "network", &v) || parse_oci_int(r, v, "classID", 0, UINT32_MAX, &ret->net_class))
+        return -1;
+    return parse_named(r, v, "priorities", "name", "priority", UINT32_MAX, &ret->net_priorities,
+                       &ret->nnet_priorities);
+}
+
+static int parse_rdma(struct json_reader *r, const struct json *obj, struct oci_resources *ret)
+{
+    const struct json *list;
+
+    if (json_object(r, obj, "rdma", &list))
+        return -1;
+    if (!list)
+        return 0;
+    ret->rdma = arena_alloc(r->a, list->n, sizeof(*ret->rdma));
+    for (const struct json *v = list->first; v; v = v->next) {
+        struct oci_rdma *d = &ret->rdma[ret->nrdma++];
+        d->device = v->key;
+        if (!*d->device || strlen(d->device) > 60 || strpbrk(d->device, " \n"))
+            return json_error(v, NULL, r->e, "is no device's name");
+        if (json_must_be(r, v, JSON_OBJECT) ||
+            parse_oci_int(r, v, "hcaHandles", 0, UINT32_MAX, &d->handles) ||
+            parse_oci_int(r, v, "hcaObjects", 0, UINT32_MAX, &d->objects))
+            return -1;
+    }
+    return 0;
+}
+
+static int check_unified(struct json_reader *r, const struct json *obj, const struct oci_resources *res)
+{
+    for (size_t i = 0; i < res->nunified; i++)
+        if (!strchr(res->unified[i].key, '.') || strchr(res->unified[i].key, '/') ||
+            strlen(res->unified[i].key) > 90 || res->unified[i].key[0] == '.')
+            return json_error(obj, "unified", r->e, "\"%.90s\" is no cgroup file", res->unified[i].key);
+    return 0;
+}
+
+int parse_resources_object(struct json_reader *r, const struct json *obj, struct oci_resources *ret)
+{
+    if (parse_memory(r, obj, ret) || parse_cpu(r, obj, ret) || parse_pids(r, obj, ret) ||
+        parse_io(r, obj, ret) || parse_network(r, obj, ret) || parse_rdma(r, obj, ret) ||
+        parse_named(r, obj, "hugepageLimits", "pageSize", "limit", UINT64_MAX, &ret->hugepages,
+                    &ret->nhugepages) ||
+        parse_rules(r, obj, ret) || parse_pairs(r, obj, "unified", &ret->unified, &ret->nunified))
+        return -1;
+    return check_unified(r, obj, ret);
+}
+
 int parse_resources(struct json_reader *r, const struct json *lx, struct oci_resources *ret)
 {
     const struct json *obj;
 
-    if (json_object(r, lx, "resources", &obj))
-        return -1;
-    if (parse_memory(r, obj, ret) || parse_cpu(r, obj, ret) || parse_pids(r, obj, ret) ||
-        parse_rules(r, obj, ret) || parse_pairs(r, obj, "unified", &ret->unified, &ret->nunified))
-        return -1;
-    return 0;
+    return json_object(r, lx, "resources", &obj) ? -1 : parse_resources_object(r, obj, ret);
 }

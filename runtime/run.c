@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "oci/config.h"
+#include "runtime/cgroup.h"
 #include "runtime/cmd.h"
 #include "runtime/console.h"
 #include "runtime/hooks.h"
@@ -45,6 +46,7 @@ struct run {
     char bundle[PATH_MAX];
     struct oci_config *config;
     struct state_dir state;
+    struct cgroup cgroup;
     struct console console;
     struct launch launch;
     struct hooks hooks;
@@ -149,9 +151,26 @@ static int before_pivot(void *arg, pid_t porter, struct err *e)
     return hooks_before_pivot(&r->hooks, porter, e);
 }
 
+/* What a killed run of the same id left is taken away first. */
+static int make_cgroup(struct run *r, struct err *e)
+{
+    if (cgroup_load(&r->cgroup, r->state.dir, e) == 0)
+        cgroup_remove(&r->cgroup, r->state.dir);
+    if (cgroup_plan(&r->cgroup, r->config->lx.cgroups_path, r->id, e))
+        return -1;
+    return cgroup_create(&r->cgroup, &r->config->lx.resources, r->state.dir, e);
+}
+
+static int enter_cgroup(void *arg, pid_t porter, struct err *e)
+{
+    struct run *r = arg;
+
+    return cgroup_enter(&r->cgroup, &r->config->lx.resources, porter, e);
+}
+
 static int create(struct run *r, struct err *e)
 {
-    if (state_create(r->g->root, r->id, &r->state, e) || open_console(r, e))
+    if (state_create(r->g->root, r->id, &r->state, e) || open_console(r, e) || make_cgroup(r, e))
         return -1;
     r->launch = (struct launch){
         .config = r->config,
@@ -165,7 +184,7 @@ static int create(struct run *r, struct err *e)
         .control_fd = -1,
         .listen_fd = -1,
         .status_fd = -1,
-        .steps = {.arg = r, .mounted = mounted, .before_pivot = before_pivot},
+        .steps = {.arg = r, .porter_made = enter_cgroup, .mounted = mounted, .before_pivot = before_pivot},
     };
     hooks_init(&r->hooks, r->config, r->id, r->bundle);
     if (launch_sandbox(&r->launch, e))
@@ -223,6 +242,8 @@ static int start(struct run *r, struct err *e)
 /* After launch_sandbox: a failure here must end what it started. */
 static int start_and_wait(struct run *r, struct err *e)
 {
+    if (cgroup_settle(&r->cgroup, &r->config->lx.resources, r->launch.porter, e))
+        return -1;
     if (r->o.pid_file && pidfile_write(r->o.pid_file, r->launch.porter, e))
         return -1;
     if (r->console.master >= 0 && console_attach(&r->console, e))
@@ -252,6 +273,7 @@ static int run_container(struct run *r, struct err *e)
 static void run_release(struct run *r)
 {
     console_close(&r->console);
+    cgroup_remove(&r->cgroup, r->state.dir);
     state_remove(&r->state);
     if (r->hooks.begun)
         hooks_poststop(&r->hooks);

@@ -1,0 +1,65 @@
+/* What the files of cgroup.h share. */
+#ifndef BAILEY_RUNTIME_CGROUP_INTERNAL_H
+#define BAILEY_RUNTIME_CGROUP_INTERNAL_H
+
+#include <limits.h>
+
+#include "runtime/cgroup.h"
+
+/* The hierarchy with that controller, or NULL. */
+const struct cgroup_tree *cgroup_tree_of(const struct cgroup *cg, enum cgroup_ctl ctl);
+
+/* Name by which version 1 (in mount options) or 2 (in cgroup.controllers) knows it. */
+const char *cgroup_ctl_name(enum cgroup_ctl ctl, int version);
+enum cgroup_ctl cgroup_ctl_by_name(const char *name, size_t len, int version);
+
+/* MOUNT + PATH + "/" + file; false where that is too long. */
+bool cgroup_file(const struct cgroup_tree *t, const char *path, const char *file, char ret[PATH_MAX]);
+
+/* One write(2) of the whole text. 0 or an errno. */
+int cgroup_write(const char *file, const char *text);
+/* The whole text, NUL-terminated, malloc'ed; NULL with errno. */
+char *cgroup_read(const char *file);
+
+/* What each version does differently. path: below the mount, the parent made and set up already. */
+struct cgroup_ops {
+    /* After a directory was made, with parent ("" is the mount itself). needed: controllers that must work. 0
+     * or an errno. */
+    int (*set_up)(const struct cgroup_tree *t, const char *parent, const char *path, unsigned needed);
+    /* 0 or an errno. */
+    int (*freeze)(const struct cgroup_tree *t, const char *path, bool frozen);
+    bool (*is_frozen)(const struct cgroup_tree *t, const char *path);
+};
+extern const struct cgroup_ops cgroup_v1, cgroup_v2;
+
+/* Removes the path's own cgroup with all below it, then the parents that were made for it and are empty. */
+void cgroup_remove_tree(const struct cgroup *cg, const struct cgroup_tree *t);
+
+/* One value for one file. */
+struct cgroup_set {
+    enum cgroup_ctl ctl;
+    char file[96], value[256];
+    char fallback[96]; /* file to take where the first does not exist; "": none */
+    char field[96];    /* for messages: "memory.limit" */
+};
+
+struct cgroup_sets {
+    struct cgroup_set *list; /* malloc'ed */
+    size_t n, room;
+};
+
+static inline void cgroup_sets_free(struct cgroup_sets *s)
+{
+    free(s->list);
+}
+
+/* The writes that the resources ask for, in order. version[ctl]: 1 or 2, 0 where the host has none: then -1
+ * with ERR_UNSUPPORTED if the controller is asked for. */
+int cgroup_sets_make(const struct oci_resources *res, const int version[CG_CTLS], struct cgroup_sets *ret,
+                     struct err *e);
+
+/* cpu.shares to cpu.weight, blkio weight to io.weight. */
+unsigned cgroup_cpu_weight(int64_t shares);
+unsigned cgroup_io_weight(int64_t blkio_weight);
+
+#endif

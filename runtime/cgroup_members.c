@@ -1,0 +1,164 @@
+/* Who is in a cgroup, and how it comes to its end. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "runtime/cgroup_internal.h"
+
+enum { NESTING_MAX = 32 };
+
+struct pid_list {
+    pid_t *p;
+    size_t n, room;
+};
+
+static int add_pids(struct pid_list *l, char *text)
+{
+    char *save = NULL;
+
+    for (char *s = strtok_r(text, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
+        if (l->n == l->room) {
+            size_t room = l->room ? 2 * l->room : 64;
+            pid_t *p = reallocarray(l->p, room, sizeof(*p));
+            if (!p)
+                return ENOMEM;
+            l->p = p;
+            l->room = room;
+        }
+        l->p[l->n++] = (pid_t)atoi(s);
+    }
+    return 0;
+}
+
+/* Calls visit for dir and all cgroups below it, children first. */
+static int walk(const char *dir, int (*visit)(const char *dir, void *arg), void *arg, int nesting)
+{
+    _cleanup_closedir_ DIR *d = opendir(dir);
+    char sub[PATH_MAX];
+
+    if (!d)
+        return errno == ENOENT ? 0 : errno;
+    for (struct dirent *entry; (entry = readdir(d));) {
+        if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || nesting == NESTING_MAX)
+            continue;
+        if (snprintf(sub, sizeof(sub), "%s/%s", dir, entry->d_name) >= (int)sizeof(sub))
+            return ENAMETOOLONG;
+        int r = walk(sub, visit, arg, nesting + 1);
+        if (r)
+            return r;
+    }
+    return visit(dir, arg);
+}
+
+static int visit_pids(const char *dir, void *arg)
+{
+    char file[PATH_MAX];
+
+    if (snprintf(file, sizeof(file), "%s/cgroup.procs", dir) >= (int)sizeof(file))
+        return ENAMETOOLONG;
+    _cleanup_free_ char *text = cgroup_read(file);
+    if (!text)
+        return errno == ENOENT || errno == ENODEV ? 0 : errno;
+    return add_pids(arg, text);
+}
+
+static int visit_remove(const char *dir, void *arg)
+{
+    (void)arg;
+    return rmdir(dir) && errno != ENOENT ? errno : 0;
+}
+
+static const struct cgroup_tree *any_tree(const struct cgroup *cg)
+{
+    const struct cgroup_tree *t = cgroup_tree_of(cg, CG_UNIFIED);
+
+    return t ? t : cg->ntrees ? &cg->trees[0] : NULL;
+}
+
+int cgroup_pids(const struct cgroup *cg, pid_t **ret, size_t *n, struct err *e)
+{
+    const struct cgroup_tree *t = any_tree(cg);
+    struct pid_list l = {0};
+    char dir[PATH_MAX];
+
+    if (!t)
+        return err_set(e, ERR_UNSUPPORTED, 0, "the container has no cgroup");
+    snprintf(dir, sizeof(dir), "%s%s", t->mount, cg->path);
+    int r = walk(dir, visit_pids, &l, 0);
+    if (r) {
+        free(l.p);
+        return err_set(e, ERR_SYS, r, "cannot list the processes of cgroup %s", dir);
+    }
+    *ret = l.p;
+    *n = l.n;
+    return 0;
+}
+
+/* cgroup.kill, where the kernel has it (5.14). */
+static bool kill_at_once(const struct cgroup *cg)
+{
+    const struct cgroup_tree *t = cgroup_tree_of(cg, CG_UNIFIED);
+    char file[PATH_MAX];
+
+    return t && cgroup_file(t, cg->path, "cgroup.kill", file) && cgroup_write(file, "1") == 0;
+}
+
+int cgroup_kill(const struct cgroup *cg, struct err *e)
+{
+    static const struct timespec moment = {.tv_nsec = 5 * 1000 * 1000};
+    bool one_by_one = !kill_at_once(cg);
+
+    for (int i = 0; i < 2000; i++) {
+        _cleanup_free_ pid_t *pids = NULL;
+        size_t n = 0;
+        struct err ignored = ERR_INIT;
+        if (cgroup_pids(cg, &pids, &n, e))
+            return -1;
+        if (n == 0)
+            return 0;
+        for (size_t k = 0; one_by_one && k < n; k++)
+            if (pids[k] > 1)
+                (void)kill(pids[k], SIGKILL);
+        if (i % 20 == 0) /* the killed of version 1 die when they are let go */
+            (void)cgroup_freeze(cg, false, &ignored);
+        nanosleep(&moment, NULL);
+    }
+    return err_set(e, ERR_TIMEOUT, 0, "cgroup %s: processes in it do not end", cg->path);
+}
+
+void cgroup_remove_tree(const struct cgroup *cg, const struct cgroup_tree *t)
+{
+    static const struct timespec moment = {.tv_nsec = 2 * 1000 * 1000};
+    char dir[PATH_MAX];
+    unsigned n = 0;
+    int r = 0;
+
+    for (const char *p = cg->path; *p; p++)
+        n += *p == '/';
+    if (t->existed >= n || snprintf(dir, sizeof(dir), "%s%s", t->mount, cg->path) >= (int)sizeof(dir))
+        return;
+    if (rmdir(dir) && errno != ENOENT)
+        for (int i = 0; i < 500 && (r = walk(dir, visit_remove, NULL, 0)) == EBUSY; i++)
+            nanosleep(&moment, NULL);
+    if (r)
+        log_warning("cannot remove cgroup %s: %s", dir, strerror(r));
+    for (; n > t->existed + 1; n--) {
+        *strrchr(dir, '/') = '\0';
+        if (rmdir(dir) && errno != ENOENT)
+            return;
+    }
+}
+
+void cgroup_remove(const struct cgroup *cg, int state_dir)
+{
+    for (unsigned i = 0; i < cg->ntrees; i++)
+        cgroup_remove_tree(cg, &cg->trees[i]);
+    if (state_dir >= 0)
+        (void)unlinkat(state_dir, "cgroup", 0);
+}

@@ -1,0 +1,70 @@
+/* Control groups of version 1. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/cleanup.h"
+#include "runtime/cgroup_internal.h"
+
+/* A new cpuset is empty, and takes no process until it has processors and memory. */
+static int inherit(const struct cgroup_tree *t, const char *parent, const char *path, const char *file)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+
+    if (!cgroup_file(t, parent, file, from) || !cgroup_file(t, path, file, to))
+        return ENAMETOOLONG;
+    _cleanup_free_ char *have = cgroup_read(to);
+    if (have && *have && *have != '\n')
+        return 0;
+    _cleanup_free_ char *text = cgroup_read(from);
+    return text ? cgroup_write(to, text) : errno;
+}
+
+static int set_up(const struct cgroup_tree *t, const char *parent, const char *path, unsigned needed)
+{
+    (void)needed;
+    if (!(t->ctls & 1U << CG_CPUSET))
+        return 0;
+    int r = inherit(t, parent, path, "cpuset.cpus");
+    return r ? r : inherit(t, parent, path, "cpuset.mems");
+}
+
+static bool reads(const struct cgroup_tree *t, const char *path, const char *word)
+{
+    char file[PATH_MAX];
+    _cleanup_free_ char *text = cgroup_file(t, path, "freezer.state", file) ? cgroup_read(file) : NULL;
+
+    return text && strncmp(text, word, strlen(word)) == 0;
+}
+
+static bool is_frozen(const struct cgroup_tree *t, const char *path)
+{
+    return !reads(t, path, "THAWED");
+}
+
+/* A freeze can hang in FREEZING while a new task keeps away from it: then it is thawed and tried anew. */
+static int freeze(const struct cgroup_tree *t, const char *path, bool frozen)
+{
+    static const struct timespec moment = {.tv_nsec = 1000 * 1000};
+    const char *word = frozen ? "FROZEN" : "THAWED";
+    char file[PATH_MAX];
+
+    if (!cgroup_file(t, path, "freezer.state", file))
+        return ENAMETOOLONG;
+    for (int i = 0; i < 2000; i++) {
+        if (frozen && i % 50 == 49)
+            (void)cgroup_write(file, "THAWED");
+        int r = cgroup_write(file, word);
+        if (r)
+            return r;
+        if (reads(t, path, word))
+            return 0;
+        nanosleep(&moment, NULL);
+    }
+    if (frozen)
+        (void)cgroup_write(file, "THAWED");
+    return ETIMEDOUT;
+}
+
+const struct cgroup_ops cgroup_v1 = {.set_up = set_up, .freeze = freeze, .is_frozen = is_frozen};
