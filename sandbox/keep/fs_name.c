@@ -45,7 +45,7 @@ static int refuse_pseudo(struct task *t, struct place *p, enum place_use use)
         return -ENOENT;
     if (r < 0 && r != -ENOENT)
         return r;
-    if (r == -ENOENT && p->dir->mnt && p->dir->mnt->fs && strcmp(p->dir->mnt->fs->type, "proc") == 0)
+    if (r == -ENOENT && dentry_in_proc(p->dir))
         return -ENOENT; /* as its lookup says before anything else is asked */
     if (mount_readonly(p->dir))
         return -EROFS;

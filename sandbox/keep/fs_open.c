@@ -132,7 +132,7 @@ static int open_new(struct opening *o, struct walked *at, struct file **ret)
     if (at->trailing)
         return -EISDIR;
     if (dir->fd < 0)
-        return mount_readonly(dir) ? -EROFS : -ENOENT;
+        return mount_readonly(dir) ? -EROFS : dentry_in_proc(dir) ? -ENOENT : -EACCES;
     if (mount_readonly(dir))
         return -EROFS;
     int fd = sys_openat2_raw(dir->fd, at->last, (uint64_t)hf, o->mode & ~task_umask(o->t),

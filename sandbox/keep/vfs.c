@@ -123,6 +123,11 @@ mode_t dentry_type(struct dentry *d)
     return d->type;
 }
 
+bool dentry_in_proc(const struct dentry *d)
+{
+    return d->node && d->mnt && d->mnt->fs && strcmp(d->mnt->fs->type, "proc") == 0;
+}
+
 bool dentry_same(struct dentry *a, struct dentry *b)
 {
     if (a == b)
@@ -205,7 +210,7 @@ static void pseudo_stat(const struct dentry *d, struct stat *st)
     st->st_uid = n->uid;
     st->st_gid = n->gid;
     st->st_rdev = n->rdev;
-    st->st_size = S_ISLNK(n->mode) ? 64 : 0;
+    st->st_size = S_ISLNK(n->mode) && strcmp(n->parent->name, "fd") == 0 ? 64 : 0;
     st->st_blksize = 1024;
     st->st_atim = st->st_mtim = st->st_ctim = ts;
 }

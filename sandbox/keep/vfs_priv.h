@@ -133,6 +133,8 @@ struct dentry *dentry_pseudo(struct mount *m, struct pnode *n);
 int dentry_identity(struct dentry *d);
 void dentry_set_identity(struct dentry *d, const struct statx *stx);
 mode_t dentry_type(struct dentry *d);
+/* procfs says ENOENT where other file systems that take no new names say EACCES or EPERM. */
+bool dentry_in_proc(const struct dentry *d);
 bool dentry_same(struct dentry *a, struct dentry *b);
 /* "PID/fd/N": with kernel.procfd, a name for the object behind d->fd. */
 void dentry_procname(const struct dentry *d, char buf[40]);
