@@ -275,8 +275,10 @@ static void by_handler(unsigned i, int flags)
         _exit(0);
     }
     MUST(read(ready[0], buf, 1) == 1);
-    usleep(TICK_US * 5);
-    kill(pid, SIGTERM);
+    if (flags & SA_RESTART) { /* without, it returns by itself */
+        usleep(TICK_US * 10);
+        kill(pid, SIGTERM);
+    }
     waitpid(pid, &st, 0);
     value("  ended", st);
 }
