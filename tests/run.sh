@@ -110,7 +110,7 @@ leftovers() {
     found=$(
         find /sys/fs/cgroup -depth -type d -name "*bt-$BAILEY_TEST_RUN-*" 2>/dev/null
         find /run/bailey /run/runc /tmp /var/tmp -maxdepth 2 -name "*bt-$BAILEY_TEST_RUN-*" 2>/dev/null
-        find /tmp /var/tmp -maxdepth 1 -name 'bailey*' -newer "$logs/begin" 2>/dev/null
+        find /tmp /var/tmp -maxdepth 1 -name 'bailey-*' -newer "$logs/begin" 2>/dev/null
         find "$B/test-run" -mindepth 1 -maxdepth 1 -newer "$logs/begin" 2>/dev/null
     )
     # What was killed for its time could not put its things away; that is one failure, not two.

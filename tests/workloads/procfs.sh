@@ -1,7 +1,7 @@
 # What programs read in /proc: processes, their descriptors, memory, limits, links and rights.
 #: normalise s/\[[0-9]+\]/[N]/g
 cd /tmp || exit 1
-ps -eo pid,ppid,pgid,sess,stat,comm,args | grep -v 'ps -eo\|grep'
+ps -eo pid,ppid,pgid,sess,stat,comm,args >all; grep -v 'ps -eo' all
 bash -c 'exec -a other sleep 5' & sleep 0.2
 ps -o ppid,stat,comm,args -p $!
 tr '\0' ' ' <"/proc/$!/cmdline"; echo
