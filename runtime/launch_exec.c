@@ -92,10 +92,11 @@ static int join_container(pid_t porter, struct err *e)
 static _Noreturn void helper_main(const struct launch_exec *x, struct exec_links *k, struct helper_result *r)
 {
     if (join_container(x->porter, &r->err) == 0) {
-        r->porter = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
-        if (r->porter == 0)
-            porter_child(x, k);
-        if (r->porter < 0)
+        pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+        if (pid == 0)
+            porter_child(x, k); /* shares *r with us: only one of the two may write it */
+        r->porter = pid;
+        if (pid < 0)
             err_set(&r->err, ERR_SYS, errno, "cannot make the porter");
     }
     _exit(0);

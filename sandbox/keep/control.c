@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -230,6 +231,37 @@ static bool on_client(struct control *k, int client)
     return ok;
 }
 
+/* Signals to the keep itself
+ * ----------------------------------------------------------------------------------
+ */
+
+int control_hold_signals(void)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t set;
+
+    sigfillset(&set);
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        sigdelset(&set, own[i]);
+    if (pthread_sigmask(SIG_SETMASK, &set, NULL) != 0)
+        return -EINVAL;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGQUIT);
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+static void forward_signals(const struct control *k)
+{
+    struct signalfd_siginfo si;
+
+    while (read(k->signal_fd, &si, sizeof(si)) == sizeof(si))
+        deliver_external_signal(k->first->process, (int)si.ssi_signo, si.ssi_code, 0, si.ssi_uid);
+}
+
 /* The loop --------------------------------------------------------------------------------------------------
  */
 
@@ -303,7 +335,7 @@ static unsigned session_fds(struct pollfd *fds, struct session **of)
 
 _Noreturn void control_loop(struct control *k)
 {
-    static struct pollfd fds[1 + CLIENTS_MAX + SESSIONS_MAX];
+    static struct pollfd fds[2 + CLIENTS_MAX + SESSIONS_MAX];
     static struct session *of[SESSIONS_MAX];
     int clients[CLIENTS_MAX];
 
@@ -311,18 +343,21 @@ _Noreturn void control_loop(struct control *k)
         clients[i] = i == 0 ? k->client_fd : -1;
     for (;;) {
         fds[0] = (struct pollfd){.fd = k->listen_fd, .events = POLLIN};
+        fds[1] = (struct pollfd){.fd = k->signal_fd, .events = POLLIN};
         for (int i = 0; i < CLIENTS_MAX; i++)
-            fds[1 + i] = (struct pollfd){.fd = clients[i], .events = POLLIN};
-        unsigned n = session_fds(fds + 1 + CLIENTS_MAX, of);
-        if (poll(fds, 1 + CLIENTS_MAX + n, -1) < 0 && errno != EINTR)
+            fds[2 + i] = (struct pollfd){.fd = clients[i], .events = POLLIN};
+        unsigned n = session_fds(fds + 2 + CLIENTS_MAX, of);
+        if (poll(fds, 2 + CLIENTS_MAX + n, -1) < 0 && errno != EINTR)
             _exit(1);
-        serve_sessions(k, fds + 1 + CLIENTS_MAX, of, n);
+        serve_sessions(k, fds + 2 + CLIENTS_MAX, of, n);
         for (int i = 0; i < CLIENTS_MAX; i++) {
-            if (clients[i] >= 0 && fds[1 + i].revents && !on_client(k, clients[i])) {
+            if (clients[i] >= 0 && fds[2 + i].revents && !on_client(k, clients[i])) {
                 forget_client(clients[i]);
                 clients[i] = -1;
             }
         }
+        if (fds[1].revents)
+            forward_signals(k);
         if (fds[0].revents)
             accept_client(k->listen_fd, clients);
     }

@@ -87,6 +87,7 @@ _Noreturn void keep_main(const struct keep_boot *b)
     struct control_msg m = {.type = CONTROL_READY};
     struct err e = ERR_INIT;
 
+    k.signal_fd = control_hold_signals();
     if (!k.container || boot(b, &k, &e) < 0) {
         m = (struct control_msg){.type = CONTROL_FAILED, .err = e};
         (void)msg_send(b->control_fd, &m, sizeof(m), -1);

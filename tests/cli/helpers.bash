@@ -15,7 +15,7 @@ make_bundle() {
     mkdir -p "$BUNDLE"/rootfs/{bin,etc,proc,sys,dev,tmp}
     cp /bin/busybox "$BUNDLE/rootfs/bin/busybox"
     local applet
-    for applet in sh ls cat echo sleep kill ps stat true id stty tty hostname dmesg mount; do
+    for applet in sh ls cat echo sleep kill ps stat true id stty tty hostname dmesg mount head; do
         ln -s busybox "$BUNDLE/rootfs/bin/$applet"
     done
     "$BAILEY" spec --bundle "$BUNDLE"
