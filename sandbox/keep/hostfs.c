@@ -4,12 +4,10 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/vfs.h>
 
 #include "sandbox/keep/chrdev.h"
 #include "sandbox/keep/hostio.h"
 
-#define PROC_MAGIC 0x9fa0
 #define O_LARGEFILE_BIT 0100000u /* x86-64 reports it on every file that was opened by path */
 #define NOT_KEPT (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 
@@ -215,12 +213,21 @@ int hostfs_path_file(struct dentry *d, int flags, struct file **ret)
     return 0;
 }
 
-/* Files of a host procfs that was mounted in are not for guests to hold themselves. */
-static bool may_be_lane(int fd)
+static int open_regular(struct task *t, struct mount *m, int fd, int flags, const struct statx *stx,
+                        struct file **ret)
 {
-    struct statfs sf;
+    struct dentry *d = dentry_known(m, fd, stx);
+    unsigned lane = FILE_LANE;
 
-    return fstatfs(fd, &sf) == 0 && sf.f_type != PROC_MAGIC;
+    if (d && t->process->container->mounts->magic && host_procfs(fd)) {
+        int r = host_procfs_check(d, flags);
+        if (r < 0) {
+            dentry_put(d);
+            return r;
+        }
+        lane = 0; /* nor is what it says for the guest's own eyes */
+    }
+    return file_over(d, &reg_ops, flags, FILE_SEEKABLE | FILE_NOPOLL | lane, ret);
 }
 
 static int open_dir(struct task *t, struct mount *m, int fd, int flags, const struct statx *stx,
@@ -263,7 +270,6 @@ static int made_device(struct task *t, struct mount *m, int fd, const struct sta
 
 int hostfs_file(struct task *t, struct mount *m, int fd, int flags, struct file **ret)
 {
-    struct mount_ns *ns = t->process->container->mounts;
     struct statx stx;
 
     if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, DENTRY_IDENTITY, &stx) != 0) {
@@ -273,10 +279,8 @@ int hostfs_file(struct task *t, struct mount *m, int fd, int flags, struct file 
     }
     device_patch(&stx);
     switch (stx.stx_mode & S_IFMT) {
-    case S_IFREG: {
-        unsigned lane = !ns->magic || may_be_lane(fd) ? FILE_LANE : 0;
-        return file_over(dentry_known(m, fd, &stx), &reg_ops, flags, FILE_SEEKABLE | FILE_NOPOLL | lane, ret);
-    }
+    case S_IFREG:
+        return open_regular(t, m, fd, flags, &stx, ret);
     case S_IFDIR:
         return open_dir(t, m, fd, flags, &stx, ret);
     case S_IFIFO:

@@ -242,6 +242,10 @@ int hostfs_path_file(struct dentry *d, int flags, struct file **ret); /* O_PATH;
 int fifo_open(struct task *t, struct dentry *d, int flags, struct file **ret);
 int fifo_file(struct task *t, struct mount *m, int fd, int flags, struct file **ret);
 bool hostfs_is_dir(const struct file *f);
+/* A procfs of the host that the container was given: is fd in one; may a guest open what d is there? 0 or
+ * -EACCES. */
+bool host_procfs(int fd);
+int host_procfs_check(struct dentry *d, int flags);
 /* Opening an existing object of the keep's own file systems. */
 int pseudo_open(struct task *t, struct dentry *d, int flags, struct file **ret);
 
