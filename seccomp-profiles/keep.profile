@@ -34,7 +34,11 @@ gettimeofday
 sched_getaffinity
 
 # Guests: the doorbell, their memory, signals to them, their accounting and limits
-ioctl                               # the listener; terminals and sockets on behalf of guests
+ioctl arg1 & 0xffffffff == 0xc0502100        # SECCOMP_IOCTL_NOTIF_RECV
+ioctl arg1 & 0xffffffff == 0xc0182101        # SECCOMP_IOCTL_NOTIF_SEND
+ioctl arg1 & 0xffffffff == 0x40182103        # SECCOMP_IOCTL_NOTIF_ADDFD
+ioctl arg1 & 0xffffffff == 0x40082104        # SECCOMP_IOCTL_NOTIF_SET_FLAGS
+ioctl arg1 & 0xffffffff == 0x40082102        # SECCOMP_IOCTL_NOTIF_ID_VALID
 process_vm_readv
 process_vm_writev
 tgkill
@@ -178,3 +182,49 @@ getsockopt
 # The clocks of a machine that lets its guests read them
 adjtimex
 clock_adjtime
+
+# Terminals and sockets, on behalf of guests
+ioctl arg1 & 0xffffffff == 0x5401            # TCGETS
+ioctl arg1 & 0xffffffff == 0x5402            # TCSETS
+ioctl arg1 & 0xffffffff == 0x5403            # TCSETSW
+ioctl arg1 & 0xffffffff == 0x5404            # TCSETSF
+ioctl arg1 & 0xffffffff == 0x802c542a        # TCGETS2
+ioctl arg1 & 0xffffffff == 0x402c542b        # TCSETS2
+ioctl arg1 & 0xffffffff == 0x402c542c        # TCSETSW2
+ioctl arg1 & 0xffffffff == 0x402c542d        # TCSETSF2
+ioctl arg1 & 0xffffffff == 0x5405            # TCGETA
+ioctl arg1 & 0xffffffff == 0x5406            # TCSETA
+ioctl arg1 & 0xffffffff == 0x5407            # TCSETAW
+ioctl arg1 & 0xffffffff == 0x5408            # TCSETAF
+ioctl arg1 & 0xffffffff == 0x5456            # TIOCGLCKTRMIOS
+ioctl arg1 & 0xffffffff == 0x5413            # TIOCGWINSZ
+ioctl arg1 & 0xffffffff == 0x5414            # TIOCSWINSZ
+ioctl arg1 & 0xffffffff == 0x5411            # TIOCOUTQ
+ioctl arg1 & 0xffffffff == 0x541b            # TIOCINQ
+ioctl arg1 & 0xffffffff == 0x5419            # TIOCGSOFTCAR
+ioctl arg1 & 0xffffffff == 0x541a            # TIOCSSOFTCAR
+ioctl arg1 & 0xffffffff == 0x5420            # TIOCPKT
+ioctl arg1 & 0xffffffff == 0x80045438        # TIOCGPKT
+ioctl arg1 & 0xffffffff == 0x5409            # TCSBRK
+ioctl arg1 & 0xffffffff == 0x5425            # TCSBRKP
+ioctl arg1 & 0xffffffff == 0x540a            # TCXONC
+ioctl arg1 & 0xffffffff == 0x540b            # TCFLSH
+ioctl arg1 & 0xffffffff == 0x5427            # TIOCSBRK
+ioctl arg1 & 0xffffffff == 0x5428            # TIOCCBRK
+ioctl arg1 & 0xffffffff == 0x40045431        # TIOCSPTLCK
+ioctl arg1 & 0xffffffff == 0x80045439        # TIOCGPTLCK
+ioctl arg1 & 0xffffffff == 0x80045430        # TIOCGPTN
+ioctl arg1 & 0xffffffff == 0x5441            # TIOCGPTPEER
+ioctl arg1 & 0xffffffff == 0x8905            # SIOCATMARK
+ioctl arg1 & 0xffffffff == 0x8912            # SIOCGIFCONF
+ioctl arg1 & 0xffffffff == 0x8910            # SIOCGIFNAME
+ioctl arg1 & 0xffffffff == 0x8913            # SIOCGIFFLAGS
+ioctl arg1 & 0xffffffff == 0x8915            # SIOCGIFADDR
+ioctl arg1 & 0xffffffff == 0x8917            # SIOCGIFDSTADDR
+ioctl arg1 & 0xffffffff == 0x8919            # SIOCGIFBRDADDR
+ioctl arg1 & 0xffffffff == 0x891b            # SIOCGIFNETMASK
+ioctl arg1 & 0xffffffff == 0x891d            # SIOCGIFMETRIC
+ioctl arg1 & 0xffffffff == 0x8921            # SIOCGIFMTU
+ioctl arg1 & 0xffffffff == 0x8927            # SIOCGIFHWADDR
+ioctl arg1 & 0xffffffff == 0x8933            # SIOCGIFINDEX
+ioctl arg1 & 0xffffffff == 0x8942            # SIOCGIFTXQLEN
