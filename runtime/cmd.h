@@ -21,7 +21,7 @@ struct command {
     int (*run)(const struct globals *g, char **argv, struct err *e);
 };
 
-extern const struct command cmd_run, cmd_spec;
+extern const struct command cmd_create, cmd_delete, cmd_kill, cmd_run, cmd_spec, cmd_start, cmd_state;
 
 /* Prints a command's help to stdout. */
 void command_help(const struct command *c);

@@ -425,6 +425,11 @@ int launch_sandbox(struct launch *l, struct err *e)
     return 0;
 }
 
+int launch_detach(int control_fd, struct err *e)
+{
+    return launch_say(control_fd, CONTROL_DETACH, e);
+}
+
 int launch_start(int control_fd, struct err *e)
 {
     if (launch_say(control_fd, CONTROL_START, e) < 0)

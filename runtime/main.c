@@ -23,7 +23,9 @@ static const struct option_def global_options[] = {
     {NULL, 0, NULL, 0, NULL},
 };
 
-static const struct command *const commands[] = {&cmd_run, &cmd_spec};
+static const struct command *const commands[] = {
+    &cmd_create, &cmd_start, &cmd_run, &cmd_state, &cmd_kill, &cmd_delete, &cmd_spec,
+};
 
 static void help(void)
 {

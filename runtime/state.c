@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "common/cleanup.h"
+#include "runtime/record.h"
 
 enum { ID_MAX = 1024 };
 
@@ -48,23 +49,55 @@ static int make_root(const char *root, struct err *e)
     }
 }
 
-/* A directory without a lock and without a state in it belongs to a `bailey run` that was killed. */
-static bool is_left_over(int dir)
+static int open_root(const char *root, struct state_dir *s, struct err *e)
 {
-    return flock(dir, LOCK_EX | LOCK_NB) == 0 && faccessat(dir, "state.json", F_OK, 0) != 0;
+    s->root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return s->root < 0 ? err_set(e, ERR_SYS, errno, "the state directory %s", root) : 0;
 }
 
-static int open_dir(struct state_dir *s, struct err *e)
+static int open_dir(struct state_dir *s)
 {
     s->dir = openat(s->root, s->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    return s->dir < 0 ? err_set(e, ERR_SYS, errno, "the state directory of container %s", s->id) : 0;
+    return s->dir < 0 ? -1 : 0;
 }
 
-static void close_dirs(struct state_dir *s)
+void state_close(struct state_dir *s)
 {
     cleanup_close_p(&s->dir);
     cleanup_close_p(&s->root);
     s->dir = s->root = -1;
+}
+
+static bool is_removed(const struct state_dir *s)
+{
+    struct stat st;
+
+    return fstat(s->dir, &st) || st.st_nlink == 0;
+}
+
+/* There is nothing but files: who owns the root wrote them. */
+void state_empty(const struct state_dir *s)
+{
+    int fd = openat(s->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+    for (const struct dirent *f; d && (f = readdir(d));)
+        (void)unlinkat(s->dir, f->d_name, 0);
+}
+
+/* Without a state in it it belongs to a command that was killed; the same if a `bailey run` was, whose
+ * container ended with it. The lock is held. */
+static bool is_left_over(const struct state_dir *s)
+{
+    struct err ignored = ERR_INIT;
+    _cleanup_(record_release) struct record r = {0};
+
+    if (is_removed(s))
+        return false;
+    if (record_load(s->dir, s->id, &r, &ignored))
+        return ignored.code == ERR_NOENT;
+    _cleanup_close_ int porter = procid_open(&r.porter);
+    return r.foreground && porter < 0;
 }
 
 static int claim(struct state_dir *s, struct err *e)
@@ -73,11 +106,10 @@ static int claim(struct state_dir *s, struct err *e)
 
     if (r && errno != EEXIST)
         return err_set(e, ERR_SYS, errno, "making the state directory of container %.255s", s->id);
-    if (open_dir(s, e))
-        return -1;
-    if (r == 0 && flock(s->dir, LOCK_EX | LOCK_NB))
-        return err_set(e, ERR_SYS, errno, "locking the state directory of container %s", s->id);
-    if (r && !is_left_over(s->dir))
+    if (open_dir(s) && errno != ENOENT)
+        return err_set(e, ERR_SYS, errno, "the state directory of container %s", s->id);
+    /* Somebody who holds the lock works on it, so it exists; new ones are taken for left over, too. */
+    if (s->dir < 0 || flock(s->dir, LOCK_EX | LOCK_NB) || !is_left_over(s))
         return err_set(e, ERR_EXISTS, 0, "a container with the id %s exists already", s->id);
     return 0;
 }
@@ -87,20 +119,49 @@ int state_create(const char *root, const char *id, struct state_dir *s, struct e
     s->id = id;
     if (make_root(root, e))
         return -1;
-    s->root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (s->root < 0)
-        return err_set(e, ERR_SYS, errno, "the state directory %s", root);
-    if (claim(s, e)) {
-        close_dirs(s);
+    if (open_root(root, s, e) || claim(s, e)) {
+        state_close(s);
         return -1;
     }
     return 0;
+}
+
+int state_open(const char *root, const char *id, struct state_dir *s, struct err *e)
+{
+    s->id = id;
+    s->dir = -1;
+    s->root = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (s->root >= 0 && open_dir(s) == 0)
+        return 0;
+    if (errno == ENOENT)
+        err_set(e, ERR_NOENT, 0, "container %.255s does not exist", id);
+    else
+        err_set(e, ERR_SYS, errno, "the state directory of container %.255s in %.200s", id, root);
+    state_close(s);
+    return -1;
+}
+
+int state_lock(struct state_dir *s, struct err *e)
+{
+    while (flock(s->dir, LOCK_EX))
+        if (errno != EINTR)
+            return err_set(e, ERR_SYS, errno, "locking the state directory of container %s", s->id);
+    return is_removed(s) ? err_set(e, ERR_NOENT, 0, "container %s does not exist", s->id) : 0;
+}
+
+void state_unlock(struct state_dir *s)
+{
+    (void)flock(s->dir, LOCK_UN);
 }
 
 void state_remove(struct state_dir *s)
 {
     if (s->dir < 0)
         return;
-    (void)unlinkat(s->root, s->id, AT_REMOVEDIR);
-    close_dirs(s);
+    /* By its name, which may be another's by now if this one is gone. */
+    if (!is_removed(s)) {
+        state_empty(s);
+        (void)unlinkat(s->root, s->id, AT_REMOVEDIR);
+    }
+    state_close(s);
 }

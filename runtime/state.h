@@ -1,11 +1,13 @@
-/* A container's place on the host: the directory ROOT/ID. */
+/* A container's place on the host: the directory ROOT/ID, and the lock on it. */
 #ifndef BAILEY_RUNTIME_STATE_H
 #define BAILEY_RUNTIME_STATE_H
+
+#include <stdbool.h>
 
 #include "common/err.h"
 
 struct state_dir {
-    int root, dir; /* ROOT, and ROOT/ID; the lock on dir says that the container lives */
+    int root, dir; /* ROOT, and ROOT/ID; who changes something holds the lock on dir */
     const char *id;
 };
 
@@ -18,11 +20,24 @@ struct state_dir {
  * name of this host's, so 255 here). */
 int state_check_id(const char *id, struct err *e);
 
-/* Makes ROOT/ID, which no other container may have (ERR_EXISTS). What a killed `bailey run` left there is
- * taken over. id must outlive *s. Undone by state_remove. */
+/* Makes ROOT/ID, locked, which no other container may have (ERR_EXISTS). What a killed command left there is
+ * taken over, with its files. id must outlive *s. Undone by state_remove or state_close. */
 int state_create(const char *root, const char *id, struct state_dir *s, struct err *e);
 
-/* Removes the directory and gives the id free. Does nothing on a state_dir that was not created. */
+/* Opens an existing one, unlocked. ERR_NOENT: "container ID does not exist". */
+int state_open(const char *root, const char *id, struct state_dir *s, struct err *e);
+
+/* Waits for the lock. ERR_NOENT if the container was removed meanwhile. */
+int state_lock(struct state_dir *s, struct err *e);
+void state_unlock(struct state_dir *s);
+
+/* Removes all files in it. The lock must be held. */
+void state_empty(const struct state_dir *s);
+
+/* Removes the directory with what is in it, gives the id free and closes. The lock must be held; does nothing
+ * on one that is not open, or was removed by somebody else. */
 void state_remove(struct state_dir *s);
+
+void state_close(struct state_dir *s);
 
 #endif

@@ -224,6 +224,8 @@ static bool on_client(struct control *k, int client)
         pids(k, client);
     else if (ok && m.type == CONTROL_SIGNAL)
         signal_all(k, client, m.value);
+    else if (ok && m.type == CONTROL_DETACH)
+        k->detached = true;
     else
         ok = false;
     for (int i = 0; i < MSG_FDS; i++)
@@ -269,7 +271,8 @@ static void forward_signals(const struct control *k)
 static _Noreturn void end(struct control *k)
 {
     char text[32];
-    int status = k->first->process->exit_status;
+    /* A porter that did not wait for the program's end was killed. */
+    int status = k->first->ended ? k->first->process->exit_status : SIGKILL;
 
     if (k->status_fd >= 0) {
         int n = snprintf(text, sizeof(text), "%d\n",
@@ -280,10 +283,15 @@ static _Noreturn void end(struct control *k)
     _exit(0);
 }
 
-static void forget_client(int fd)
+static void forget_client(struct control *k, int fd)
 {
     struct session *s;
 
+    /* Whoever made the sandbox was killed, and nobody else may know of it. */
+    if (fd == k->client_fd && !k->detached)
+        _exit(1);
+    if (fd == k->client_fd)
+        k->client_fd = -1;
     pthread_mutex_lock(&kernel.tasklist_lock);
     DL_FOREACH(kernel.sessions, s)
     if (s->client_fd == fd)
@@ -352,7 +360,7 @@ _Noreturn void control_loop(struct control *k)
         serve_sessions(k, fds + 2 + CLIENTS_MAX, of, n);
         for (int i = 0; i < CLIENTS_MAX; i++) {
             if (clients[i] >= 0 && fds[2 + i].revents && !on_client(k, clients[i])) {
-                forget_client(clients[i]);
+                forget_client(k, clients[i]);
                 clients[i] = -1;
             }
         }

@@ -14,6 +14,7 @@ struct control {
     struct container *container;
     struct session *first;
     int client_fd, listen_fd, status_fd, signal_fd;
+    bool detached; /* the sandbox may outlive client_fd */
 };
 
 /* Before there is any other thread: no signal that somebody sends to the keep ends it. Those that ask a

@@ -28,6 +28,8 @@ enum control_type {
     CONTROL_SIGNAL,  /* value: signal number, to every process of the container -> DONE, FAILED */
     CONTROL_PIDS_ANSWER,
     CONTROL_DONE,
+    CONTROL_DETACH, /* runtime, on the first socket: the container is written down, live on without me. No
+                       answer */
 };
 
 struct control_msg {

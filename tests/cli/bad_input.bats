@@ -97,7 +97,7 @@ run_it() {
     run --separate-stderr setpriv --reuid 65534 --clear-groups /tmp/bailey-test-$$ --root "$STATE" run -b "$BUNDLE" x
     rm /tmp/bailey-test-$$
     [ "$status" -eq 1 ]
-    [ "$stderr" = "bailey: bailey run needs root" ]
+    [ "$stderr" = "bailey: bailey needs root to make a container" ]
     nothing_left
 }
 

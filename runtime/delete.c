@@ -1,0 +1,112 @@
+/* bailey delete: a container that has ended, or with --force any. */
+#include <stddef.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "runtime/cgroup.h"
+#include "runtime/idcmd.h"
+#include "runtime/target.h"
+
+struct delete_options {
+    bool force, help;
+};
+
+static const struct option_def options[] = {
+    {"force", 'f', NULL, offsetof(struct delete_options, force),
+     "end it first; no error if it does not exist"},
+    {"help", 'h', NULL, offsetof(struct delete_options, help), "show help"},
+    {NULL, 0, NULL, 0, NULL},
+};
+
+static void remove_all(struct state_dir *s)
+{
+    struct err why = ERR_INIT;
+    struct cgroup cg;
+    int r = cgroup_load(&cg, s->dir, &why);
+
+    if (r == 0)
+        cgroup_remove(&cg, s->dir);
+    else if (r < 0)
+        log_err(&why);
+    state_remove(s);
+}
+
+static int delete_container(struct target *t, bool force, struct err *e)
+{
+    enum status s = target_status(t);
+
+    /* What was never started has nothing to lose. */
+    if (s != STATUS_STOPPED && s != STATUS_CREATED && !force)
+        return err_set(e, ERR_STATE, 0, "cannot delete container %.255s: it is %s, not stopped (see --force)",
+                       t->dir.id, status_name(s));
+    const struct hooks *hooks;
+    if (target_load_hooks(t, &hooks, e) || target_end(t, e))
+        return -1;
+    remove_all(&t->dir);
+    if (hooks)
+        hooks_poststop(hooks);
+    return 0;
+}
+
+/* A command may hang with the lock held, and only what it waits for can be ended. */
+static void end_first(const struct globals *g, const char *id)
+{
+    _cleanup_(target_close) struct target t = TARGET_INIT;
+    struct err ignored = ERR_INIT;
+
+    if (target_open(g, id, false, &t, &ignored) == 0)
+        (void)target_end(&t, &ignored);
+}
+
+/* What a killed command left has a directory and no state. */
+static int delete_remains(const struct globals *g, const char *id, struct err *e)
+{
+    struct state_dir s = STATE_DIR_INIT;
+
+    if (state_open(g->root, id, &s, e) || state_lock(&s, e)) {
+        state_close(&s);
+        return e->code == ERR_NOENT ? 0 : -1;
+    }
+    remove_all(&s);
+    return 0;
+}
+
+static int delete (const struct globals *g, const char *id, bool force, struct err *e)
+{
+    _cleanup_(target_close) struct target t = TARGET_INIT;
+    struct err why = ERR_INIT;
+
+    if (state_check_id(id, e))
+        return -1;
+    if (force)
+        end_first(g, id);
+    if (target_open(g, id, true, &t, &why) == 0)
+        return delete_container(&t, force, e);
+    if (force && why.code == ERR_NOENT)
+        return delete_remains(g, id, e);
+    *e = why;
+    return -1;
+}
+
+static int run(const struct globals *g, char **argv, struct err *e)
+{
+    struct delete_options o = {0};
+    const char *id;
+    int argi = 1;
+
+    if (options_parse(options, "bailey delete", argv, &argi, &o, e))
+        return -1;
+    if (o.help) {
+        command_help(&cmd_delete);
+        return 0;
+    }
+    return idcmd_id(&cmd_delete, argv + argi, &id, e) ? -1 : delete (g, id, o.force, e);
+}
+
+const struct command cmd_delete = {
+    .name = "delete",
+    .args = "ID",
+    .summary = "Remove a container that has ended",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,24 @@
+/* Commands whose one argument is a container's id. */
+#ifndef BAILEY_RUNTIME_IDCMD_H
+#define BAILEY_RUNTIME_IDCMD_H
+
+#include "runtime/cmd.h"
+#include "runtime/options.h"
+
+struct idcmd_options {
+    bool help;
+};
+
+#define IDCMD_OPTION_DEFS                                                                                    \
+    {"help", 'h', NULL, offsetof(struct idcmd_options, help), "show help"},                                  \
+    {                                                                                                        \
+        NULL, 0, NULL, 0, NULL                                                                               \
+    }
+
+/* For a command without options of its own. *ret_id is NULL where help was asked for and given. */
+int idcmd_arguments(const struct command *c, char **argv, const char **ret_id, struct err *e);
+
+/* What follows a command's options: exactly the id. */
+int idcmd_id(const struct command *c, char **rest, const char **ret_id, struct err *e);
+
+#endif

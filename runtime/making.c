@@ -1,0 +1,372 @@
+#include "runtime/making.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "common/version.h"
+#include "oci/config.h"
+#include "runtime/kernel.h"
+#include "runtime/keepsock.h"
+#include "runtime/options.h"
+#include "runtime/pidfile.h"
+#include "runtime/starting.h"
+#include "runtime/textfile.h"
+
+/* Arguments and config.json ---------------------------------------------------------------------------------
+ */
+
+int making_arguments(struct making *m, const struct command *c, char **argv, struct err *e)
+{
+    char of[32];
+    int argi = 1;
+
+    snprintf(of, sizeof(of), "bailey %s", c->name);
+    m->o.bundle = ".";
+    if (options_parse(c->options, of, argv, &argi, &m->o, e))
+        return -1;
+    if (m->o.help)
+        return 0;
+    if (!argv[argi])
+        return err_set(e, ERR_USAGE, 0, "%s needs a container id (see %s --help)", c->name, of);
+    if (argv[argi + 1])
+        return err_set(e, ERR_USAGE, 0, "%s takes one argument, the id; there is also \"%.60s\"", c->name,
+                       argv[argi + 1]);
+    m->id = argv[argi];
+    return state_check_id(m->id, e);
+}
+
+static int check_terminal(const struct making *m, struct err *e)
+{
+    if (m->o.console_socket && !m->config->process->terminal)
+        return err_set(e, ERR_USAGE, 0, "option --console-socket needs process.terminal in config.json");
+    if (!m->config->process->terminal || m->o.console_socket)
+        return 0;
+    if (!m->foreground)
+        return err_set(e, ERR_USAGE, 0, "process.terminal is set, but there is no --console-socket");
+    if (!isatty(STDIN_FILENO))
+        return err_set(e, ERR_USAGE, 0,
+                       "process.terminal is set, but stdin is not a terminal and there is no "
+                       "--console-socket");
+    return 0;
+}
+
+/* What launch_sandbox would find out late is said early, with nothing to undo. */
+static int check_config(struct making *m, struct err *e)
+{
+    const struct oci_config *c = m->config;
+    _cleanup_close_ int bundle = open(m->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    struct stat st;
+    bool absolute = c->root.path[0] == '/';
+
+    if (!c->process)
+        return err_set(e, ERR_CONFIG, 0, "config.json: process: is required to run a container");
+    /* To ignore this would give the container's root the rights of the host's over the files of its mounts.
+     */
+    if (c->lx.ns[OCI_NS_USER].set || c->lx.nuid_mappings > 0 || c->lx.ngid_mappings > 0)
+        return err_set(e, ERR_UNSUPPORTED, 0, "config.json: linux.namespaces: \"user\" is not supported yet");
+    if (bundle < 0)
+        return err_set(e, ERR_SYS, errno, "bundle %s", m->bundle);
+    if (fstatat(bundle, c->root.path, &st, 0))
+        return err_set(e, ERR_NOENT, errno, "config.json: root.path: %.300s", c->root.path);
+    if (!S_ISDIR(st.st_mode))
+        return err_set(e, ERR_CONFIG, ENOTDIR, "config.json: root.path: %.300s", c->root.path);
+    int n = snprintf(m->rootfs, sizeof(m->rootfs), "%s%s%s", absolute ? "" : m->bundle, absolute ? "" : "/",
+                     c->root.path);
+    if (n >= (int)sizeof(m->rootfs))
+        return err_set(e, ERR_CONFIG, ENAMETOOLONG, "config.json: root.path");
+    return check_terminal(m, e);
+}
+
+static int load(struct making *m, struct err *e)
+{
+    if (geteuid() != 0)
+        return err_set(e, ERR_PERM, 0, "bailey needs root to make a container");
+    if (kernel_check(e))
+        return -1;
+    if (!realpath(m->o.bundle, m->bundle))
+        return err_set(e, errno == ENOENT ? ERR_NOENT : ERR_SYS, errno, "bundle %.300s", m->o.bundle);
+    if (oci_config_load(m->bundle, &m->config, e))
+        return -1;
+    return check_config(m, e);
+}
+
+/* The steps -------------------------------------------------------------------------------------------------
+ */
+
+/* From here on no signal ends this process: each waits in the descriptor until it can be forwarded. Those
+ * that a fault of our own raises keep their meaning. */
+static int hold_signals(struct making *m, struct err *e)
+{
+    static const int not_ours[] = {SIGCHLD, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
+    sigset_t set;
+
+    sigfillset(&set);
+    for (size_t i = 0; i < ARRAY_SIZE(not_ours); i++)
+        sigdelset(&set, not_ours[i]);
+    if (sigprocmask(SIG_BLOCK, &set, NULL))
+        return err_set(e, ERR_SYS, errno, "sigprocmask");
+    m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return m->signals < 0 ? err_set(e, ERR_SYS, errno, "signalfd") : 0;
+}
+
+static int note_hooks(struct making *m, struct err *e)
+{
+    (void)e;
+    hooks_init(&m->hooks, m->config, m->id, m->bundle);
+    return 0;
+}
+
+void making_poststop(struct making *m)
+{
+    if (m->hooks.begun)
+        hooks_poststop(&m->hooks);
+}
+
+static int make_dir(struct making *m, struct err *e)
+{
+    return state_create(m->g->root, m->id, &m->state, e);
+}
+
+static void remove_dir(struct making *m)
+{
+    state_remove(&m->state);
+}
+
+/* What a killed command of the same id left is taken away first. */
+static int clean(struct making *m, struct err *e)
+{
+    if (cgroup_load(&m->cgroup, m->state.dir, e) == 0)
+        cgroup_remove(&m->cgroup, m->state.dir);
+    state_empty(&m->state);
+    return 0;
+}
+
+static int make_files(struct making *m, struct err *e)
+{
+    _cleanup_close_ int bundle = open(m->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+
+    /* Later commands need the configuration that the container was made from. */
+    if (bundle < 0 || textfile_read(bundle, "config.json", &text, &len))
+        return err_set(e, ERR_SYS, errno, "%.300s/config.json", m->bundle);
+    if (textfile_replace(m->state.dir, "config.json", text, e))
+        return -1;
+    m->exit_file = openat(m->state.dir, "exit", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    m->listen = keepsock_listen(m->state.dir);
+    if (m->exit_file < 0 || m->listen < 0)
+        return err_set(e, ERR_SYS, errno, "the state directory of container %.255s", m->id);
+    return 0;
+}
+
+static int make_cgroup(struct making *m, struct err *e)
+{
+    if (cgroup_plan(&m->cgroup, m->config->lx.cgroups_path, m->id, e))
+        return -1;
+    return cgroup_create(&m->cgroup, &m->config->lx.resources, m->state.dir, e);
+}
+
+static void remove_cgroup(struct making *m)
+{
+    cgroup_remove(&m->cgroup, m->state.dir);
+}
+
+static int make_console(struct making *m, struct err *e)
+{
+    const struct oci_process *p = m->config->process;
+
+    if (!p->terminal)
+        return 0;
+    if (console_open(&m->console, p->console_height, p->console_width, e))
+        return -1;
+    return m->o.console_socket ? console_send(&m->console, m->o.console_socket, e) : 0;
+}
+
+static void close_console(struct making *m)
+{
+    console_close(&m->console);
+}
+
+static int enter_cgroup(void *arg, pid_t porter, struct err *e)
+{
+    const struct making *m = arg;
+    return cgroup_enter(&m->cgroup, &m->config->lx.resources, porter, e);
+}
+
+static int mounted(void *arg, pid_t porter, struct err *e)
+{
+    struct making *m = arg;
+    return hooks_creating(&m->hooks, porter, e);
+}
+
+static int before_pivot(void *arg, pid_t porter, struct err *e)
+{
+    const struct making *m = arg;
+    return hooks_before_pivot(&m->hooks, porter, e);
+}
+
+static int make_sandbox(struct making *m, struct err *e)
+{
+    m->launch = (struct launch){
+        .config = m->config,
+        .id = m->id,
+        .bundle = m->bundle,
+        .stdio = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO},
+        .tty_slave = m->console.slave,
+        .strace = m->g->strace,
+        .debug = m->g->debug,
+        .foreground = m->foreground,
+        .control_fd = -1,
+        .listen_fd = m->listen,
+        .status_fd = m->exit_file,
+        .steps = {.arg = m, .porter_made = enter_cgroup, .mounted = mounted, .before_pivot = before_pivot},
+    };
+    if (launch_sandbox(&m->launch, e))
+        return -1;
+    /* The slave is the container's now: the master ends when the container's copies are closed. */
+    cleanup_close_p(&m->console.slave);
+    m->console.slave = -1;
+    return 0;
+}
+
+static void end_sandbox(struct making *m)
+{
+    struct err ignored = ERR_INIT;
+
+    (void)kill(m->launch.porter, SIGKILL);
+    (void)launch_wait(&m->launch, &ignored);
+}
+
+static void now(char *buf, size_t size)
+{
+    struct timespec t;
+    struct tm tm;
+
+    clock_gettime(CLOCK_REALTIME, &t);
+    gmtime_r(&t.tv_sec, &tm);
+    size_t n = strftime(buf, size, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(buf + n, size - n, ".%09ldZ", t.tv_nsec);
+}
+
+static int settle(struct making *m, struct err *e)
+{
+    return cgroup_settle(&m->cgroup, &m->config->lx.resources, m->launch.porter, e);
+}
+
+static bool has_hooks(const struct oci_config *c)
+{
+    for (int i = 0; i < OCI_HOOK_KINDS; i++)
+        if (c->hooks[i].n > 0)
+            return true;
+    return false;
+}
+
+static int write_record(struct making *m, struct err *e)
+{
+    now(m->created, sizeof(m->created));
+    m->record = (struct record){
+        .version = OCI_SPEC_VERSION,
+        .id = m->id,
+        .bundle = m->bundle,
+        .rootfs = m->rootfs,
+        .created = m->created,
+        .status = STATUS_CREATED,
+        .foreground = m->foreground,
+        .hooks = has_hooks(m->config),
+        .annotations = m->config->annotations,
+        .nannotations = m->config->nannotations,
+    };
+    if (procid_of(m->launch.porter, &m->record.porter) || procid_of(m->launch.keep, &m->record.keep))
+        return err_set(e, ERR_SYS, errno, "the sandbox ended early (see the log)");
+    return record_save(&m->record, m->state.dir, e);
+}
+
+static int write_pid_file(struct making *m, struct err *e)
+{
+    return m->o.pid_file ? pidfile_write(m->o.pid_file, m->launch.porter, e) : 0;
+}
+
+static void remove_pid_file(struct making *m)
+{
+    if (m->o.pid_file)
+        (void)unlink(m->o.pid_file);
+}
+
+/* Until this last step the sandbox ends with this process, however that ends. */
+static int let_go(struct making *m, struct err *e)
+{
+    return m->foreground ? 0 : launch_detach(m->launch.control_fd, e);
+}
+
+/* Each with what undoes it. A step that fails leaves nothing of its own that the earlier ones' inverses would
+ * not take away. */
+static const struct {
+    int (*make)(struct making *m, struct err *e);
+    void (*undo)(struct making *m);
+} steps[] = {
+    {hold_signals, NULL},
+    {note_hooks, making_poststop},
+    {make_dir, remove_dir},
+    {clean, NULL},
+    {make_files, NULL},
+    {make_cgroup, remove_cgroup},
+    {make_console, close_console},
+    {make_sandbox, end_sandbox},
+    {settle, NULL},
+    {write_record, NULL},
+    {write_pid_file, remove_pid_file},
+    {let_go, NULL},
+};
+
+int making_create(struct making *m, struct err *e)
+{
+    if (load(m, e))
+        return -1;
+    for (; m->done < ARRAY_SIZE(steps); m->done++) {
+        if (steps[m->done].make(m, e)) {
+            making_undo(m);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+void making_undo(struct making *m)
+{
+    while (m->done-- > 0)
+        if (steps[m->done].undo)
+            steps[m->done].undo(m);
+    m->done = 0;
+}
+
+int making_start(struct making *m, struct err *e)
+{
+    const struct launch *l = &m->launch;
+    const struct starting s = {&m->hooks, l->control_fd, l->keep, l->porter, l->strace};
+
+    if (starting_run(&s, e))
+        return -1;
+    m->record.status = STATUS_RUNNING;
+    return record_save(&m->record, m->state.dir, e);
+}
+
+void making_release(struct making *m)
+{
+    console_close(&m->console);
+    state_close(&m->state);
+    cleanup_close_p(&m->launch.control_fd);
+    cleanup_close_p(&m->listen);
+    cleanup_close_p(&m->exit_file);
+    cleanup_close_p(&m->signals);
+    oci_config_free(m->config);
+}

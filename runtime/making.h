@@ -1,0 +1,86 @@
+/* How a container comes to be: what `create` and `run` have in common. */
+#ifndef BAILEY_RUNTIME_MAKING_H
+#define BAILEY_RUNTIME_MAKING_H
+
+#include <limits.h>
+
+#include "runtime/cgroup.h"
+#include "runtime/cmd.h"
+#include "runtime/console.h"
+#include "runtime/hooks.h"
+#include "runtime/launch.h"
+#include "runtime/record.h"
+#include "runtime/state.h"
+
+struct oci_config;
+
+/* The options that both commands take. */
+struct making_options {
+    const char *bundle, *pid_file, *console_socket, *preserve_fds;
+    bool no_pivot, no_new_keyring, detach, help;
+};
+
+#define MAKING_OPTION_DEFS                                                                                   \
+    {"bundle", 'b', "DIR", offsetof(struct making_options, bundle), "the directory with config.json (.)"},   \
+        {"pid-file", 0, "FILE", offsetof(struct making_options, pid_file),                                   \
+         "write the host pid that stands for the container to FILE"},                                        \
+        {"console-socket", 0, "SOCKET", offsetof(struct making_options, console_socket),                     \
+         "send the terminal's master to this unix socket"},                                                  \
+        {"preserve-fds", 0, "N", offsetof(struct making_options, preserve_fds),                              \
+         "accepted for other runtimes' callers; only 0 to 2 are passed on"},                                 \
+        {"no-pivot", 0, NULL, offsetof(struct making_options, no_pivot),                                     \
+         "accepted for other runtimes' callers; has no effect"},                                             \
+        {"no-new-keyring", 0, NULL, offsetof(struct making_options, no_new_keyring),                         \
+         "accepted for other runtimes' callers; has no effect"},                                             \
+        {"help", 'h', NULL, offsetof(struct making_options, help), "show help"},                             \
+    {                                                                                                        \
+        NULL, 0, NULL, 0, NULL                                                                               \
+    }
+
+struct making {
+    const struct globals *g;
+    struct making_options o;
+    const char *id;
+    bool foreground; /* the caller stays, and removes it */
+    char bundle[PATH_MAX], rootfs[PATH_MAX], created[40];
+    struct oci_config *config;
+    struct state_dir state;
+    struct cgroup cgroup;
+    struct record record;
+    struct console console;
+    struct launch launch;
+    struct hooks hooks;
+    int listen, exit_file;
+    int signals;   /* signalfd with all that can be forwarded */
+    unsigned done; /* how many steps were, and would have to be undone */
+};
+
+#define MAKING_INIT(globals)                                                                                 \
+    {                                                                                                        \
+        .g = (globals), .state = STATE_DIR_INIT, .console = CONSOLE_INIT, .listen = -1, .exit_file = -1,     \
+        .signals = -1, .launch = {                                                                           \
+            .control_fd = -1,                                                                                \
+            .listen_fd = -1,                                                                                 \
+            .status_fd = -1                                                                                  \
+        }                                                                                                    \
+    }
+
+/* Options and the id. 0, or -1 with *e; with m->o.help set nothing else was looked at. */
+int making_arguments(struct making *m, const struct command *c, char **argv, struct err *e);
+
+/* Everything up to the state "created", still locked. On failure all of it is undone. */
+int making_create(struct making *m, struct err *e);
+
+/* Runs the poststop hooks, after everything else is gone. */
+void making_poststop(struct making *m);
+
+/* Undoes what was done, after a later failure: the container is gone then. */
+void making_undo(struct making *m);
+
+/* Lets the program run (it is written down); the lock is kept. */
+int making_start(struct making *m, struct err *e);
+
+/* Closes what is open; the container stays as it is. */
+void making_release(struct making *m);
+
+#endif

@@ -1,0 +1,62 @@
+/* bailey start: lets the program of a created container run. */
+#include <stddef.h>
+
+#include "common/cleanup.h"
+#include "runtime/idcmd.h"
+#include "runtime/starting.h"
+#include "runtime/target.h"
+
+static const struct option_def options[] = {IDCMD_OPTION_DEFS};
+
+/* It is stopped and done with, but for delete. */
+static void give_up(struct target *t, const struct hooks *hooks)
+{
+    struct err ignored = ERR_INIT;
+
+    (void)target_end(t, &ignored);
+    if (!hooks)
+        return;
+    hooks_poststop(hooks);
+    t->rec.hooks = false;
+    (void)record_save(&t->rec, t->dir.dir, &ignored);
+}
+
+static int start(const struct globals *g, struct target *t, struct err *e)
+{
+    enum status s = target_status(t);
+    const struct hooks *hooks;
+
+    if (s != STATUS_CREATED)
+        return err_set(e, ERR_STATE, 0, "cannot start container %.255s: it is %s, not created", t->dir.id,
+                       status_name(s));
+    _cleanup_close_ int keep = target_connect(t, e);
+    if (keep < 0 || target_load_hooks(t, &hooks, e))
+        return -1;
+    const struct starting st = {hooks, keep, t->rec.keep.pid, t->rec.porter.pid, g->strace};
+    if (starting_run(&st, e)) {
+        give_up(t, hooks);
+        return -1;
+    }
+    t->rec.status = STATUS_RUNNING;
+    return record_save(&t->rec, t->dir.dir, e);
+}
+
+static int run(const struct globals *g, char **argv, struct err *e)
+{
+    _cleanup_(target_close) struct target t = TARGET_INIT;
+    const char *id;
+
+    if (idcmd_arguments(&cmd_start, argv, &id, e))
+        return -1;
+    if (!id)
+        return 0;
+    return target_open(g, id, true, &t, e) ? -1 : start(g, &t, e);
+}
+
+const struct command cmd_start = {
+    .name = "start",
+    .args = "ID",
+    .summary = "Run the program of a created container",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,16 @@
+#include "runtime/starting.h"
+
+#include "runtime/hooks.h"
+#include "runtime/launch.h"
+
+int starting_run(const struct starting *s, struct err *e)
+{
+    struct launch_exec sandbox = {
+        .control_fd = s->control_fd, .keep = s->keep, .porter = s->porter, .strace = s->strace};
+
+    if (s->hooks && hooks_start_container(s->hooks, &sandbox, e))
+        return -1;
+    if (launch_start(s->control_fd, e))
+        return -1;
+    return s->hooks ? hooks_poststart(s->hooks, s->porter, e) : 0;
+}

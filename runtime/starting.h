@@ -1,0 +1,22 @@
+/* From "created" to "running": startContainer hooks, the program, poststart hooks. */
+#ifndef BAILEY_RUNTIME_STARTING_H
+#define BAILEY_RUNTIME_STARTING_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "common/err.h"
+
+struct hooks;
+
+struct starting {
+    const struct hooks *hooks; /* NULL: there are none */
+    int control_fd;            /* to the keep */
+    pid_t keep, porter;
+    bool strace;
+};
+
+/* Where it fails the caller stops the container. */
+int starting_run(const struct starting *s, struct err *e);
+
+#endif

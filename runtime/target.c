@@ -1,0 +1,150 @@
+#include "runtime/target.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "oci/config.h"
+#include "runtime/cgroup.h"
+#include "runtime/keepsock.h"
+#include "runtime/launch_internal.h"
+#include "runtime/textfile.h"
+#include "sandbox/platform/messages.h"
+
+/* How long a keep whose porter has ended may take to write down the exit status and to end. */
+#define KEEP_END_MS 2000
+#define KILL_MS 10000
+
+int target_open(const struct globals *g, const char *id, bool lock, struct target *t, struct err *e)
+{
+    *t = (struct target)TARGET_INIT;
+    if (state_check_id(id, e) || state_open(g->root, id, &t->dir, e))
+        return -1;
+    if ((lock && state_lock(&t->dir, e)) || record_load(t->dir.dir, id, &t->rec, e)) {
+        target_close(t);
+        return -1;
+    }
+    t->porter = procid_open(&t->rec.porter);
+    return 0;
+}
+
+void target_close(struct target *t)
+{
+    state_close(&t->dir);
+    record_release(&t->rec);
+    cleanup_close_p(&t->porter);
+    t->porter = -1;
+    oci_config_free(t->config);
+    t->config = NULL;
+}
+
+int target_load_config(struct target *t, struct err *e)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", t->dir.dir);
+    return t->config ? 0 : oci_config_load(path, &t->config, e);
+}
+
+int target_load_hooks(struct target *t, const struct hooks **ret, struct err *e)
+{
+    *ret = NULL;
+    if (!t->rec.hooks)
+        return 0;
+    if (target_load_config(t, e))
+        return -1;
+    hooks_init(&t->hooks, t->config, t->rec.id, t->rec.bundle);
+    *ret = &t->hooks;
+    return 0;
+}
+
+int target_connect(const struct target *t, struct err *e)
+{
+    int fd = keepsock_connect(t->dir.dir);
+
+    return fd < 0 ? err_set(e, ERR_STATE, 0, "container not running: %.255s", t->dir.id) : fd;
+}
+
+static bool keep_says_running(const struct target *t)
+{
+    const struct timeval patience = {.tv_sec = 5};
+    struct control_msg m = {.type = CONTROL_STATUS};
+    _cleanup_close_ int fd = keepsock_connect(t->dir.dir);
+
+    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
+        return false;
+    return msg_send(fd, &m, sizeof(m), -1) == 0 && msg_recv(fd, &m, sizeof(m), NULL) == 0 && m.value;
+}
+
+enum status target_status(const struct target *t)
+{
+    if (t->porter < 0 || procid_wait(t->porter, 0))
+        return STATUS_STOPPED;
+    if (t->rec.status != STATUS_CREATED)
+        return t->rec.status;
+    return keep_says_running(t) ? STATUS_RUNNING : STATUS_CREATED;
+}
+
+static bool wait_for_keep(const struct target *t, int ms)
+{
+    _cleanup_close_ int keep = procid_open(&t->rec.keep);
+
+    return keep < 0 || procid_wait(keep, ms);
+}
+
+int target_exit_status(const struct target *t)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+    int status;
+
+    (void)wait_for_keep(t, KEEP_END_MS);
+    if (textfile_read(t->dir.dir, "exit", &text, &len) || sscanf(text, "%d", &status) != 1)
+        return -1;
+    return status;
+}
+
+int target_signal(const struct target *t, int sig, struct err *e)
+{
+    if (target_status(t) == STATUS_STOPPED ||
+        (syscall(SYS_pidfd_send_signal, t->porter, sig, NULL, 0) < 0 && errno == ESRCH))
+        return err_set(e, ERR_STATE, 0, "container not running: %.255s", t->dir.id);
+    return 0;
+}
+
+/* What is frozen does not die. */
+static void thaw(const struct target *t)
+{
+    struct err why = ERR_INIT;
+    struct cgroup cg;
+
+    if (cgroup_load(&cg, t->dir.dir, &why) == 0 && cgroup_is_frozen(&cg) && cgroup_freeze(&cg, false, &why))
+        log_err(&why);
+}
+
+int target_end(struct target *t, struct err *e)
+{
+    struct err gone = ERR_INIT;
+
+    bool alive = target_signal(t, SIGKILL, &gone) == 0;
+    if (alive)
+        thaw(t);
+    if (alive && !procid_wait(t->porter, KILL_MS))
+        return err_set(e, ERR_TIMEOUT, 0, "container %.255s: its porter %d does not end", t->dir.id,
+                       t->rec.porter.pid);
+    if (wait_for_keep(t, KEEP_END_MS))
+        return 0;
+    _cleanup_close_ int keep = procid_open(&t->rec.keep);
+    if (keep >= 0 && syscall(SYS_pidfd_send_signal, keep, SIGKILL, NULL, 0) == 0 &&
+        !procid_wait(keep, KILL_MS))
+        return err_set(e, ERR_TIMEOUT, 0, "container %.255s: its keep %d does not end", t->dir.id,
+                       t->rec.keep.pid);
+    return 0;
+}

@@ -1,0 +1,54 @@
+/* The container that a command is about. */
+#ifndef BAILEY_RUNTIME_TARGET_H
+#define BAILEY_RUNTIME_TARGET_H
+
+#include "runtime/cmd.h"
+#include "runtime/hooks.h"
+#include "runtime/record.h"
+#include "runtime/state.h"
+
+struct oci_config;
+
+struct target {
+    struct state_dir dir;
+    struct record rec;
+    int porter;                /* its pidfd; -1: it has ended */
+    struct oci_config *config; /* NULL before target_load_config */
+    struct hooks hooks;        /* after target_load_hooks */
+};
+
+#define TARGET_INIT                                                                                          \
+    {                                                                                                        \
+        .dir = STATE_DIR_INIT, .porter = -1                                                                  \
+    }
+
+/* Finds the container. lock: nobody else changes it until target_close; commands that only look do without,
+ * so that they answer while another one works (the state is replaced as a whole). ERR_NOENT: "container ID
+ * does not exist". id must outlive *t. */
+int target_open(const struct globals *g, const char *id, bool lock, struct target *t, struct err *e);
+void target_close(struct target *t);
+
+/* How it is now: stopped as soon as its porter has ended (a zombie has); whether it was started, the keep
+ * knows. */
+enum status target_status(const struct target *t);
+
+/* A connection to its keep, for requests of sandbox/platform/messages.h. ERR_STATE "container not running"
+ * where none listens. The caller closes it. */
+int target_connect(const struct target *t, struct err *e);
+
+/* The exit status of its program (128 + signal), as far as the keep could tell before it ended; else -1. */
+int target_exit_status(const struct target *t);
+
+/* Sends a signal to its porter, which passes it on; ERR_STATE "container not running". */
+int target_signal(const struct target *t, int sig, struct err *e);
+
+/* Reads the configuration that it was made from. */
+int target_load_config(struct target *t, struct err *e);
+
+/* The same where it has hooks, and fills t->hooks: *ret points to them, or is NULL. */
+int target_load_hooks(struct target *t, const struct hooks **ret, struct err *e);
+
+/* Ends it by force, paused or not, and waits for porter and keep. */
+int target_end(struct target *t, struct err *e);
+
+#endif
