@@ -26,6 +26,7 @@ static void place_end(struct place *p)
 enum place_use {
     PLACE_CREATE, /* nothing may be there yet */
     PLACE_REMOVE, /* something should be there */
+    PLACE_RENAME, /* the same; that another mount is meant counts before that it is read-only */
 };
 
 /* In the keep's own file systems nobody makes or removes names. Says why in Linux's order. */
@@ -41,7 +42,7 @@ static int refuse_pseudo(struct task *t, struct place *p, enum place_use use)
     pnode_put(n);
     if (r == 0 && use == PLACE_CREATE)
         return -EEXIST;
-    if (r == -ENOENT && use == PLACE_REMOVE)
+    if (r == -ENOENT && use != PLACE_CREATE)
         return -ENOENT;
     if (r < 0 && r != -ENOENT)
         return r;
@@ -68,7 +69,7 @@ static int place_begin(struct place *p, struct task *t, int dfd, const char *pat
         return use == PLACE_CREATE ? -EEXIST : -EBUSY;
     if (p->dir->fd < 0)
         return refuse_pseudo(t, p, use);
-    if (mount_readonly(p->dir)) {
+    if (use != PLACE_RENAME && mount_readonly(p->dir)) {
         struct stat st;
         bool there = fstatat(p->dir->fd, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
         return there && use == PLACE_CREATE ? -EEXIST : !there && use == PLACE_REMOVE ? -ENOENT : -EROFS;
@@ -167,11 +168,11 @@ static long do_rename(struct task *t, int odfd, uaddr_t uold, int ndfd, uaddr_t 
     if (r >= 0)
         r = path_from_user(t, new, unew);
     if (r >= 0)
-        r = place_begin(&from, t, odfd, old, PLACE_REMOVE);
+        r = place_begin(&from, t, odfd, old, PLACE_RENAME);
     if (r >= 0)
-        r = place_begin(&to, t, ndfd, new, PLACE_REMOVE);
-    if (r == -EBUSY || r >= 0)
-        r = r < 0 ? r : from.dir->mnt != to.dir->mnt ? -EXDEV : 0;
+        r = place_begin(&to, t, ndfd, new, PLACE_RENAME);
+    if (r >= 0)
+        r = from.dir->mnt != to.dir->mnt ? -EXDEV : mount_readonly(to.dir) ? -EROFS : 0;
     else if (r == -ENOENT && to.dir && to.dir->fd < 0)
         r = -EXDEV; /* a new name in one of the keep's own */
     if (r < 0)

@@ -259,6 +259,11 @@ static int protect_host(struct mount_ns *ns, struct mount *m, const char *path, 
     if (!root)
         return -ENOMEM;
     mount_set_root(m, root);
+    char *shown = mask ? NULL : strdup(path);
+    if (shown) {
+        free(m->real_root);
+        m->real_root = shown;
+    }
     r = place(ns, m, path, false);
     if (r < 0)
         return r;
