@@ -193,11 +193,13 @@ int hostio_install(struct task *t, const struct file_ops *ops, unsigned flags, u
 
 #define NSEC_PER_SEC 1000000000L
 
+#define DEADLINE_MAX (INT64_MAX / NSEC_PER_SEC / 2) /* seconds; what is further off never comes */
+
 struct timespec *deadline_from(struct timespec *d, const struct timespec *rel)
 {
     clock_gettime(CLOCK_MONOTONIC, d);
-    if (rel->tv_sec > INT64_MAX / 4 - d->tv_sec) {
-        d->tv_sec = INT64_MAX / 4;
+    if (rel->tv_sec > DEADLINE_MAX - d->tv_sec) {
+        d->tv_sec = DEADLINE_MAX;
         return d;
     }
     d->tv_sec += rel->tv_sec;
