@@ -135,6 +135,8 @@ int keep_setup(const struct launch *l, int control, struct keep_setup *ret, stru
     b->sysctl = join_pairs(c->lx.sysctl, c->lx.nsysctl);
     if (c->lx.resources.memory.limit.set && c->lx.resources.memory.limit.v > 0)
         b->memory_limit = (uint64_t)c->lx.resources.memory.limit.v;
+    if (c->lx.resources.pids_limit.set && c->lx.resources.pids_limit.v > 0)
+        b->pids_limit = (uint64_t)c->lx.resources.pids_limit.v;
     b->cpu_count = cpu_quota(c);
     b->net_host = true;
     b->strace = l->strace;

@@ -16,7 +16,7 @@ struct container {
     struct process *processes; /* by guest pid (hh_pid), zombies too; tasklist_lock */
     pid_t last_pid;
     bool pids_wrapped; /* numbers may be in use as group or session only */
-    bool count_memory;          /* somebody asked for resource usage: note peaks at exit from now on */
+    bool count_memory; /* somebody asked for resource usage: note peaks at exit from now on */
     unsigned nstopped; /* processes that are stopped */
     struct mount_ns *mounts;
     char hostname[65], domainname[65];
@@ -24,7 +24,8 @@ struct container {
     struct devpts *devpts; /* tty.c */
     struct ipc *ipc;       /* sysv.c: made when first used */
     unsigned long forks;
-    bool net_host; /* inet sockets are allowed */
+    uint64_t pids_limit; /* tasks, zombies too, that there may be; 0: no limit */
+    bool net_host;       /* inet sockets are allowed */
 };
 
 /* What the runtime hands to the keep: everything of config.json that the keep is to honour, already
@@ -66,6 +67,7 @@ struct keep_boot {
     char *const *readonly_paths;
     char *const *sysctl;   /* "key=value", NULL-terminated, or NULL */
     uint64_t memory_limit; /* bytes; 0: none */
+    uint64_t pids_limit;   /* tasks; 0: none */
     unsigned cpu_count;    /* what the guest is to see; 0: the host's */
     bool net_host;
     bool strace, debug;

@@ -44,6 +44,13 @@ static bool over_nproc(const struct task *parent)
     return n >= limit;
 }
 
+/* [T] The host's cgroup counts host processes, of which a zombie has none: without this, a fork bomb makes
+ * zombies without end, and who waits for one of them starves. */
+static bool over_pids_limit(const struct container *c)
+{
+    return c->pids_limit && HASH_CNT(hh_tid, c->tids) >= c->pids_limit;
+}
+
 static void copy_signals(struct task *child, const struct task *parent)
 {
     child->blocked = parent->restore_mask ? parent->saved_mask : parent->blocked;
@@ -130,7 +137,7 @@ static int admit(struct task *parent, struct task *t, unsigned long flags)
         return -ERESTARTNOINTR;
     if (pp->container->init->state != PROCESS_ALIVE)
         return -ENOMEM;
-    if (over_nproc(parent))
+    if (over_nproc(parent) || over_pids_limit(pp->container))
         return -EAGAIN;
     pid_t tid = pid_alloc(pp->container);
     if (tid < 0)

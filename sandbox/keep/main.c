@@ -47,6 +47,7 @@ static int container_init(struct container *c, const struct keep_boot *b, struct
     snprintf(c->hostname, sizeof(c->hostname), "%s", b->hostname ? b->hostname : "localhost");
     snprintf(c->domainname, sizeof(c->domainname), "%s", b->domainname ? b->domainname : "(none)");
     c->net_host = b->net_host;
+    c->pids_limit = b->pids_limit;
     DL_APPEND(kernel.container, c);
     int r = devpts_init(c, b->devpts_fd);
     if (r < 0)
