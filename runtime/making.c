@@ -169,9 +169,16 @@ static int make_files(struct making *m, struct err *e)
     return 0;
 }
 
+/* Where the config names no cgroup: ids are unique below one --root only, state directories everywhere. */
 static int make_cgroup(struct making *m, struct err *e)
 {
-    if (cgroup_plan(&m->cgroup, m->config->lx.cgroups_path, m->id, e))
+    char name[256];
+    struct stat st;
+
+    if (fstat(m->state.dir, &st))
+        return err_set(e, ERR_SYS, errno, "the state directory of container %.255s", m->id);
+    snprintf(name, sizeof(name), "%.200s-%lx", m->id, (unsigned long)st.st_ino);
+    if (cgroup_plan(&m->cgroup, m->config->lx.cgroups_path, name, e))
         return -1;
     return cgroup_create(&m->cgroup, &m->config->lx.resources, m->state.dir, e);
 }
