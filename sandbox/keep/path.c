@@ -152,6 +152,48 @@ void walk_end(struct walk *w)
 /* The host walks -------------------------------------------------------------------------------------------
  */
 
+/* Splits rel at its last component. False: it has none of its own ("." and ".." are for the slow walk). */
+static bool split(const char *rel, char dir[PATH_MAX], char last[258], bool *trailing)
+{
+    size_t end = strlen(rel), start;
+
+    *trailing = false;
+    while (end > 0 && rel[end - 1] == '/') {
+        end--;
+        *trailing = true;
+    }
+    for (start = end; start > 0 && rel[start - 1] != '/'; start--)
+        ;
+    size_t len = end - start;
+    if (len == 0 || len > NAME_MAX || start >= PATH_MAX || path_is_dot(rel + start, len) ||
+        path_is_dotdot(rel + start, len))
+        return false;
+    memcpy(last, rel + start, len);
+    last[len] = 0;
+    memcpy(dir, rel, start);
+    dir[start] = 0;
+    return true;
+}
+
+/* A symlink was on the way, but the host reached the directory that the last name is missing from. Mount
+ * points of ours are empty directories to the host (none COVERS here), so it has passed none; if it does not
+ * stand on one, that is it. */
+static int missing_in_parent(struct walk *w)
+{
+    char dir[PATH_MAX], last[258];
+    bool trailing;
+    struct stat st;
+
+    if (!split(w->rel, dir, last, &trailing) || !dir[0])
+        return WALK_SLOW;
+    _cleanup_close_ int fd =
+        sys_openat2_raw(w->base->fd, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0, w->resolve);
+    if (fd < 0 || fstat(fd, &st) != 0 || mount_maybe(w->ns, st.st_dev, st.st_ino))
+        return WALK_SLOW;
+    /* A link that leads nowhere on the host may lead into one of ours. */
+    return fstatat(fd, last, &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT ? -ENOENT : WALK_SLOW;
+}
+
 /* The host found nothing. That is the truth if it met no symlink on the way, because then only the path's
  * text could have led to a mount of ours, and walk_decide has looked at it. */
 static int walk_missing(struct walk *w, int err)
@@ -164,6 +206,8 @@ static int walk_missing(struct walk *w, int err)
         (void)close(fd);
         return WALK_SLOW;
     }
+    if (fd == -ELOOP && err == ENOENT)
+        return missing_in_parent(w);
     return fd == -ENOENT || fd == -ENOTDIR ? -err : WALK_SLOW;
 }
 
@@ -234,29 +278,6 @@ int walk_lookup(struct walk *w, unsigned flags, struct dentry **ret)
         *ret = steal_ptr(&out.child);
     walked_clear(&out);
     return r;
-}
-
-/* Splits rel at its last component. False: it has none of its own ("." and ".." are for the slow walk). */
-static bool split(const char *rel, char dir[PATH_MAX], char last[258], bool *trailing)
-{
-    size_t end = strlen(rel), start;
-
-    *trailing = false;
-    while (end > 0 && rel[end - 1] == '/') {
-        end--;
-        *trailing = true;
-    }
-    for (start = end; start > 0 && rel[start - 1] != '/'; start--)
-        ;
-    size_t len = end - start;
-    if (len == 0 || len > NAME_MAX || start >= PATH_MAX || path_is_dot(rel + start, len) ||
-        path_is_dotdot(rel + start, len))
-        return false;
-    memcpy(last, rel + start, len);
-    last[len] = 0;
-    memcpy(dir, rel, start);
-    dir[start] = 0;
-    return true;
 }
 
 static int host_parent(struct walk *w, struct dentry **parent, char last[258], bool *trailing)
