@@ -11,15 +11,9 @@
 
 /* Fields of the specification that this version does not act upon yet. */
 static const char *const not_honoured[][3] = {
-    {"process", "scheduler"},
-    {"process", "ioPriority"},
-    {"process", "selinuxLabel"},
-    {"process", "apparmorProfile"},
-    {"linux", "intelRdt"},
-    {"linux", "memoryPolicy"},
-    {"linux", "netDevices"},
-    {"linux", "personality"},
-    {"linux", "timeOffsets"},
+    {"process", "scheduler"},       {"process", "ioPriority"}, {"process", "selinuxLabel"},
+    {"process", "apparmorProfile"}, {"linux", "intelRdt"},     {"linux", "memoryPolicy"},
+    {"linux", "netDevices"},        {"linux", "personality"},  {"linux", "timeOffsets"},
     {"linux", "seccomp"},
 };
 
@@ -186,6 +180,26 @@ int oci_config_load(const char *bundle, struct oci_config **ret, struct err *e)
     if (read_file(path, &text, &len, e))
         return -1;
     return oci_config_parse(text, len, path, ret, e);
+}
+
+int oci_process_load(const char *path, struct oci_config **ret, struct err *e)
+{
+    _cleanup_(arena_free_p) struct arena *a = arena_new();
+    struct json_reader r = {.a = a, .e = e};
+    _cleanup_free_ char *text = NULL;
+    const struct json *obj;
+    size_t len;
+
+    if (read_file(path, &text, &len, e) || json_parse(a, text, len, path, &obj, e) ||
+        json_must_be(&r, obj, JSON_OBJECT))
+        return -1;
+    struct oci_config *c = arena_alloc(a, 1, sizeof(*c));
+    c->process = arena_alloc(a, 1, sizeof(*c->process));
+    if (parse_process_object(&r, obj, c->process))
+        return -1;
+    c->arena = steal_ptr(&a);
+    *ret = c;
+    return 0;
 }
 
 void oci_config_free(struct oci_config *c)

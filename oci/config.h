@@ -270,6 +270,9 @@ int oci_config_load(const char *bundle, struct oci_config **ret, struct err *e);
 /* The same from text in memory; name stands for the file in messages. */
 int oci_config_parse(const char *text, size_t len, const char *name, struct oci_config **ret, struct err *e);
 
+/* A file that holds a "process" object alone: a config in which nothing else is set. */
+int oci_process_load(const char *path, struct oci_config **ret, struct err *e);
+
 /* NULL is fine. */
 void oci_config_free(struct oci_config *c);
 

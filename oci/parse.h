@@ -6,6 +6,8 @@
 #include "oci/json.h"
 
 int parse_process(struct json_reader *r, const struct json *root, struct oci_config *c);
+/* The object itself, as `bailey exec --process` reads it. */
+int parse_process_object(struct json_reader *r, const struct json *obj, struct oci_process *p);
 int parse_mounts(struct json_reader *r, const struct json *root, struct oci_config *c);
 int parse_hooks(struct json_reader *r, const struct json *root, struct oci_config *c);
 int parse_linux(struct json_reader *r, const struct json *root, struct oci_config *c);

@@ -187,16 +187,8 @@ static int parse_program(struct json_reader *r, const struct json *obj, struct o
     return 0;
 }
 
-int parse_process(struct json_reader *r, const struct json *root, struct oci_config *c)
+int parse_process_object(struct json_reader *r, const struct json *obj, struct oci_process *p)
 {
-    const struct json *obj;
-
-    if (json_object(r, root, "process", &obj))
-        return -1;
-    if (!obj)
-        return 0;
-    struct oci_process *p = arena_alloc(r->a, 1, sizeof(*p));
-    c->process = p;
     if (parse_program(r, obj, p) || parse_user(r, obj, &p->user) || parse_rlimits(r, obj, p) ||
         parse_caps(r, obj, &p->caps) || parse_console(r, obj, p))
         return -1;
@@ -206,4 +198,16 @@ int parse_process(struct json_reader *r, const struct json *root, struct oci_con
         json_string(r, obj, "selinuxLabel", &p->selinux_label))
         return -1;
     return 0;
+}
+
+int parse_process(struct json_reader *r, const struct json *root, struct oci_config *c)
+{
+    const struct json *obj;
+
+    if (json_object(r, root, "process", &obj))
+        return -1;
+    if (!obj)
+        return 0;
+    c->process = arena_alloc(r->a, 1, sizeof(*c->process));
+    return parse_process_object(r, obj, c->process);
 }

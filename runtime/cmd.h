@@ -19,9 +19,11 @@ struct command {
     const struct option_def *options;
     /* argv[0] is the command's name. Returns the exit status, or -1 with *e. */
     int (*run)(const struct globals *g, char **argv, struct err *e);
+    int failed; /* the exit status after an error, where it is not the error's own */
 };
 
-extern const struct command cmd_create, cmd_delete, cmd_kill, cmd_run, cmd_spec, cmd_start, cmd_state;
+extern const struct command cmd_create, cmd_delete, cmd_exec, cmd_kill, cmd_list, cmd_ps, cmd_run, cmd_spec,
+    cmd_start, cmd_state;
 
 /* Prints a command's help to stdout. */
 void command_help(const struct command *c);

@@ -24,7 +24,8 @@ static const struct option_def global_options[] = {
 };
 
 static const struct command *const commands[] = {
-    &cmd_create, &cmd_start, &cmd_run, &cmd_state, &cmd_kill, &cmd_delete, &cmd_spec,
+    &cmd_create, &cmd_start, &cmd_run,  &cmd_state,  &cmd_list,
+    &cmd_ps,     &cmd_exec,  &cmd_kill, &cmd_delete, &cmd_spec,
 };
 
 static void help(void)
@@ -84,6 +85,17 @@ static int set_up_log(const struct globals *g, struct err *e)
     return 0;
 }
 
+/* Errors go to the log; to stderr too where the log is a file, because the caller looks there. */
+static int report(const struct globals *g, const struct err *e)
+{
+    log_err(e);
+    if (g->log && *g->log) {
+        log_init(STDERR_FILENO, LOG_FMT_TEXT, LOG_LVL_ERROR);
+        log_err(e);
+    }
+    return err_exit_status(e->code);
+}
+
 static int run_command(const struct globals *g, char **argv, struct err *e)
 {
     if (g->version) {
@@ -97,18 +109,11 @@ static int run_command(const struct globals *g, char **argv, struct err *e)
     const struct command *c = find_command(argv[0]);
     if (!c)
         return err_set(e, ERR_USAGE, 0, "unknown command \"%.60s\" (see bailey --help)", argv[0]);
-    return c->run(g, argv, e);
-}
-
-/* Errors go to the log; to stderr too where the log is a file, because the caller looks there. */
-static int report(const struct globals *g, const struct err *e)
-{
-    log_err(e);
-    if (g->log && *g->log) {
-        log_init(STDERR_FILENO, LOG_FMT_TEXT, LOG_LVL_ERROR);
-        log_err(e);
-    }
-    return err_exit_status(e->code);
+    int status = c->run(g, argv, e);
+    if (status >= 0 || !c->failed)
+        return status;
+    (void)report(g, e);
+    return c->failed;
 }
 
 int main(int argc, char **argv)

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -15,6 +14,7 @@
 #include "common/log.h"
 #include "common/version.h"
 #include "oci/config.h"
+#include "runtime/attend.h"
 #include "runtime/kernel.h"
 #include "runtime/keepsock.h"
 #include "runtime/options.h"
@@ -103,20 +103,10 @@ static int load(struct making *m, struct err *e)
 /* The steps -------------------------------------------------------------------------------------------------
  */
 
-/* From here on no signal ends this process: each waits in the descriptor until it can be forwarded. Those
- * that a fault of our own raises keep their meaning. */
 static int hold_signals(struct making *m, struct err *e)
 {
-    static const int not_ours[] = {SIGCHLD, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
-    sigset_t set;
-
-    sigfillset(&set);
-    for (size_t i = 0; i < ARRAY_SIZE(not_ours); i++)
-        sigdelset(&set, not_ours[i]);
-    if (sigprocmask(SIG_BLOCK, &set, NULL))
-        return err_set(e, ERR_SYS, errno, "sigprocmask");
-    m->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    return m->signals < 0 ? err_set(e, ERR_SYS, errno, "signalfd") : 0;
+    m->signals = attend_hold_signals(e);
+    return m->signals < 0 ? -1 : 0;
 }
 
 static int note_hooks(struct making *m, struct err *e)

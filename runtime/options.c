@@ -41,6 +41,22 @@ static int set_flag(const struct option_def *d, const char *value, void *into, s
     return 0;
 }
 
+static int set_value(const struct option_def *d, const char *value, void *into, struct err *e)
+{
+    struct option_list *list = (void *)((char *)into + d->offset);
+
+    size_t len = strlen(d->arg);
+
+    if (len < 3 || strcmp(d->arg + len - 3, "...") != 0) {
+        *(const char **)((char *)into + d->offset) = value;
+        return 0;
+    }
+    if (list->n == OPTION_LIST_MAX)
+        return err_set(e, ERR_USAGE, 0, "option --%s: more than %d of them", d->name, OPTION_LIST_MAX);
+    list->v[list->n++] = value;
+    return 0;
+}
+
 int options_parse(const struct option_def *defs, const char *of, char **argv, int *argi, void *into,
                   struct err *e)
 {
@@ -64,7 +80,8 @@ int options_parse(const struct option_def *defs, const char *of, char **argv, in
             value = argv[++i];
         if (!value)
             return err_set(e, ERR_USAGE, 0, "option --%s needs a value (%s)", d->name, d->arg);
-        *(const char **)((char *)into + d->offset) = value;
+        if (set_value(d, value, into, e))
+            return -1;
     }
     *argi = i;
     return 0;

@@ -7,12 +7,21 @@
 
 #include "common/err.h"
 
+enum { OPTION_LIST_MAX = 256 };
+
 struct option_def {
     const char *name; /* NULL ends the table */
     char letter;      /* 0: none */
     const char *arg;  /* what the value is called in the help; NULL: a flag (bool) */
+                      /* one that ends with "..." may be given again, and fills a struct option_list */
     size_t offset;    /* of a `const char *`, or of a bool, in the struct that is filled */
     const char *help;
+};
+
+/* The values of an option in their order. */
+struct option_list {
+    const char *v[OPTION_LIST_MAX];
+    size_t n;
 };
 
 /* Reads options up to the first argument that is none (or past "--"). *argi is the index to start at and, on

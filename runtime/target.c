@@ -87,6 +87,10 @@ enum status target_status(const struct target *t)
 {
     if (t->porter < 0 || procid_wait(t->porter, 0))
         return STATUS_STOPPED;
+    /* Without its keep the porter is about to end, too. */
+    _cleanup_close_ int keep = procid_open(&t->rec.keep);
+    if (keep < 0 && procid_wait(t->porter, KILL_MS))
+        return STATUS_STOPPED;
     if (t->rec.status != STATUS_CREATED)
         return t->rec.status;
     return keep_says_running(t) ? STATUS_RUNNING : STATUS_CREATED;

@@ -17,7 +17,7 @@ load helpers
 }
 
 @test "each command has help" {
-    for command in create delete kill run spec start state; do
+    for command in create delete exec kill list ps run spec start state; do
         run "$BAILEY" "$command" --help
         [ "$status" -eq 0 ]
         [[ "$output" == *"Usage: bailey [GLOBAL OPTION...] $command"* ]]

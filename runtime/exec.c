@@ -1,0 +1,193 @@
+/* bailey exec: one more program in a container that runs. */
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "runtime/attend.h"
+#include "runtime/cgroup.h"
+#include "runtime/exec_process.h"
+#include "runtime/launch.h"
+#include "runtime/launch_internal.h"
+#include "runtime/options.h"
+#include "runtime/pidfile.h"
+#include "runtime/target.h"
+
+static const struct option_def options[] = {
+    {"process", 'p', "FILE", offsetof(struct exec_options, process),
+     "a JSON file with the process object, instead of arguments"},
+    {"detach", 'd', NULL, offsetof(struct exec_options, detach), "return once the program runs"},
+    {"pid-file", 0, "FILE", offsetof(struct exec_options, pid_file),
+     "write the host pid that stands for the program to FILE"},
+    {"console-socket", 0, "SOCKET", offsetof(struct exec_options, console_socket),
+     "send the terminal's master to this unix socket"},
+    {"tty", 't', NULL, offsetof(struct exec_options, tty), "give it a terminal"},
+    {"env", 'e', "NAME=VALUE...", offsetof(struct exec_options, env), "set a variable"},
+    {"cwd", 0, "DIR", offsetof(struct exec_options, cwd), "its working directory"},
+    {"user", 'u', "UID[:GID]", offsetof(struct exec_options, user), "its user and group, as numbers"},
+    {"additional-gids", 'g', "GID...", offsetof(struct exec_options, gids), "one more group"},
+    {"cap", 'c', "CAP...", offsetof(struct exec_options, caps), "one more capability"},
+    {"no-new-privs", 0, NULL, offsetof(struct exec_options, no_new_privs), "set no_new_privs"},
+    {"preserve-fds", 0, "N", offsetof(struct exec_options, preserve_fds),
+     "accepted for other runtimes' callers; only 0 to 2 are passed on"},
+    {"help", 'h', NULL, offsetof(struct exec_options, help), "show help"},
+    {NULL, 0, NULL, 0, NULL},
+};
+
+struct exec {
+    const struct globals *g;
+    struct exec_options o;
+    struct target target;
+    struct oci_config *config; /* of --process; else the container's */
+    struct oci_process process;
+    struct cgroup cgroup;
+    struct console console;
+    int keep, signals;
+};
+
+static void exec_release(struct exec *x)
+{
+    console_close(&x->console);
+    target_close(&x->target);
+    oci_config_free(x->config);
+    cleanup_close_p(&x->keep);
+    cleanup_close_p(&x->signals);
+}
+
+static int open_console(struct exec *x, struct err *e)
+{
+    const struct oci_process *p = &x->process;
+
+    if (!p->terminal)
+        return x->o.console_socket
+                   ? err_set(e, ERR_USAGE, 0, "option --console-socket needs --tty or process.terminal")
+                   : 0;
+    if (!x->o.console_socket && (x->o.detach || !isatty(STDIN_FILENO)))
+        return err_set(e, ERR_USAGE, 0, "a terminal is asked for, but there is no --console-socket and %s",
+                       x->o.detach ? "--detach is given" : "stdin is no terminal");
+    if (console_open(&x->console, p->console_height, p->console_width, e))
+        return -1;
+    return x->o.console_socket ? console_send(&x->console, x->o.console_socket, e) : 0;
+}
+
+static int enter_cgroup(void *arg, pid_t porter, struct err *e)
+{
+    const struct exec *x = arg;
+    return cgroup_attach(&x->cgroup, porter, e);
+}
+
+static int launch(struct exec *x, pid_t *ret, struct err *e)
+{
+    struct launch_exec l = {
+        .process = &x->process,
+        .control_fd = x->keep,
+        .keep = x->target.rec.keep.pid,
+        .porter = x->target.rec.porter.pid,
+        .stdio = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO},
+        .tty_slave = x->console.slave,
+        .strace = x->g->strace,
+        .arg = x,
+        .porter_made = enter_cgroup,
+    };
+
+    if (launch_exec(&l, e))
+        return -1;
+    *ret = l.exec_porter;
+    cleanup_close_p(&x->console.slave);
+    x->console.slave = -1;
+    return 0;
+}
+
+static int wait_for(pid_t porter, struct err *e)
+{
+    int status;
+
+    while (waitpid(porter, &status, 0) < 0)
+        if (errno != EINTR)
+            return err_set(e, ERR_SYS, errno, "cannot wait for the program");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int stay(struct exec *x, pid_t porter, struct err *e)
+{
+    if ((x->console.master >= 0 && console_attach(&x->console, e)) ||
+        attend(x->signals, &x->console, porter, e)) {
+        launch_put_down(porter);
+        return -1;
+    }
+    int status = wait_for(porter, e);
+    console_drain(&x->console);
+    return status;
+}
+
+static int exec(struct exec *x, struct err *e)
+{
+    pid_t porter;
+
+    if (target_status(&x->target) != STATUS_RUNNING)
+        return err_set(e, ERR_STATE, 0, "container not running: %.255s is %s", x->target.rec.id,
+                       status_name(target_status(&x->target)));
+    if (cgroup_load(&x->cgroup, x->target.dir.dir, e) < 0)
+        return -1;
+    x->keep = target_connect(&x->target, e);
+    x->signals = x->keep < 0 ? -1 : attend_hold_signals(e);
+    if (x->signals < 0 || open_console(x, e) || launch(x, &porter, e))
+        return -1;
+    if (x->o.pid_file && pidfile_write(x->o.pid_file, porter, e)) {
+        launch_put_down(porter);
+        return -1;
+    }
+    return x->o.detach ? 0 : stay(x, porter, e);
+}
+
+static int load_process(struct exec *x, char **args, struct err *e)
+{
+    if (x->o.process && args[0])
+        return err_set(e, ERR_USAGE, 0, "exec takes --process or arguments, not both");
+    if (!x->o.process && !args[0])
+        return err_set(e, ERR_USAGE, 0, "exec needs a program (see bailey exec --help)");
+    if (x->o.process) {
+        if (oci_process_load(x->o.process, &x->config, e))
+            return -1;
+        x->process = *x->config->process;
+        return exec_process_options(&x->o, x->config, &x->process, e);
+    }
+    if (target_load_config(&x->target, e))
+        return -1;
+    return exec_process_args(&x->o, x->target.config, args, &x->process, e);
+}
+
+static int run(const struct globals *g, char **argv, struct err *e)
+{
+    _cleanup_(exec_release) struct exec x = {
+        .g = g, .target = TARGET_INIT, .console = CONSOLE_INIT, .keep = -1, .signals = -1};
+    int argi = 1;
+
+    if (options_parse(options, "bailey exec", argv, &argi, &x.o, e))
+        return -1;
+    if (x.o.help) {
+        command_help(&cmd_exec);
+        return 0;
+    }
+    if (!argv[argi])
+        return err_set(e, ERR_USAGE, 0, "exec needs a container id (see bailey exec --help)");
+    char **args = argv + argi + 1;
+    if (args[0] && strcmp(args[0], "--") == 0)
+        args++;
+    if (target_open(g, argv[argi], false, &x.target, e) || load_process(&x, args, e))
+        return -1;
+    return exec(&x, e);
+}
+
+const struct command cmd_exec = {
+    .name = "exec",
+    .args = "ID [PROGRAM ARGUMENT...]",
+    .summary = "Run one more program in a running container",
+    .options = options,
+    .run = run,
+    .failed = 255,
+};

@@ -1,0 +1,99 @@
+/* bailey list: the containers of a root. */
+#include <dirent.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/cleanup.h"
+#include "runtime/options.h"
+#include "runtime/target.h"
+
+struct list_options {
+    const char *format;
+    bool quiet, help;
+};
+
+static const struct option_def options[] = {
+    {"format", 'f', "table|json", offsetof(struct list_options, format), "a table, or a JSON array (table)"},
+    {"quiet", 'q', NULL, offsetof(struct list_options, quiet), "ids only"},
+    {"help", 'h', NULL, offsetof(struct list_options, help), "show help"},
+    {NULL, 0, NULL, 0, NULL},
+};
+
+struct listing {
+    const struct globals *g;
+    const struct list_options *o;
+    bool json;
+    unsigned n;
+};
+
+static void print_one(struct listing *l, const struct target *t)
+{
+    enum status s = target_status(t);
+    pid_t pid = s == STATUS_STOPPED ? 0 : t->rec.porter.pid;
+
+    if (l->o->quiet) {
+        puts(t->rec.id);
+    } else if (l->json) {
+        _cleanup_free_ char *text = record_state_json(&t->rec, s, pid, -1);
+        printf("%s%s", l->n ? "," : "", text ? text : "null");
+    } else {
+        printf("%-20s %-10d %-10s %-30s %s\n", t->rec.id, (int)pid, status_name(s), t->rec.bundle,
+               t->rec.created);
+    }
+    l->n++;
+}
+
+/* A directory without a state is being made, or being removed. */
+static int print_all(struct listing *l, struct err *e)
+{
+    _cleanup_closedir_ DIR *d = opendir(l->g->root);
+
+    if (!d && errno != ENOENT)
+        return err_set(e, ERR_SYS, errno, "the state directory %s", l->g->root);
+    for (const struct dirent *f; d && (f = readdir(d));) {
+        _cleanup_(target_close) struct target t = TARGET_INIT;
+        struct err why = ERR_INIT;
+        if (f->d_name[0] == '.' && (!f->d_name[1] || strcmp(f->d_name, "..") == 0))
+            continue;
+        if (target_open(l->g, f->d_name, false, &t, &why) == 0)
+            print_one(l, &t);
+    }
+    return 0;
+}
+
+static int run(const struct globals *g, char **argv, struct err *e)
+{
+    struct list_options o = {.format = "table"};
+    struct listing l = {.g = g, .o = &o};
+    int argi = 1;
+
+    if (options_parse(options, "bailey list", argv, &argi, &o, e))
+        return -1;
+    if (o.help) {
+        command_help(&cmd_list);
+        return 0;
+    }
+    if (argv[argi])
+        return err_set(e, ERR_USAGE, 0, "list takes no argument, but there is \"%.60s\"", argv[argi]);
+    l.json = strcmp(o.format, "json") == 0;
+    if (!l.json && strcmp(o.format, "table") != 0)
+        return err_set(e, ERR_USAGE, 0, "option --format: must be table or json, not \"%.40s\"", o.format);
+    if (!o.quiet)
+        l.json ? (void)fputs("[", stdout)
+               : (void)printf("%-20s %-10s %-10s %-30s %s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED");
+    if (print_all(&l, e))
+        return -1;
+    if (l.json && !o.quiet)
+        puts("]");
+    return fflush(stdout) ? err_set(e, ERR_SYS, 0, "stdout") : 0;
+}
+
+const struct command cmd_list = {
+    .name = "list",
+    .args = "",
+    .summary = "List the containers",
+    .options = options,
+    .run = run,
+};
