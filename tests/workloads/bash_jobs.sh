@@ -50,10 +50,14 @@ wait $s 2>/dev/null; echo $?
 
 echo "== fg and bg"
 set -m
-(kill -STOP $BASHPID; echo went on; exit 6) & s=$!
+# The stop comes while the shell sleeps: in the middle of a command substitution it makes bash lose its place in the script,
+# natively too, where system calls are slow (strace).
+(sleep 0.1; kill -STOP $BASHPID; echo went on; exit 6) & s=$!
+sleep 0.3
 for _ in $(seq 50); do [ "$(ps -o stat= -p $s | cut -c1)" = T ] && break; sleep 0.02; done
 fg %% >/dev/null; echo "fg $?"
-(kill -TSTP $BASHPID; exit 8) & s=$!
+(sleep 0.1; kill -TSTP $BASHPID; exit 8) & s=$!
+sleep 0.3
 for _ in $(seq 50); do [ "$(ps -o stat= -p $s | cut -c1)" = T ] && break; sleep 0.02; done
 bg %% >/dev/null
 wait $s; echo "bg $?"
