@@ -273,6 +273,10 @@ int oci_config_parse(const char *text, size_t len, const char *name, struct oci_
 /* A file that holds a "process" object alone: a config in which nothing else is set. */
 int oci_process_load(const char *path, struct oci_config **ret, struct err *e);
 
+/* The text of a "resources" object alone. What *ret points to is the arena's. */
+int oci_resources_parse(struct arena *a, const char *text, size_t len, const char *name,
+                        struct oci_resources *ret, struct err *e);
+
 /* NULL is fine. */
 void oci_config_free(struct oci_config *c);
 

@@ -231,3 +231,14 @@ int parse_resources(struct json_reader *r, const struct json *lx, struct oci_res
 
     return json_object(r, lx, "resources", &obj) ? -1 : parse_resources_object(r, obj, ret);
 }
+
+int oci_resources_parse(struct arena *a, const char *text, size_t len, const char *name,
+                        struct oci_resources *ret, struct err *e)
+{
+    struct json_reader r = {.a = a, .e = e};
+    const struct json *v;
+
+    if (json_parse(a, text, len, name, &v, e) || json_must_be(&r, v, JSON_OBJECT))
+        return -1;
+    return parse_resources_object(&r, v, ret);
+}

@@ -291,6 +291,67 @@ int cgroup_create(struct cgroup *cg, const struct oci_resources *res, int state_
     return 0;
 }
 
+/* Those of all that res needs and cg does not have yet. */
+static int missing_trees(const struct cgroup *cg, const struct oci_resources *res, struct cgroup *ret,
+                         struct err *e)
+{
+    unsigned needed, n = 0;
+
+    if (cgroup_plan(ret, NULL, "x", e) || needed_by(ret, res, &needed, e))
+        return -1;
+    memcpy(ret->path, cg->path, sizeof(ret->path));
+    ret->asked = true;
+    for (unsigned i = 0; i < ret->ntrees; i++) {
+        const struct cgroup_tree *t = &ret->trees[i];
+        bool have = false;
+        for (unsigned k = 0; k < cg->ntrees; k++)
+            have |= strcmp(cg->trees[k].mount, t->mount) == 0;
+        if (t->ctls & needed && !have)
+            ret->trees[n++] = *t;
+    }
+    ret->ntrees = n;
+    return 0;
+}
+
+static int attach_all(const struct cgroup *to, const struct cgroup *from, struct err *e)
+{
+    _cleanup_free_ pid_t *pids = NULL;
+    size_t n = 0;
+
+    if (cgroup_pids(from, &pids, &n, e))
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (cgroup_attach(to, pids[i], e) && e->sys_errno != ESRCH)
+            return -1;
+    return 0;
+}
+
+int cgroup_widen(struct cgroup *cg, const struct oci_resources *res, int state_dir, struct err *e)
+{
+    struct err ignored = ERR_INIT;
+    struct cgroup more, all = *cg;
+
+    if (missing_trees(cg, res, &more, e))
+        return -1;
+    if (more.ntrees == 0)
+        return 0;
+    if (look(&more, e))
+        return -1;
+    for (unsigned i = 0; i < more.ntrees && all.ntrees < CGROUP_TREES_MAX; i++)
+        all.trees[all.ntrees++] = more.trees[i];
+    /* Frozen, so that none is born outside meanwhile. */
+    bool was_frozen = cgroup_is_frozen(cg);
+    int r = save(&all, state_dir, e) || make_trees(&more, 0, e) ||
+                    (!was_frozen && cgroup_freeze(cg, true, e)) || attach_all(&more, cg, e)
+                ? -1
+                : 0;
+    if (!was_frozen && cgroup_freeze(cg, false, r ? &ignored : e))
+        r = -1;
+    if (r == 0)
+        *cg = all;
+    return r;
+}
+
 int cgroup_attach(const struct cgroup *cg, pid_t pid, struct err *e)
 {
     char file[PATH_MAX], text[16];

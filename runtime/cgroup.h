@@ -72,6 +72,10 @@ int cgroup_create(struct cgroup *cg, const struct oci_resources *res, int state_
 /* What cgroup_create wrote. 1: there is none (and *cg is empty, which all others take as nothing to do). */
 int cgroup_load(struct cgroup *cg, int state_dir, struct err *e);
 
+/* Adds the hierarchies that res limits something in and that the container has no cgroup in so far, and moves
+ * its processes there. */
+int cgroup_widen(struct cgroup *cg, const struct oci_resources *res, int state_dir, struct err *e);
+
 /* Writes the limits. All that the config sets must be had; what a later kernel made meaningless is warned
  * about. */
 int cgroup_apply(const struct cgroup *cg, const struct oci_resources *res, struct err *e);
@@ -98,6 +102,9 @@ int cgroup_kill(const struct cgroup *cg, struct err *e);
 /* Removes what cgroup_create made (and sub-cgroups of it), with its file in state_dir. What is still in use
  * after a moment is warned about. */
 void cgroup_remove(const struct cgroup *cg, int state_dir);
+
+/* How many of its processes the host has killed for want of memory. */
+uint64_t cgroup_oom_kills(const struct cgroup *cg);
 
 /* Writes the statistics as the "data" object of runc's `events --stats`. */
 int cgroup_print_stats(const struct cgroup *cg, FILE *out, struct err *e);

@@ -30,6 +30,16 @@ struct cgroup_ops {
     int (*freeze)(const struct cgroup_tree *t, const char *path, bool frozen);
     bool (*is_frozen)(const struct cgroup_tree *t, const char *path);
 };
+
+/* A freezer's file, the words that it takes, and whether all tasks have obeyed the first. */
+struct cgroup_freezer {
+    const char *file, *freeze, *thaw;
+    bool (*is_whole)(const struct cgroup_tree *t, const char *path);
+};
+/* 0 or an errno; after ETIMEDOUT it is thawed. */
+int cgroup_freeze_by(const struct cgroup_freezer *f, const struct cgroup_tree *t, const char *path,
+                     bool frozen);
+
 extern const struct cgroup_ops cgroup_v1, cgroup_v2;
 
 /* Removes the path's own cgroup with all below it, then the parents that were made for it and are empty. */

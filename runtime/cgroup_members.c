@@ -100,6 +100,70 @@ int cgroup_pids(const struct cgroup *cg, pid_t **ret, size_t *n, struct err *e)
     return 0;
 }
 
+/* The letter of /proc/PID/task/TID/stat. */
+static bool task_runs(const char *dir, const char *tid)
+{
+    char file[64];
+
+    if (snprintf(file, sizeof(file), "%s/%.20s/stat", dir, tid) >= (int)sizeof(file))
+        return false;
+    _cleanup_free_ char *text = cgroup_read(file);
+    const char *end = text ? strrchr(text, ')') : NULL;
+    return end && end[1] == ' ' && end[2] == 'R';
+}
+
+static bool process_runs(pid_t pid)
+{
+    char dir[32];
+
+    snprintf(dir, sizeof(dir), "/proc/%d/task", pid);
+    _cleanup_closedir_ DIR *d = opendir(dir);
+    for (struct dirent *entry; d && (entry = readdir(d));)
+        if (entry->d_name[0] != '.' && task_runs(dir, entry->d_name))
+            return true;
+    return false;
+}
+
+static bool anything_runs(const struct cgroup_tree *t, const char *path)
+{
+    char dir[PATH_MAX];
+    struct pid_list l = {0};
+    bool runs = false;
+
+    if (!cgroup_file(t, path, "", dir) || walk(dir, visit_pids, &l, 0))
+        runs = true;
+    for (size_t i = 0; i < l.n && !runs; i++)
+        runs = process_runs(l.p[i]);
+    free(l.p);
+    return runs;
+}
+
+/* A guest that waits for the keep's answer to a system call cannot be frozen before it has it, which may be
+ * never; the freezer will have it before it runs another instruction. So it is enough that nothing runs, seen
+ * some times in a row. */
+int cgroup_freeze_by(const struct cgroup_freezer *f, const struct cgroup_tree *t, const char *path,
+                     bool frozen)
+{
+    static const struct timespec moment = {.tv_nsec = 1000 * 1000};
+    char file[PATH_MAX];
+
+    if (!cgroup_file(t, path, f->file, file))
+        return ENAMETOOLONG;
+    int r = cgroup_write(file, frozen ? f->freeze : f->thaw);
+    if (r || !frozen)
+        return r;
+    for (int i = 0, still = 0; i < 2000; i++) {
+        if (f->is_whole(t, path))
+            return 0;
+        still = anything_runs(t, path) ? 0 : still + 1;
+        if (still == 5)
+            return 0;
+        nanosleep(&moment, NULL);
+    }
+    (void)cgroup_write(file, f->thaw);
+    return ETIMEDOUT;
+}
+
 /* cgroup.kill, where the kernel has it (5.14). */
 static bool kill_at_once(const struct cgroup *cg)
 {

@@ -194,6 +194,14 @@ static void print_io(const struct cgroup *cg, FILE *out)
     fputc('}', out);
 }
 
+uint64_t cgroup_oom_kills(const struct cgroup *cg)
+{
+    _cleanup_free_ char *text =
+        read_of(cg, CG_MEMORY, is_v2(cg, CG_MEMORY) ? "memory.events" : "memory.oom_control");
+
+    return value_of(text, "oom_kill");
+}
+
 int cgroup_print_stats(const struct cgroup *cg, FILE *out, struct err *e)
 {
     uint64_t limit = number(cg, CG_PIDS, "pids.max");

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/cleanup.h"
 #include "runtime/cgroup_internal.h"
@@ -43,28 +42,16 @@ static bool is_frozen(const struct cgroup_tree *t, const char *path)
     return !reads(t, path, "THAWED");
 }
 
-/* A freeze can hang in FREEZING while a new task keeps away from it: then it is thawed and tried anew. */
+static bool is_whole(const struct cgroup_tree *t, const char *path)
+{
+    return reads(t, path, "FROZEN");
+}
+
 static int freeze(const struct cgroup_tree *t, const char *path, bool frozen)
 {
-    static const struct timespec moment = {.tv_nsec = 1000 * 1000};
-    const char *word = frozen ? "FROZEN" : "THAWED";
-    char file[PATH_MAX];
+    static const struct cgroup_freezer f = {"freezer.state", "FROZEN", "THAWED", is_whole};
 
-    if (!cgroup_file(t, path, "freezer.state", file))
-        return ENAMETOOLONG;
-    for (int i = 0; i < 2000; i++) {
-        if (frozen && i % 50 == 49)
-            (void)cgroup_write(file, "THAWED");
-        int r = cgroup_write(file, word);
-        if (r)
-            return r;
-        if (reads(t, path, word))
-            return 0;
-        nanosleep(&moment, NULL);
-    }
-    if (frozen)
-        (void)cgroup_write(file, "THAWED");
-    return ETIMEDOUT;
+    return cgroup_freeze_by(&f, t, path, frozen);
 }
 
 const struct cgroup_ops cgroup_v1 = {.set_up = set_up, .freeze = freeze, .is_frozen = is_frozen};

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/cleanup.h"
 #include "runtime/cgroup_internal.h"
@@ -29,28 +28,30 @@ static int set_up(const struct cgroup_tree *t, const char *parent, const char *p
     return failed;
 }
 
-static bool is_frozen(const struct cgroup_tree *t, const char *path)
+static bool contains(const struct cgroup_tree *t, const char *path, const char *name, const char *word)
 {
     char file[PATH_MAX];
-    _cleanup_free_ char *text = cgroup_file(t, path, "cgroup.events", file) ? cgroup_read(file) : NULL;
+    _cleanup_free_ char *text = cgroup_file(t, path, name, file) ? cgroup_read(file) : NULL;
 
-    return text && strstr(text, "frozen 1");
+    return text && strstr(text, word);
+}
+
+/* What it was told: "frozen 1" in cgroup.events says that everything has obeyed. */
+static bool is_frozen(const struct cgroup_tree *t, const char *path)
+{
+    return contains(t, path, "cgroup.freeze", "1");
+}
+
+static bool is_whole(const struct cgroup_tree *t, const char *path)
+{
+    return contains(t, path, "cgroup.events", "frozen 1");
 }
 
 static int freeze(const struct cgroup_tree *t, const char *path, bool frozen)
 {
-    static const struct timespec moment = {.tv_nsec = 1000 * 1000};
-    char file[PATH_MAX];
+    static const struct cgroup_freezer f = {"cgroup.freeze", "1", "0", is_whole};
 
-    if (!cgroup_file(t, path, "cgroup.freeze", file))
-        return ENAMETOOLONG;
-    int r = cgroup_write(file, frozen ? "1" : "0");
-    for (int i = 0; r == 0 && is_frozen(t, path) != frozen; i++) {
-        if (i == 2000)
-            return ETIMEDOUT;
-        nanosleep(&moment, NULL);
-    }
-    return r;
+    return cgroup_freeze_by(&f, t, path, frozen);
 }
 
 const struct cgroup_ops cgroup_v2 = {.set_up = set_up, .freeze = freeze, .is_frozen = is_frozen};

@@ -22,8 +22,8 @@ struct command {
     int failed; /* the exit status after an error, where it is not the error's own */
 };
 
-extern const struct command cmd_create, cmd_delete, cmd_exec, cmd_kill, cmd_list, cmd_ps, cmd_run, cmd_spec,
-    cmd_start, cmd_state;
+extern const struct command cmd_create, cmd_delete, cmd_events, cmd_exec, cmd_kill, cmd_list, cmd_pause,
+    cmd_ps, cmd_resume, cmd_run, cmd_spec, cmd_start, cmd_state, cmd_update;
 
 /* Prints a command's help to stdout. */
 void command_help(const struct command *c);

@@ -1,0 +1,64 @@
+/* bailey pause and bailey resume: the container's processes are stopped by the host's freezer. The keep runs
+ * on, and answers. */
+#include <stddef.h>
+
+#include "common/cleanup.h"
+#include "runtime/cgroup.h"
+#include "runtime/idcmd.h"
+#include "runtime/target.h"
+
+static const struct option_def options[] = {IDCMD_OPTION_DEFS};
+
+static int set_frozen(const struct globals *g, const char *id, bool frozen, struct err *e)
+{
+    _cleanup_(target_close) struct target t = TARGET_INIT;
+    enum status from = frozen ? STATUS_RUNNING : STATUS_PAUSED;
+    struct cgroup cg;
+
+    if (target_open(g, id, true, &t, e))
+        return -1;
+    enum status s = target_status(&t);
+    if (s == STATUS_STOPPED)
+        return err_set(e, ERR_STATE, 0, "container not running: %.255s", id);
+    if (s != from)
+        return err_set(e, ERR_STATE, 0, "cannot %s container %.255s: it is %s", frozen ? "pause" : "resume",
+                       id, status_name(s));
+    if (cgroup_load(&cg, t.dir.dir, e) < 0 || cgroup_freeze(&cg, frozen, e))
+        return -1;
+    t.rec.status = frozen ? STATUS_PAUSED : STATUS_RUNNING;
+    return record_save(&t.rec, t.dir.dir, e);
+}
+
+static int run_pause(const struct globals *g, char **argv, struct err *e)
+{
+    const char *id;
+
+    if (idcmd_arguments(&cmd_pause, argv, &id, e))
+        return -1;
+    return id ? set_frozen(g, id, true, e) : 0;
+}
+
+static int run_resume(const struct globals *g, char **argv, struct err *e)
+{
+    const char *id;
+
+    if (idcmd_arguments(&cmd_resume, argv, &id, e))
+        return -1;
+    return id ? set_frozen(g, id, false, e) : 0;
+}
+
+const struct command cmd_pause = {
+    .name = "pause",
+    .args = "ID",
+    .summary = "Stop all processes of a container where they are",
+    .options = options,
+    .run = run_pause,
+};
+
+const struct command cmd_resume = {
+    .name = "resume",
+    .args = "ID",
+    .summary = "Let a paused container go on",
+    .options = options,
+    .run = run_resume,
+};
