@@ -1,5 +1,5 @@
 # What programs read in /proc: processes, their descriptors, memory, limits, links and rights.
-#: normalise s/\[[0-9]+\]/[N]/g
+#: normalise s/\[[0-9]+\]/[N]/g; s/^(SigIgn:).*/\1 as the reference inherited it/
 cd /tmp || exit 1
 ps -eo pid,ppid,pgid,sess,stat,comm,args >all; grep -v 'ps -eo' all
 bash -c 'exec -a other sleep 5' & sleep 0.2
