@@ -1,6 +1,6 @@
 # The tests. `make check` (the root Makefile) ends in tests/run.sh, which runs them all; here are the parts by themselves
 # and what they need built. RUNTIME=... and REFERENCE=... choose what runs, TESTS='guest/signal*' a part.
-TEST_PACKAGES := bats bc busybox-static debootstrap expect jq libcmocka-dev procps psmisc python3 runc
+TEST_PACKAGES := bats bc busybox-static debootstrap jq libcmocka-dev procps psmisc python3 runc
 TEST_CFLAGS := -O2 -g -std=c17 $(WARN) -D_GNU_SOURCE -I. -pthread -MMD -MP
 
 GUEST_BIN := $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))
