@@ -115,14 +115,6 @@ int target_exit_status(const struct target *t)
     return status;
 }
 
-int target_signal(const struct target *t, int sig, struct err *e)
-{
-    if (target_status(t) == STATUS_STOPPED ||
-        (syscall(SYS_pidfd_send_signal, t->porter, sig, NULL, 0) < 0 && errno == ESRCH))
-        return err_set(e, ERR_STATE, 0, "container not running: %.255s", t->dir.id);
-    return 0;
-}
-
 /* What is frozen does not die. */
 static void thaw(const struct target *t)
 {
@@ -133,13 +125,21 @@ static void thaw(const struct target *t)
         log_err(&why);
 }
 
+int target_signal(const struct target *t, int sig, struct err *e)
+{
+    if (target_status(t) == STATUS_STOPPED ||
+        (syscall(SYS_pidfd_send_signal, t->porter, sig, NULL, 0) < 0 && errno == ESRCH))
+        return err_set(e, ERR_STATE, 0, "container not running: %.255s", t->dir.id);
+    if (sig == SIGKILL)
+        thaw(t);
+    return 0;
+}
+
 int target_end(struct target *t, struct err *e)
 {
     struct err gone = ERR_INIT;
 
     bool alive = target_signal(t, SIGKILL, &gone) == 0;
-    if (alive)
-        thaw(t);
     if (alive && !procid_wait(t->porter, KILL_MS))
         return err_set(e, ERR_TIMEOUT, 0, "container %.255s: its porter %d does not end", t->dir.id,
                        t->rec.porter.pid);

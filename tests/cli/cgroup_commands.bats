@@ -90,6 +90,18 @@ no_cgroup_left() {
     nothing_left
 }
 
+@test "what is paused dies of KILL" {
+    config '.root.readonly = false'
+    start_it
+    bailey pause "$ID"
+    bailey kill "$ID" KILL
+    for _ in $(seq 50); do
+        [ "$(status)" = stopped ] && break
+        sleep 0.1
+    done
+    [ "$(status)" = stopped ]
+}
+
 @test "update writes new limits, from options and from a file" {
     is_v1 || skip "reads the files of version 1"
     config --arg p "/$ID" '.root.readonly = false | .linux.cgroupsPath = $p | .linux.resources.memory = {limit: 50000000, swap: 50000000}'
@@ -114,10 +126,12 @@ no_cgroup_left() {
     is_v1 || skip "reads the files of version 1"
     config 'del(.linux.cgroupsPath, .linux.resources) | .root.readonly = false'
     start_it
-    [ ! -e "/sys/fs/cgroup/pids/bailey/$ID" ]
+    [ -z "$(find /sys/fs/cgroup/pids -name "$ID*")" ]
     bailey update --pids-limit 44 "$ID"
-    [ "$(cat "/sys/fs/cgroup/pids/bailey/$ID/pids.max")" = 44 ]
-    [ "$(wc -l <"/sys/fs/cgroup/pids/bailey/$ID/cgroup.procs")" -ge 2 ]
+    local dir
+    dir=$(find /sys/fs/cgroup/pids/bailey -name "$ID*")
+    [ "$(cat "$dir/pids.max")" = 44 ]
+    [ "$(wc -l <"$dir/cgroup.procs")" -ge 2 ]
     local before
     before=$(count)
     sleep 0.5
