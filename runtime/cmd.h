@@ -23,7 +23,7 @@ struct command {
 };
 
 extern const struct command cmd_create, cmd_delete, cmd_events, cmd_exec, cmd_kill, cmd_list, cmd_pause,
-    cmd_ps, cmd_resume, cmd_run, cmd_spec, cmd_start, cmd_state, cmd_update;
+    cmd_ps, cmd_resume, cmd_run, cmd_spec, cmd_start, cmd_state, cmd_stop, cmd_update;
 
 /* Prints a command's help to stdout. */
 void command_help(const struct command *c);

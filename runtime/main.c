@@ -24,8 +24,8 @@ static const struct option_def global_options[] = {
 };
 
 static const struct command *const commands[] = {
-    &cmd_create, &cmd_start,  &cmd_run,   &cmd_state,  &cmd_list,   &cmd_ps,     &cmd_exec,
-    &cmd_kill,   &cmd_delete, &cmd_pause, &cmd_resume, &cmd_update, &cmd_events, &cmd_spec,
+    &cmd_create, &cmd_start,  &cmd_run,   &cmd_state,  &cmd_list,   &cmd_ps,     &cmd_exec, &cmd_kill,
+    &cmd_stop,   &cmd_delete, &cmd_pause, &cmd_resume, &cmd_update, &cmd_events, &cmd_spec,
 };
 
 static void help(void)

@@ -349,7 +349,7 @@ void making_undo(struct making *m)
 int making_start(struct making *m, struct err *e)
 {
     const struct launch *l = &m->launch;
-    const struct starting s = {&m->hooks, l->control_fd, l->keep, l->porter, l->strace};
+    const struct starting s = {&m->hooks, l->control_fd, l->keep, l->porter, l->strace, &m->cgroup};
 
     if (starting_run(&s, e))
         return -1;

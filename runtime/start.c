@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "common/cleanup.h"
+#include "runtime/cgroup.h"
 #include "runtime/idcmd.h"
 #include "runtime/starting.h"
 #include "runtime/target.h"
@@ -32,7 +33,10 @@ static int start(const struct globals *g, struct target *t, struct err *e)
     _cleanup_close_ int keep = target_connect(t, e);
     if (keep < 0 || target_load_hooks(t, &hooks, e))
         return -1;
-    const struct starting st = {hooks, keep, t->rec.keep.pid, t->rec.porter.pid, g->strace};
+    struct cgroup cg;
+    if (cgroup_load(&cg, t->dir.dir, e) < 0)
+        return -1;
+    const struct starting st = {hooks, keep, t->rec.keep.pid, t->rec.porter.pid, g->strace, &cg};
     if (starting_run(&st, e)) {
         give_up(t, hooks);
         return -1;

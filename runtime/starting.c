@@ -1,12 +1,23 @@
 #include "runtime/starting.h"
 
+#include "runtime/cgroup.h"
 #include "runtime/hooks.h"
 #include "runtime/launch.h"
 
+static int enter_cgroup(void *arg, pid_t porter, struct err *e)
+{
+    const struct starting *s = arg;
+    return cgroup_attach(s->cgroup, porter, e);
+}
+
 int starting_run(const struct starting *s, struct err *e)
 {
-    struct launch_exec sandbox = {
-        .control_fd = s->control_fd, .keep = s->keep, .porter = s->porter, .strace = s->strace};
+    struct launch_exec sandbox = {.control_fd = s->control_fd,
+                                  .keep = s->keep,
+                                  .porter = s->porter,
+                                  .strace = s->strace,
+                                  .arg = (void *)(uintptr_t)s,
+                                  .porter_made = enter_cgroup};
 
     if (s->hooks && hooks_start_container(s->hooks, &sandbox, e))
         return -1;

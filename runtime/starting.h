@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 
+struct cgroup;
 struct hooks;
 
 struct starting {
@@ -14,6 +15,7 @@ struct starting {
     int control_fd;            /* to the keep */
     pid_t keep, porter;
     bool strace;
+    const struct cgroup *cgroup; /* where hooks inside the container are counted */
 };
 
 /* Where it fails the caller stops the container. */

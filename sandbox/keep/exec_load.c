@@ -259,8 +259,9 @@ long gate_exec_done(struct task *caller, const struct sysargs *a)
         t->exec->grown = true;
         r = (long)(need + STACK_AT_ONCE);
     } else {
-        session_wait_for_start(t);
-        r = commit(caller, t, a);
+        r = session_wait_for_start(t);
+        if (r == 0)
+            r = commit(caller, t, a);
     }
     task_put(t);
     return r;

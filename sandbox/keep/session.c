@@ -228,14 +228,21 @@ void session_end(struct session *s)
     free(s);
 }
 
-void session_wait_for_start(struct task *t)
+int session_wait_for_start(struct task *t)
 {
     struct container *c = t->process->container;
 
     if (c->started || t->process != c->init)
-        return;
+        return 0;
     worker_about_to_block();
     LOCKED(&kernel.tasklist_lock);
-    while (!c->started)
+    /* Not task_wait: a stop signal, too, would end that one, again and again. */
+    while (!c->started && !t->process->group_exit) {
+        t->sleep_cond = &kernel.started_cond;
+        t->sleep = SLEEP_COND;
         pthread_cond_wait(&kernel.started_cond, &kernel.tasklist_lock);
+        t->sleep = SLEEP_NONE;
+        t->sleep_cond = NULL;
+    }
+    return t->process->group_exit ? -EINTR : 0;
 }

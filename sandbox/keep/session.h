@@ -37,7 +37,8 @@ void session_end(struct session *s);
 void session_running(struct process *p);
 void session_exited(struct process *p);
 
-/* Waits, as part of the gate's last question, until c may run its program. */
-void session_wait_for_start(struct task *t);
+/* Waits, as part of the gate's last question, until t's container may run its program. 0; -EINTR: it never
+ * will, some signal ended it. */
+int session_wait_for_start(struct task *t);
 
 #endif

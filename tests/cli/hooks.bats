@@ -317,3 +317,98 @@ TABLE
     [ "$status" -eq 1 ]
     [ ! -e "$LOG" ]
 }
+
+# The same by create, start and delete.
+
+create() {
+    bailey create --bundle "$BUNDLE" x >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&-
+}
+
+status_of() {
+    bailey state x | jq -r .status
+}
+
+stopped() {
+    [ "$(status_of)" = stopped ]
+}
+
+wait_for() { # command...
+    for _ in $(seq 200); do
+        "$@" && return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+@test "hooks: create, start and delete run theirs, and no others" {
+    record_all
+    args sh -c 'sleep 0.2'
+    create
+    [ "$(kinds_run)" = "prestart createRuntime createContainer" ]
+    LEAK=start bailey start x
+    [ "$(kinds_run)" = "prestart createRuntime createContainer startContainer poststart" ]
+    [ "$(field startContainer 5)" = none ]
+    [ "$(field poststart 5)" = start ]
+    [ "$(field poststart 2 | jq .pid)" = "$(bailey state x | jq .pid)" ]
+    wait_for stopped
+    [ "$(kinds_run)" = "prestart createRuntime createContainer startContainer poststart" ]
+    (umask 077 && bailey delete x)
+    [ "$(kinds_run)" = "$KINDS" ]
+    [ "$(field poststop 3)" = 0077 ]
+    nothing_left
+}
+
+@test "hooks: a hook that fails in create leaves no container" {
+    record createRuntime 3
+    record poststop
+    run create
+    [ "$status" -eq 1 ]
+    grep -q 'hook createRuntime\[0\] .* failed: exit status 3: this is why' "$BATS_TEST_TMPDIR/err"
+    [ "$(kinds_run)" = "createRuntime poststop" ]
+    nothing_left
+}
+
+@test "hooks: one that fails in start ends the container; poststop runs once" {
+    local kind
+    for kind in startContainer poststart; do
+        config 'del(.hooks)'
+        rm -f "$LOG"
+        record $kind 3
+        record poststop
+        args sleep 60
+        create
+        run --separate-stderr bailey start x
+        [ "$status" -eq 1 ]
+        [[ "$stderr" == *"hook $kind[0] ("*") failed: exit status 3: this is why" ]]
+        [ "$(status_of)" = stopped ]
+        [ "$(kinds_run)" = "$kind poststop" ]
+        bailey delete x
+        [ "$(kinds_run)" = "$kind poststop" ]
+        nothing_left
+    done
+}
+
+@test "hooks: startContainer's time-out in start" {
+    hook startContainer /bin/sh sh -c 'sleep 30 & sleep 30'
+    config '.hooks.startContainer[0].timeout = 1'
+    record poststop
+    create
+    run --separate-stderr timeout 5 "$BAILEY" --root "$STATE" start x
+    [ "$status" -eq 1 ]
+    [ "$(status_of)" = stopped ]
+    [ "$(kinds_run)" = poststop ]
+    bailey delete x
+}
+
+@test "hooks: a failing poststop does not fail delete" {
+    record poststop 3
+    record poststop
+    create
+    bailey start x
+    wait_for stopped
+    run --separate-stderr bailey delete x
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == "bailey: warning: hook poststop[0] "* ]]
+    [ "$(kinds_run)" = "poststop poststop" ]
+    nothing_left
+}

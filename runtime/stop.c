@@ -1,0 +1,172 @@
+/* bailey stop: asks a container to end, and sees to it. */
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <time.h>
+
+#include "common/cleanup.h"
+#include "common/log.h"
+#include "runtime/options.h"
+#include "runtime/signame.h"
+#include "runtime/target.h"
+#include "sandbox/platform/messages.h"
+
+#define TIME_MAX 86400 /* a day */
+
+struct stop_options {
+    const char *time, *signal;
+    bool help;
+};
+
+static const struct option_def options[] = {
+    {"time", 't', "SECONDS", offsetof(struct stop_options, time),
+     "how long it may take before it is killed (10)"},
+    {"signal", 's', "SIGNAL", offsetof(struct stop_options, signal), "what asks it to end (TERM)"},
+    {"help", 'h', NULL, offsetof(struct stop_options, help), "show help"},
+    {NULL, 0, NULL, 0, NULL},
+};
+
+struct stop {
+    const char *id;
+    int sig, seconds;
+    char name[16]; /* the signal's: "SIGTERM" */
+};
+
+static void name_signal(struct stop *s)
+{
+    const char *name = sigabbrev_np(s->sig);
+
+    if (name)
+        snprintf(s->name, sizeof(s->name), "SIG%s", name);
+    else
+        snprintf(s->name, sizeof(s->name), "signal %d", s->sig);
+}
+
+static int take_values(const struct stop_options *o, struct stop *s, struct err *e)
+{
+    char *end;
+
+    s->sig = signame_parse(o->signal);
+    if (s->sig < 1)
+        return err_set(e, ERR_USAGE, 0, "unknown signal \"%.40s\"", o->signal);
+    name_signal(s);
+    errno = 0;
+    long seconds = strtol(o->time, &end, 10);
+    if (errno || *end || end == o->time || o->time[0] < '0' || o->time[0] > '9' || seconds > TIME_MAX)
+        return err_set(e, ERR_USAGE, 0,
+                       "option --time: must be a number of seconds from 0 to %d, not \"%.40s\"", TIME_MAX,
+                       o->time);
+    s->seconds = (int)seconds;
+    return 0;
+}
+
+/* Options may stand before and after the id. */
+static int arguments(char **argv, struct stop_options *o, struct stop *s, struct err *e)
+{
+    int argi = 1;
+
+    if (options_parse(options, "bailey stop", argv, &argi, o, e))
+        return -1;
+    if (o->help)
+        return 0;
+    s->id = argv[argi];
+    if (!s->id)
+        return err_set(e, ERR_USAGE, 0, "stop needs a container id (see bailey stop --help)");
+    argi++;
+    if (options_parse(options, "bailey stop", argv, &argi, o, e))
+        return -1;
+    if (argv[argi])
+        return err_set(e, ERR_USAGE, 0, "stop takes one argument, the id; there is also \"%.60s\"",
+                       argv[argi]);
+    return o->help ? 0 : take_values(o, s, e);
+}
+
+/* What init does with the signal is known beforehand: then so is how this ends. */
+static void warn_if_in_vain(const struct stop *s, const struct target *t)
+{
+    const struct timeval patience = {.tv_sec = 2};
+    struct control_msg m = {.type = CONTROL_STATUS};
+    struct err ignored = ERR_INIT;
+    _cleanup_close_ int fd = target_connect(t, &ignored);
+    uint64_t bit = 1ULL << (s->sig - 1);
+
+    if (s->sig == SIGKILL || s->sig == SIGSTOP || fd < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
+        msg_send(fd, &m, sizeof(m), -1) < 0 || msg_recv(fd, &m, sizeof(m), NULL) < 0 || !m.value)
+        return;
+    if (m.ignored & bit)
+        log_warning("container %.255s: its first process ignores %s", s->id, s->name);
+    else if (!(m.handled & bit))
+        log_warning("container %.255s: its first process has no handler for %s, so %s does not end it", s->id,
+                    s->name, s->name);
+}
+
+static double seconds_since(const struct timespec *begin)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - begin->tv_sec) + (double)(now.tv_nsec - begin->tv_nsec) / 1e9;
+}
+
+static void say(const struct stop *s, const struct target *t, const char *how)
+{
+    int status = target_exit_status(t);
+
+    printf("%s: %s", s->id, how);
+    if (status >= 0)
+        printf(", exit status %d", status);
+    putchar('\n');
+}
+
+static int stop_container(const struct stop *s, struct target *t, struct err *e)
+{
+    struct timespec begin;
+    struct err gone = ERR_INIT;
+    char how[96];
+
+    if (target_status(t) == STATUS_STOPPED) {
+        say(s, t, "had ended before");
+        return 0;
+    }
+    warn_if_in_vain(s, t);
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    if (target_signal(t, s->sig, &gone) < 0 || procid_wait(t->porter, s->seconds * 1000)) {
+        snprintf(how, sizeof(how), "ended by itself %.1f s after %s", seconds_since(&begin), s->name);
+        say(s, t, how);
+        return 0;
+    }
+    if (target_end(t, e))
+        return -1;
+    snprintf(how, sizeof(how), "killed, not having ended %d s after %s", s->seconds, s->name);
+    say(s, t, how);
+    return 0;
+}
+
+static int run(const struct globals *g, char **argv, struct err *e)
+{
+    _cleanup_(target_close) struct target t = TARGET_INIT;
+    struct stop_options o = {.time = "10", .signal = "TERM"};
+    struct stop s = {.id = NULL};
+
+    if (arguments(argv, &o, &s, e))
+        return -1;
+    if (o.help) {
+        command_help(&cmd_stop);
+        return 0;
+    }
+    return target_open(g, s.id, false, &t, e) ? -1 : stop_container(&s, &t, e);
+}
+
+const struct command cmd_stop = {
+    .name = "stop",
+    .args = "ID",
+    .summary = "Ask a container to end, and kill it if it does not in time",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,165 @@
+#!/usr/bin/env bats
+# Signals to a container, at each point of its life and to each of its processes on the host; bailey stop.
+bats_require_minimum_version 1.5.0
+load helpers
+
+setup() {
+    make_bundle
+}
+
+teardown() {
+    local id
+    for id in "$STATE"/*/; do
+        [ ! -d "$id" ] || bailey delete --force "$(basename "$id")"
+    done
+}
+
+create() { # id
+    bailey create --bundle "$BUNDLE" "$1" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
+}
+
+state_of() { # id
+    bailey state "$1" | jq -r .status
+}
+
+pid_of() {
+    bailey state "$1" | jq .pid
+}
+
+keep_of() { # id
+    jq .keep "$STATE/$1/state.json"
+}
+
+wait_for() { # command...
+    for _ in $(seq 200); do
+        "$@" && return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+is() { # id status
+    [ "$(state_of "$1")" = "$2" ]
+}
+
+@test "signals: a created container ends by what ends a program" {
+    args sh -c 'echo never'
+    local sig n=0
+    for sig in TERM INT HUP USR1 QUIT KILL; do
+        create "c$sig"
+        is "c$sig" created
+        bailey kill "c$sig" $sig
+        wait_for is "c$sig" stopped
+        run bailey start "c$sig"
+        [ "$status" -eq 1 ]
+        bailey delete "c$sig"
+    done
+    [ ! -s "$BATS_TEST_TMPDIR/out" ]
+}
+
+@test "signals: ... with 128 + n as its exit status, whoever sends it" {
+    args sh -c 'echo never'
+    create x
+    kill -TERM "$(pid_of x)"
+    wait_for is x stopped
+    [ "$(cat "$STATE/x/exit")" = 143 ]
+}
+
+@test "signals: what is ignored by default does nothing to a created container" {
+    args sh -c 'trap "exit 9" TERM; while :; do sleep 0.1; done'
+    create x
+    bailey kill x CHLD
+    bailey kill x WINCH
+    bailey kill x URG
+    sleep 0.2
+    is x created
+    bailey start x
+    is x running
+}
+
+@test "signals: init without a handler is not ended by TERM, but by KILL" {
+    args sleep 60
+    create x
+    bailey start x
+    for sig in TERM INT HUP USR1; do bailey kill x $sig; done
+    sleep 0.3
+    is x running
+    bailey kill x KILL
+    wait_for is x stopped
+}
+
+@test "signals: a signal to the keep is init's" {
+    args sh -c 'for s in TERM INT HUP QUIT; do trap "echo $s" $s; done; echo ready; while :; do sleep 0.1; done'
+    create x
+    bailey start x
+    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    keep=$(keep_of x)
+    [ -n "$keep" ]
+    for sig in TERM INT HUP QUIT; do
+        kill -$sig "$keep"
+        wait_for grep -qx $sig "$BATS_TEST_TMPDIR/out"
+    done
+    for sig in USR1 USR2 PIPE ALRM; do kill -$sig "$keep"; done
+    sleep 0.2
+    is x running
+}
+
+@test "signals: what the caller ignores does not reach the program" {
+    args grep -E 'Sig(Ign|Blk)' /proc/self/status
+    ln -sf busybox "$BUNDLE/rootfs/bin/grep"
+    run --separate-stderr sh -c 'trap "" PIPE USR1; exec "$@"' sh \
+        "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" x
+    [ "$output" = $'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000' ]
+}
+
+@test "stop: a program that ends on the signal" {
+    args sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done'
+    create x
+    bailey start x
+    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    run --separate-stderr bailey stop x
+    [ "$status" -eq 0 ]
+    [ "$stderr" = "" ]
+    [[ "$output" =~ ^x:\ ended\ by\ itself\ [0-9.]+\ s\ after\ SIGTERM,\ exit\ status\ 9$ ]]
+    is x stopped
+    run --separate-stderr bailey stop x
+    [ "$status" -eq 0 ]
+    [ "$output" = "x: had ended before, exit status 9" ]
+}
+
+@test "stop: a program that does not" {
+    args sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
+    create x
+    bailey start x
+    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    run --separate-stderr bailey stop x --time 1
+    [ "$status" -eq 0 ]
+    [ "$stderr" = "bailey: warning: container x: its first process ignores SIGTERM" ]
+    [ "$output" = "x: killed, not having ended 1 s after SIGTERM, exit status 137" ]
+    is x stopped
+}
+
+@test "stop: a signal without a handler is named beforehand" {
+    args sleep 60
+    create x
+    bailey start x
+    run --separate-stderr bailey stop --signal usr1 --time 0 x
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"has no handler for SIGUSR1, so SIGUSR1 does not end it" ]]
+    [[ "$output" == "x: killed, not having ended 0 s after SIGUSR1"* ]]
+}
+
+@test "stop: a created container, a wrong one, wrong options" {
+    create x
+    run --separate-stderr bailey stop x
+    [ "$status" -eq 0 ]
+    [[ "$output" == "x: ended by itself "*" s after SIGTERM, exit status 143" ]]
+    run --separate-stderr bailey stop nosuch
+    [ "$status" -eq 1 ]
+    run --separate-stderr bailey stop x --time -1
+    [ "$stderr" = 'bailey: option --time: must be a number of seconds from 0 to 86400, not "-1"' ]
+    run --separate-stderr bailey stop x --signal NOPE
+    [ "$stderr" = 'bailey: unknown signal "NOPE"' ]
+    run --separate-stderr bailey stop
+    [ "$stderr" = "bailey: stop needs a container id (see bailey stop --help)" ]
+}
