@@ -345,11 +345,12 @@ wait_for() { # command...
     args sh -c 'sleep 0.2'
     create
     [ "$(kinds_run)" = "prestart createRuntime createContainer" ]
+    pid=$(bailey state x | jq .pid)
     LEAK=start bailey start x
     [ "$(kinds_run)" = "prestart createRuntime createContainer startContainer poststart" ]
     [ "$(field startContainer 5)" = none ]
     [ "$(field poststart 5)" = start ]
-    [ "$(field poststart 2 | jq .pid)" = "$(bailey state x | jq .pid)" ]
+    [ "$(field poststart 2 | jq .pid)" = "$pid" ]
     wait_for stopped
     [ "$(kinds_run)" = "prestart createRuntime createContainer startContainer poststart" ]
     (umask 077 && bailey delete x)
