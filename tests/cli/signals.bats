@@ -104,6 +104,20 @@ is() { # id status
     is x running
 }
 
+@test "signals: KILL of an exec's porter ends its program" {
+    args sleep 60
+    create x
+    bailey start x
+    bailey exec --pid-file "$BATS_TEST_TMPDIR/pid" x sh -c 'exec sleep 4711' 3>&- &
+    wait_for test -s "$BATS_TEST_TMPDIR/pid"
+    wait_for sh -c "'$BAILEY' --root '$STATE' exec x ps | grep -q 'sleep 471[1]'"
+    kill -KILL "$(cat "$BATS_TEST_TMPDIR/pid")"
+    wait $! && status=0 || status=$?
+    [ "$status" -eq 137 ]
+    ! bailey exec x ps | grep -q 'sleep 471[1]'
+    is x running
+}
+
 @test "signals: what the caller ignores does not reach the program" {
     args grep -E 'Sig(Ign|Blk)' /proc/self/status
     ln -sf busybox "$BUNDLE/rootfs/bin/grep"
