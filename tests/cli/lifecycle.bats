@@ -154,7 +154,7 @@ fails_with() { # message command...
     wait_for status_is x stopped
     [ "$(bailey state x | jq .exitStatus)" = 137 ]
     for pid in $pids; do
-        [ ! -e "/proc/$pid" ] || grep -q '^State:.Z' "/proc/$pid/status"
+        [ -z "$(grep '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null)" ]
     done
 }
 
