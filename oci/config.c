@@ -188,7 +188,7 @@ int oci_process_load(const char *path, struct oci_config **ret, struct err *e)
     struct json_reader r = {.a = a, .e = e};
     _cleanup_free_ char *text = NULL;
     const struct json *obj;
-    size_t len;
+    size_t len = 0;
 
     if (read_file(path, &text, &len, e) || json_parse(a, text, len, path, &obj, e) ||
         json_must_be(&r, obj, JSON_OBJECT))
