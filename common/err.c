@@ -36,20 +36,6 @@ int err_set(struct err *e, enum err_code code, int sys_errno, const char *fmt, .
     return -1;
 }
 
-int err_wrap(struct err *e, const char *fmt, ...)
-{
-    char old[sizeof(e->msg)];
-    va_list ap;
-
-    memcpy(old, e->msg, sizeof(old));
-    va_start(ap, fmt);
-    int n = vsnprintf(e->msg, sizeof(e->msg), fmt, ap);
-    va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof(e->msg))
-        snprintf(e->msg + n, sizeof(e->msg) - (size_t)n, ": %s", old);
-    return -1;
-}
-
 const char *err_code_name(enum err_code code)
 {
     return (unsigned)code < ERR_CODE_COUNT_ ? codes[code].name : "UNKNOWN";

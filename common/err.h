@@ -39,9 +39,6 @@ struct err {
 int err_set(struct err *e, enum err_code code, int sys_errno, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* Puts "prefix: " before the message of an error that is already set; returns -1. */
-int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 /* The name that stands as "code" in the JSON log, for instance "ENOENT_CONTAINER". Never NULL. */
 const char *err_code_name(enum err_code code);
 

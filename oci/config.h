@@ -285,8 +285,4 @@ static inline void oci_config_free_p(struct oci_config **c)
     oci_config_free(*c);
 }
 
-/* The container's user namespace mappings, capability names and so on, for messages: the name of a namespace
- * type as config.json writes it. */
-const char *oci_ns_name(enum oci_ns_type t);
-
 #endif

@@ -9,11 +9,6 @@ static const char *const ns_names[OCI_NS_TYPES] = {
     [OCI_NS_UTS] = "uts", [OCI_NS_USER] = "user",   [OCI_NS_CGROUP] = "cgroup", [OCI_NS_TIME] = "time",
 };
 
-const char *oci_ns_name(enum oci_ns_type t)
-{
-    return t < OCI_NS_TYPES ? ns_names[t] : "unknown";
-}
-
 static int parse_namespaces(struct json_reader *r, const struct json *lx, struct oci_linux *l)
 {
     const struct json *list;

@@ -50,16 +50,6 @@ bool capable(const struct task *t, int cap)
     return cred_capable(t->cred, cap);
 }
 
-bool cred_in_group(const struct cred *c, gid_t gid)
-{
-    if (gid == c->fsgid)
-        return true;
-    for (unsigned i = 0; i < c->ngroups; i++)
-        if (c->groups[i] == gid)
-            return true;
-    return false;
-}
-
 void cred_uids_changed(struct cred *n, const struct cred *old)
 {
     if (n->securebits & issecure_mask(SECURE_NO_SETUID_FIXUP))

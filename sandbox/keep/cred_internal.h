@@ -5,8 +5,6 @@
 #include "sandbox/keep/task.h"
 
 bool cred_capable(const struct cred *c, int cap);
-/* fsgid or a supplementary group. */
-bool cred_in_group(const struct cred *c, gid_t gid);
 /* Capabilities follow the change of uids from old to n (n is private). */
 void cred_uids_changed(struct cred *n, const struct cred *old);
 void cred_fsuid_changed(struct cred *n, const struct cred *old);

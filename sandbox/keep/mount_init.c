@@ -188,25 +188,6 @@ int mount_ns_init(struct container *c, int rootfd, const struct mount_spec *spec
     return r;
 }
 
-void mount_ns_free(struct mount_ns *ns)
-{
-    if (!ns)
-        return;
-    while (ns->mounts) {
-        struct mount *m = ns->mounts->prev; /* the last: children before parents */
-        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
-        DL_DELETE(ns->mounts, m);
-        mount_put(m);
-    }
-    while (ns->detached) {
-        struct mount *m = ns->detached;
-        DL_DELETE(ns->detached, m);
-        mount_put(m);
-    }
-    pthread_rwlock_destroy(&ns->lock);
-    free(ns);
-}
-
 /* Hidden and read-only paths
  * ---------------------------------------------------------------------------------- */
 

@@ -25,11 +25,6 @@ bool action_is_ignore(const struct process *p, int signo)
     return handler_of(p, signo) == (uint64_t)(uintptr_t)SIG_IGN;
 }
 
-bool signal_ignored(const struct process *p, int signo)
-{
-    return action_is_ignore(p, signo);
-}
-
 bool signal_blocked_or_ignored(const struct task *t, int signo)
 {
     return (t->blocked & SIGBIT(signo)) || action_is_ignore(t->process, signo);

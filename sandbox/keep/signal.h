@@ -55,8 +55,6 @@ int send_signal_pgrp(struct container *c, pid_t pgid, const siginfo_t *info);
 int signal_dequeue(struct task *t, sigset64 mask, siginfo_t *info);
 /* [T] What is pending for t, its process's included. */
 sigset64 signal_pending_set(const struct task *t);
-/* [T] The group's handler is SIG_IGN, or the default is to ignore. */
-bool signal_ignored(const struct process *p, int signo);
 /* [T] t is blocked for or ignores signo (tty input and output of background groups ask). */
 bool signal_blocked_or_ignored(const struct task *t, int signo);
 

@@ -153,12 +153,6 @@ void tty_forget(struct process *p)
     p->tty_old_pgrp = 0;
 }
 
-void tty_inherit(struct process *child, const struct process *parent)
-{
-    child->ctty = parent->ctty ? tty_get(parent->ctty) : NULL;
-    child->tty_old_pgrp = 0;
-}
-
 void tty_clear_session(struct tty *tty)
 {
     pid_t sid = tty->sid;

@@ -17,16 +17,17 @@ int devpts_mount(struct container *c, const char *options, struct pnode **ret_ro
 struct tty *tty_get(struct tty *tty);
 void tty_put(struct tty *tty);
 
-/* A terminal over a host pty's slave, for a program with `terminal`: its stdio. The fd is taken over. The first one of a
- * container is its /dev/console, and number 0 in devpts, as engines have it. */
+/* A terminal over a host pty's slave, for a program with `terminal`: its stdio. The fd is taken over. The
+ * first one of a container is its /dev/console, and number 0 in devpts, as engines have it. */
 int tty_console_open(struct container *c, int host_slave_fd, struct file **ret);
 /* Another open file on the console, for /dev/console. -ENXIO: the container has none. */
 int tty_console_reopen(struct task *t, int flags, struct file **ret);
 /* Makes f's terminal (f may be anything) the controlling one of session leader p, with p's group in front,
  * and p's user its owner. [tasklist_lock] */
 void tty_make_controlling(struct process *p, struct file *f);
-/* The host terminal below tty (NULL: none) raised SIGINT, SIGQUIT, SIGTSTP or SIGWINCH, which go to the foreground group, or
- * SIGHUP, which goes to the session's leader. False: nobody is there to get it. [tasklist_lock] */
+/* The host terminal below tty (NULL: none) raised SIGINT, SIGQUIT, SIGTSTP or SIGWINCH, which go to the
+ * foreground group, or SIGHUP, which goes to the session's leader. False: nobody is there to get it.
+ * [tasklist_lock] */
 bool tty_host_signal(struct tty *tty, int signo);
 /* Opens what /dev/tty is for t: -ENXIO without a controlling terminal. */
 int tty_open_controlling(struct task *t, int flags, struct file **ret);
@@ -36,9 +37,8 @@ int tty_open_index(struct task *t, unsigned index, int flags, struct file **ret)
 int tty_open_ptmx(struct task *t, int flags, struct file **ret);
 /* The file is a terminal (either end): for isatty-like decisions. */
 bool tty_file_is(const struct file *f);
-/* setsid: p leaves its terminal without a signal. fork: child's is the parent's. [tasklist_lock] */
+/* setsid: p leaves its terminal without a signal. [tasklist_lock] */
 void tty_forget(struct process *p);
-void tty_inherit(struct process *child, const struct process *parent);
 /* [tasklist_lock] A session leader ended: SIGHUP to the foreground group, and its session has no terminal any
  * more. Call it for every leader, with a terminal or not. */
 void tty_session_exited(struct process *leader);

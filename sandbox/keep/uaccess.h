@@ -17,9 +17,6 @@ long strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size);
 /* A path (size PATH_MAX): as strncpy_from_user. The empty string is the caller's to judge. */
 long path_from_user(struct task *t, char dst[4096], uaddr_t src);
 
-/* Clears n bytes. 0 or -EFAULT. */
-int clear_user(struct task *t, uaddr_t dst, size_t n);
-
 #define get_user(t, ptr_, addr) copy_from_user((t), (ptr_), (addr), sizeof(*(ptr_)))
 #define put_user(t, val, type, addr) copy_to_user((t), (addr), &(type){(type)(val)}, sizeof(type))
 

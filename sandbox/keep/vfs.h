@@ -86,8 +86,8 @@ void vfs_assume(const struct task *t);
 /* Back to the keep's own rights (for /proc of the host, memfds ...). */
 void vfs_assume_self(void);
 
-/* Before the keep writes to a lane itself for t, at pos (-1: the file's own position): takes on t's rights (set-id bits go
- * by them) and shortens u to what RLIMIT_FSIZE leaves. 0, or -EFBIG with SIGXFSZ sent. */
+/* Before the keep writes to a lane itself for t, at pos (-1: the file's own position): takes on t's rights
+ * (set-id bits go by them) and shortens u to what RLIMIT_FSIZE leaves. 0, or -EFBIG with SIGXFSZ sent. */
 struct uio;
 int vfs_begin_write(struct task *t, struct file *f, off_t pos, struct uio *u);
 
@@ -112,7 +112,6 @@ int mount_ns_init(struct container *c, int rootfd, const struct mount_spec *spec
 /* Hides masked paths (empty file or directory) and makes others read-only, as far as they exist. After
  * mount_ns_init. Both arrays end with NULL, or are NULL. 0 or -errno. */
 int mount_ns_protect(struct container *c, char *const *masked, char *const *readonly);
-void mount_ns_free(struct mount_ns *ns);
 /* mountinfo(5), mounts and mountstats text for /proc. */
 struct strbuf;
 void mount_ns_show(struct task *t, struct strbuf *sb, bool mountinfo);

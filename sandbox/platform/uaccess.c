@@ -55,20 +55,6 @@ long path_from_user(struct task *t, char dst[4096], uaddr_t src)
     return strncpy_from_user(t, dst, src, PATH_MAX);
 }
 
-int clear_user(struct task *t, uaddr_t dst, size_t n)
-{
-    static const char zeros[4096];
-
-    while (n > 0) {
-        size_t bite = n < sizeof(zeros) ? n : sizeof(zeros);
-        if (copy_to_user(t, dst, zeros, bite) < 0)
-            return -EFAULT;
-        dst += bite;
-        n -= bite;
-    }
-    return 0;
-}
-
 void uio_init_one(struct uio *u, struct task *t, uaddr_t base, size_t len)
 {
     if (len > 0x7ffff000)
