@@ -14,6 +14,7 @@
 
 #include "common/err.h"
 
+struct oci_config;
 struct oci_resources;
 
 enum cgroup_ctl {
@@ -88,6 +89,11 @@ int cgroup_attach(const struct cgroup *cg, pid_t pid, struct err *e);
  * from choosing the porter when memory is out. */
 int cgroup_enter(const struct cgroup *cg, const struct oci_resources *res, pid_t porter, struct err *e);
 int cgroup_settle(const struct cgroup *cg, const struct oci_resources *res, pid_t porter, struct err *e);
+
+/* Version 2: makes the user of process.user the owner of the directory and of what
+ * /sys/kernel/cgroup/delegate lists, where config.json asks for a cgroup namespace of its own and mounts the
+ * cgroup read-write. */
+int cgroup_delegate(const struct cgroup *cg, const struct oci_config *c, struct err *e);
 
 /* Stops or continues everything in it; returns when that is done. ERR_UNSUPPORTED without a freezer. */
 int cgroup_freeze(const struct cgroup *cg, bool frozen, struct err *e);

@@ -17,7 +17,7 @@ static int write_set(const struct cgroup *cg, const struct cgroup_set *w)
     int r = cgroup_write(file, w->value);
     if (r != ENOENT || !w->fallback[0] || !cgroup_file(t, cg->path, w->fallback, file))
         return r;
-    return cgroup_write(file, w->value);
+    return cgroup_write(file, w->instead[0] ? w->instead : w->value);
 }
 
 static int refused(const struct cgroup_set *w, int errnum, struct err *e)
@@ -80,5 +80,10 @@ int cgroup_apply(const struct cgroup *cg, const struct oci_resources *res, struc
     }
     if (cgroup_sets_make(res, version, &sets, e) || check_usage(cg, res, e))
         return -1;
-    return write_sets(cg, &sets, e);
+    if (write_sets(cg, &sets, e))
+        return -1;
+    const struct cgroup_tree *two = cgroup_tree_of(cg, CG_UNIFIED);
+    return two && !cgroup_tree_of(cg, CG_DEVICES) && res->ndevices > 0
+               ? cgroup_set_devices(two, cg->path, res, e)
+               : 0;
 }

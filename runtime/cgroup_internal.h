@@ -6,6 +6,8 @@
 
 #include "runtime/cgroup.h"
 
+struct oci_device_rule;
+
 /* The hierarchy with that controller, or NULL. */
 const struct cgroup_tree *cgroup_tree_of(const struct cgroup *cg, enum cgroup_ctl ctl);
 
@@ -50,6 +52,7 @@ struct cgroup_set {
     enum cgroup_ctl ctl;
     char file[96], value[256];
     char fallback[96]; /* file to take where the first does not exist; "": none */
+    char instead[32];  /* value for that one; "": the same */
     char field[96];    /* for messages: "memory.limit" */
 };
 
@@ -67,6 +70,14 @@ static inline void cgroup_sets_free(struct cgroup_sets *s)
  * with ERR_UNSUPPORTED if the controller is asked for. */
 int cgroup_sets_make(const struct oci_resources *res, const int version[CG_CTLS], struct cgroup_sets *ret,
                      struct err *e);
+
+/* The rules as a program of type BPF_PROG_TYPE_CGROUP_DEVICE. *ret is malloc'ed; returns how many
+ * instructions, 0 where memory is out or the rules are too many. */
+struct bpf_insn;
+size_t cgroup_device_program(const struct oci_device_rule *rules, size_t n, struct bpf_insn **ret);
+/* Loads it for a cgroup of version 2, in the place of an earlier one. */
+int cgroup_set_devices(const struct cgroup_tree *t, const char *path, const struct oci_resources *res,
+                       struct err *e);
 
 /* cpu.shares to cpu.weight, blkio weight to io.weight. */
 unsigned cgroup_cpu_weight(int64_t shares);

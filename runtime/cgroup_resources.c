@@ -134,6 +134,13 @@ static int format(const struct row *row, const struct oci_resources *res, int64_
     return 0;
 }
 
+/* The BFQ scheduler's own file, where that is what there is; its scale is the config's. */
+static void take_bfq(struct cgroup_set *w, const char *file, int64_t weight)
+{
+    snprintf(w->fallback, sizeof(w->fallback), "%s", file);
+    snprintf(w->instead, sizeof(w->instead), "%" PRId64, weight);
+}
+
 static int add_row(const struct row *row, const struct oci_resources *res, const int version[],
                    struct cgroup_sets *s, struct err *e)
 {
@@ -152,9 +159,8 @@ static int add_row(const struct row *row, const struct oci_resources *res, const
     struct cgroup_set *w = add(s, row->ctl, file, row->field);
     if (!w)
         return no_memory(e);
-    /* The BFQ scheduler's own file, where that is what there is; its scale is the config's. */
     if (row->form == IO_WEIGHT)
-        snprintf(w->fallback, sizeof(w->fallback), ver == 2 ? "io.bfq.weight" : "blkio.bfq.weight");
+        take_bfq(w, ver == 2 ? "io.bfq.weight" : "blkio.bfq.weight", n->v);
     return format(row, res, n->v, ver, w->value, sizeof(w->value), e);
 }
 
@@ -241,6 +247,7 @@ static int add_devices_io(const struct oci_device_values *list, const char *file
             struct cgroup_set *w = &s->list[s->n - 1];
             snprintf(w->fallback, sizeof(w->fallback), "%s",
                      version[CG_IO] == 2 ? "io.bfq.weight" : "blkio.bfq.weight_device");
+            snprintf(w->instead, sizeof(w->instead), "%u:%u %" PRIu64, d->major, d->minor, d->v);
         }
     }
     return 0;

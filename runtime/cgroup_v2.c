@@ -7,22 +7,22 @@
 #include "common/cleanup.h"
 #include "runtime/cgroup_internal.h"
 
-/* A controller works below a directory once the directory hands it on. */
+/* A controller works below a directory once the directory hands it on: all that it has, those too that only
+ * "unified" knows of. */
 static int set_up(const struct cgroup_tree *t, const char *parent, const char *path, unsigned needed)
 {
-    char file[PATH_MAX], word[32];
+    char file[PATH_MAX], word[64], *save = NULL;
     int failed = 0;
 
     (void)path;
-    if (!cgroup_file(t, parent, "cgroup.subtree_control", file))
-        return ENAMETOOLONG;
-    for (enum cgroup_ctl c = 0; c < CG_UNIFIED; c++) {
-        const char *name = cgroup_ctl_name(c, 2);
-        if (!name || !(t->ctls & 1U << c))
-            continue;
-        snprintf(word, sizeof(word), "+%s", name);
+    _cleanup_free_ char *list = cgroup_file(t, parent, "cgroup.controllers", file) ? cgroup_read(file) : NULL;
+    if (!list || !cgroup_file(t, parent, "cgroup.subtree_control", file))
+        return list ? ENAMETOOLONG : errno;
+    for (char *name = strtok_r(list, " \n", &save); name; name = strtok_r(NULL, " \n", &save)) {
+        enum cgroup_ctl c = cgroup_ctl_by_name(name, strlen(name), 2);
+        snprintf(word, sizeof(word), "+%.60s", name);
         int r = cgroup_write(file, word);
-        if (r && needed & 1U << c)
+        if (r && c != CG_CTLS && needed & 1U << c)
             failed = r;
     }
     return failed;

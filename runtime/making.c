@@ -197,7 +197,10 @@ static void close_console(struct making *m)
 static int enter_cgroup(void *arg, pid_t porter, struct err *e)
 {
     const struct making *m = arg;
-    return cgroup_enter(&m->cgroup, &m->config->lx.resources, porter, e);
+
+    if (cgroup_enter(&m->cgroup, &m->config->lx.resources, porter, e))
+        return -1;
+    return cgroup_delegate(&m->cgroup, m->config, e);
 }
 
 static int mounted(void *arg, pid_t porter, struct err *e)

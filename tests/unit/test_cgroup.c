@@ -1,5 +1,6 @@
 // objects: common/*.o oci/*.o runtime/cgroup*.o
 /* Control groups: paths, the layout of a host, and limits as what is written to which file. */
+#include <linux/bpf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -191,6 +192,83 @@ static void devices(void **state)
     assert_string_equal(writes(&r, all_v2), "");
 }
 
+/* Just what such programs are made of. */
+static int interpret(const struct bpf_insn *p, size_t n, uint32_t type, uint32_t access, uint32_t major,
+                     uint32_t minor)
+{
+    struct bpf_cgroup_dev_ctx ctx = {.access_type = access << 16 | type, .major = major, .minor = minor};
+    uint64_t reg[11] = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t *dst = &reg[p[i].dst_reg], imm = (uint64_t)(int64_t)p[i].imm;
+        switch (p[i].code) {
+        case BPF_LDX | BPF_MEM | BPF_W:
+            memcpy(dst, (const char *)&ctx + p[i].off, 4);
+            break;
+        case BPF_ALU64 | BPF_MOV | BPF_X:
+            *dst = reg[p[i].src_reg];
+            break;
+        case BPF_ALU64 | BPF_MOV | BPF_K:
+            *dst = imm;
+            break;
+        case BPF_ALU64 | BPF_AND | BPF_K:
+            *dst &= imm;
+            break;
+        case BPF_ALU64 | BPF_RSH | BPF_K:
+            *dst >>= imm;
+            break;
+        case BPF_JMP | BPF_JNE | BPF_K:
+            i += *dst != imm ? (size_t)p[i].off : 0;
+            break;
+        case BPF_JMP | BPF_JEQ | BPF_K:
+            i += *dst == imm ? (size_t)p[i].off : 0;
+            break;
+        case BPF_JMP | BPF_EXIT:
+            return (int)reg[0];
+        default:
+            fail();
+        }
+    }
+    fail();
+    return -1;
+}
+
+static void device_program(void **state)
+{
+    enum { M = BPF_DEVCG_ACC_MKNOD, R = BPF_DEVCG_ACC_READ, W = BPF_DEVCG_ACC_WRITE };
+    enum { B = BPF_DEVCG_DEV_BLOCK, C = BPF_DEVCG_DEV_CHAR };
+    static const struct oci_device_rule rules[] = {
+        {.allow = false, .type = 'a', .read = true, .write = true, .mknod = true},
+        {.allow = true, .type = 'c', .major = SET(1), .minor = SET(3), .read = true, .write = true},
+        {.allow = true, .type = 'b', .major = SET(8), .read = true},
+        {.allow = true, .type = 'c', .minor = SET(7), .mknod = true},
+        {.allow = false, .type = 'c', .major = SET(1), .minor = SET(3), .write = true},
+        {.allow = true, .type = 'c', .major = SET(5000), .read = true}, /* no device has that */
+    };
+    static const struct {
+        uint32_t type, access, major, minor;
+        int want;
+    } cases[] = {
+        {C, R, 1, 3, 1},     {C, W, 1, 3, 0}, {C, R | W, 1, 3, 0}, {B, R, 8, 5, 1},
+        {B, R | W, 8, 5, 0}, {B, R, 9, 5, 0}, {C, M, 4, 7, 1},     {C, M | R, 4, 7, 0},
+        {B, M, 4, 7, 0},     {C, R, 8, 5, 0}, {C, R, 5000, 0, 0},
+    };
+    struct bpf_insn *p;
+    size_t n = cgroup_device_program(rules, 6, &p);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        assert_int_equal(interpret(p, n, cases[i].type, cases[i].access, cases[i].major, cases[i].minor),
+                         cases[i].want);
+    free(p);
+    n = cgroup_device_program(rules + 4, 1, &p); /* what no rule is about is allowed */
+    assert_int_equal(interpret(p, n, C, W, 1, 3), 0);
+    assert_int_equal(interpret(p, n, C, R, 1, 3), 1);
+    assert_int_equal(interpret(p, n, B, R | W | M, 8, 0), 1);
+    free(p);
+    assert_int_equal(cgroup_device_program(rules, 100000, &p), 0);
+}
+
 static void io_and_others(void **state)
 {
     struct oci_device_value dev[] = {{8, 0, 1000}, {8, 16, 0}};
@@ -215,9 +293,10 @@ static void io_and_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(paths),  cmocka_unit_test(long_paths), cmocka_unit_test(weights),
-        cmocka_unit_test(layout), cmocka_unit_test(memory),     cmocka_unit_test(cpu),
-        cmocka_unit_test(pids),   cmocka_unit_test(devices),    cmocka_unit_test(io_and_others),
+        cmocka_unit_test(paths),         cmocka_unit_test(long_paths), cmocka_unit_test(weights),
+        cmocka_unit_test(layout),        cmocka_unit_test(memory),     cmocka_unit_test(cpu),
+        cmocka_unit_test(pids),          cmocka_unit_test(devices),    cmocka_unit_test(device_program),
+        cmocka_unit_test(io_and_others),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
