@@ -38,6 +38,8 @@ ROWS = [
     ("getpid", "getpid", None),
     ("clock", "clock_gettime", None),
     ("start", "run of /bin/true, start to exit", (0.8, "runc")),
+    ("cycle", "create + start + delete of /bin/true", (1.0, "runc")),
+    ("execute", "exec of /bin/true", (1.0, "runc")),
     ("idle", "idle sandbox, memory of its processes", (4 * 1048576, "bytes")),
 ]
 
@@ -100,6 +102,47 @@ def start(runtime, times):
             subprocess.run(["chroot", os.path.join(BUNDLE, "rootfs"), "/bin/true"], check=True)
         best.append((time.monotonic() - begin) * 1e9)
     return statistics.median(best)
+
+
+def timed(argv):
+    """Its duration in ns. With no pipe: what runs detached would keep one open."""
+    begin = time.monotonic()
+    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    return (time.monotonic() - begin) * 1e9
+
+
+def named(runtime, operation, *more):
+    return runtime + [operation, *more, f"bt-{os.environ['BENCH_RUN']}-bench-{count}"]
+
+
+def status(runtime):
+    out = subprocess.run(named(runtime, "state"), stdout=subprocess.PIPE, check=True).stdout
+    return json.loads(out)["status"]
+
+
+def cycle(runtime, times):
+    global count
+    set_args("/bin/true")
+    took = []
+    for _ in range(times):
+        count += 1
+        spent = timed(named(runtime, "create", "--bundle", BUNDLE)) + timed(named(runtime, "start"))
+        while status(runtime) != "stopped":
+            time.sleep(0.005)
+        took.append(spent + timed(named(runtime, "delete")))
+    return statistics.median(took)
+
+
+def execute(runtime, times):
+    global count
+    count += 1
+    set_args("/bin/sleep", "1000")
+    timed(named(runtime, "create", "--bundle", BUNDLE))
+    timed(named(runtime, "start"))
+    argv = named(runtime, "exec") + ["/bin/true"]
+    took = [timed(argv) for _ in range(times)]
+    timed(named(runtime, "delete", "--force"))
+    return statistics.median(took)
 
 
 def tree(pid):
@@ -195,7 +238,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write")
-    parser.add_argument("--only", help="one test of micro, or start, or idle")
+    parser.add_argument("--only", help="one test of micro, or start, cycle, execute or idle")
     options = parser.parse_args()
     found = runtimes()
     samples = {n: {} for n in found}
@@ -204,11 +247,14 @@ def main():
     for _ in range(options.rounds):
         trips.append(float(subprocess.check_output([os.environ["BENCH_ROUNDTRIP"]])))
         for n, runtime in found.items():
-            if options.only not in ("start", "idle"):
+            if options.only not in ("start", "idle", "cycle", "execute"):
                 for test, ns in micro(runtime, options.only).items():
                     samples[n].setdefault(test, []).append(ns)
             if options.only in (None, "start"):
                 samples[n].setdefault("start", []).append(start(runtime, 5))
+            for name, measure in (("cycle", cycle), ("execute", execute)):
+                if runtime and options.only in (None, name):
+                    samples[n].setdefault(name, []).append(measure(runtime, 5))
     for n, runtime in found.items():
         if runtime and options.only in (None, "idle"):
             used = idle(runtime)
