@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 #include <errno.h>
@@ -14,7 +15,8 @@ static struct {
     int fd;
     enum log_format format;
     enum log_level max;
-} log_to = {STDERR_FILENO, LOG_FMT_TEXT, LOG_LVL_WARNING};
+    const char *ident;
+} log_to = {STDERR_FILENO, LOG_FMT_TEXT, LOG_LVL_WARNING, "bailey"};
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
 
@@ -23,6 +25,11 @@ void log_init(int fd, enum log_format format, enum log_level max)
     log_to.fd = fd;
     log_to.format = format;
     log_to.max = max;
+}
+
+void log_set_ident(const char *ident)
+{
+    log_to.ident = ident;
 }
 
 int log_fd(void)
@@ -164,6 +171,47 @@ static void format_text(struct record *r, enum log_level level, const char *msg)
     puts_to(r, "\n");
 }
 
+/* The severities of syslog(3), which the journal has, too. */
+static int severity(enum log_level level)
+{
+    static const int of[] = {LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG};
+
+    return of[level];
+}
+
+static void put_number(struct record *r, int n)
+{
+    char buf[16];
+
+    snprintf(buf, sizeof(buf), "%d", n);
+    puts_to(r, buf);
+}
+
+static void format_journal(struct record *r, enum log_level level, const char *code, const char *msg)
+{
+    puts_to(r, "PRIORITY=");
+    put_number(r, severity(level));
+    puts_to(r, "\nSYSLOG_IDENTIFIER=");
+    put_text(r, log_to.ident);
+    if (code) {
+        puts_to(r, "\nBAILEY_CODE=");
+        puts_to(r, code);
+    }
+    puts_to(r, "\nMESSAGE=");
+    put_text(r, msg);
+    puts_to(r, "\n");
+}
+
+static void format_syslog(struct record *r, enum log_level level, const char *msg)
+{
+    puts_to(r, "<");
+    put_number(r, LOG_USER | severity(level));
+    puts_to(r, ">");
+    put_text(r, log_to.ident);
+    puts_to(r, ": ");
+    put_text(r, msg);
+}
+
 static void write_record(enum log_level level, const char *code, const char *msg)
 {
     char buf[RECORD_MAX];
@@ -171,6 +219,10 @@ static void write_record(enum log_level level, const char *code, const char *msg
 
     if (log_to.format == LOG_FMT_JSON)
         format_json(&r, level, code, msg);
+    else if (log_to.format == LOG_FMT_JOURNAL)
+        format_journal(&r, level, code, msg);
+    else if (log_to.format == LOG_FMT_SYSLOG)
+        format_syslog(&r, level, msg);
     else
         format_text(&r, level, msg);
     /* Nothing can be done where the log cannot be written. */

@@ -1,16 +1,25 @@
-/* The log: one record per line, text or JSON, to stderr or to --log's file.
- * JSON records are what engines parse: {"level":"error","msg":"...","time":"RFC 3339","code":"..."}. */
+/* The log: one record per line, text or JSON, to stderr or to --log's file; or one per datagram, to a
+ * service. JSON records are what engines parse: {"level":"error","msg":"...","time":"RFC 3339","code":"..."}.
+ */
 #ifndef BAILEY_COMMON_LOG_H
 #define BAILEY_COMMON_LOG_H
 
 #include "common/err.h"
 
 enum log_level { LOG_LVL_ERROR, LOG_LVL_WARNING, LOG_LVL_INFO, LOG_LVL_DEBUG };
-enum log_format { LOG_FMT_TEXT, LOG_FMT_JSON };
+enum log_format {
+    LOG_FMT_TEXT,
+    LOG_FMT_JSON,
+    LOG_FMT_JOURNAL, /* systemd's journal: a datagram of FIELD=value lines */
+    LOG_FMT_SYSLOG,  /* RFC 3164, as syslog(3) writes it to /dev/log */
+};
 
 /* Sets where records go. fd stays the caller's (it must outlive all logging). Records above max are dropped.
  */
 void log_init(int fd, enum log_format format, enum log_level max);
+
+/* The name that services know the sender by; it must outlive all logging. */
+void log_set_ident(const char *ident);
 
 /* Where records go: for who closes all other descriptors. */
 int log_fd(void);

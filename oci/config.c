@@ -7,6 +7,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
+#include "common/version.h"
 #include "oci/parse.h"
 
 /* Fields of the specification that this version does not act upon yet. */
@@ -46,8 +47,10 @@ static int check_version(struct json_reader *r, const struct json *root, struct 
         !strchr("-+", c->version[used]))
         return json_error(root, "ociVersion", r->e, "must be a version such as 1.2.0, not \"%.40s\"",
                           c->version);
-    if (major != 1)
-        return json_error(root, "ociVersion", r->e, "version %.40s is not supported, only 1.x", c->version);
+    /* A later 1.x than the one we know is for who needs what is new in it. */
+    if (major != 1 || minor > OCI_SPEC_MINOR_MAX)
+        return json_error(root, "ociVersion", r->e, "version %.40s is not supported, only %s to 1.%d.x",
+                          c->version, OCI_SPEC_VERSION_MIN, OCI_SPEC_MINOR_MAX);
     return 0;
 }
 
@@ -125,6 +128,7 @@ int oci_config_parse(const char *text, size_t len, const char *name, struct oci_
     struct oci_config *c = arena_alloc(a, 1, sizeof(*c));
     if (parse_all(&r, root, c))
         return -1;
+    c->text = arena_strndup(a, text, len);
     c->arena = steal_ptr(&a);
     *ret = c;
     return 0;
@@ -165,11 +169,18 @@ static int read_file(const char *path, char **ret, size_t *ret_len, struct err *
     return 0;
 }
 
+int oci_config_load_file(const char *path, struct oci_config **ret, struct err *e)
+{
+    _cleanup_free_ char *text = NULL;
+    size_t len = 0;
+
+    return read_file(path, &text, &len, e) ? -1 : oci_config_parse(text, len, path, ret, e);
+}
+
 int oci_config_load(const char *bundle, struct oci_config **ret, struct err *e)
 {
-    _cleanup_free_ char *path = NULL, *text = NULL;
+    _cleanup_free_ char *path = NULL;
     struct stat st;
-    size_t len = 0;
 
     if (stat(bundle, &st))
         return err_set(e, errno == ENOENT ? ERR_NOENT : ERR_SYS, errno, "bundle %s", bundle);
@@ -177,9 +188,7 @@ int oci_config_load(const char *bundle, struct oci_config **ret, struct err *e)
         return err_set(e, ERR_USAGE, ENOTDIR, "bundle %s", bundle);
     if (asprintf(&path, "%s/config.json", bundle) < 0)
         return err_set(e, ERR_SYS, ENOMEM, "bundle %s", bundle);
-    if (read_file(path, &text, &len, e))
-        return -1;
-    return oci_config_parse(text, len, path, ret, e);
+    return oci_config_load_file(path, ret, e);
 }
 
 int oci_process_load(const char *path, struct oci_config **ret, struct err *e)

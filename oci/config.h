@@ -258,6 +258,7 @@ struct oci_config {
     struct oci_pair *annotations;
     size_t nannotations;
     struct oci_linux lx; /* the "linux" object; all zero where there is none */
+    const char *text;    /* the JSON that it was read from */
     struct arena *arena; /* owns everything above */
 };
 
@@ -266,6 +267,9 @@ struct oci_config {
  * ("process.rlimits[1].type"), broken JSON with line and column. Returns 0 with *ret (the caller's, for
  * oci_config_free), or -1 with *e (ERR_NOENT: no bundle or config.json; ERR_CONFIG: not valid). */
 int oci_config_load(const char *bundle, struct oci_config **ret, struct err *e);
+
+/* The same from a file of any name. */
+int oci_config_load_file(const char *path, struct oci_config **ret, struct err *e);
 
 /* The same from text in memory; name stands for the file in messages. */
 int oci_config_parse(const char *text, size_t len, const char *name, struct oci_config **ret, struct err *e);

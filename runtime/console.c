@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "common/cleanup.h"
+#include "runtime/sendfd.h"
 
 int console_open(struct console *c, unsigned short height, unsigned short width, struct err *e)
 {
@@ -35,46 +34,16 @@ int console_open(struct console *c, unsigned short height, unsigned short width,
     return 0;
 }
 
-static int connect_to(const char *path, struct err *e)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    size_t len = strlen(path);
-
-    if (len == 0 || len >= sizeof(addr.sun_path))
-        return err_set(e, ERR_USAGE, 0, "option --console-socket: the path is empty or longer than %zu bytes",
-                       sizeof(addr.sun_path) - 1);
-    memcpy(addr.sun_path, path, len);
-    _cleanup_close_ int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (s < 0 || connect(s, (struct sockaddr *)&addr, sizeof(addr)))
-        return err_set(e, ERR_SYS, errno, "console socket %s", path);
-    return steal_fd(&s);
-}
-
 int console_send(struct console *c, const char *path, struct err *e)
 {
     char name[64] = "";
-    union {
-        char buf[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } control = {0};
 
-    _cleanup_close_ int s = connect_to(path, e);
-    if (s < 0)
-        return -1;
     if (ptsname_r(c->master, name, sizeof(name)))
         return err_set(e, ERR_SYS, errno, "the terminal's name");
     /* Who receives it expects it as open(2) gives it. */
     (void)fcntl(c->master, F_SETFL, fcntl(c->master, F_GETFL) & ~O_NONBLOCK);
-    struct iovec iov = {.iov_base = name, .iov_len = strlen(name)};
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)};
-    struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
-    cm->cmsg_level = SOL_SOCKET;
-    cm->cmsg_type = SCM_RIGHTS;
-    cm->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(cm), &c->master, sizeof(int));
-    if (sendmsg(s, &msg, MSG_NOSIGNAL) < 0)
-        return err_set(e, ERR_SYS, errno, "sending the terminal to %s", path);
+    if (sendfd("console-socket", path, name, c->master, e))
+        return -1;
     close(c->master);
     c->master = -1;
     return 0;

@@ -10,13 +10,10 @@ static const struct option_def options[] = {MAKING_OPTION_DEFS};
 static int run(const struct globals *g, char **argv, struct err *e)
 {
     _cleanup_(making_release) struct making m = MAKING_INIT(g);
+    int r = making_arguments(&m, &cmd_create, argv, e);
 
-    if (making_arguments(&m, &cmd_create, argv, e))
-        return -1;
-    if (m.o.help) {
-        command_help(&cmd_create);
-        return 0;
-    }
+    if (r)
+        return r < 0 ? -1 : 0;
     return making_create(&m, e);
 }
 

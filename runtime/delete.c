@@ -4,17 +4,19 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "runtime/cgroup.h"
+#include "runtime/each.h"
 #include "runtime/idcmd.h"
 #include "runtime/target.h"
 
 struct delete_options {
-    bool force, help;
+    bool force, regex;
 };
 
 static const struct option_def options[] = {
     {"force", 'f', NULL, offsetof(struct delete_options, force),
      "end it first; no error if it does not exist"},
-    {"help", 'h', NULL, offsetof(struct delete_options, help), "show help"},
+    {"regex", 'r', NULL, offsetof(struct delete_options, regex),
+     "ID is a regular expression: all containers whose id matches"},
     {NULL, 0, NULL, 0, NULL},
 };
 
@@ -71,9 +73,10 @@ static int delete_remains(const struct globals *g, const char *id, struct err *e
     return 0;
 }
 
-static int delete (const struct globals *g, const char *id, bool force, struct err *e)
+static int delete_one(const struct globals *g, const char *id, void *arg, struct err *e)
 {
     _cleanup_(target_close) struct target t = TARGET_INIT;
+    bool force = ((const struct delete_options *)arg)->force;
     struct err why = ERR_INIT;
 
     if (state_check_id(id, e))
@@ -92,15 +95,13 @@ static int run(const struct globals *g, char **argv, struct err *e)
 {
     struct delete_options o = {0};
     const char *id;
-    int argi = 1;
+    int r = command_options(&cmd_delete, &argv, &o, e);
 
-    if (options_parse(options, "bailey delete", argv, &argi, &o, e))
+    if (r)
+        return r < 0 ? -1 : 0;
+    if (idcmd_id(&cmd_delete, argv, &id, e))
         return -1;
-    if (o.help) {
-        command_help(&cmd_delete);
-        return 0;
-    }
-    return idcmd_id(&cmd_delete, argv + argi, &id, e) ? -1 : delete (g, id, o.force, e);
+    return o.regex ? each_matching(g, id, delete_one, &o, e) : delete_one(g, id, &o, e);
 }
 
 const struct command cmd_delete = {

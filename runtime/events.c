@@ -13,13 +13,12 @@
 
 struct events_options {
     const char *interval;
-    bool stats, help;
+    bool stats;
 };
 
 static const struct option_def options[] = {
     {"stats", 0, NULL, offsetof(struct events_options, stats), "print the statistics once"},
     {"interval", 0, "TIME", offsetof(struct events_options, interval), "time between statistics (5s)"},
-    {"help", 'h', NULL, offsetof(struct events_options, help), "show help"},
     {NULL, 0, NULL, 0, NULL},
 };
 
@@ -109,16 +108,12 @@ static int run(const struct globals *g, char **argv, struct err *e)
 {
     struct events_options o = {.interval = "5s"};
     const char *id;
-    int argi = 1;
     long interval = 0;
+    int r = command_options(&cmd_events, &argv, &o, e);
 
-    if (options_parse(options, "bailey events", argv, &argi, &o, e))
-        return -1;
-    if (o.help) {
-        command_help(&cmd_events);
-        return 0;
-    }
-    if (idcmd_id(&cmd_events, argv + argi, &id, e) || parse_interval(o.interval, &interval, e))
+    if (r)
+        return r < 0 ? -1 : 0;
+    if (idcmd_id(&cmd_events, argv, &id, e) || parse_interval(o.interval, &interval, e))
         return -1;
     return events(g, id, o.stats, interval, e);
 }

@@ -15,6 +15,7 @@
 #include "runtime/launch_internal.h"
 #include "runtime/options.h"
 #include "runtime/pidfile.h"
+#include "runtime/sendfd.h"
 #include "runtime/target.h"
 
 static const struct option_def options[] = {
@@ -32,9 +33,16 @@ static const struct option_def options[] = {
     {"additional-gids", 'g', "GID...", offsetof(struct exec_options, gids), "one more group"},
     {"cap", 'c', "CAP...", offsetof(struct exec_options, caps), "one more capability"},
     {"no-new-privs", 0, NULL, offsetof(struct exec_options, no_new_privs), "set no_new_privs"},
+    {"process-label", 0, "LABEL", offsetof(struct exec_options, process_label), "its SELinux label"},
+    {"apparmor", 0, "PROFILE", offsetof(struct exec_options, apparmor), "its AppArmor profile"},
+    {"pidfd-socket", 0, "SOCKET", offsetof(struct exec_options, pidfd_socket),
+     "send a pidfd of the process that stands for the program to this unix socket"},
     {"preserve-fds", 0, "N", offsetof(struct exec_options, preserve_fds),
-     "accepted for other runtimes' callers; only 0 to 2 are passed on"},
-    {"help", 'h', NULL, offsetof(struct exec_options, help), "show help"},
+     "pass N more descriptors to the program, from 3 on (0)"},
+    {"cgroup", 0, "[CONTROLLER:]PATH...", offsetof(struct exec_options, cgroups),
+     "run it in this control group below the container's"},
+    {"ignore-paused", 0, NULL, offsetof(struct exec_options, ignore_paused),
+     "also in a paused container, where it runs when that is resumed"},
     {NULL, 0, NULL, 0, NULL},
 };
 
@@ -128,16 +136,21 @@ static int exec(struct exec *x, struct err *e)
 {
     pid_t porter;
 
-    if (target_status(&x->target) != STATUS_RUNNING)
+    enum status s = target_status(&x->target);
+
+    if (s == STATUS_PAUSED && !x->o.ignore_paused)
+        return err_set(e, ERR_STATE, 0, "container %.255s is paused (see --ignore-paused)", x->target.rec.id);
+    if (s != STATUS_RUNNING && s != STATUS_PAUSED)
         return err_set(e, ERR_STATE, 0, "container not running: %.255s is %s", x->target.rec.id,
-                       status_name(target_status(&x->target)));
+                       status_name(s));
     if (cgroup_load(&x->cgroup, x->target.dir.dir, e) < 0)
         return -1;
     x->keep = target_connect(&x->target, e);
     x->signals = x->keep < 0 ? -1 : attend_hold_signals(e);
     if (x->signals < 0 || open_console(x, e) || launch(x, &porter, e))
         return -1;
-    if (x->o.pid_file && pidfile_write(x->o.pid_file, porter, e)) {
+    if ((x->o.pid_file && pidfile_write(x->o.pid_file, porter, e)) ||
+        sendfd_pidfd(x->o.pidfd_socket, "setns", porter, e)) {
         launch_put_down(porter);
         return -1;
     }
@@ -165,20 +178,16 @@ static int run(const struct globals *g, char **argv, struct err *e)
 {
     _cleanup_(exec_release) struct exec x = {
         .g = g, .target = TARGET_INIT, .console = CONSOLE_INIT, .keep = -1, .signals = -1};
-    int argi = 1;
+    int r = command_options(&cmd_exec, &argv, &x.o, e);
 
-    if (options_parse(options, "bailey exec", argv, &argi, &x.o, e))
-        return -1;
-    if (x.o.help) {
-        command_help(&cmd_exec);
-        return 0;
-    }
-    if (!argv[argi])
+    if (r)
+        return r < 0 ? -1 : 0;
+    if (!argv[0])
         return err_set(e, ERR_USAGE, 0, "exec needs a container id (see bailey exec --help)");
-    char **args = argv + argi + 1;
+    char **args = argv + 1;
     if (args[0] && strcmp(args[0], "--") == 0)
         args++;
-    if (target_open(g, argv[argi], false, &x.target, e) || load_process(&x, args, e))
+    if (target_open(g, argv[0], false, &x.target, e) || load_process(&x, args, e))
         return -1;
     return exec(&x, e);
 }
@@ -188,6 +197,7 @@ const struct command cmd_exec = {
     .args = "ID [PROGRAM ARGUMENT...]",
     .summary = "Run one more program in a running container",
     .options = options,
+    .in_order = true,
     .run = run,
     .failed = 255,
 };

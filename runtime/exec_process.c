@@ -109,6 +109,10 @@ int exec_process_options(const struct exec_options *o, const struct oci_config *
         return err_set(e, ERR_USAGE, 0, "option --cwd: must be absolute, not \"%.60s\"", o->cwd);
     if (o->cwd)
         p->cwd = o->cwd;
+    if (o->process_label)
+        p->selinux_label = o->process_label;
+    if (o->apparmor)
+        p->apparmor_profile = o->apparmor;
     if (o->user && set_user(o->user, &p->user, e))
         return -1;
     if (add_groups(&o->gids, c->arena, &p->user, e) || add_caps(&o->caps, &p->caps, e))

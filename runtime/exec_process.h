@@ -6,9 +6,10 @@
 #include "runtime/options.h"
 
 struct exec_options {
-    const char *process, *pid_file, *console_socket, *cwd, *user, *preserve_fds;
-    bool detach, tty, no_new_privs, help;
-    struct option_list env, gids, caps;
+    const char *process, *pid_file, *console_socket, *pidfd_socket, *cwd, *user, *preserve_fds;
+    const char *process_label, *apparmor;
+    bool detach, tty, no_new_privs, ignore_paused;
+    struct option_list env, gids, caps, cgroups;
 };
 
 /* The container's process with other arguments, then the options. What *p points to is c's or the caller's.

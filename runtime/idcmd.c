@@ -15,17 +15,7 @@ int idcmd_id(const struct command *c, char **rest, const char **ret_id, struct e
 
 int idcmd_arguments(const struct command *c, char **argv, const char **ret_id, struct err *e)
 {
-    struct idcmd_options o = {0};
-    char of[32];
-    int argi = 1;
-
     *ret_id = NULL;
-    snprintf(of, sizeof(of), "bailey %s", c->name);
-    if (options_parse(c->options, of, argv, &argi, &o, e))
-        return -1;
-    if (o.help) {
-        command_help(c);
-        return 0;
-    }
-    return idcmd_id(c, argv + argi, ret_id, e);
+    int r = command_options(c, &argv, NULL, e);
+    return r ? (r < 0 ? -1 : 0) : idcmd_id(c, argv, ret_id, e);
 }

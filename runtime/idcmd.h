@@ -5,16 +5,6 @@
 #include "runtime/cmd.h"
 #include "runtime/options.h"
 
-struct idcmd_options {
-    bool help;
-};
-
-#define IDCMD_OPTION_DEFS                                                                                    \
-    {"help", 'h', NULL, offsetof(struct idcmd_options, help), "show help"},                                  \
-    {                                                                                                        \
-        NULL, 0, NULL, 0, NULL                                                                               \
-    }
-
 /* For a command without options of its own. *ret_id is NULL where help was asked for and given. */
 int idcmd_arguments(const struct command *c, char **argv, const char **ret_id, struct err *e);
 

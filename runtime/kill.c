@@ -2,6 +2,7 @@
 #include <stddef.h>
 
 #include "common/cleanup.h"
+#include "runtime/each.h"
 #include "runtime/launch_internal.h"
 #include "runtime/options.h"
 #include "runtime/signame.h"
@@ -9,12 +10,13 @@
 #include "sandbox/platform/messages.h"
 
 struct kill_options {
-    bool all, help;
+    bool all, regex;
 };
 
 static const struct option_def options[] = {
     {"all", 'a', NULL, offsetof(struct kill_options, all), "to every process of the container"},
-    {"help", 'h', NULL, offsetof(struct kill_options, help), "show help"},
+    {"regex", 'r', NULL, offsetof(struct kill_options, regex),
+     "ID is a regular expression: to all containers whose id matches"},
     {NULL, 0, NULL, 0, NULL},
 };
 
@@ -33,36 +35,39 @@ static int kill_all(const struct target *t, int sig, struct err *e)
     return launch_expect(keep, CONTROL_DONE, e);
 }
 
-static int send(const struct globals *g, const char *id, const char *signal, bool all, struct err *e)
+struct sending {
+    int sig;
+    bool all;
+};
+
+static int send(const struct globals *g, const char *id, void *arg, struct err *e)
 {
     _cleanup_(target_close) struct target t = TARGET_INIT;
-    int sig = signame_parse(signal);
+    const struct sending *s = arg;
+    int sig = s->sig;
 
-    if (sig < 0)
-        return err_set(e, ERR_USAGE, 0, "unknown signal \"%.40s\"", signal);
     if (target_open(g, id, false, &t, e))
         return -1;
     /* Nothing that a guest does can hold that one up, so it goes to where all of them end. */
-    return all && sig != 9 && sig != 0 ? kill_all(&t, sig, e) : target_signal(&t, sig, e);
+    return s->all && sig != 9 && sig != 0 ? kill_all(&t, sig, e) : target_signal(&t, sig, e);
 }
 
 static int run(const struct globals *g, char **argv, struct err *e)
 {
     struct kill_options o = {0};
-    int argi = 1;
+    int r = command_options(&cmd_kill, &argv, &o, e);
 
-    if (options_parse(options, "bailey kill", argv, &argi, &o, e))
-        return -1;
-    if (o.help) {
-        command_help(&cmd_kill);
-        return 0;
-    }
-    char **arg = argv + argi;
-    if (!arg[0])
+    if (r)
+        return r < 0 ? -1 : 0;
+    if (!argv[0])
         return err_set(e, ERR_USAGE, 0, "kill needs a container id (see bailey kill --help)");
-    if (arg[1] && arg[2])
-        return err_set(e, ERR_USAGE, 0, "kill takes an id and a signal; there is also \"%.60s\"", arg[2]);
-    return send(g, arg[0], arg[1] ? arg[1] : "TERM", o.all, e);
+    if (argv[1] && argv[2])
+        return err_set(e, ERR_USAGE, 0, "kill takes an id and a signal; there is also \"%.60s\"", argv[2]);
+    const char *signal = argv[1] ? argv[1] : "TERM";
+    struct sending s = {signame_parse(signal), o.all};
+    if (s.sig < 0)
+        return err_set(e, ERR_USAGE, 0, "unknown signal \"%.40s\"", signal);
+    return o.regex ? each_matching(g, argv[0], send, &s, e) : send(g, argv[0], &s, e);
 }
 
 const struct command cmd_kill = {

@@ -11,13 +11,12 @@
 
 struct list_options {
     const char *format;
-    bool quiet, help;
+    bool quiet;
 };
 
 static const struct option_def options[] = {
     {"format", 'f', "table|json", offsetof(struct list_options, format), "a table, or a JSON array (table)"},
     {"quiet", 'q', NULL, offsetof(struct list_options, quiet), "ids only"},
-    {"help", 'h', NULL, offsetof(struct list_options, help), "show help"},
     {NULL, 0, NULL, 0, NULL},
 };
 
@@ -67,19 +66,13 @@ static int run(const struct globals *g, char **argv, struct err *e)
 {
     struct list_options o = {.format = "table"};
     struct listing l = {.g = g, .o = &o};
-    int argi = 1;
+    int r = command_options(&cmd_list, &argv, &o, e);
 
-    if (options_parse(options, "bailey list", argv, &argi, &o, e))
-        return -1;
-    if (o.help) {
-        command_help(&cmd_list);
-        return 0;
-    }
-    if (argv[argi])
-        return err_set(e, ERR_USAGE, 0, "list takes no argument, but there is \"%.60s\"", argv[argi]);
+    if (r)
+        return r < 0 ? -1 : 0;
+    if (argv[0])
+        return err_set(e, ERR_USAGE, 0, "list takes no argument, but there is \"%.60s\"", argv[0]);
     l.json = strcmp(o.format, "json") == 0;
-    if (!l.json && strcmp(o.format, "table") != 0)
-        return err_set(e, ERR_USAGE, 0, "option --format: must be table or json, not \"%.40s\"", o.format);
     if (!o.quiet)
         l.json ? (void)fputs("[", stdout)
                : (void)printf("%-20s %-10s %-10s %-30s %s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED");

@@ -15,10 +15,12 @@
 #include "common/version.h"
 #include "oci/config.h"
 #include "runtime/attend.h"
+#include "runtime/idcmd.h"
 #include "runtime/kernel.h"
 #include "runtime/keepsock.h"
 #include "runtime/options.h"
 #include "runtime/pidfile.h"
+#include "runtime/sendfd.h"
 #include "runtime/starting.h"
 #include "runtime/textfile.h"
 
@@ -27,22 +29,11 @@
 
 int making_arguments(struct making *m, const struct command *c, char **argv, struct err *e)
 {
-    char of[32];
-    int argi = 1;
-
-    snprintf(of, sizeof(of), "bailey %s", c->name);
     m->o.bundle = ".";
-    if (options_parse(c->options, of, argv, &argi, &m->o, e))
-        return -1;
-    if (m->o.help)
-        return 0;
-    if (!argv[argi])
-        return err_set(e, ERR_USAGE, 0, "%s needs a container id (see %s --help)", c->name, of);
-    if (argv[argi + 1])
-        return err_set(e, ERR_USAGE, 0, "%s takes one argument, the id; there is also \"%.60s\"", c->name,
-                       argv[argi + 1]);
-    m->id = argv[argi];
-    return state_check_id(m->id, e);
+    int r = command_options(c, &argv, &m->o, e);
+    if (r)
+        return r;
+    return idcmd_id(c, argv, &m->id, e) || state_check_id(m->id, e) ? -1 : 0;
 }
 
 static int check_terminal(const struct making *m, struct err *e)
@@ -95,7 +86,8 @@ static int load(struct making *m, struct err *e)
         return -1;
     if (!realpath(m->o.bundle, m->bundle))
         return err_set(e, errno == ENOENT ? ERR_NOENT : ERR_SYS, errno, "bundle %.300s", m->o.bundle);
-    if (oci_config_load(m->bundle, &m->config, e))
+    if (m->o.config ? oci_config_load_file(m->o.config, &m->config, e)
+                    : oci_config_load(m->bundle, &m->config, e))
         return -1;
     return check_config(m, e);
 }
@@ -143,14 +135,8 @@ static int clean(struct making *m, struct err *e)
 
 static int make_files(struct making *m, struct err *e)
 {
-    _cleanup_close_ int bundle = open(m->bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    _cleanup_free_ char *text = NULL;
-    size_t len;
-
     /* Later commands need the configuration that the container was made from. */
-    if (bundle < 0 || textfile_read(bundle, "config.json", &text, &len))
-        return err_set(e, ERR_SYS, errno, "%.300s/config.json", m->bundle);
-    if (textfile_replace(m->state.dir, "config.json", text, e))
+    if (textfile_replace(m->state.dir, "config.json", m->config->text, e))
         return -1;
     m->exit_file = openat(m->state.dir, "exit", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     m->listen = keepsock_listen(m->state.dir);
@@ -281,7 +267,7 @@ static int write_record(struct making *m, struct err *e)
         .rootfs = m->rootfs,
         .created = m->created,
         .status = STATUS_CREATED,
-        .foreground = m->foreground,
+        .foreground = m->foreground && !m->o.keep,
         .hooks = has_hooks(m->config),
         .annotations = m->config->annotations,
         .nannotations = m->config->nannotations,
@@ -300,6 +286,11 @@ static void remove_pid_file(struct making *m)
 {
     if (m->o.pid_file)
         (void)unlink(m->o.pid_file);
+}
+
+static int send_pidfd(struct making *m, struct err *e)
+{
+    return sendfd_pidfd(m->o.pidfd_socket, "standard", m->launch.porter, e);
 }
 
 /* Until this last step the sandbox ends with this process, however that ends. */
@@ -325,6 +316,7 @@ static const struct {
     {settle, NULL},
     {write_record, NULL},
     {write_pid_file, remove_pid_file},
+    {send_pidfd, NULL},
     {let_go, NULL},
 };
 

@@ -16,23 +16,28 @@ struct oci_config;
 
 /* The options that both commands take. */
 struct making_options {
-    const char *bundle, *pid_file, *console_socket, *preserve_fds;
-    bool no_pivot, no_new_keyring, detach, help;
+    const char *bundle, *config, *pid_file, *console_socket, *pidfd_socket, *preserve_fds;
+    bool no_pivot, no_new_keyring, no_subreaper, detach, keep;
 };
 
 #define MAKING_OPTION_DEFS                                                                                   \
     {"bundle", 'b', "DIR", offsetof(struct making_options, bundle), "the directory with config.json (.)"},   \
+        {"config", 'f', "FILE", offsetof(struct making_options, config),                                     \
+         "the configuration, where it is not config.json in the bundle"},                                    \
         {"pid-file", 0, "FILE", offsetof(struct making_options, pid_file),                                   \
          "write the host pid that stands for the container to FILE"},                                        \
         {"console-socket", 0, "SOCKET", offsetof(struct making_options, console_socket),                     \
          "send the terminal's master to this unix socket"},                                                  \
+        {"pidfd-socket", 0, "SOCKET", offsetof(struct making_options, pidfd_socket),                         \
+         "send a pidfd of the process that stands for the container to this unix socket"},                   \
         {"preserve-fds", 0, "N", offsetof(struct making_options, preserve_fds),                              \
-         "accepted for other runtimes' callers; only 0 to 2 are passed on"},                                 \
+         "pass N more descriptors to the program, from 3 on (0)"},                                           \
         {"no-pivot", 0, NULL, offsetof(struct making_options, no_pivot),                                     \
-         "accepted for other runtimes' callers; has no effect"},                                             \
+         "no effect: the program never sees the host's root, pivoted or not"},                               \
         {"no-new-keyring", 0, NULL, offsetof(struct making_options, no_new_keyring),                         \
-         "accepted for other runtimes' callers; has no effect"},                                             \
-        {"help", 'h', NULL, offsetof(struct making_options, help), "show help"},                             \
+         "no effect: keyrings are the keep's own, and no key of the host's is in them"},                     \
+        {"no-subreaper", 0, NULL, offsetof(struct making_options, no_subreaper),                             \
+         "no effect: bailey is no subreaper, the porter reaps"},                                             \
     {                                                                                                        \
         NULL, 0, NULL, 0, NULL                                                                               \
     }
@@ -65,7 +70,7 @@ struct making {
         }                                                                                                    \
     }
 
-/* Options and the id. 0, or -1 with *e; with m->o.help set nothing else was looked at. */
+/* Options and the id. 0; 1 where help was asked for, and given; -1 with *e. */
 int making_arguments(struct making *m, const struct command *c, char **argv, struct err *e);
 
 /* Everything up to the state "created", still locked. On failure all of it is undone. */

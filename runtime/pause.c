@@ -7,8 +7,6 @@
 #include "runtime/idcmd.h"
 #include "runtime/target.h"
 
-static const struct option_def options[] = {IDCMD_OPTION_DEFS};
-
 static int set_frozen(const struct globals *g, const char *id, bool frozen, struct err *e)
 {
     _cleanup_(target_close) struct target t = TARGET_INIT;
@@ -51,7 +49,6 @@ const struct command cmd_pause = {
     .name = "pause",
     .args = "ID",
     .summary = "Stop all processes of a container where they are",
-    .options = options,
     .run = run_pause,
 };
 
@@ -59,6 +56,5 @@ const struct command cmd_resume = {
     .name = "resume",
     .args = "ID",
     .summary = "Let a paused container go on",
-    .options = options,
     .run = run_resume,
 };

@@ -11,13 +11,11 @@
 
 struct ps_options {
     const char *format;
-    bool help;
 };
 
 static const struct option_def options[] = {
     {"format", 'f', "table|json", offsetof(struct ps_options, format),
      "a table, or a JSON array of pids (table)"},
-    {"help", 'h', NULL, offsetof(struct ps_options, help), "show help"},
     {NULL, 0, NULL, 0, NULL},
 };
 
@@ -73,20 +71,14 @@ static int run(const struct globals *g, char **argv, struct err *e)
 {
     _cleanup_(target_close) struct target t = TARGET_INIT;
     struct ps_options o = {.format = "table"};
-    int argi = 1;
+    int r = command_options(&cmd_ps, &argv, &o, e);
 
-    if (options_parse(options, "bailey ps", argv, &argi, &o, e))
-        return -1;
-    if (o.help) {
-        command_help(&cmd_ps);
-        return 0;
-    }
+    if (r)
+        return r < 0 ? -1 : 0;
     bool json = strcmp(o.format, "json") == 0;
-    if (!json && strcmp(o.format, "table") != 0)
-        return err_set(e, ERR_USAGE, 0, "option --format: must be table or json, not \"%.40s\"", o.format);
-    if (!argv[argi])
+    if (!argv[0])
         return err_set(e, ERR_USAGE, 0, "ps needs a container id (see bailey ps --help)");
-    if (target_open(g, argv[argi], false, &t, e))
+    if (target_open(g, argv[0], false, &t, e))
         return -1;
     if (target_status(&t) == STATUS_STOPPED)
         return err_set(e, ERR_STATE, 0, "container not running: %.255s", t.rec.id);
@@ -99,5 +91,6 @@ const struct command cmd_ps = {
     .args = "ID",
     .summary = "List a container's processes by their host pids",
     .options = options,
+    .in_order = true,
     .run = run,
 };

@@ -8,6 +8,8 @@
 
 static const struct option_def options[] = {
     {"detach", 'd', NULL, offsetof(struct making_options, detach), "return once the program runs"},
+    {"keep", 0, NULL, offsetof(struct making_options, keep),
+     "leave the container to `bailey delete` when it has ended"},
     MAKING_OPTION_DEFS,
 };
 
@@ -21,6 +23,8 @@ static int stay(struct making *m, struct err *e)
     if (!failed) {
         int status = launch_wait(&m->launch, e);
         console_drain(&m->console);
+        if (m->o.keep)
+            return status;
         if (state_lock(&m->state, &gone) == 0) {
             cgroup_remove(&m->cgroup, m->state.dir);
             state_remove(&m->state);
@@ -46,13 +50,10 @@ static int run_container(struct making *m, struct err *e)
 static int run(const struct globals *g, char **argv, struct err *e)
 {
     _cleanup_(making_release) struct making m = MAKING_INIT(g);
+    int r = making_arguments(&m, &cmd_run, argv, e);
 
-    if (making_arguments(&m, &cmd_run, argv, e))
-        return -1;
-    if (m.o.help) {
-        command_help(&cmd_run);
-        return 0;
-    }
+    if (r)
+        return r < 0 ? -1 : 0;
     m.foreground = !m.o.detach;
     return run_container(&m, e);
 }

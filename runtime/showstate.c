@@ -7,8 +7,6 @@
 #include "runtime/idcmd.h"
 #include "runtime/target.h"
 
-static const struct option_def options[] = {IDCMD_OPTION_DEFS};
-
 static int run(const struct globals *g, char **argv, struct err *e)
 {
     _cleanup_(target_close) struct target t = TARGET_INIT;
@@ -33,6 +31,5 @@ const struct command cmd_state = {
     .name = "state",
     .args = "ID",
     .summary = "Print a container's state as JSON",
-    .options = options,
     .run = run,
 };

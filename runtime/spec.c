@@ -15,12 +15,10 @@ static const char default_config[] =
 
 struct spec_options {
     const char *bundle;
-    bool help;
 };
 
 static const struct option_def options[] = {
     {"bundle", 'b', "DIR", offsetof(struct spec_options, bundle), "where to write config.json (.)"},
-    {"help", 'h', NULL, offsetof(struct spec_options, help), "show help"},
     {NULL, 0, NULL, 0, NULL},
 };
 
@@ -42,17 +40,13 @@ static int write_config(int dir, const char *bundle, struct err *e)
 static int run(const struct globals *g, char **argv, struct err *e)
 {
     struct spec_options o = {.bundle = "."};
-    int argi = 1;
+    int r = command_options(&cmd_spec, &argv, &o, e);
 
     (void)g;
-    if (options_parse(options, "bailey spec", argv, &argi, &o, e))
-        return -1;
-    if (o.help) {
-        command_help(&cmd_spec);
-        return 0;
-    }
-    if (argv[argi])
-        return err_set(e, ERR_USAGE, 0, "spec takes no argument, but there is \"%.60s\"", argv[argi]);
+    if (r)
+        return r < 0 ? -1 : 0;
+    if (argv[0])
+        return err_set(e, ERR_USAGE, 0, "spec takes no argument, but there is \"%.60s\"", argv[0]);
     _cleanup_close_ int dir = open(o.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return err_set(e, errno == ENOENT ? ERR_NOENT : ERR_SYS, errno, "bundle %s", o.bundle);

@@ -7,8 +7,6 @@
 #include "runtime/starting.h"
 #include "runtime/target.h"
 
-static const struct option_def options[] = {IDCMD_OPTION_DEFS};
-
 /* It is stopped and done with, but for delete. */
 static void give_up(struct target *t, const struct hooks *hooks)
 {
@@ -61,6 +59,5 @@ const struct command cmd_start = {
     .name = "start",
     .args = "ID",
     .summary = "Run the program of a created container",
-    .options = options,
     .run = run,
 };

@@ -11,7 +11,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "runtime/options.h"
+#include "runtime/idcmd.h"
 #include "runtime/signame.h"
 #include "runtime/target.h"
 #include "sandbox/platform/messages.h"
@@ -20,14 +20,12 @@
 
 struct stop_options {
     const char *time, *signal;
-    bool help;
 };
 
 static const struct option_def options[] = {
     {"time", 't', "SECONDS", offsetof(struct stop_options, time),
      "how long it may take before it is killed (10)"},
     {"signal", 's', "SIGNAL", offsetof(struct stop_options, signal), "what asks it to end (TERM)"},
-    {"help", 'h', NULL, offsetof(struct stop_options, help), "show help"},
     {NULL, 0, NULL, 0, NULL},
 };
 
@@ -63,27 +61,6 @@ static int take_values(const struct stop_options *o, struct stop *s, struct err 
                        o->time);
     s->seconds = (int)seconds;
     return 0;
-}
-
-/* Options may stand before and after the id. */
-static int arguments(char **argv, struct stop_options *o, struct stop *s, struct err *e)
-{
-    int argi = 1;
-
-    if (options_parse(options, "bailey stop", argv, &argi, o, e))
-        return -1;
-    if (o->help)
-        return 0;
-    s->id = argv[argi];
-    if (!s->id)
-        return err_set(e, ERR_USAGE, 0, "stop needs a container id (see bailey stop --help)");
-    argi++;
-    if (options_parse(options, "bailey stop", argv, &argi, o, e))
-        return -1;
-    if (argv[argi])
-        return err_set(e, ERR_USAGE, 0, "stop takes one argument, the id; there is also \"%.60s\"",
-                       argv[argi]);
-    return o->help ? 0 : take_values(o, s, e);
 }
 
 /* What init does with the signal is known beforehand: then so is how this ends. */
@@ -154,12 +131,12 @@ static int run(const struct globals *g, char **argv, struct err *e)
     struct stop_options o = {.time = "10", .signal = "TERM"};
     struct stop s = {.id = NULL};
 
-    if (arguments(argv, &o, &s, e))
+    int r = command_options(&cmd_stop, &argv, &o, e);
+
+    if (r)
+        return r < 0 ? -1 : 0;
+    if (idcmd_id(&cmd_stop, argv, &s.id, e) || take_values(&o, &s, e))
         return -1;
-    if (o.help) {
-        command_help(&cmd_stop);
-        return 0;
-    }
     return target_open(g, s.id, false, &t, e) ? -1 : stop_container(&s, &t, e);
 }
 

@@ -17,8 +17,7 @@ enum { RESOURCES_MAX = 1024 * 1024 };
 struct update_options {
     const char *resources, *blkio_weight, *cpu_period, *cpu_quota, *cpu_burst, *cpu_share, *cpu_idle;
     const char *cpu_rt_period, *cpu_rt_runtime, *cpus, *mems, *memory, *reservation, *swap, *pids;
-    const char *kernel, *kernel_tcp;
-    bool help;
+    const char *kernel, *kernel_tcp, *l3_cache, *mem_bw;
 };
 
 #define AT(member) offsetof(struct update_options, member)
@@ -40,7 +39,8 @@ static const struct option_def options[] = {
     {"kernel-memory", 0, "N", AT(kernel), "ignored, as Linux does"},
     {"kernel-memory-tcp", 0, "N", AT(kernel_tcp), "memory of TCP, where version 1 counts it"},
     {"pids-limit", 0, "N", AT(pids), "number of tasks; -1: no limit"},
-    {"help", 'h', NULL, AT(help), "show help"},
+    {"l3-cache-schema", 0, "SCHEMA", AT(l3_cache), "not supported: share of the L3 cache"},
+    {"mem-bw-schema", 0, "SCHEMA", AT(mem_bw), "not supported: share of memory bandwidth"},
     {NULL, 0, NULL, 0, NULL},
 };
 
@@ -124,16 +124,15 @@ static int run(const struct globals *g, char **argv, struct err *e)
     struct update_options o = {0};
     struct oci_resources res = {.ndevices = 0};
     const char *id;
-    int argi = 1;
+    int r = command_options(&cmd_update, &argv, &o, e);
 
-    if (options_parse(options, "bailey update", argv, &argi, &o, e))
+    if (r)
+        return r < 0 ? -1 : 0;
+    if (idcmd_id(&cmd_update, argv, &id, e))
         return -1;
-    if (o.help) {
-        command_help(&cmd_update);
-        return 0;
-    }
-    if (idcmd_id(&cmd_update, argv + argi, &id, e))
-        return -1;
+    if ((o.l3_cache && *o.l3_cache) || (o.mem_bw && *o.mem_bw))
+        return err_set(e, ERR_UNSUPPORTED, 0, "option --%s: Intel RDT is not supported",
+                       o.l3_cache && *o.l3_cache ? "l3-cache-schema" : "mem-bw-schema");
     if ((o.resources && read_file(o.resources, a, &res, e)) || read_numbers(&o, &res, e))
         return -1;
     return update(g, id, &res, e);

@@ -85,7 +85,7 @@ run_it() {
 @test "a terminal without one" {
     config '.process.terminal = true'
     refused "process.terminal is set, but stdin is not a terminal and there is no --console-socket" run_it x </dev/null
-    refused "console socket /nonexistent: No such file or directory" run_it --console-socket /nonexistent x
+    refused "option --console-socket: /nonexistent: No such file or directory" run_it --console-socket /nonexistent x
     config '.process.terminal = false'
     refused "option --console-socket needs process.terminal in config.json" run_it --console-socket /nonexistent x
 }

@@ -1,0 +1,40 @@
+/* What the global options come to. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/cmd.h"
+#include "runtime/options.h"
+
+static const char default_root[] = "/run/bailey";
+
+/* Who is not root has no /run, but a directory of its own that ends with its session. */
+static int settle_root(struct globals *g, struct err *e)
+{
+    static char path[4096];
+    const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+    bool own = geteuid() != 0 || g->rootless == ROOTLESS_TRUE;
+
+    g->root = g->root_dir ? g->root_dir : default_root;
+    if (g->root_dir || !own || !runtime_dir || runtime_dir[0] != '/')
+        return 0;
+    if (snprintf(path, sizeof(path), "%s/bailey", runtime_dir) >= (int)sizeof(path))
+        return err_set(e, ERR_USAGE, 0, "XDG_RUNTIME_DIR: longer than a path may be");
+    g->root = path;
+    return 0;
+}
+
+int globals_settle(struct globals *g, struct err *e)
+{
+    if (g->rootless_word)
+        g->rootless = (enum rootless)options_choice("auto|true|false", g->rootless_word);
+    if (g->manager_word)
+        g->cgroup_manager = (enum cgroup_manager)options_choice("cgroupfs|systemd|disabled", g->manager_word);
+    if (g->systemd_cgroup && g->manager_word && g->cgroup_manager != CGROUP_MANAGER_SYSTEMD)
+        return err_set(e, ERR_USAGE, 0, "option --systemd-cgroup: contradicts --cgroup-manager %s",
+                       g->manager_word);
+    if (g->systemd_cgroup)
+        g->cgroup_manager = CGROUP_MANAGER_SYSTEMD;
+    return settle_root(g, e);
+}

@@ -1,0 +1,205 @@
+#!/usr/bin/env bats
+# Options of other runtimes' command lines, and what they do here.
+bats_require_minimum_version 1.5.0
+load helpers
+
+setup() {
+    make_bundle
+    args sleep 1000
+}
+
+teardown() {
+    bailey delete --force --regex '.*' 3>&-
+    [ -z "${receiver:-}" ] || kill "$receiver" 2>/dev/null || true
+}
+
+detached() { # command...
+    "$@" </dev/null >/dev/null 2>&1 3>&-
+}
+
+status_of() {
+    bailey state "$1" | jq -r .status
+}
+
+# Listens on $BATS_TEST_TMPDIR/NAME.sock; the message's text is in NAME.name, what its descriptor is in NAME.fd.
+receive_fd() { # name
+    python3 - "$BATS_TEST_TMPDIR/$1" 3>&- <<'PY' &
+import array, os, socket, sys
+at = sys.argv[1]
+s = socket.socket(socket.AF_UNIX)
+s.bind(at + ".sock")
+s.listen(1)
+c, _ = s.accept()
+text, anc, _, _ = c.recvmsg(256, 256)
+fd = array.array("i", anc[0][2])[0]
+open(at + ".fd", "w").write(open(f"/proc/self/fdinfo/{fd}").read())
+open(at + ".name", "w").write(text.decode())
+PY
+    receiver=$!
+    for _ in $(seq 100); do
+        [ -S "$BATS_TEST_TMPDIR/$1.sock" ] && return
+        sleep 0.05
+    done
+    return 1
+}
+
+@test "options as Go programs and as GNU programs write them, before and behind the id" {
+    detached bailey create -bundle "$BUNDLE" -no-pivot --no-new-keyring x -no-subreaper --pid-file="$BATS_TEST_TMPDIR/pid"
+    [ "$(cat "$BATS_TEST_TMPDIR/pid")" = "$(bailey state x | jq .pid)" ]
+    detached bailey start x
+    [ "$(bailey exec -eA=1 x sh -c 'echo $A' 3>&-)" = 1 ]
+    bailey kill x -a 9
+    detached bailey delete x -f
+}
+
+@test "global options in any order; --systemd-cgroup against --cgroup-manager" {
+    [ "$("$BAILEY" --debug=false --root="$STATE" --log-format text --log-level error list -q)" = "" ]
+    refused 'option --systemd-cgroup: contradicts --cgroup-manager cgroupfs' \
+        "$BAILEY" --systemd-cgroup --cgroup-manager=cgroupfs list
+    refused 'option --cgroup-manager: must be cgroupfs, systemd or disabled, not "x"' "$BAILEY" --cgroup-manager x list
+    refused 'option --rootless: must be auto, true or false, not "x"' "$BAILEY" --rootless x list
+}
+
+@test "--log-level chooses what is logged" {
+    config '.hooks.prestart = [{"path": "/bin/true"}] | .process.capabilities.bounding += ["CAP_NOT_KNOWN"]'
+    for level in error warning debug; do
+        "$BAILEY" --root "$STATE" --log "file:$BATS_TEST_TMPDIR/$level" --log-level "$level" create -b "$BUNDLE" x \
+            </dev/null >/dev/null 2>&1 3>&-
+        bailey delete -f x
+    done
+    [ ! -s "$BATS_TEST_TMPDIR/error" ]
+    grep -q "warning: .*CAP_NOT_KNOWN" "$BATS_TEST_TMPDIR/warning"
+    ! grep -q "debug:" "$BATS_TEST_TMPDIR/warning"
+    grep -q "debug:" "$BATS_TEST_TMPDIR/debug"
+}
+
+@test "--log journald: and syslog: speak their services' formats" {
+    command -v unshare
+    for form in journald:me=/run/systemd/journal/socket syslog:me=/dev/log; do
+        socket=${form#*=}
+        # The service's socket is made on a tmpfs of our own over its directory.
+        unshare -m bash -ec '
+            mkdir -p "$(dirname "$1")"
+            [ "$1" = /dev/log ] || mount -t tmpfs none "$(dirname "$1")"
+            if [ "$1" = /dev/log ]; then
+                mkdir "$3/dev" && mount -t tmpfs none "$3/dev"
+                for n in null zero ptmx tty random urandom; do touch "$3/dev/$n"; mount --bind "/dev/$n" "$3/dev/$n"; done
+                mount --rbind "$3/dev" /dev
+            fi
+            python3 -c "
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1])
+open(sys.argv[2] + \".ready\", \"w\")
+open(sys.argv[2], \"wb\").write(s.recv(4096))" "$1" "$3/got" 3>&- &
+            while [ ! -e "$3/got.ready" ]; do sleep 0.05; done
+            "$4" --log "$2" --root "$3/state" state nobody 2>/dev/null 3>&- || true
+            wait
+        ' - "$socket" "${form%%=*}" "$BATS_TEST_TMPDIR" "$BAILEY"
+        cat "$BATS_TEST_TMPDIR/got"
+        case $form in
+        journald:*)
+            grep -x 'MESSAGE=container nobody does not exist' "$BATS_TEST_TMPDIR/got"
+            grep -x 'PRIORITY=3' "$BATS_TEST_TMPDIR/got"
+            grep -x 'SYSLOG_IDENTIFIER=me' "$BATS_TEST_TMPDIR/got"
+            ;;
+        *) [ "$(cat "$BATS_TEST_TMPDIR/got")" = "<11>me: container nobody does not exist" ] ;;
+        esac
+        rm -f "$BATS_TEST_TMPDIR/got" "$BATS_TEST_TMPDIR/got.ready"
+    done
+    refused 'option --log: journald: needs a name of at most 64 bytes' "$BAILEY" --log journald: list
+}
+
+@test "without root, the state is below XDG_RUNTIME_DIR" {
+    mkdir -m 777 "$BATS_TEST_TMPDIR/xdg"
+    XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/xdg run "$BAILEY" --rootless true list -q
+    [ "$status" -eq 0 ]
+    XDG_RUNTIME_DIR=$BATS_TEST_TMPDIR/xdg detached "$BAILEY" --rootless=true create -b "$BUNDLE" x
+    [ -d "$BATS_TEST_TMPDIR/xdg/bailey/x" ]
+    "$BAILEY" --root "$BATS_TEST_TMPDIR/xdg/bailey" delete -f x
+}
+
+@test "--config: a configuration of another name" {
+    mv "$BUNDLE/config.json" "$BATS_TEST_TMPDIR/other.json"
+    cd "$BATS_TEST_TMPDIR"
+    detached bailey create --config other.json --bundle "$BUNDLE" x
+    [ "$(status_of x)" = created ]
+    cmp other.json "$STATE/x/config.json"
+    bailey delete x
+    refused 'bundle-less.json: no such file (is --bundle right?)' bailey create -f bundle-less.json -b "$BUNDLE" y
+}
+
+@test "run --keep leaves the container for delete" {
+    args sh -c 'exit 3'
+    run bailey run --keep -b "$BUNDLE" x 3>&-
+    [ "$status" -eq 3 ]
+    [ "$(bailey state x | jq -c '[.status, .exitStatus]')" = '["stopped",3]' ]
+    bailey delete x
+    nothing_left
+}
+
+@test "--pidfd-socket gets a pidfd of the porter, named as runc names it" {
+    receive_fd init
+    detached bailey run -d -b "$BUNDLE" --pidfd-socket "$BATS_TEST_TMPDIR/init.sock" x
+    wait "$receiver"
+    [ "$(cat "$BATS_TEST_TMPDIR/init.name")" = standard ]
+    grep -qx "Pid:.$(bailey state x | jq .pid)" "$BATS_TEST_TMPDIR/init.fd"
+    receive_fd exec
+    detached bailey exec -d --pid-file "$BATS_TEST_TMPDIR/pid" --pidfd-socket "$BATS_TEST_TMPDIR/exec.sock" x sleep 100
+    wait "$receiver"
+    [ "$(cat "$BATS_TEST_TMPDIR/exec.name")" = setns ]
+    grep -qx "Pid:.$(cat "$BATS_TEST_TMPDIR/pid")" "$BATS_TEST_TMPDIR/exec.fd"
+}
+
+@test "kill and delete of all that match" {
+    for id in ab1 ab2 c1; do detached bailey create -b "$BUNDLE" "$id"; done
+    bailey kill --regex '^ab' KILL
+    for id in ab1 ab2; do
+        for _ in $(seq 100); do [ "$(status_of $id)" = stopped ] && break; sleep 0.05; done
+        [ "$(status_of $id)" = stopped ]
+    done
+    [ "$(status_of c1)" = created ]
+    bailey delete -r 'b[12]$'
+    [ "$(bailey list -q)" = c1 ]
+    run bailey delete --regex '('
+    [ "$status" -eq 1 ]
+    [[ "$output" == "bailey: option --regex: (: "* ]]
+}
+
+@test "delete --force --regex goes on after one that it cannot delete" {
+    for id in a b; do detached bailey run -d -b "$BUNDLE" $id; done
+    run bailey delete --regex '^[ab]$'
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"cannot delete container a: it is running"*"cannot delete container b: it is running"* ]]
+}
+
+@test "exec in a paused container waits with --ignore-paused, and is refused without" {
+    detached bailey run -d -b "$BUNDLE" x
+    bailey pause x
+    run bailey exec x true 3>&-
+    [ "$status" -eq 255 ]
+    [ "$output" = "bailey: container x is paused (see --ignore-paused)" ]
+    detached bailey exec --ignore-paused x sh -c 'exit 7' &
+    waiter=$!
+    sleep 0.3
+    kill -0 "$waiter"
+    bailey resume x
+    wait "$waiter" && status=0 || status=$?
+    [ "$status" -eq 7 ]
+}
+
+@test "checkpoint and restore take runc's flags and refuse" {
+    for command in "checkpoint --image-path i --work-path w -leave-running --tcp-established --manage-cgroups-mode soft" \
+        "restore -bundle b --image-path i --detach --pid-file p -no-subreaper --console-socket s"; do
+        # shellcheck disable=SC2086
+        run bailey $command x
+        [ "$status" -eq 1 ]
+        [[ "$output" == "bailey: ${command%% *} is not supported: "* ]]
+    done
+}
+
+@test "update refuses what it does not do" {
+    run bailey update --l3-cache-schema L3:0=f x
+    [ "$output" = "bailey: option --l3-cache-schema: Intel RDT is not supported" ]
+    [ "$status" -eq 1 ]
+}
