@@ -6,6 +6,7 @@
 #include "runtime/cgroup.h"
 #include "runtime/each.h"
 #include "runtime/idcmd.h"
+#include "runtime/poststop.h"
 #include "runtime/target.h"
 
 struct delete_options {
@@ -20,6 +21,7 @@ static const struct option_def options[] = {
     {NULL, 0, NULL, 0, NULL},
 };
 
+/* The directory goes last: what a killed `delete` did not come to is done by the next one. */
 static void remove_all(struct state_dir *s)
 {
     struct err why = ERR_INIT;
@@ -30,6 +32,7 @@ static void remove_all(struct state_dir *s)
         cgroup_remove(&cg, s->dir);
     else if (r < 0)
         log_err(&why);
+    poststop_run(s->dir, s->id, NULL);
     state_remove(s);
 }
 
@@ -41,12 +44,9 @@ static int delete_container(struct target *t, bool force, struct err *e)
     if (s != STATUS_STOPPED && s != STATUS_CREATED && !force)
         return err_set(e, ERR_STATE, 0, "cannot delete container %.255s: it is %s, not stopped (see --force)",
                        t->dir.id, status_name(s));
-    const struct hooks *hooks;
-    if (target_load_hooks(t, &hooks, e) || target_end(t, e))
+    if (target_end(t, e))
         return -1;
     remove_all(&t->dir);
-    if (hooks)
-        hooks_poststop(hooks);
     return 0;
 }
 

@@ -55,6 +55,7 @@ struct exec {
     struct cgroup cgroup;
     struct console console;
     int keep, signals;
+    int keep_fd; /* its pidfd */
 };
 
 static void exec_release(struct exec *x)
@@ -63,6 +64,7 @@ static void exec_release(struct exec *x)
     target_close(&x->target);
     oci_config_free(x->config);
     cleanup_close_p(&x->keep);
+    cleanup_close_p(&x->keep_fd);
     cleanup_close_p(&x->signals);
 }
 
@@ -94,10 +96,12 @@ static int launch(struct exec *x, pid_t *ret, struct err *e)
         .process = &x->process,
         .control_fd = x->keep,
         .keep = x->target.rec.keep.pid,
-        .porter = x->target.rec.porter.pid,
+        .keep_fd = x->keep_fd,
+        .porter_fd = x->target.porter,
         .stdio = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO},
         .tty_slave = x->console.slave,
         .strace = x->g->strace,
+        .foreground = !x->o.detach,
         .arg = x,
         .porter_made = enter_cgroup,
     };
@@ -145,6 +149,9 @@ static int exec(struct exec *x, struct err *e)
                        status_name(s));
     if (cgroup_load(&x->cgroup, x->target.dir.dir, e) < 0)
         return -1;
+    x->keep_fd = procid_open(&x->target.rec.keep);
+    if (x->keep_fd < 0)
+        return err_set(e, ERR_STATE, 0, "container not running: %.255s", x->target.rec.id);
     x->keep = target_connect(&x->target, e);
     x->signals = x->keep < 0 ? -1 : attend_hold_signals(e);
     if (x->signals < 0 || open_console(x, e) || launch(x, &porter, e))
@@ -177,7 +184,7 @@ static int load_process(struct exec *x, char **args, struct err *e)
 static int run(const struct globals *g, char **argv, struct err *e)
 {
     _cleanup_(exec_release) struct exec x = {
-        .g = g, .target = TARGET_INIT, .console = CONSOLE_INIT, .keep = -1, .signals = -1};
+        .g = g, .target = TARGET_INIT, .console = CONSOLE_INIT, .keep = -1, .signals = -1, .keep_fd = -1};
     int r = command_options(&cmd_exec, &argv, &x.o, e);
 
     if (r)

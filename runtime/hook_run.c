@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "runtime/interrupt.h"
 #include "runtime/launch_internal.h"
 
 /* What is read after the hook's end from descendants that hold its output open. */
@@ -95,24 +97,29 @@ static int64_t deadline_of(const struct hook_job *j)
     return j->hook->timeout ? now_ms() + (int64_t)j->hook->timeout * 1000 : -1;
 }
 
-/* Reads what the child says until it ends; false: it did not in time. What it left running may hold the pipe
- * open: that is not waited for. */
-static bool watch(int pidfd, int out, int64_t deadline, struct tail *t)
+enum outcome { HOOK_ENDED, HOOK_LATE, HOOK_INTERRUPTED };
+
+/* Reads what the child says until it ends, its time is up, or asked becomes readable. What it left running
+ * may hold the pipe open: that is not waited for. */
+static enum outcome watch(int pidfd, int out, int asked, int64_t deadline, struct tail *t)
 {
-    struct pollfd fds[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = out, .events = POLLIN}};
+    struct pollfd fds[3] = {
+        {.fd = pidfd, .events = POLLIN}, {.fd = out, .events = POLLIN}, {.fd = asked, .events = POLLIN}};
     size_t total = 0;
 
     for (;;) {
         int left = ms_left(deadline);
-        int n = poll(fds, 2, left);
+        int n = poll(fds, ARRAY_SIZE(fds), left);
         if (n < 0 && errno != EINTR)
-            return false;
+            return HOOK_LATE;
         if (n > 0 && fds[0].revents) {
             drain(out, t);
-            return true;
+            return HOOK_ENDED;
         }
+        if (n > 0 && fds[2].revents)
+            return HOOK_INTERRUPTED;
         if (left == 0)
-            return false;
+            return HOOK_LATE;
         if (n > 0 && fds[1].revents && !read_some(out, t, &total))
             fds[1].fd = -1;
     }
@@ -136,20 +143,25 @@ static int judge(const struct hook_job *j, int status, struct tail *t, struct er
 static int see_it_through(const struct hook_job *j, pid_t pid, int out, int64_t deadline, struct err *e)
 {
     _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    _cleanup_close_ int asked = interrupt_open();
     struct tail t = {.len = 0};
     char line[sizeof(t.text) + 8];
     int status = 0;
 
-    bool ended = pidfd >= 0 && watch(pidfd, out, deadline, &t);
-    if (!ended) {
+    enum outcome how = pidfd < 0 ? HOOK_LATE : watch(pidfd, out, asked, deadline, &t);
+    if (how != HOOK_ENDED) {
         (void)kill(-pid, SIGKILL);
         (void)kill(pid, SIGKILL);
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    if (ended)
+    if (how == HOOK_ENDED)
         return judge(j, status, &t, e);
     drain(out, &t);
+    if (how == HOOK_INTERRUPTED)
+        return err_set(e, ERR_HOOK, 0, "hook %s[%zu] (%.200s) failed: interrupted by SIG%s%s", j->kind,
+                       j->index, j->hook->path, sigabbrev_np(interrupt_take(asked)),
+                       tail_line(&t, line, sizeof(line)));
     return err_set(e, ERR_TIMEOUT, 0, "hook %s[%zu] (%.200s) failed: not done after its %d s%s", j->kind,
                    j->index, j->hook->path, j->hook->timeout, tail_line(&t, line, sizeof(line)));
 }
@@ -202,6 +214,8 @@ static int become_hook(const struct hook_job *j, int out)
     char *only_path[2] = {(char *)(uintptr_t)j->hook->path, NULL};
 
     (void)setsid();
+    /* Nobody would see to it any more, nor to its time. */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (dup2(j->state, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0 ||
         close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0 || chdir(j->hooks->bundle) < 0)
         return -1;
@@ -314,6 +328,7 @@ int hook_run_guest(const struct hook_job *j, const struct launch_exec *sandbox, 
     x.stdio[0] = j->state;
     x.stdio[1] = x.stdio[2] = out[1];
     x.tty_slave = -1;
+    x.foreground = true;
     if (launch_exec(&x, &why) < 0)
         return err_set(e, ERR_HOOK, 0, "hook %s[%zu] (%.200s) cannot be run: %.200s", j->kind, j->index,
                        j->hook->path, why.msg);

@@ -152,11 +152,10 @@ void hooks_init(struct hooks *h, const struct oci_config *config, const char *id
         log_warning("cannot read the limits for hooks: %s", strerror(errno));
 }
 
-int hooks_creating(struct hooks *h, pid_t porter, struct err *e)
+int hooks_creating(const struct hooks *h, pid_t porter, struct err *e)
 {
     struct sequence s = {.hooks = h, .kind = OCI_HOOK_PRESTART, .pid = porter};
 
-    h->begun = true;
     if (run_all(&s, e) < 0)
         return -1;
     s.kind = OCI_HOOK_CREATE_RUNTIME;

@@ -24,14 +24,13 @@ struct hooks {
     /* The caller's, which hooks get back wherever they run. */
     mode_t umask;
     struct rlimit nofile, fsize;
-    bool begun; /* hooks_creating was called: there may be something for poststop to undo */
 };
 
 /* Takes note of what the caller's process has. The pointers must outlive *h. */
 void hooks_init(struct hooks *h, const struct oci_config *config, const char *id, const char *bundle);
 
 /* prestart, then createRuntime; porter: the container's pid on the host. */
-int hooks_creating(struct hooks *h, pid_t porter, struct err *e);
+int hooks_creating(const struct hooks *h, pid_t porter, struct err *e);
 
 /* createContainer, in the process that becomes the keep: the hooks run in its mount namespace and in the
  * porter's others. */

@@ -1,10 +1,11 @@
 /* Porter and keep are forked from the runtime, each into its namespaces:
  *
  *   runtime                  porter                    keep
- *   fork porter -----------> pid, net, ipc, uts
+ *   fork porter -----------> pid, net, ipc, uts, host name
  *   its cgroup
  *   fork keep -------------------------------------->  the same net; mount namespace, mounts
  *           <- MOUNTED -------------------------------
+ *           <- JOINED ------
  *   hooks
  *           - HOOKS_DONE ---------------------------->  hooks, pivot_root, user namespace
  *           <- IN_USERNS -----------------------------
@@ -19,6 +20,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,6 +39,7 @@
 #include "common/fds.h"
 #include "common/log.h"
 #include "oci/config.h"
+#include "runtime/interrupt.h"
 #include "runtime/keep_boot.h"
 #include "runtime/launch_internal.h"
 #include "sandbox/platform/messages.h"
@@ -293,10 +296,11 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
     (void)fds_close_others(needed, ARRAY_SIZE(needed));
     if (l->foreground)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (porter_namespaces(l->config, &e) < 0) {
-        log_err(&e);
+    struct control_msg m = {.type = CONTROL_JOINED};
+    if (porter_namespaces(l->config, &e) < 0)
+        m = (struct control_msg){.type = CONTROL_FAILED, .err = e};
+    if (msg_send(p.keep_fd, &m, sizeof(m), -1) < 0 || m.type == CONTROL_FAILED)
         _exit(137);
-    }
     wait_for_go(&p);
     porter_main(&p);
 }
@@ -382,16 +386,37 @@ static int fork_keep(struct launch *l, struct links *k, struct err *e)
     return 0;
 }
 
+/* createContainer hooks run in the keep to be, for as long as they like: who asks this process to end
+ * meanwhile is heard. With the porter's pid namespace all of them end. */
+static int await_hooks(const struct launch *l, int control, struct err *e)
+{
+    if (l->config->hooks[OCI_HOOK_CREATE_CONTAINER].n == 0)
+        return 0;
+    _cleanup_close_ int asked = interrupt_open();
+    struct pollfd fds[2] = {{.fd = control, .events = POLLIN}, {.fd = asked, .events = POLLIN}};
+    while (poll(fds, ARRAY_SIZE(fds), -1) < 0)
+        if (errno != EINTR)
+            return err_set(e, ERR_SYS, errno, "poll");
+    if (fds[0].revents)
+        return 0;
+    return err_set(e, ERR_HOOK, 0, "the createContainer hooks were interrupted by SIG%s",
+                   sigabbrev_np(interrupt_take(asked)));
+}
+
 static int bring_up(struct launch *l, struct links *k, struct err *e)
 {
     int control = k->control[0];
 
     if (fork_porter(l, k, e) < 0 || fork_keep(l, k, e) < 0 || launch_expect(control, CONTROL_MOUNTED, e) < 0)
         return -1;
+    /* The porter had the time that the mounts took; createContainer hooks will look into its namespaces. */
+    if (launch_expect(k->porter[0], CONTROL_JOINED, e) < 0)
+        return -1;
     if (l->steps.mounted && l->steps.mounted(l->steps.arg, l->porter, e) < 0)
         return -1;
-    if (launch_say(control, CONTROL_HOOKS_DONE, e) < 0 || launch_expect(control, CONTROL_IN_USERNS, e) < 0 ||
-        write_map(l->keep, "uid_map", e) < 0 || write_map(l->keep, "gid_map", e) < 0)
+    if (launch_say(control, CONTROL_HOOKS_DONE, e) < 0 || await_hooks(l, control, e) < 0 ||
+        launch_expect(control, CONTROL_IN_USERNS, e) < 0 || write_map(l->keep, "uid_map", e) < 0 ||
+        write_map(l->keep, "gid_map", e) < 0)
         return -1;
     if (send_go(k->porter[0], l->keep, e) < 0)
         return -1;

@@ -62,10 +62,12 @@ struct launch_exec {
     /* in */
     const struct oci_process *process;
     int control_fd; /* connected to the keep's listen_fd */
-    pid_t keep;     /* alive, and known to be that keep */
-    pid_t porter;   /* the container's, likewise: whose namespaces are joined */
+    pid_t keep;     /* known to be that keep while keep_fd, its pidfd, says that it lives */
+    int keep_fd;
+    int porter_fd; /* a pidfd of the container's: whose namespaces are joined */
     int stdio[3], tty_slave;
     bool strace;
+    bool foreground;  /* the program ends with its caller, even where that is killed */
     const char *hook; /* not NULL: a hook, to be run before the container's program, and its path */
     void *arg;
     int (*porter_made)(void *arg, pid_t porter, struct err *e);

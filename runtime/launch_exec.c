@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 #include "oci/config.h"
 #include "runtime/keep_boot.h"
 #include "runtime/launch_internal.h"
+#include "runtime/procid.h"
 #include "sandbox/platform/messages.h"
 #include "sandbox/platform/porter.h"
 #include "sandbox/platform/spec.h"
@@ -52,6 +54,9 @@ static int exec_links_open(const struct launch_exec *x, struct exec_links *k, st
     k->mntns = k->userns < 0 ? -1 : launch_open_ns(x->keep, "mnt", e);
     if (k->mntns < 0)
         return -1;
+    /* The number was the keep's before and is now, so it was its all the time. */
+    if (procid_wait(x->keep_fd, 0))
+        return err_set(e, ERR_STATE, 0, "container not running: its keep has ended");
     keep_process_from(x->process, &p);
     p.path = x->hook;
     k->spec = spec_pack(&p);
@@ -73,16 +78,17 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
     const int needed[] = {k->porter[1], k->gate, k->userns, k->mntns, x->tty_slave, log_fd()};
 
     (void)fds_close_others(needed, ARRAY_SIZE(needed));
+    /* A caller that is killed before this has had no answer from the keep, which ends the session then. */
+    if (x->foreground)
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (msg_recv(p.keep_fd, &m, sizeof(m), NULL) < 0 || m.type != PORTER_GO)
         _exit(137);
     porter_main(&p);
 }
 
-static int join_container(pid_t porter, struct err *e)
+static int join_container(int porter_fd, struct err *e)
 {
-    _cleanup_close_ int pidfd = (int)syscall(SYS_pidfd_open, porter, 0);
-
-    if (pidfd < 0 || setns(pidfd, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+    if (setns(porter_fd, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
         return err_set(e, ERR_SYS, errno, "cannot join the container's namespaces");
     return 0;
 }
@@ -91,7 +97,7 @@ static int join_container(pid_t porter, struct err *e)
  * as a child of the caller. */
 static _Noreturn void helper_main(const struct launch_exec *x, struct exec_links *k, struct helper_result *r)
 {
-    if (join_container(x->porter, &r->err) == 0) {
+    if (join_container(x->porter_fd, &r->err) == 0) {
         pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
         if (pid == 0)
             porter_child(x, k); /* shares *r with us: only one of the two may write it */

@@ -1,6 +1,7 @@
 /* The bailey command: global options, then a subcommand. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,6 +64,8 @@ int main(int argc, char **argv)
 
     if (argc < 1)
         return 1;
+    /* A caller that ignores it would take from us the ends of our children. */
+    (void)signal(SIGCHLD, SIG_DFL);
     if (reexec_sealed(argv, &e) || tidy_descriptors(&e) ||
         options_parse(global_options, "bailey", argv, &argi, &g, &e) || globals_settle(&g, &e) ||
         logto_open(&g, &e))

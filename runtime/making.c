@@ -20,6 +20,7 @@
 #include "runtime/keepsock.h"
 #include "runtime/options.h"
 #include "runtime/pidfile.h"
+#include "runtime/poststop.h"
 #include "runtime/sendfd.h"
 #include "runtime/starting.h"
 #include "runtime/textfile.h"
@@ -110,8 +111,7 @@ static int note_hooks(struct making *m, struct err *e)
 
 void making_poststop(struct making *m)
 {
-    if (m->hooks.begun)
-        hooks_poststop(&m->hooks);
+    poststop_run(m->state.dir, m->id, &m->hooks);
 }
 
 static int make_dir(struct making *m, struct err *e)
@@ -129,6 +129,7 @@ static int clean(struct making *m, struct err *e)
 {
     if (cgroup_load(&m->cgroup, m->state.dir, e) == 0)
         cgroup_remove(&m->cgroup, m->state.dir);
+    poststop_run(m->state.dir, m->id, NULL);
     state_empty(&m->state);
     return 0;
 }
@@ -189,9 +190,20 @@ static int enter_cgroup(void *arg, pid_t porter, struct err *e)
     return cgroup_delegate(&m->cgroup, m->config, e);
 }
 
+static bool has_hooks(const struct oci_config *c)
+{
+    for (int i = 0; i < OCI_HOOK_KINDS; i++)
+        if (c->hooks[i].n > 0)
+            return true;
+    return false;
+}
+
 static int mounted(void *arg, pid_t porter, struct err *e)
 {
     struct making *m = arg;
+
+    if (has_hooks(m->config) && poststop_note(m->state.dir, &m->hooks, e))
+        return -1;
     return hooks_creating(&m->hooks, porter, e);
 }
 
@@ -249,14 +261,6 @@ static int settle(struct making *m, struct err *e)
     return cgroup_settle(&m->cgroup, &m->config->lx.resources, m->launch.porter, e);
 }
 
-static bool has_hooks(const struct oci_config *c)
-{
-    for (int i = 0; i < OCI_HOOK_KINDS; i++)
-        if (c->hooks[i].n > 0)
-            return true;
-    return false;
-}
-
 static int write_record(struct making *m, struct err *e)
 {
     now(m->created, sizeof(m->created));
@@ -306,9 +310,9 @@ static const struct {
     void (*undo)(struct making *m);
 } steps[] = {
     {hold_signals, NULL},
-    {note_hooks, making_poststop},
     {make_dir, remove_dir},
     {clean, NULL},
+    {note_hooks, making_poststop},
     {make_files, NULL},
     {make_cgroup, remove_cgroup},
     {make_console, close_console},
@@ -344,7 +348,8 @@ void making_undo(struct making *m)
 int making_start(struct making *m, struct err *e)
 {
     const struct launch *l = &m->launch;
-    const struct starting s = {&m->hooks, l->control_fd, l->keep, l->porter, l->strace, &m->cgroup};
+    const struct starting s = {&m->hooks,        l->control_fd, m->record.keep,
+                               m->record.porter, l->strace,     &m->cgroup};
 
     if (starting_run(&s, e))
         return -1;

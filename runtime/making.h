@@ -76,7 +76,7 @@ int making_arguments(struct making *m, const struct command *c, char **argv, str
 /* Everything up to the state "created", still locked. On failure all of it is undone. */
 int making_create(struct making *m, struct err *e);
 
-/* Runs the poststop hooks, after everything else is gone. */
+/* Runs the poststop hooks if they are due, after everything else is gone but the state directory. */
 void making_poststop(struct making *m);
 
 /* Undoes what was done, after a later failure: the container is gone then. */

@@ -27,9 +27,9 @@ static int stay(struct making *m, struct err *e)
             return status;
         if (state_lock(&m->state, &gone) == 0) {
             cgroup_remove(&m->cgroup, m->state.dir);
+            making_poststop(m);
             state_remove(&m->state);
         }
-        making_poststop(m);
         return status;
     }
     making_undo(m);

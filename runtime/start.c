@@ -4,6 +4,8 @@
 #include "common/cleanup.h"
 #include "runtime/cgroup.h"
 #include "runtime/idcmd.h"
+#include "runtime/interrupt.h"
+#include "runtime/poststop.h"
 #include "runtime/starting.h"
 #include "runtime/target.h"
 
@@ -13,11 +15,7 @@ static void give_up(struct target *t, const struct hooks *hooks)
     struct err ignored = ERR_INIT;
 
     (void)target_end(t, &ignored);
-    if (!hooks)
-        return;
-    hooks_poststop(hooks);
-    t->rec.hooks = false;
-    (void)record_save(&t->rec, t->dir.dir, &ignored);
+    poststop_run(t->dir.dir, t->rec.id, hooks);
 }
 
 static int start(const struct globals *g, struct target *t, struct err *e)
@@ -34,7 +32,10 @@ static int start(const struct globals *g, struct target *t, struct err *e)
     struct cgroup cg;
     if (cgroup_load(&cg, t->dir.dir, e) < 0)
         return -1;
-    const struct starting st = {hooks, keep, t->rec.keep.pid, t->rec.porter.pid, g->strace, &cg};
+    /* A hook that hangs is to be ended with this command, and the container with it. */
+    if (hooks)
+        interrupt_hold();
+    const struct starting st = {hooks, keep, t->rec.keep, t->rec.porter, g->strace, &cg};
     if (starting_run(&st, e)) {
         give_up(t, hooks);
         return -1;

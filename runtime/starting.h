@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "common/err.h"
+#include "runtime/procid.h"
 
 struct cgroup;
 struct hooks;
@@ -13,7 +14,7 @@ struct hooks;
 struct starting {
     const struct hooks *hooks; /* NULL: there are none */
     int control_fd;            /* to the keep */
-    pid_t keep, porter;
+    struct procid keep, porter;
     bool strace;
     const struct cgroup *cgroup; /* where hooks inside the container are counted */
 };

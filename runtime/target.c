@@ -125,8 +125,23 @@ static void thaw(const struct target *t)
         log_err(&why);
 }
 
+/* The host would stop the porter, and no guest. */
+static int stop_init(const struct target *t, struct err *e)
+{
+    struct control_msg m = {.type = CONTROL_SIGNAL_INIT, .value = SIGSTOP};
+    _cleanup_close_ int keep = target_connect(t, e);
+
+    if (keep < 0)
+        return -1;
+    int r = msg_send(keep, &m, sizeof(m), -1);
+    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox")
+                 : launch_expect(keep, CONTROL_DONE, e);
+}
+
 int target_signal(const struct target *t, int sig, struct err *e)
 {
+    if (sig == SIGSTOP && target_status(t) != STATUS_STOPPED)
+        return stop_init(t, e);
     if (target_status(t) == STATUS_STOPPED ||
         (syscall(SYS_pidfd_send_signal, t->porter, sig, NULL, 0) < 0 && errno == ESRCH))
         return err_set(e, ERR_STATE, 0, "container not running: %.255s", t->dir.id);

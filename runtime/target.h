@@ -39,7 +39,8 @@ int target_connect(const struct target *t, struct err *e);
 /* The exit status of its program (128 + signal), as far as the keep could tell before it ended; else -1. */
 int target_exit_status(const struct target *t);
 
-/* Sends a signal to its porter, which passes it on; ERR_STATE "container not running". */
+/* Sends a signal to its first process: by its porter, which passes it on; SIGSTOP by the keep. ERR_STATE
+ * "container not running". */
 int target_signal(const struct target *t, int sig, struct err *e);
 
 /* Reads the configuration that it was made from. */

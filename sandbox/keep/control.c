@@ -159,8 +159,13 @@ static void status(struct control *k, int client)
         LOCKED(&kernel.tasklist_lock);
         const struct process *p = k->first->process;
         m.value = k->first->running && !k->first->ended;
+        /* What it blocks is kept for it: it means to take it by sigwait(3), signalfd(2), or later. */
+        if (p->sighand && p->leader)
+            m.handled = p->leader->blocked;
         for (int i = 0; p->sighand && i < KSIG_MAX; i++) {
             uint64_t h = p->sighand->action[i].handler;
+            if (m.handled & SIGBIT(i + 1))
+                continue;
             if (h == (uint64_t)(uintptr_t)SIG_IGN)
                 m.ignored |= SIGBIT(i + 1);
             else if (h != (uint64_t)(uintptr_t)SIG_DFL)
@@ -187,7 +192,7 @@ static void pids(struct control *k, int client)
     (void)msg_send(client, &m, sizeof(m), fd);
 }
 
-static void signal_all(struct control *k, int client, int signo)
+static void send_signal(struct control *k, int client, int signo, bool all)
 {
     siginfo_t info = {.si_signo = signo, .si_code = SI_USER};
     struct process *p, *tmp;
@@ -200,7 +205,7 @@ static void signal_all(struct control *k, int client, int signo)
     }
     pthread_mutex_lock(&kernel.tasklist_lock);
     HASH_ITER(hh_pid, k->container->processes, p, tmp)
-    if (p->state == PROCESS_ALIVE)
+    if (p->state == PROCESS_ALIVE && (all || p == k->first->process))
         (void)send_signal_process(p, &info, true);
     pthread_mutex_unlock(&kernel.tasklist_lock);
     tasks_bury();
@@ -222,8 +227,8 @@ static bool on_client(struct control *k, int client)
         status(k, client);
     else if (ok && m.type == CONTROL_PIDS)
         pids(k, client);
-    else if (ok && m.type == CONTROL_SIGNAL)
-        signal_all(k, client, m.value);
+    else if (ok && (m.type == CONTROL_SIGNAL || m.type == CONTROL_SIGNAL_INIT))
+        send_signal(k, client, m.value, m.type == CONTROL_SIGNAL);
     else if (ok && m.type == CONTROL_DETACH)
         k->detached = true;
     else
@@ -285,6 +290,7 @@ static _Noreturn void end(struct control *k)
 
 static void forget_client(struct control *k, int fd)
 {
+    const siginfo_t kill = {.si_signo = SIGKILL, .si_code = SI_USER};
     struct session *s;
 
     /* Whoever made the sandbox was killed, and nobody else may know of it. */
@@ -294,9 +300,16 @@ static void forget_client(struct control *k, int fd)
         k->client_fd = -1;
     pthread_mutex_lock(&kernel.tasklist_lock);
     DL_FOREACH(kernel.sessions, s)
-    if (s->client_fd == fd)
+    {
+        if (s->client_fd != fd)
+            continue;
         s->client_fd = -1;
+        /* An exec's caller was killed before it had its answer: nobody will ever ask for this program. */
+        if (s != k->first && !s->running)
+            (void)send_signal_process(s->process, &kill, true);
+    }
     pthread_mutex_unlock(&kernel.tasklist_lock);
+    tasks_bury();
     (void)close(fd);
 }
 

@@ -258,8 +258,7 @@ static int send(struct process *p, struct task *target, const siginfo_t *info, s
     int signo = info->si_signo;
     if (p->state != PROCESS_ALIVE || p->group_exit || signo < 1 || signo > KSIG_MAX)
         return 0;
-    if (!init_is_protected(p, signo, from_outside))
-        undo_opposite(p, signo);
+    undo_opposite(p, signo);
     struct task *t = target ? (wants(target, signo) ? target : NULL) : pick_thread(p, signo);
     const struct task *judge = target ? target : p->leader;
     bool blocked = (judge->blocked & SIGBIT(signo)) && !(SIGBIT(signo) & SIGSET_UNBLOCKABLE);

@@ -15,17 +15,19 @@ enum control_type {
     CONTROL_MOUNTED,       /* keep: mounts made, before pivot_root: now the hooks */
     CONTROL_HOOKS_DONE,    /* runtime: they ran */
     CONTROL_READY,         /* keep: the program was found and checked; send the first process */
-    CONTROL_FAILED,        /* keep: no; err says why */
+    CONTROL_FAILED,        /* keep, porter: no; err says why */
+    CONTROL_JOINED,        /* porter, on its own socket: its namespaces are as config.json wants them */
 
     /* Requests, there and on any connection to the sandbox's socket. Each gets one answer. */
-    CONTROL_START,   /* let the container's program run -> STARTED once it was loaded, FAILED */
-    CONTROL_STARTED, /* answer */
-    CONTROL_EXEC,    /* descriptors: porter's socket, packed spec, stdio or terminal -> STARTED, FAILED.
-                        value: 1 for a hook, which runs before START; 0 for a program, which runs after it */
-    CONTROL_STATUS,  /* -> STATUS with value: 1 once the program runs, and set: signals that init handles,
-                        ignores */
-    CONTROL_PIDS,    /* -> PIDS with value: how many, and one descriptor: a file of int32_t host pids */
-    CONTROL_SIGNAL,  /* value: signal number, to every process of the container -> DONE, FAILED */
+    CONTROL_START,       /* let the container's program run -> STARTED once it was loaded, FAILED */
+    CONTROL_STARTED,     /* answer */
+    CONTROL_EXEC,        /* descriptors: porter's socket, packed spec, stdio or terminal -> STARTED, FAILED.
+                            value: 1 for a hook, which runs before START; 0 for a program, which runs after it */
+    CONTROL_STATUS,      /* -> STATUS with value: 1 once the program runs, and the sets of signals that init
+                            takes (has a handler for, or keeps blocked), and that it ignores */
+    CONTROL_PIDS,        /* -> PIDS with value: how many, and one descriptor: a file of int32_t host pids */
+    CONTROL_SIGNAL,      /* value: signal number, to every process of the container -> DONE, FAILED */
+    CONTROL_SIGNAL_INIT, /* the same to the first process alone */
     CONTROL_PIDS_ANSWER,
     CONTROL_DONE,
     CONTROL_DETACH, /* runtime, on the first socket: the container is written down, live on without me. No

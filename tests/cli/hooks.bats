@@ -413,3 +413,120 @@ wait_for() { # command...
     [ "$(kinds_run)" = "poststop poststop" ]
     nothing_left
 }
+
+@test "hooks: createContainer runs after the host name is set, however slow the porter is" {
+    hook createContainer /bin/sh sh -c "hostname >>'$LOG'"
+    config '.hostname = "keep-1"'
+    for _ in 1 2 3 4 5; do run_it x; done
+    [ "$(sort "$LOG" | uniq -c | xargs)" = "5 keep-1" ]
+}
+
+# A hook that hangs with a child of its own, until it is killed.
+hanging() { # kind
+    if [ "$1" = startContainer ]; then
+        ln -sf busybox "$BUNDLE/rootfs/bin/touch"
+        hook "$1" /bin/sh sh -c "touch /log/hangs; sleep 4714 & sleep 4714"
+    else
+        hook "$1" /bin/sh sh -c "touch '$BATS_TEST_TMPDIR/log/hangs'; sleep 4714 & sleep 4714"
+    fi
+}
+
+waits_for() { # command...
+    for _ in $(seq 200); do
+        "$@" && return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+@test "hooks: one that hangs ends with the command that is asked to end" {
+    local kind sig
+    nothing_hangs() { ! pgrep -f "sleep 471[4]" >/dev/null; }
+    for kind in prestart createRuntime createContainer startContainer poststart; do
+        config 'del(.hooks)'
+        rm -f "$LOG" "$BATS_TEST_TMPDIR/log/hangs"
+        hanging $kind
+        record poststop
+        [ $kind = prestart ] && sig=INT || sig=TERM
+        setsid "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" x >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+        waits_for test -e "$BATS_TEST_TMPDIR/log/hangs"
+        kill -$sig $!
+        wait $! && status=0 || status=$?
+        echo "$kind: $status $(cat "$BATS_TEST_TMPDIR/out")" >&2
+        [ "$status" -eq 1 ]
+        grep -q "interrupted by SIG$sig" "$BATS_TEST_TMPDIR/out"
+        [ "$(kinds_run)" = poststop ]
+        waits_for nothing_hangs
+        nothing_left
+    done
+}
+
+@test "hooks: one that hangs in poststop can be interrupted, and the rest run" {
+    hanging poststop
+    record poststop
+    "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" x >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    waits_for test -e "$BATS_TEST_TMPDIR/log/hangs"
+    kill -TERM $!
+    wait $!
+    grep -q "poststop\[0\].*interrupted by SIGTERM" "$BATS_TEST_TMPDIR/out"
+    [ "$(kinds_run)" = poststop ]
+    nothing_left
+}
+
+@test "hooks: a hook does not outlive a killed command; what it left is undone by delete" {
+    local kind
+    nothing_hangs() { ! pgrep -f "sleep 471[4]" >/dev/null; }
+    for kind in prestart createContainer startContainer; do
+        config 'del(.hooks)'
+        rm -f "$LOG" "$BATS_TEST_TMPDIR/log/hangs"
+        hanging $kind
+        record poststop
+        "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" x >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+        waits_for test -e "$BATS_TEST_TMPDIR/log/hangs"
+        kill -KILL $!
+        wait $! || true
+        # The hook itself is gone; children of a prestart hook are the host's, and nobody's to find.
+        [ $kind = prestart ] && pkill -f "sleep 471[4]" || true
+        waits_for nothing_hangs
+        [ ! -s "$LOG" ]
+        bailey delete --force x
+        [ "$(kinds_run)" = poststop ]
+        nothing_left
+    done
+}
+
+@test "hooks: an id taken over from a killed run: the poststop hooks of the old one come first" {
+    record poststop
+    args sleep 60
+    "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" x >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    waits_for sh -c "'$BAILEY' --root '$STATE' state x 2>/dev/null | grep -q running"
+    kill -KILL $!
+    waits_for sh -c "'$BAILEY' --root '$STATE' state x 2>/dev/null | grep -q stopped"
+    [ ! -s "$LOG" ]
+    config 'del(.hooks)'
+    args true
+    run_it x
+    [ "$(kinds_run)" = poststop ]
+    [ "$(field poststop 2 | jq -r .status)" = stopped ]
+    [ "$(field poststop 2 | jq -r .bundle)" = "$(realpath "$BUNDLE")" ]
+    nothing_left
+}
+
+@test "hooks: a delete that is killed in poststop leaves it to the next one" {
+    hanging poststop
+    record poststop
+    args true
+    bailey create --bundle "$BUNDLE" x </dev/null >/dev/null 2>&1 3>&-
+    "$BAILEY" --root "$STATE" delete x >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    waits_for test -e "$BATS_TEST_TMPDIR/log/hangs"
+    kill -KILL $!
+    wait $! || true
+    pkill -f "sleep 471[4]" || true
+    rm "$BATS_TEST_TMPDIR/log/hangs"
+    "$BAILEY" --root "$STATE" delete --force x >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    waits_for test -e "$BATS_TEST_TMPDIR/log/hangs"
+    kill -TERM $!
+    wait $!
+    [ "$(kinds_run)" = poststop ]
+    nothing_left
+}

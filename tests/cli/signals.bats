@@ -126,6 +126,151 @@ is() { # id status
     [ "$output" = $'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000' ]
 }
 
+# The state of a host process: S, T, Z ...
+host_state_of() { # pid
+    sed -n 's/^State:.\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null
+}
+
+@test "signals: STOP and CONT are the program's, not the porter's" {
+    args sh -c 'echo ready; while :; do echo tick; sleep 0.05; done'
+    create x
+    bailey start x
+    wait_for grep -q tick "$BATS_TEST_TMPDIR/out"
+    bailey kill x STOP
+    [ "$(host_state_of "$(pid_of x)")" = S ]
+    is x running
+    wait_for sh -c "'$BAILEY' --root '$STATE' exec x cat /proc/1/stat | grep -q ' T '"
+    before=$(wc -c <"$BATS_TEST_TMPDIR/out")
+    sleep 0.3
+    [ "$(wc -c <"$BATS_TEST_TMPDIR/out")" = "$before" ]
+    bailey kill x CONT
+    more() { [ "$(wc -c <"$BATS_TEST_TMPDIR/out")" -gt "$before" ]; }
+    wait_for more
+}
+
+@test "signals: a stopped program is killed, and gets what came meanwhile when it is continued" {
+    args sh -c 'trap "echo TERM" TERM; echo ready; while :; do sleep 0.05; done'
+    create x
+    bailey start x
+    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    bailey kill x STOP
+    bailey kill x TERM
+    sleep 0.2
+    ! grep -q TERM "$BATS_TEST_TMPDIR/out"
+    bailey kill x CONT
+    wait_for grep -qx TERM "$BATS_TEST_TMPDIR/out"
+    bailey kill x STOP
+    bailey kill x KILL
+    wait_for is x stopped
+}
+
+@test "signals: from inside, init is only reached by what it handles" {
+    args sh -c 'trap "echo USR1" USR1; echo ready; while :; do sleep 0.05; done'
+    create x
+    bailey start x
+    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    bailey exec x sh -c 'for s in TERM KILL STOP HUP QUIT SEGV; do kill -$s 1; done; kill -USR1 1'
+    wait_for grep -qx USR1 "$BATS_TEST_TMPDIR/out"
+    is x running
+    bailey exec x sh -c 'read -r _ _ state _ </proc/1/stat; [ $state != T ]'
+}
+
+@test "signals: TERM to the porter, or to a foreground run, reaches init" {
+    args sh -c 'trap "echo got TERM" TERM; trap "exit 6" INT; echo ready; while :; do sleep 0.05; done'
+    "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" x >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    kill -TERM "$(pid_of x)"
+    wait_for grep -q "got TERM" "$BATS_TEST_TMPDIR/out"
+    kill -INT $!
+    wait $! && status=0 || status=$?
+    [ "$status" -eq 6 ]
+    nothing_left
+}
+
+@test "signals: KILL of the porter ends every guest, and the keep" {
+    args sh -c 'sleep 4712 & setsid sleep 4712 & while :; do sleep 1; done'
+    create x
+    bailey start x
+    wait_for sh -c "[ \$('$BAILEY' --root '$STATE' ps -f json x | jq length) -ge 4 ]"
+    guests=$(bailey ps -f json x | jq '.[]')
+    keep=$(keep_of x)
+    kill -KILL "$(pid_of x)"
+    wait_for is x stopped
+    for pid in $guests $keep; do
+        ended() { [ ! -e "/proc/$pid" ] || [ "$(host_state_of "$pid")" = Z ]; }
+        wait_for ended
+    done
+    [ "$(bailey state x | jq .exitStatus)" = 137 ]
+}
+
+@test "signals: exec's caller killed: its program ends, a detached one's does not" {
+    args sleep 60
+    create x
+    bailey start x
+    count() { bailey exec x ps | grep -c "sleep 471[3]"; }
+    bailey exec --detach x sleep 4713 3>&- >/dev/null 2>&1
+    "$BAILEY" --root "$STATE" exec x sleep 4713 3>&- >/dev/null 2>&1 &
+    wait_for sh -c "[ \$('$BAILEY' --root '$STATE' exec x ps | grep -c 'sleep 471[3]') = 2 ]"
+    kill -KILL $!
+    wait_for sh -c "[ \$('$BAILEY' --root '$STATE' exec x ps | grep -c 'sleep 471[3]') = 1 ]"
+    is x running
+}
+
+@test "signals: what the caller ignores or blocks does not reach a program of create or exec, nor disturb us" {
+    args sh -c 'grep -E "Sig(Ign|Blk)" /proc/self/status; while :; do sleep 0.05; done'
+    ln -sf busybox "$BUNDLE/rootfs/bin/grep"
+    none=$'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000'
+    # Everything ignored and blocked that can be, SIGCHLD too.
+    cat >"$BATS_TEST_TMPDIR/deaf" <<'PY'
+import os, signal, sys
+for s in signal.valid_signals():
+    if s not in (signal.SIGKILL, signal.SIGSTOP):
+        signal.signal(s, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+os.execv(sys.argv[1], sys.argv[1:])
+PY
+    deaf() { timeout -k 5 30 python3 "$BATS_TEST_TMPDIR/deaf" "$BAILEY" --root "$STATE" "$@"; }
+    deaf create --bundle "$BUNDLE" x >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
+    deaf start x
+    same() { [ "$(cat "$BATS_TEST_TMPDIR/out")" = "$none" ]; }
+    wait_for same
+    run deaf exec x grep -E "Sig(Ign|Blk)" /proc/self/status
+    [ "$status" -eq 0 ]
+    [ "$output" = "$none" ]
+    run deaf exec x sh -c 'exit 7'
+    [ "$status" -eq 7 ]
+    deaf kill x KILL
+    wait_for is x stopped
+    deaf delete x
+    nothing_left
+}
+
+@test "signals: a porter that nobody waits for has ended, too" {
+    args sleep 60
+    # A parent that never waits: the porter stays a zombie.
+    cat >"$BATS_TEST_TMPDIR/adopter" <<'PY'
+import ctypes, os, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL).wait()
+print("made", flush=True)
+time.sleep(60)
+PY
+    python3 "$BATS_TEST_TMPDIR/adopter" "$BAILEY" --root "$STATE" run -d --bundle "$BUNDLE" x \
+        >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    wait_for grep -q made "$BATS_TEST_TMPDIR/out"
+    pid=$(pid_of x)
+    bailey kill x KILL
+    zombie() { [ "$(host_state_of "$pid")" = Z ]; }
+    wait_for zombie
+    is x stopped
+    [ "$(pid_of x)" = 0 ]
+    run bailey kill x
+    [ "$status" -eq 1 ]
+    bailey delete x
+    nothing_left
+    kill $!
+}
+
 @test "stop: a program that ends on the signal" {
     args sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done'
     create x
