@@ -1,8 +1,10 @@
 #include "common/fds.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -38,4 +40,21 @@ int fds_close_others(const int *keep, unsigned n)
         next = (unsigned)sorted[i] + 1;
     }
     return close_range_of(next, ~0U);
+}
+
+int fds_forget_stdio(bool keep_stderr)
+{
+    /* A number that is free would be taken by the next file, and written to by mistake. */
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+    if (fd < 0)
+        fd = memfd_create("nothing", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    for (int i = STDIN_FILENO; i <= (keep_stderr ? STDOUT_FILENO : STDERR_FILENO); i++)
+        if (dup2(fd, i) < 0)
+            return -errno;
+    if (fd > STDERR_FILENO)
+        (void)close(fd);
+    return 0;
 }

@@ -5,8 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/fds.h"
+#include "common/log.h"
 #include "oci/config.h"
 #include "runtime/launch_internal.h"
 #include "sandbox/keep/chrdev.h"
@@ -104,6 +107,15 @@ static unsigned cpu_quota(const struct oci_config *c)
     return quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
 }
 
+/* The program's descriptors are its own: what it closes is closed. With a terminal there is not even the
+ * log's on stderr, unless the caller stays: it may wait for the end of what it hears. */
+static int forget_stdio(const struct launch *l, struct err *e)
+{
+    int r = fds_forget_stdio(log_fd() == STDERR_FILENO && (l->tty_slave < 0 || l->foreground));
+
+    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot let go of the standard descriptors") : 0;
+}
+
 int keep_setup(const struct launch *l, int control, struct keep_setup *ret, struct err *e)
 {
     struct making m = {l, control};
@@ -115,7 +127,7 @@ int keep_setup(const struct launch *l, int control, struct keep_setup *ret, stru
     *b = (struct keep_boot){
         .id = l->id, .procfd = -1, .devpts_fd = -1, .scratch_fd = -1, .listen_fd = -1, .status_fd = -1};
     keep_process_from(c->process, &b->process);
-    if (take_stdio(l, &b->process, e) < 0)
+    if (take_stdio(l, &b->process, e) < 0 || forget_stdio(l, e) < 0)
         return -1;
     int r = procfs_snapshot();
     if (r < 0)

@@ -294,6 +294,8 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
     const int needed[] = {k->porter[1], k->gate, l->tty_slave, log_fd()};
 
     (void)fds_close_others(needed, ARRAY_SIZE(needed));
+    if (fds_forget_stdio(log_fd() == STDERR_FILENO && (l->tty_slave < 0 || l->foreground)) < 0)
+        _exit(137);
     if (l->foreground)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     struct control_msg m = {.type = CONTROL_JOINED};

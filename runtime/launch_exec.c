@@ -78,6 +78,8 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
     const int needed[] = {k->porter[1], k->gate, k->userns, k->mntns, x->tty_slave, log_fd()};
 
     (void)fds_close_others(needed, ARRAY_SIZE(needed));
+    if (fds_forget_stdio(log_fd() == STDERR_FILENO && (x->tty_slave < 0 || x->foreground)) < 0)
+        _exit(137);
     /* A caller that is killed before this has had no answer from the keep, which ends the session then. */
     if (x->foreground)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);

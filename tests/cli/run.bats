@@ -167,6 +167,39 @@ PY
     [[ "$(cat "$BATS_TEST_TMPDIR/out")" =~ ^/dev/pts/[0-9]+\ 12\ 34$ ]]
 }
 
+@test "who reads the program's output sees the end when the program closes it" {
+    args sh -c 'exec >&- 2>&- <&-; while [ ! -e /tmp/go ]; do sleep 0.1; done'
+    bailey --log "$BATS_TEST_TMPDIR/log" run --detach --bundle "$BUNDLE" x </dev/null 2>&1 3>&- |
+        timeout 20 cat >"$BATS_TEST_TMPDIR/out"
+    [ "${PIPESTATUS[1]}" -eq 0 ]
+    bailey exec x true </dev/null >/dev/null 2>&1 3>&-
+    bailey delete --force x 3>&-
+}
+
+@test "nobody stays with the output of create and exec --detach where there is a terminal" {
+    command -v python3 || skip "no python3"
+    config '.process.terminal = true'
+    args sleep 1000
+    cat >"$BATS_TEST_TMPDIR/master.py" <<'PY'
+import socket, subprocess, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+s.bind(sys.argv[1])
+s.listen(1)
+masters = []
+for command in sys.argv[2:]:
+    command = command.replace("SOCKET", sys.argv[1])
+    p = subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if "--console-socket" in command:
+        masters += socket.recv_fds(s.accept()[0], 4096, 1)[1]
+    text, _ = p.communicate(timeout=20)
+    assert p.returncode == 0 and text == b"", (command, text)
+PY
+    timeout 60 python3 "$BATS_TEST_TMPDIR/master.py" "$BATS_TEST_TMPDIR/console" \
+        "$BAILEY --root $STATE create --bundle $BUNDLE --console-socket SOCKET x" "$BAILEY --root $STATE start x" \
+        "$BAILEY --root $STATE exec --tty --detach --console-socket SOCKET x sleep 1000" 3>&-
+    bailey delete --force x 3>&-
+}
+
 @test "bind mounts, read-only ones, tmpfs, a read-only root" {
     mkdir "$BATS_TEST_TMPDIR/volume"
     echo content >"$BATS_TEST_TMPDIR/volume/file"
