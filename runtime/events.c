@@ -9,6 +9,7 @@
 #include "common/cleanup.h"
 #include "runtime/cgroup.h"
 #include "runtime/idcmd.h"
+#include "runtime/stopsignal.h"
 #include "runtime/target.h"
 
 struct events_options {
@@ -42,11 +43,15 @@ static int parse_interval(const char *text, long *ret_ms, struct err *e)
     return err_set(e, ERR_USAGE, 0, "option --interval: must be a time such as 5s, not \"%.40s\"", text);
 }
 
-static int print_stats(const struct cgroup *cg, const char *id, struct err *e)
+static int print_stats(const struct target *t, const struct cgroup *cg, struct err *e)
 {
-    printf("{\"type\":\"stats\",\"id\":\"%s\",\"data\":", id);
+    const char *stop_signal = stopsignal_disposition(t, stopsignal_of(&t->rec));
+
+    printf("{\"type\":\"stats\",\"id\":\"%s\",\"data\":", t->dir.id);
     if (cgroup_print_stats(cg, stdout, e))
         return -1;
+    if (stop_signal)
+        printf(",\"%s\":\"%s\"", STOPSIGNAL_MEMBER, stop_signal);
     printf("}\n");
     return fflush(stdout) ? err_set(e, ERR_SYS, errno, "writing to stdout") : 0;
 }
@@ -78,7 +83,7 @@ static int follow(const struct target *t, const struct cgroup *cg, long interval
         struct pollfd fds[2] = {{.fd = t->porter, .events = POLLIN}, {.fd = STDOUT_FILENO}};
         print_ooms(cg, t->dir.id, &seen);
         if (now_ms() >= next) {
-            if (print_stats(cg, t->dir.id, e))
+            if (print_stats(t, cg, e))
                 return -1;
             next += interval;
         }
@@ -101,7 +106,7 @@ static int events(const struct globals *g, const char *id, bool once, long inter
         return err_set(e, ERR_STATE, 0, "container not running: %.255s", id);
     if (cgroup_load(&cg, t.dir.dir, e) < 0)
         return -1;
-    return once ? print_stats(&cg, id, e) : follow(&t, &cg, interval, e);
+    return once ? print_stats(&t, &cg, e) : follow(&t, &cg, interval, e);
 }
 
 static int run(const struct globals *g, char **argv, struct err *e)

@@ -35,7 +35,7 @@ static void print_one(struct listing *l, const struct target *t)
     if (l->o->quiet) {
         puts(t->rec.id);
     } else if (l->json) {
-        _cleanup_free_ char *text = record_state_json(&t->rec, s, pid, -1);
+        _cleanup_free_ char *text = record_state_json(&t->rec, s, pid, -1, NULL);
         printf("%s%s", l->n ? "," : "", text ? text : "null");
     } else {
         printf("%-20s %-10d %-10s %-30s %s\n", t->rec.id, (int)pid, status_name(s), t->rec.bundle,

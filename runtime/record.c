@@ -11,6 +11,7 @@
 #include "common/cleanup.h"
 #include "oci/config.h"
 #include "oci/json.h"
+#include "runtime/stopsignal.h"
 #include "runtime/textfile.h"
 
 static const char *const names[] = {"creating", "created", "running", "paused", "stopped"};
@@ -90,7 +91,8 @@ static char *end_text(yajl_gen g)
     return ret;
 }
 
-char *record_state_json(const struct record *r, enum status s, pid_t pid, int exit_status)
+char *record_state_json(const struct record *r, enum status s, pid_t pid, int exit_status,
+                        const char *stop_signal)
 {
     yajl_gen g = new_text();
 
@@ -99,6 +101,8 @@ char *record_state_json(const struct record *r, enum status s, pid_t pid, int ex
     put_state(g, r, s, pid);
     if (exit_status >= 0)
         put_number(g, "exitStatus", exit_status);
+    if (stop_signal)
+        put_member(g, STOPSIGNAL_MEMBER, stop_signal);
     return end_text(g);
 }
 

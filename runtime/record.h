@@ -36,8 +36,9 @@ int record_load(int dir, const char *id, struct record *ret, struct err *e);
 void record_release(struct record *r);
 
 /* The state as the specification shows it (and as hooks get it on stdin), with the given status; pid 0 is
- * left out where that is allowed. exit_status: -1, or shown. malloc'ed text, NULL where memory is out or a
- * name is not UTF-8. */
-char *record_state_json(const struct record *r, enum status s, pid_t pid, int exit_status);
+ * left out where that is allowed. exit_status: -1, or shown; stop_signal: NULL, or shown (stopsignal.h).
+ * malloc'ed text, NULL where memory is out or a name is not UTF-8. */
+char *record_state_json(const struct record *r, enum status s, pid_t pid, int exit_status,
+                        const char *stop_signal);
 
 #endif

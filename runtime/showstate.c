@@ -5,6 +5,7 @@
 
 #include "common/cleanup.h"
 #include "runtime/idcmd.h"
+#include "runtime/stopsignal.h"
 #include "runtime/target.h"
 
 static int run(const struct globals *g, char **argv, struct err *e)
@@ -20,8 +21,10 @@ static int run(const struct globals *g, char **argv, struct err *e)
         return -1;
     enum status s = target_status(&t);
     bool stopped = s == STATUS_STOPPED;
+    bool runs = s == STATUS_RUNNING || s == STATUS_PAUSED;
     _cleanup_free_ char *text =
-        record_state_json(&t.rec, s, stopped ? 0 : t.rec.porter.pid, stopped ? target_exit_status(&t) : -1);
+        record_state_json(&t.rec, s, stopped ? 0 : t.rec.porter.pid, stopped ? target_exit_status(&t) : -1,
+                          runs ? stopsignal_disposition(&t, stopsignal_of(&t.rec)) : NULL);
     if (!text)
         return err_set(e, ERR_SYS, 0, "cannot write the state of container %.255s", id);
     return fputs(text, stdout) < 0 || fflush(stdout) ? err_set(e, ERR_SYS, 0, "stdout") : 0;

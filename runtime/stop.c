@@ -5,16 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "runtime/idcmd.h"
 #include "runtime/signame.h"
+#include "runtime/stopsignal.h"
 #include "runtime/target.h"
-#include "sandbox/platform/messages.h"
 
 #define TIME_MAX 86400 /* a day */
 
@@ -25,34 +23,25 @@ struct stop_options {
 static const struct option_def options[] = {
     {"time", 't', "SECONDS", offsetof(struct stop_options, time),
      "how long it may take before it is killed (10)"},
-    {"signal", 's', "SIGNAL", offsetof(struct stop_options, signal), "what asks it to end (TERM)"},
+    {"signal", 's', "SIGNAL", offsetof(struct stop_options, signal),
+     "what asks it to end (the annotation org.opencontainers.image.stopSignal, else TERM)"},
     {NULL, 0, NULL, 0, NULL},
 };
 
 struct stop {
     const char *id;
-    int sig, seconds;
-    char name[16]; /* the signal's: "SIGTERM" */
+    int sig; /* 0: what the container asks for */
+    int seconds;
+    const char *name; /* the signal's: "SIGTERM" */
 };
-
-static void name_signal(struct stop *s)
-{
-    const char *name = sigabbrev_np(s->sig);
-
-    if (name)
-        snprintf(s->name, sizeof(s->name), "SIG%s", name);
-    else
-        snprintf(s->name, sizeof(s->name), "signal %d", s->sig);
-}
 
 static int take_values(const struct stop_options *o, struct stop *s, struct err *e)
 {
     char *end;
 
-    s->sig = signame_parse(o->signal);
-    if (s->sig < 1)
+    s->sig = o->signal ? signame_parse(o->signal) : 0;
+    if (o->signal && s->sig < 1)
         return err_set(e, ERR_USAGE, 0, "unknown signal \"%.40s\"", o->signal);
-    name_signal(s);
     errno = 0;
     long seconds = strtol(o->time, &end, 10);
     if (errno || *end || end == o->time || o->time[0] < '0' || o->time[0] > '9' || seconds > TIME_MAX)
@@ -64,21 +53,16 @@ static int take_values(const struct stop_options *o, struct stop *s, struct err 
 }
 
 /* What init does with the signal is known beforehand: then so is how this ends. */
-static void warn_if_in_vain(const struct stop *s, const struct target *t)
+static void warn_if_in_vain(const struct stop *s, const struct target *t, enum status status)
 {
-    const struct timeval patience = {.tv_sec = 2};
-    struct control_msg m = {.type = CONTROL_STATUS};
-    struct err ignored = ERR_INIT;
-    _cleanup_close_ int fd = target_connect(t, &ignored);
-    uint64_t bit = 1ULL << (s->sig - 1);
-
-    if (s->sig == SIGKILL || s->sig == SIGSTOP || fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) ||
-        msg_send(fd, &m, sizeof(m), -1) < 0 || msg_recv(fd, &m, sizeof(m), NULL) < 0 || !m.value)
+    if (s->sig == SIGKILL || s->sig == SIGSTOP)
         return;
-    if (m.ignored & bit)
+    const char *how = stopsignal_disposition(t, s->sig);
+    if (status == STATUS_PAUSED)
+        log_warning("container %.255s is paused: it takes no %s before it is resumed", s->id, s->name);
+    else if (how && strcmp(how, "ignored") == 0)
         log_warning("container %.255s: its first process ignores %s", s->id, s->name);
-    else if (!(m.handled & bit))
+    else if (how && strcmp(how, "default") == 0)
         log_warning("container %.255s: its first process has no handler for %s, so %s does not end it", s->id,
                     s->name, s->name);
 }
@@ -96,9 +80,12 @@ static void say(const struct stop *s, const struct target *t, const char *how)
     int status = target_exit_status(t);
 
     printf("%s: %s", s->id, how);
-    if (status >= 0)
-        printf(", exit status %d", status);
-    putchar('\n');
+    if (status > 128 && status < 128 + 65)
+        printf(", exit status %d (%s)\n", status, stopsignal_name(status - 128).text);
+    else if (status >= 0)
+        printf(", exit status %d\n", status);
+    else
+        putchar('\n');
 }
 
 static int stop_container(const struct stop *s, struct target *t, struct err *e)
@@ -107,11 +94,13 @@ static int stop_container(const struct stop *s, struct target *t, struct err *e)
     struct err gone = ERR_INIT;
     char how[96];
 
-    if (target_status(t) == STATUS_STOPPED) {
+    enum status status = target_status(t);
+
+    if (status == STATUS_STOPPED) {
         say(s, t, "had ended before");
         return 0;
     }
-    warn_if_in_vain(s, t);
+    warn_if_in_vain(s, t, status);
     clock_gettime(CLOCK_MONOTONIC, &begin);
     if (target_signal(t, s->sig, &gone) < 0 || procid_wait(t->porter, s->seconds * 1000)) {
         snprintf(how, sizeof(how), "ended by itself %.1f s after %s", seconds_since(&begin), s->name);
@@ -128,7 +117,7 @@ static int stop_container(const struct stop *s, struct target *t, struct err *e)
 static int run(const struct globals *g, char **argv, struct err *e)
 {
     _cleanup_(target_close) struct target t = TARGET_INIT;
-    struct stop_options o = {.time = "10", .signal = "TERM"};
+    struct stop_options o = {.time = "10"};
     struct stop s = {.id = NULL};
 
     int r = command_options(&cmd_stop, &argv, &o, e);
@@ -137,7 +126,13 @@ static int run(const struct globals *g, char **argv, struct err *e)
         return r < 0 ? -1 : 0;
     if (idcmd_id(&cmd_stop, argv, &s.id, e) || take_values(&o, &s, e))
         return -1;
-    return target_open(g, s.id, false, &t, e) ? -1 : stop_container(&s, &t, e);
+    if (target_open(g, s.id, false, &t, e))
+        return -1;
+    if (!s.sig)
+        s.sig = stopsignal_of(&t.rec);
+    struct stopsignal_name name = stopsignal_name(s.sig);
+    s.name = name.text;
+    return stop_container(&s, &t, e);
 }
 
 const struct command cmd_stop = {

@@ -294,7 +294,7 @@ PY
     run --separate-stderr bailey stop x --time 1
     [ "$status" -eq 0 ]
     [ "$stderr" = "bailey: warning: container x: its first process ignores SIGTERM" ]
-    [ "$output" = "x: killed, not having ended 1 s after SIGTERM, exit status 137" ]
+    [ "$output" = "x: killed, not having ended 1 s after SIGTERM, exit status 137 (SIGKILL)" ]
     is x stopped
 }
 
@@ -312,7 +312,7 @@ PY
     create x
     run --separate-stderr bailey stop x
     [ "$status" -eq 0 ]
-    [[ "$output" == "x: ended by itself "*" s after SIGTERM, exit status 143" ]]
+    [[ "$output" == "x: ended by itself "*" s after SIGTERM, exit status 143 (SIGTERM)" ]]
     run --separate-stderr bailey stop nosuch
     [ "$status" -eq 1 ]
     run --separate-stderr bailey stop x --time -1
@@ -321,4 +321,58 @@ PY
     [ "$stderr" = 'bailey: unknown signal "NOPE"' ]
     run --separate-stderr bailey stop
     [ "$stderr" = "bailey: stop needs a container id (see bailey stop --help)" ]
+}
+
+@test "stop signal: state, events and stop know what init does with it" {
+    cp "$B/tests/tools/sigtaker" "$BUNDLE/rootfs/bin/sigtaker"
+    local how expected
+    while read -r how expected; do
+        args sigtaker $how
+        create x
+        [ "$(bailey state x | jq -r '."dev.bailey.stopSignal"')" = null ]
+        bailey start x
+        wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+        [ "$(bailey state x | jq -r '."dev.bailey.stopSignal"')" = $expected ]
+        [ "$(bailey events --stats x | jq -r '."dev.bailey.stopSignal"')" = $expected ]
+        if [ $expected = handled ]; then
+            run --separate-stderr bailey stop x
+            [ "$stderr" = "" ]
+            [[ "$output" = *"ended by itself"*", exit status 5" ]]
+        else
+            run --separate-stderr bailey stop --time 0 x
+            [[ "$stderr" = "bailey: warning: container x: its first process "*SIGTERM* ]]
+            [[ "$output" = *"killed, not having ended 0 s after SIGTERM, exit status 137 (SIGKILL)" ]]
+        fi
+        [ "$(bailey state x | jq -r '."dev.bailey.stopSignal"')" = null ]
+        bailey delete x
+    done <<<$'handler handled\nsigwait handled\nsignalfd handled\nignore ignored\ndefault default'
+}
+
+@test "stop signal: the image's, as engines write it" {
+    args sh -c 'trap "exit 4" USR1; trap "exit 5" TERM; echo ready; while :; do sleep 0.05; done'
+    local value
+    for value in SIGUSR1 USR1 10; do
+        config --arg v $value '.annotations = {"org.opencontainers.image.stopSignal": $v}'
+        create x
+        bailey start x
+        wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+        [ "$(bailey state x | jq -r '."dev.bailey.stopSignal"')" = handled ]
+        run --separate-stderr bailey stop x
+        [[ "$output" = "x: ended by itself "*" s after SIGUSR1, exit status 4" ]]
+        bailey delete x
+    done
+    config '.annotations = {"org.opencontainers.image.stopSignal": "SIGFOO"}'
+    create x
+    bailey start x
+    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    run --separate-stderr bailey stop x
+    [[ "$stderr" = *'stopSignal: unknown signal "SIGFOO"'* ]]
+    [[ "$output" = *"after SIGTERM, exit status 5" ]]
+    bailey delete x
+    config '.annotations = {"org.opencontainers.image.stopSignal": "SIGUSR1"}'
+    create x
+    bailey start x
+    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    run --separate-stderr bailey stop --signal TERM x
+    [[ "$output" = *"after SIGTERM, exit status 5" ]]
 }
