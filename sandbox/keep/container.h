@@ -1,4 +1,5 @@
-/* A container as the keep sees it: its init, its pids, its names. One keep may hold several. */
+/* A container as the keep sees it: its programs, its mounts, its limits, and the namespaces that it may share
+ * with others of its pod. One keep may hold several. */
 #ifndef BAILEY_KEEP_CONTAINER_H
 #define BAILEY_KEEP_CONTAINER_H
 
@@ -8,25 +9,61 @@
 #include "sandbox/keep/kernel.h"
 #include "sandbox/keep/vfs.h"
 
-struct container {
-    struct container *next, *prev;
-    char id[1024];
-    struct process *init;
-    struct task *tids;         /* by guest tid (hh_tid); tasklist_lock */
-    struct process *processes; /* by guest pid (hh_pid), zombies too; tasklist_lock */
+struct session;
+
+/* A pid namespace. All of it under tasklist_lock. */
+struct pid_ns {
+    atomic_uint refs;
+    struct process *init;      /* its pid 1; NULL: not made yet, or gone for ever. Not counted */
+    struct task *tids;         /* by guest tid (hh_tid) */
+    struct process *processes; /* by guest pid (hh_pid), zombies too */
     pid_t last_pid;
-    bool pids_wrapped; /* numbers may be in use as group or session only */
-    bool count_memory; /* somebody asked for resource usage: note peaks at exit from now on */
+    bool wrapped;      /* numbers may be in use as group or session only */
     unsigned nstopped; /* processes that are stopped */
-    struct mount_ns *mounts;
-    char hostname[65], domainname[65];
-    bool started;          /* the program may run; tasklist_lock */
-    struct devpts *devpts; /* tty.c */
-    struct ipc *ipc;       /* sysv.c: made when first used */
     unsigned long forks;
-    uint64_t pids_limit; /* tasks, zombies too, that there may be; 0: no limit */
-    bool net_host;       /* inet sockets are allowed */
 };
+
+/* A UTS namespace; names under tasklist_lock. */
+struct uts {
+    atomic_uint refs;
+    char hostname[65], domainname[65];
+};
+
+struct container {
+    struct container *next, *prev; /* kernel.container; tasklist_lock */
+    atomic_uint refs;              /* the list's, its sessions', its processes' */
+    char *id;
+    /* Possibly shared; each a reference. */
+    struct pid_ns *pids;
+    struct uts *uts;
+    struct ipc *ipc; /* sysv.h */
+    /* Its own. */
+    struct process *init; /* its program's; NULL: none, or it is over. Not counted; tasklist_lock */
+    struct mount_ns *mounts;
+    struct devpts *devpts;         /* tty.c */
+    unsigned ntasks;               /* zombies too; tasklist_lock */
+    bool started;                  /* the program may run; tasklist_lock */
+    bool ended;                    /* all of it is to go; tasklist_lock */
+    bool count_memory;             /* somebody asked for resource usage: note peaks at exit from now on */
+    bool net_host;                 /* inet sockets are allowed */
+    uint64_t pids_limit;           /* tasks, zombies too, that there may be; 0: no limit */
+    uint64_t cpu_user, cpu_system; /* ticks already shown in /proc/stat, which never go back; procfs's lock */
+    struct container *free_next;
+};
+
+/* An empty container in the kernel's list, with namespaces of its own. NULL: no memory. */
+struct container *container_new(const char *id);
+struct container *container_get(struct container *c);
+/* The last reference hands it to kernel.dead_containers: any lock may be held. */
+void container_put(struct container *c);
+/* Releases those that nobody uses any more. No lock held. */
+void containers_bury(void);
+
+struct pid_ns *pid_ns_get(struct pid_ns *ns);
+void pid_ns_put(struct pid_ns *ns);
+
+/* [T] Programs of it may go on: it has its first process, and so has its pid namespace. */
+bool container_is_alive(const struct container *c);
 
 /* What the runtime hands to the keep: everything of config.json that the keep is to honour, already
  * validated. Lives as long as the keep (the memory of the process that became it). */

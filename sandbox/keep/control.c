@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -16,6 +17,7 @@
 
 #define CLIENTS_MAX 16
 #define SESSIONS_MAX 1024
+#define OWN_FDS 3
 
 /* Guests ----------------------------------------------------------------------------------------------------
  */
@@ -32,7 +34,7 @@ static struct process *find_dead(struct container *c)
     struct process *p, *tmp;
 
     LOCKED(&kernel.tasklist_lock);
-    HASH_ITER(hh_pid, c->processes, p, tmp)
+    HASH_ITER(hh_pid, c->pids->processes, p, tmp)
     if (p->state == PROCESS_ALIVE && !p->group_exit && host_process_is_gone(p))
         return process_get(p);
     return NULL;
@@ -182,7 +184,7 @@ static void pids(struct control *k, int client)
     struct process *p, *tmp;
 
     pthread_mutex_lock(&kernel.tasklist_lock);
-    HASH_ITER(hh_pid, k->container->processes, p, tmp)
+    HASH_ITER(hh_pid, k->container->pids->processes, p, tmp)
     {
         int32_t pid = p->host_pid;
         if (p->state == PROCESS_ALIVE && pid > 0 && write(fd, &pid, sizeof(pid)) == sizeof(pid))
@@ -204,8 +206,8 @@ static void send_signal(struct control *k, int client, int signo, bool all)
         return;
     }
     pthread_mutex_lock(&kernel.tasklist_lock);
-    HASH_ITER(hh_pid, k->container->processes, p, tmp)
-    if (p->state == PROCESS_ALIVE && (all || p == k->first->process))
+    HASH_ITER(hh_pid, k->container->pids->processes, p, tmp)
+    if (p->state == PROCESS_ALIVE && p->container == k->container && (all || p == k->first->process))
         (void)send_signal_process(p, &info, true);
     pthread_mutex_unlock(&kernel.tasklist_lock);
     tasks_bury();
@@ -313,6 +315,14 @@ static void forget_client(struct control *k, int fd)
     (void)close(fd);
 }
 
+static void bury_containers(void)
+{
+    eventfd_t n;
+
+    (void)eventfd_read(kernel.wake_fd, &n);
+    containers_bury();
+}
+
 static void accept_client(int listen_fd, int clients[CLIENTS_MAX])
 {
     int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -356,7 +366,7 @@ static unsigned session_fds(struct pollfd *fds, struct session **of)
 
 _Noreturn void control_loop(struct control *k)
 {
-    static struct pollfd fds[2 + CLIENTS_MAX + SESSIONS_MAX];
+    static struct pollfd fds[OWN_FDS + CLIENTS_MAX + SESSIONS_MAX];
     static struct session *of[SESSIONS_MAX];
     int clients[CLIENTS_MAX];
 
@@ -365,14 +375,15 @@ _Noreturn void control_loop(struct control *k)
     for (;;) {
         fds[0] = (struct pollfd){.fd = k->listen_fd, .events = POLLIN};
         fds[1] = (struct pollfd){.fd = k->signal_fd, .events = POLLIN};
+        fds[2] = (struct pollfd){.fd = kernel.wake_fd, .events = POLLIN};
         for (int i = 0; i < CLIENTS_MAX; i++)
-            fds[2 + i] = (struct pollfd){.fd = clients[i], .events = POLLIN};
-        unsigned n = session_fds(fds + 2 + CLIENTS_MAX, of);
-        if (poll(fds, 2 + CLIENTS_MAX + n, -1) < 0 && errno != EINTR)
+            fds[OWN_FDS + i] = (struct pollfd){.fd = clients[i], .events = POLLIN};
+        unsigned n = session_fds(fds + OWN_FDS + CLIENTS_MAX, of);
+        if (poll(fds, OWN_FDS + CLIENTS_MAX + n, -1) < 0 && errno != EINTR)
             _exit(1);
-        serve_sessions(k, fds + 2 + CLIENTS_MAX, of, n);
+        serve_sessions(k, fds + OWN_FDS + CLIENTS_MAX, of, n);
         for (int i = 0; i < CLIENTS_MAX; i++) {
-            if (clients[i] >= 0 && fds[2 + i].revents && !on_client(k, clients[i])) {
+            if (clients[i] >= 0 && fds[OWN_FDS + i].revents && !on_client(k, clients[i])) {
                 forget_client(k, clients[i]);
                 clients[i] = -1;
             }
@@ -381,5 +392,7 @@ _Noreturn void control_loop(struct control *k)
             forward_signals(k);
         if (fds[0].revents)
             accept_client(k->listen_fd, clients);
+        if (fds[2].revents)
+            bury_containers();
     }
 }

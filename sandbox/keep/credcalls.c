@@ -332,7 +332,7 @@ long sys_capget(struct task *t, const struct sysargs *a)
     uint64_t e, p, i;
     {
         LOCKED(&kernel.tasklist_lock);
-        const struct task *other = pid ? task_by_tid(t->process->container, pid) : t;
+        const struct task *other = pid ? task_by_tid(t->process->container->pids, pid) : t;
         if (!other)
             return -ESRCH;
         e = other->cred->cap_effective;

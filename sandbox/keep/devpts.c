@@ -15,12 +15,42 @@ int devpts_init(struct container *c, int host_root)
     struct devpts *d = calloc(1, sizeof(*d));
     if (!d)
         return -ENOMEM;
+    atomic_init(&d->refs, 1);
     pthread_mutex_init(&d->lock, NULL);
     d->host_root = host_root;
     d->max = DEVPTS_MAX;
     d->mode = 0600;
     c->devpts = d;
     return 0;
+}
+
+struct devpts *devpts_get(struct devpts *d)
+{
+    atomic_fetch_add(&d->refs, 1);
+    return d;
+}
+
+void devpts_put(struct devpts *d)
+{
+    if (!d || atomic_fetch_sub(&d->refs, 1) != 1)
+        return;
+    if (d->host_root >= 0)
+        close(d->host_root);
+    pthread_mutex_destroy(&d->lock);
+    free(d->slots);
+    free(d);
+}
+
+void devpts_release(struct container *c)
+{
+    struct devpts *d = steal_ptr(&c->devpts);
+    if (!d)
+        return;
+    pthread_mutex_lock(&d->lock);
+    struct tty *console = steal_ptr(&d->console);
+    pthread_mutex_unlock(&d->lock);
+    tty_put(console);
+    devpts_put(d);
 }
 
 struct tty *devpts_slot(const struct devpts *d, unsigned index)
@@ -160,7 +190,16 @@ static int root_iterate(struct task *t, struct pnode *dir, off_t *pos, struct di
     return 0;
 }
 
-static const struct pnode_ops root_ops = {.lookup = root_lookup, .iterate = root_iterate};
+static void root_release(struct pnode *n)
+{
+    devpts_put(n->priv);
+}
+
+static const struct pnode_ops root_ops = {
+    .lookup = root_lookup,
+    .iterate = root_iterate,
+    .release = root_release,
+};
 
 /* Mounting -------------------------------------------------------------------------------------------------
  */
@@ -224,7 +263,7 @@ int devpts_mount(struct container *c, const char *options, struct pnode **ret_ro
     if (!root)
         return -ENOMEM;
     root->ino = 1;
-    root->priv = d;
+    root->priv = devpts_get(d);
     *ret_root = root;
     return 0;
 }

@@ -22,19 +22,19 @@ static void reset_actions(struct sighand *s)
 static void become_leader(struct task *t)
 {
     struct process *p = t->process;
-    struct container *c = p->container;
+    struct pid_ns *ns = p->container->pids;
     struct task *old = p->leader;
     pid_t own = t->tid;
     if (old == t)
         return;
     // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
-    HASH_DELETE(hh_tid, c->tids, old);
+    HASH_DELETE(hh_tid, ns->tids, old);
     // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
-    HASH_DELETE(hh_tid, c->tids, t);
+    HASH_DELETE(hh_tid, ns->tids, t);
     old->tid = own;
     t->tid = p->pid;
-    HASH_ADD(hh_tid, c->tids, tid, sizeof(old->tid), old);
-    HASH_ADD(hh_tid, c->tids, tid, sizeof(t->tid), t);
+    HASH_ADD(hh_tid, ns->tids, tid, sizeof(old->tid), old);
+    HASH_ADD(hh_tid, ns->tids, tid, sizeof(t->tid), t);
     p->leader = t;
     if (old->exited)
         task_unlink(old); /* it had only stayed for its number */

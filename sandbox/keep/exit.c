@@ -21,9 +21,9 @@
 
 /* [T] Waiters are in the host's futex wait, on memory that the keep does not map. A kick makes each look at
  * its word again: a wake-up for nothing, as every futex user must expect. */
-static void kick_everyone(const struct container *c)
+static void kick_everyone(const struct pid_ns *ns)
 {
-    for (struct task *t = c->tids; t; t = t->hh_tid.next)
+    for (struct task *t = ns->tids; t; t = t->hh_tid.next)
         signal_kick(t);
 }
 
@@ -34,7 +34,7 @@ static void mark_owner_died(struct task *t, uaddr_t word)
     if ((word & 3) || get_user(t, &v, word) < 0 || (v & FUTEX_TID_MASK_) != (uint32_t)t->tid)
         return;
     if (put_user(t, (v & FUTEX_WAITERS_) | FUTEX_OWNER_DIED_, uint32_t, word) == 0 && (v & FUTEX_WAITERS_))
-        kick_everyone(t->process->container);
+        kick_everyone(t->process->container->pids);
 }
 
 /* [T] */
@@ -70,15 +70,15 @@ static void release_user(struct task *t)
         return;
     walk_robust_list(t);
     if (t->clear_child_tid && t->process->nthreads > 1 && put_user(t, 0, int32_t, t->clear_child_tid) == 0)
-        kick_everyone(t->process->container);
+        kick_everyone(t->process->container->pids);
 }
 
 /* Family ----------------------------------------------------------------------------------------------------
  */
 
-bool pgrp_is_orphaned(const struct container *c, pid_t pgid, const struct process *ignore)
+bool pgrp_is_orphaned(const struct pid_ns *ns, pid_t pgid, const struct process *ignore)
 {
-    for (const struct process *p = c->processes; p; p = p->hh_pid.next) {
+    for (const struct process *p = ns->processes; p; p = p->hh_pid.next) {
         /* The container's init counts as any parent: as a shell it may well be the one that continues its
          * jobs. */
         if (p->pgid != pgid || p == ignore || p->state != PROCESS_ALIVE || !p->parent)
@@ -89,9 +89,9 @@ bool pgrp_is_orphaned(const struct container *c, pid_t pgid, const struct proces
     return true;
 }
 
-static bool pgrp_has_stopped(const struct container *c, pid_t pgid)
+static bool pgrp_has_stopped(const struct pid_ns *ns, pid_t pgid)
 {
-    for (const struct process *p = c->processes; p; p = p->hh_pid.next)
+    for (const struct process *p = ns->processes; p; p = p->hh_pid.next)
         if (p->pgid == pgid && p->stopped)
             return true;
     return false;
@@ -100,15 +100,15 @@ static bool pgrp_has_stopped(const struct container *c, pid_t pgid)
 /* p's end, or p's parent's: its group may have lost the last one who could continue it. */
 static void hup_if_orphaned(struct process *p, const struct process *parent, const struct process *leaving)
 {
-    struct container *c = p->container;
-    if (!c->nstopped || !parent || parent->pgid == p->pgid || parent->sid != p->sid)
+    struct pid_ns *ns = p->container->pids;
+    if (!ns->nstopped || !parent || parent->pgid == p->pgid || parent->sid != p->sid)
         return;
-    if (!pgrp_is_orphaned(c, p->pgid, leaving) || !pgrp_has_stopped(c, p->pgid))
+    if (!pgrp_is_orphaned(ns, p->pgid, leaving) || !pgrp_has_stopped(ns, p->pgid))
         return;
     siginfo_t info = {.si_signo = SIGHUP, .si_code = SI_KERNEL};
-    (void)send_signal_pgrp(c, p->pgid, &info);
+    (void)send_signal_pgrp(ns, p->pgid, &info);
     info.si_signo = SIGCONT;
-    (void)send_signal_pgrp(c, p->pgid, &info);
+    (void)send_signal_pgrp(ns, p->pgid, &info);
 }
 
 static struct process *new_parent_for_children(const struct process *p)
@@ -116,7 +116,7 @@ static struct process *new_parent_for_children(const struct process *p)
     for (struct process *q = p->parent; q; q = q->parent)
         if (q->child_subreaper && q->state == PROCESS_ALIVE && !q->group_exit)
             return q;
-    struct process *init = p->container->init;
+    struct process *init = p->container->pids->init;
     return init != p && init && init->state == PROCESS_ALIVE ? init : NULL;
 }
 
@@ -200,7 +200,8 @@ void process_reap(struct process *p, bool count_times)
 static void end_as_seen_by(struct process *p, struct process *parent)
 {
     if (!parent) {
-        if (!p->is_init) /* started from outside (exec), or the container is coming down */
+        /* Started from outside (exec), or the container is coming down. */
+        if (!p->is_init || p->container->ended)
             process_reap(p, false);
         return;
     }
@@ -210,7 +211,7 @@ static void end_as_seen_by(struct process *p, struct process *parent)
     int code = code_of(p->exit_status);
     int status = code == CLD_EXITED ? p->exit_status >> 8 & 0xff : p->exit_status & 0x7f;
     notify_parent_of(p, parent, code, status);
-    if (auto_reap)
+    if (auto_reap || p->container->ended)
         process_reap(p, false);
 }
 
@@ -230,7 +231,7 @@ static void sample_times(struct process *p)
 static void kill_all_others(struct process *init)
 {
     struct process *p, *tmp;
-    HASH_ITER(hh_pid, init->container->processes, p, tmp)
+    HASH_ITER(hh_pid, init->container->pids->processes, p, tmp)
     {
         if (p != init && p->state == PROCESS_ALIVE)
             process_kill_locked(p, SIGKILL, true);
@@ -252,7 +253,7 @@ void process_kill_locked(struct process *p, int status, bool kill_host)
         p->group_exit = true;
         p->exit_status = status;
         if (p->stopped)
-            p->container->nstopped--;
+            p->container->pids->nstopped--;
         p->stopped = false;
     }
     if (kill_host)
@@ -283,7 +284,7 @@ static void process_finish(struct process *p, int status, struct leftovers *left
         p->exit_status = status;
     }
     if (p->stopped)
-        p->container->nstopped--;
+        p->container->pids->nstopped--;
     p->stopped = false;
     itimers_cancel(p);
     posix_timers_delete(p);

@@ -39,7 +39,7 @@ static bool over_nproc(const struct task *parent)
         return false;
     rlim_t n = 0;
     const struct task *t;
-    for (t = parent->process->container->tids; t; t = t->hh_tid.next)
+    for (t = parent->process->container->pids->tids; t; t = t->hh_tid.next)
         n += t->cred->uid == parent->cred->uid;
     return n >= limit;
 }
@@ -48,7 +48,7 @@ static bool over_nproc(const struct task *parent)
  * zombies without end, and who waits for one of them starves. */
 static bool over_pids_limit(const struct container *c)
 {
-    return c->pids_limit && HASH_CNT(hh_tid, c->tids) >= c->pids_limit;
+    return c->pids_limit && c->ntasks >= c->pids_limit;
 }
 
 static void copy_signals(struct task *child, const struct task *parent)
@@ -135,16 +135,16 @@ static int admit(struct task *parent, struct task *t, unsigned long flags)
     struct process *pp = parent->process, *p = t->process;
     if (pp->group_exit)
         return -ERESTARTNOINTR;
-    if (pp->container->init->state != PROCESS_ALIVE)
+    if (!container_is_alive(pp->container))
         return -ENOMEM;
     if (over_nproc(parent) || over_pids_limit(pp->container))
         return -EAGAIN;
-    pid_t tid = pid_alloc(pp->container);
+    pid_t tid = pid_alloc(pp->container->pids);
     if (tid < 0)
         return tid;
     t->tid = tid;
     task_link(t);
-    pp->container->forks++;
+    pp->container->pids->forks++;
     if (flags & CLONE_THREAD)
         return 0;
     p->pid = tid;

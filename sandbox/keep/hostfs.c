@@ -401,7 +401,7 @@ static bool is_written(struct task *t, struct dentry *d)
     struct task *th;
 
     LOCKED(&kernel.tasklist_lock);
-    HASH_ITER(hh_pid, t->process->container->processes, p, tmp)
+    HASH_ITER(hh_pid, t->process->container->pids->processes, p, tmp)
     DL_FOREACH2(p->threads, th, thread_next)
     if (!s.found && th->fdt && (th == p->threads || th->fdt != p->threads->fdt))
         fd_for_each(th->fdt, look_for_writer, &s);

@@ -36,7 +36,7 @@ static const struct process *process_of(const struct task *t, pid_t pid)
 {
     if (pid == 0)
         return t->process;
-    const struct task *other = task_by_tid(t->process->container, pid);
+    const struct task *other = task_by_tid(t->process->container->pids, pid);
     return other ? other->process : NULL;
 }
 
@@ -55,9 +55,9 @@ long sys_getsid(struct task *t, const struct sysargs *a)
 }
 
 /* [T] A process of that group in that session (0: any). */
-static const struct process *find_group(const struct container *c, pid_t pgid, pid_t sid)
+static const struct process *find_group(const struct pid_ns *ns, pid_t pgid, pid_t sid)
 {
-    for (const struct process *p = c->processes; p; p = p->hh_pid.next)
+    for (const struct process *p = ns->processes; p; p = p->hh_pid.next)
         if (p->pgid == pgid && (!sid || p->sid == sid))
             return p;
     return NULL;
@@ -74,9 +74,9 @@ long sys_setpgid(struct task *t, const struct sysargs *a)
     if (pgid < 0)
         return -EINVAL;
     LOCKED(&kernel.tasklist_lock);
-    struct process *p = process_by_pid(self->container, pid);
+    struct process *p = process_by_pid(self->container->pids, pid);
     if (!p)
-        return task_by_tid(self->container, pid) ? -EINVAL : -ESRCH;
+        return task_by_tid(self->container->pids, pid) ? -EINVAL : -ESRCH;
     if (p != self && p->parent != self)
         return -ESRCH;
     if (p != self && p->sid != self->sid)
@@ -85,7 +85,7 @@ long sys_setpgid(struct task *t, const struct sysargs *a)
         return -EACCES;
     if (p->sid == p->pid)
         return -EPERM;
-    if (pgid != pid && !find_group(self->container, pgid, self->sid))
+    if (pgid != pid && !find_group(self->container->pids, pgid, self->sid))
         return -EPERM;
     p->pgid = pgid;
     return 0;
@@ -98,7 +98,7 @@ long sys_setsid(struct task *t, const struct sysargs *a)
     struct tty *old;
     {
         LOCKED(&kernel.tasklist_lock);
-        if (p->sid == p->pid || find_group(p->container, p->pid, 0))
+        if (p->sid == p->pid || find_group(p->container->pids, p->pid, 0))
             return -EPERM;
         p->sid = p->pgid = p->pid;
         old = steal_ptr(&p->ctty);
@@ -132,7 +132,7 @@ long sys_get_robust_list(struct task *t, const struct sysargs *a)
     {
         LOCKED(&kernel.tasklist_lock);
         pid_t tid = (pid_t)a->arg[0];
-        const struct task *other = tid ? task_by_tid(t->process->container, tid) : t;
+        const struct task *other = tid ? task_by_tid(t->process->container->pids, tid) : t;
         if (!other)
             return -ESRCH;
         if (other->process != t->process && !may_signal(t, other->process, 0))

@@ -27,6 +27,8 @@ struct task;
 struct process;
 struct file;
 struct container;
+struct pid_ns;
+struct mount_ns;
 struct listener;
 
 /* One notification: the registers of the call, copied once. */
@@ -56,17 +58,23 @@ struct kernel {
     int procfd;     /* a procfs of the host that shows only our guests, and ourselves */
     int scratch_fd; /* a directory on a private tmpfs, where mounts made by guests live; -1: none */
     pthread_mutex_t tasklist_lock;
-    struct container *container;   /* the containers of this sandbox (utlist) */
-    struct embryo *embryos;        /* clone.c */
-    int gate_fd;                   /* the gate's image */
-    struct session *sessions;      /* session.c (utlist) */
-    pthread_cond_t started_cond;   /* some container.started changed */
-    struct timespec boot;          /* CLOCK_BOOTTIME at start */
-    struct procfs *procfs;         /* procfs.h: what was read from the host at start, and the sysctls */
-    int dead_fd;                   /* an empty, sealed memfd: what a revoked lane becomes */
-    int ready_fd;                  /* an eventfd that is always readable and writable */
-    pthread_mutex_t epoll_lock;    /* who watches what; an object lock */
-    struct unix_state *unix_state; /* unix.c */
+    struct container *container; /* the containers of this sandbox (utlist); tasklist_lock */
+    pthread_mutex_t dead_lock;   /* leaf: dead_containers */
+    struct container *dead_containers;
+    atomic_uint scratch_names;      /* names given so far in scratch_fd */
+    atomic_uint mount_generation;   /* of all mount tables */
+    struct mount_ns *orphan_mounts; /* of containers that are gone; the control thread's */
+    int wake_fd;                    /* an eventfd that wakes the control thread; -1: none */
+    struct embryo *embryos;         /* clone.c */
+    int gate_fd;                    /* the gate's image */
+    struct session *sessions;       /* session.c (utlist) */
+    pthread_cond_t started_cond;    /* some container.started changed */
+    struct timespec boot;           /* CLOCK_BOOTTIME at start */
+    struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
+    int dead_fd;                    /* an empty, sealed memfd: what a revoked lane becomes */
+    int ready_fd;                   /* an eventfd that is always readable and writable */
+    pthread_mutex_t epoll_lock;     /* who watches what; an object lock */
+    struct unix_state *unix_state;  /* unix.c */
     bool strace;
     struct vfs_state *vfs;           /* record locks, FIFO openers, device nodes made by guests: vfs_init */
     struct klog *klog;               /* klog.h */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -21,6 +22,8 @@ struct kernel kernel = {
     .started_cond = PTHREAD_COND_INITIALIZER,
     .procfd = -1,
     .scratch_fd = -1,
+    .dead_lock = PTHREAD_MUTEX_INITIALIZER,
+    .wake_fd = -1,
 };
 
 static int kernel_init(const struct keep_boot *b)
@@ -36,6 +39,9 @@ static int kernel_init(const struct keep_boot *b)
     kernel.enosys_logged = enosys;
     clock_gettime(CLOCK_BOOTTIME, &kernel.boot);
     (void)mallopt(M_ARENA_MAX, 2);
+    kernel.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (kernel.wake_fd < 0)
+        return -errno;
     if ((r = klog_init()) < 0 || (r = tasks_init()) < 0 || (r = signal_init()) < 0 || (r = files_init()) < 0)
         return r;
     return procfs_init(b);
@@ -43,12 +49,12 @@ static int kernel_init(const struct keep_boot *b)
 
 static int container_init(struct container *c, const struct keep_boot *b, struct err *e)
 {
-    snprintf(c->id, sizeof(c->id), "%s", b->id);
-    snprintf(c->hostname, sizeof(c->hostname), "%s", b->hostname ? b->hostname : "localhost");
-    snprintf(c->domainname, sizeof(c->domainname), "%s", b->domainname ? b->domainname : "(none)");
+    struct uts *u = c->uts;
+
+    snprintf(u->hostname, sizeof(u->hostname), "%s", b->hostname ? b->hostname : "localhost");
+    snprintf(u->domainname, sizeof(u->domainname), "%s", b->domainname ? b->domainname : "(none)");
     c->net_host = b->net_host;
     c->pids_limit = b->pids_limit;
-    DL_APPEND(kernel.container, c);
     int r = devpts_init(c, b->devpts_fd);
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "devpts");
@@ -80,7 +86,7 @@ static int boot(const struct keep_boot *b, struct control *k, struct err *e)
 _Noreturn void keep_main(const struct keep_boot *b)
 {
     struct control k = {
-        .container = calloc(1, sizeof(struct container)),
+        .container = container_new(b->id),
         .client_fd = b->control_fd,
         .listen_fd = b->listen_fd,
         .status_fd = b->status_fd,

@@ -25,14 +25,14 @@
 
 long sys_uname(struct task *t, const struct sysargs *a)
 {
-    const struct container *c = t->process->container;
+    const struct uts *uts = t->process->container->uts;
     struct utsname u = {
         .sysname = "Linux", .release = KEEP_RELEASE, .version = KEEP_VERSION, .machine = "x86_64"};
     _Static_assert(sizeof(u) == 6 * 65, "as the kernel's struct new_utsname");
     {
         LOCKED(&kernel.tasklist_lock);
-        memcpy(u.nodename, c->hostname, sizeof(u.nodename));
-        memcpy(u.domainname, c->domainname[0] ? c->domainname : "(none)", c->domainname[0] ? 65 : 7);
+        memcpy(u.nodename, uts->hostname, sizeof(u.nodename));
+        memcpy(u.domainname, uts->domainname[0] ? uts->domainname : "(none)", uts->domainname[0] ? 65 : 7);
     }
     return copy_to_user(t, a->arg[0], &u, sizeof(u));
 }
@@ -54,12 +54,12 @@ static long set_name(struct task *t, char name[65], const struct sysargs *a)
 
 long sys_sethostname(struct task *t, const struct sysargs *a)
 {
-    return set_name(t, t->process->container->hostname, a);
+    return set_name(t, t->process->container->uts->hostname, a);
 }
 
 long sys_setdomainname(struct task *t, const struct sysargs *a)
 {
-    return set_name(t, t->process->container->domainname, a);
+    return set_name(t, t->process->container->uts->domainname, a);
 }
 
 /* State ----------------------------------------------------------------------------------------------------
@@ -84,7 +84,7 @@ long sys_sysinfo(struct task *t, const struct sysargs *a)
     s.freeswap = m.swap_free * 1024;
     {
         LOCKED(&kernel.tasklist_lock);
-        unsigned n = HASH_CNT(hh_tid, t->process->container->tids);
+        unsigned n = HASH_CNT(hh_tid, t->process->container->pids->tids);
         s.procs = n > UINT16_MAX ? UINT16_MAX : (unsigned short)n;
     }
     return copy_to_user(t, a->arg[0], &s, sizeof(s));
@@ -140,7 +140,15 @@ long sys_reboot(struct task *t, const struct sysargs *a)
     default:
         return -EINVAL;
     }
-    process_exit(t->process->container->init, signo, true);
+    struct process *init;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        init = t->process->container->init ? process_get(t->process->container->init) : NULL;
+    }
+    if (init) {
+        process_exit(init, signo, true);
+        process_put(init);
+    }
     return 0;
 }
 

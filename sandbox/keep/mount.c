@@ -157,7 +157,8 @@ static void table_changed(struct mount_ns *ns)
     DL_FOREACH(ns->mounts, m)
     covering |= (m->kind & MOUNT_COVERS) != 0;
     atomic_store(&ns->covering, covering);
-    atomic_fetch_add(&ns->generation, 1);
+    /* One count for all tables: a descriptor may go from one container to another. */
+    atomic_store(&ns->generation, atomic_fetch_add(&kernel.mount_generation, 1) + 1);
 }
 
 static int note_place(struct mount *m, struct dentry *point)
@@ -243,6 +244,35 @@ void mount_detach(struct mount_ns *ns, struct mount *m)
     DL_APPEND(ns->detached, m);
     table_changed(ns);
     pthread_rwlock_unlock(&ns->lock);
+}
+
+/* What another container was given of its files may outlive a container: the rest is tried again with the
+ * next one that ends. */
+static void collect_orphans(void)
+{
+    struct mount_ns *ns, *tmp;
+
+    LL_FOREACH_SAFE(kernel.orphan_mounts, ns, tmp)
+    {
+        mount_collect(ns);
+        if (ns->detached)
+            continue;
+        LL_DELETE(kernel.orphan_mounts, ns);
+        pthread_rwlock_destroy(&ns->lock);
+        free(ns);
+    }
+}
+
+void mount_ns_release(struct container *c)
+{
+    struct mount_ns *ns = steal_ptr(&c->mounts);
+
+    if (ns) {
+        while (ns->mounts)
+            mount_detach(ns, ns->mounts->prev);
+        LL_PREPEND(kernel.orphan_mounts, ns);
+    }
+    collect_orphans();
 }
 
 bool mount_dir_has_entries(int fd)

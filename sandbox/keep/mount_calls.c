@@ -79,7 +79,7 @@ static int tmpfs_root(struct request *q, struct mount *m)
 
     if (kernel.scratch_fd < 0)
         return -ENODEV;
-    snprintf(name, sizeof(name), "%d", m->id);
+    snprintf(name, sizeof(name), "%u", atomic_fetch_add(&kernel.scratch_names, 1));
     vfs_assume_self();
     if (mkdirat(kernel.scratch_fd, name, 0700) != 0)
         return -errno;

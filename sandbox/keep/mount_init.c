@@ -176,7 +176,7 @@ int mount_ns_init(struct container *c, int rootfd, const struct mount_spec *spec
     if (r < 0)
         return r;
     pthread_rwlock_init(&ns->lock, NULL);
-    ns->generation = 1;
+    ns->generation = atomic_fetch_add(&kernel.mount_generation, 1) + 1;
     ns->container = c;
     ns->magic = host_procfs_below();
     c->mounts = ns;

@@ -69,10 +69,22 @@ static void queue_put(struct mqueue *q)
         DL_DELETE(q->messages, m);
         free(m);
     }
-    DL_DELETE(q->ipc->mqueues, q);
+    struct ipc *ipc = q->ipc;
+    DL_DELETE(ipc->mqueues, q);
     close(q->ready_fd);
     pthread_cond_destroy(&q->changed);
     free(q);
+    ipc_free_if_unused(ipc);
+}
+
+void mqueue_ipc_ends(struct ipc *ipc)
+{
+    struct mqueue *q, *tmp;
+    DL_FOREACH_SAFE(ipc->mqueues, q, tmp)
+    if (q->named) {
+        q->named = false;
+        queue_put(q);
+    }
 }
 
 static struct mqueue *queue_by_name(const struct ipc *ipc, const char *name)
@@ -98,10 +110,10 @@ static int status_text(const struct mqueue *q, char *buf, size_t size)
                     q->notify ? q->notify->pid : 0);
 }
 
-bool mqueue_info(struct container *c, const char *name, unsigned index, struct mqueue_info *ret)
+bool mqueue_info(const struct ipc *ipc, const char *name, unsigned index, struct mqueue_info *ret)
 {
     LOCKED(&kernel.tasklist_lock);
-    struct mqueue *q = c->ipc ? c->ipc->mqueues : NULL;
+    struct mqueue *q = ipc->mqueues;
     for (; q; q = q->next) {
         if (q->named && (name ? strcmp(q->name, name) == 0 : index-- == 0))
             break;
@@ -232,9 +244,7 @@ static int queue_open(struct task *t, const char *name, int flags, mode_t mode, 
                       struct mqueue **ret)
 {
     LOCKED(&kernel.tasklist_lock);
-    struct ipc *ipc = ipc_of(t->process->container);
-    if (!ipc)
-        return -ENOMEM;
+    struct ipc *ipc = t->process->container->ipc;
     struct mqueue *q = queue_by_name(ipc, name);
     int r = 0;
     if (!q)
@@ -287,8 +297,8 @@ long sys_mq_unlink(struct task *t, const struct sysargs *a)
     if (r < 0)
         return r;
     LOCKED(&kernel.tasklist_lock);
-    struct ipc *ipc = ipc_of(t->process->container);
-    struct mqueue *q = ipc ? queue_by_name(ipc, name) : NULL;
+    struct ipc *ipc = t->process->container->ipc;
+    struct mqueue *q = queue_by_name(ipc, name);
     if (!q)
         return -ENOENT;
     if (t->cred->fsuid != q->uid && !capable(t, CAP_FOWNER)) /* the directory is sticky */
@@ -484,8 +494,6 @@ void mqueue_process_exit(struct process *p)
 {
     struct ipc *ipc = p->container->ipc;
     struct mqueue *q;
-    if (!ipc)
-        return;
     DL_FOREACH(ipc->mqueues, q)
     {
         if (q->notify == p)

@@ -6,6 +6,7 @@
 
 #include "sandbox/keep/kernel.h"
 
+struct ipc;
 struct pnode;
 
 struct mqueue_info {
@@ -17,7 +18,7 @@ struct mqueue_info {
 };
 
 /* The queue of that name, or with NULL the one at that place in the list. False: there is none. */
-bool mqueue_info(struct container *c, const char *name, unsigned index, struct mqueue_info *ret);
+bool mqueue_info(const struct ipc *ipc, const char *name, unsigned index, struct mqueue_info *ret);
 
 /* The mqueue file system. */
 int mqueue_mount(struct container *c, const char *options, struct pnode **ret);

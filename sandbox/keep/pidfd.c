@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <sys/eventfd.h>
 
+#include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/pseudo.h"
@@ -106,10 +107,10 @@ long sys_pidfd_open(struct task *t, const struct sysargs *a)
         return -EINVAL;
     {
         LOCKED(&kernel.tasklist_lock);
-        struct container *c = t->process->container;
-        p = process_by_pid(c, pid);
+        const struct pid_ns *ns = t->process->container->pids;
+        p = process_by_pid(ns, pid);
         if (!p)
-            return task_by_tid(c, pid) ? -EINVAL : -ESRCH;
+            return task_by_tid(ns, pid) ? -EINVAL : -ESRCH;
         process_get(p);
     }
     int fd = pidfd_install(t, p, flags);

@@ -166,7 +166,7 @@ static int apply_event(struct task *t, struct posix_timer *pt, const struct user
         return -EINVAL;
     if (ev->notify != SIGEV_THREAD_ID)
         return 0;
-    struct task *target = task_by_tid(t->process->container, ev->tid);
+    struct task *target = task_by_tid(t->process->container->pids, ev->tid);
     if (!target || target->process != t->process || target->exited)
         return -EINVAL;
     pt->thread = task_get(target);

@@ -84,6 +84,7 @@ void process_put(struct process *p)
     if (p->ctty)
         tty_put(p->ctty);
     pthread_cond_destroy(&p->child_event);
+    container_put(p->container);
     free(p);
 }
 
@@ -93,7 +94,7 @@ struct process *process_new(struct container *c)
     if (!p)
         return NULL;
     atomic_init(&p->refs, 1);
-    p->container = c;
+    p->container = container_get(c);
     p->pidfd = -1;
     p->exit_signal = SIGCHLD;
     pthread_cond_init(&p->child_event, NULL);
@@ -102,16 +103,16 @@ struct process *process_new(struct container *c)
     return p;
 }
 
-struct process *process_by_pid(const struct container *c, pid_t pid)
+struct process *process_by_pid(const struct pid_ns *ns, pid_t pid)
 {
     struct process *p = NULL;
-    HASH_FIND(hh_pid, c->processes, &pid, sizeof(pid), p);
+    HASH_FIND(hh_pid, ns->processes, &pid, sizeof(pid), p);
     return p;
 }
 
 void process_link(struct process *p, struct process *parent)
 {
-    HASH_ADD(hh_pid, p->container->processes, pid, sizeof(p->pid), p);
+    HASH_ADD(hh_pid, p->container->pids->processes, pid, sizeof(p->pid), p);
     p->parent = parent;
     if (parent)
         DL_APPEND2(parent->children, p, sibling_prev, sibling_next);
@@ -123,11 +124,15 @@ void process_unlink(struct process *p)
     if (p->parent)
         DL_DELETE2(p->parent->children, p, sibling_prev, sibling_next);
     p->parent = NULL;
-    HASH_DELETE(hh_pid, p->container->processes, p);
+    HASH_DELETE(hh_pid, p->container->pids->processes, p);
     struct task *leader = p->leader;
     p->leader = NULL;
     if (leader)
         task_unlink(leader);
+    if (p->container->init == p)
+        p->container->init = NULL;
+    if (p->container->pids->init == p)
+        p->container->pids->init = NULL;
     process_put(p);
 }
 
@@ -198,14 +203,16 @@ struct task *task_spawn(struct container *c, struct cred *cred, struct fs *fs, s
     t->fs = fs;
     t->fdt = fdt;
     LOCKED(&kernel.tasklist_lock);
-    t->tid = p->pid = pid_alloc(c);
+    t->tid = p->pid = pid_alloc(c->pids);
     p->pgid = p->sid = p->pid;
-    if (!c->init) {
+    if (!c->init)
         c->init = p;
+    if (!c->pids->init) {
+        c->pids->init = p;
         p->is_init = true;
     }
     task_link(t);
     process_link(steal_ptr(&p), NULL);
-    c->forks++;
+    c->pids->forks++;
     return task_get(t);
 }

@@ -153,14 +153,14 @@ static int by_pid(const void *a, const void *b)
     return pa->pid < pb->pid ? -1 : pa->pid > pb->pid;
 }
 
-size_t proc_list(struct container *c, struct process ***ret)
+size_t proc_list(const struct pid_ns *ns, struct process ***ret)
 {
     *ret = NULL;
     size_t n = 0;
     pthread_mutex_lock(&kernel.tasklist_lock);
-    struct process **list = calloc(HASH_CNT(hh_pid, c->processes) + 1, sizeof(*list));
+    struct process **list = calloc(HASH_CNT(hh_pid, ns->processes) + 1, sizeof(*list));
     if (list)
-        for (struct process *p = c->processes; p; p = p->hh_pid.next)
+        for (struct process *p = ns->processes; p; p = p->hh_pid.next)
             list[n++] = process_get(p);
     pthread_mutex_unlock(&kernel.tasklist_lock);
     if (n)
@@ -221,16 +221,16 @@ static void set_owner(struct pnode *n, const struct process *p, const struct tas
 }
 
 /* Any thread's id leads to its process, although only those of the processes are listed. */
-static int root_lookup_pid(struct container *c, struct pnode *dir, pid_t pid, const char *name,
+static int root_lookup_pid(const struct pid_ns *ns, struct pnode *dir, pid_t pid, const char *name,
                            struct pnode **ret)
 {
     _cleanup_pnode_ struct pnode *n = pnode_new(&proc_pid_ops, PROC_DIR(0555), dir, name);
     if (!n)
         return -ENOMEM;
     LOCKED(&kernel.tasklist_lock);
-    struct process *p = process_by_pid(c, pid);
+    struct process *p = process_by_pid(ns, pid);
     if (!p) {
-        struct task *t = task_by_tid(c, pid);
+        struct task *t = task_by_tid(ns, pid);
         p = t && !t->exited ? t->process : NULL;
     }
     if (!p || p->state == PROCESS_DEAD)
@@ -258,7 +258,7 @@ static int task_lookup(struct task *t, struct pnode *dir, const char *name, stru
     if (!n)
         return -ENOMEM;
     LOCKED(&kernel.tasklist_lock);
-    struct task *found = task_by_tid(w.p->container, (pid_t)tid);
+    struct task *found = task_by_tid(w.p->container->pids, (pid_t)tid);
     if (!found || found->process != w.p || found->exited)
         return -ENOENT;
     n->priv = task_get(found);
@@ -309,7 +309,7 @@ const struct pnode_ops proc_task_ops = {.lookup = task_lookup, .iterate = task_i
 /* The root -------------------------------------------------------------------------------------------------
  */
 
-static struct container *root_container(const struct pnode *n)
+static struct pid_ns *root_pids(const struct pnode *n)
 {
     while (n->parent != n)
         n = n->parent;
@@ -318,14 +318,14 @@ static struct container *root_container(const struct pnode *n)
 
 static long self_readlink(struct task *t, struct pnode *n, char *buf, size_t size)
 {
-    if (t->process->container != root_container(n))
+    if (t->process->container->pids != root_pids(n))
         return -ENOENT;
     return snprintf(buf, size, "%d", t->process->pid);
 }
 
 static long thread_self_readlink(struct task *t, struct pnode *n, char *buf, size_t size)
 {
-    if (t->process->container != root_container(n))
+    if (t->process->container->pids != root_pids(n))
         return -ENOENT;
     return snprintf(buf, size, "%d/task/%d", t->process->pid, t->tid);
 }
@@ -484,7 +484,16 @@ static int root_iterate(struct task *t, struct pnode *dir, off_t *pos, struct di
     return r;
 }
 
-static const struct pnode_ops root_ops = {.lookup = root_lookup, .iterate = root_iterate};
+static void root_release(struct pnode *n)
+{
+    pid_ns_put(n->priv);
+}
+
+static const struct pnode_ops root_ops = {
+    .lookup = root_lookup,
+    .iterate = root_iterate,
+    .release = root_release,
+};
 
 int procfs_mount(struct container *c, const char *options, struct pnode **ret)
 {
@@ -492,7 +501,7 @@ int procfs_mount(struct container *c, const char *options, struct pnode **ret)
     struct pnode *n = pnode_new(&root_ops, PROC_DIR(0555), NULL, "");
     if (!n)
         return -ENOMEM;
-    n->priv = c;
+    n->priv = pid_ns_get(c->pids);
     *ret = n;
     return 0;
 }

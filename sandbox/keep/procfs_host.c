@@ -181,39 +181,39 @@ static uint64_t timeval_ticks(const struct timeval *tv)
 
 /* Live processes by the host's count, ended ones by what their parents inherited. Some of the latter are lost
  * (children of parents that ignore SIGCHLD), so the sums could fall: they are kept from it. */
-void proc_cpu_total(uint64_t *user, uint64_t *system)
+void proc_cpu_total(struct container *c, uint64_t *user, uint64_t *system)
 {
     struct rusage self;
     getrusage(RUSAGE_SELF, &self);
     uint64_t u = 0, s = timeval_ticks(&self.ru_utime) + timeval_ticks(&self.ru_stime);
-    for (struct container *c = kernel.container; c; c = c->next) {
-        struct process **list;
-        size_t n = proc_list(c, &list);
-        for (size_t i = 0; i < n; i++) {
-            struct host_stat hs;
-            (void)host_stat_read(list[i]->host_pid, 0, &hs);
-            u += hs.f[14] + proc_ticks(&list[i]->cutime);
-            s += hs.f[15] + proc_ticks(&list[i]->cstime);
-        }
-        proc_list_free(list, n);
+    struct process **list;
+    size_t n = proc_list(c->pids, &list);
+    for (size_t i = 0; i < n; i++) {
+        struct host_stat hs;
+        if (list[i]->container != c)
+            continue;
+        (void)host_stat_read(list[i]->host_pid, 0, &hs);
+        u += hs.f[14] + proc_ticks(&list[i]->cutime);
+        s += hs.f[15] + proc_ticks(&list[i]->cstime);
     }
-    struct procfs *pf = kernel.procfs;
-    LOCKED(&pf->lock);
-    if (u > pf->cpu_user)
-        pf->cpu_user = u;
-    if (s > pf->cpu_system)
-        pf->cpu_system = s;
-    *user = pf->cpu_user;
-    *system = pf->cpu_system;
+    proc_list_free(list, n);
+    LOCKED(&kernel.procfs->lock);
+    if (u > c->cpu_user)
+        c->cpu_user = u;
+    if (s > c->cpu_system)
+        c->cpu_system = s;
+    *user = c->cpu_user;
+    *system = c->cpu_system;
 }
 
 uint64_t proc_memory_used(struct container *c)
 {
     struct process **list;
-    size_t n = proc_list(c, &list);
+    size_t n = proc_list(c->pids, &list);
     uint64_t pages = 0;
     for (size_t i = 0; i < n; i++)
-        pages += host_rss_pages(list[i]->host_pid);
+        if (list[i]->container == c)
+            pages += host_rss_pages(list[i]->host_pid);
     proc_list_free(list, n);
     return pages * 4096;
 }

@@ -20,7 +20,6 @@ struct procfs {
     char boot_id[37];
     pthread_mutex_t lock; /* leaf; guards what follows */
     struct sysctl_value *sysctl;
-    uint64_t cpu_user, cpu_system; /* ticks already shown in /proc/stat: they never go back */
 };
 
 /* The host's side ------------------------------------------------------------------------------------------
@@ -78,9 +77,9 @@ struct proc_mm {
 };
 bool proc_mm(const struct proc_who *w, struct proc_mm *ret);
 
-/* Live processes of a container, ascending by pid, each with a reference; *ret is to be freed by
+/* Live processes of a pid namespace, ascending by pid, each with a reference; *ret is to be freed by
  * proc_list_free. */
-size_t proc_list(struct container *c, struct process ***ret);
+size_t proc_list(const struct pid_ns *ns, struct process ***ret);
 void proc_list_free(struct process **list, size_t n);
 
 /* The state's letter as ps shows it; host_state is the host's (0: unknown). */
@@ -91,8 +90,8 @@ char proc_state(const struct proc_who *w, char host_state);
 
 uint64_t proc_ticks(const struct timespec *ts); /* in 1/100 s */
 struct timespec proc_uptime(void);              /* since the keep started */
-/* CPU time of all guests and the keep so far, in ticks. */
-void proc_cpu_total(uint64_t *user, uint64_t *system);
+/* CPU time of a container's guests, and the keep's, so far, in ticks. */
+void proc_cpu_total(struct container *c, uint64_t *user, uint64_t *system);
 /* Bytes of memory in use by a container's processes. */
 uint64_t proc_memory_used(struct container *c);
 /* The value of a meminfo line in KiB; 0 if it has none. */

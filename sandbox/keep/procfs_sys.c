@@ -52,28 +52,28 @@ static int write_name(char name[65], const char *value)
 
 static int show_hostname(struct task *t, struct strbuf *sb)
 {
-    return show_name(t->process->container->hostname, "", sb);
+    return show_name(t->process->container->uts->hostname, "", sb);
 }
 
 static int write_hostname(struct task *t, const char *value)
 {
-    return write_name(t->process->container->hostname, value);
+    return write_name(t->process->container->uts->hostname, value);
 }
 
 static int show_domainname(struct task *t, struct strbuf *sb)
 {
-    return show_name(t->process->container->domainname, "(none)", sb);
+    return show_name(t->process->container->uts->domainname, "(none)", sb);
 }
 
 static int write_domainname(struct task *t, const char *value)
 {
-    return write_name(t->process->container->domainname, value);
+    return write_name(t->process->container->uts->domainname, value);
 }
 
 static int show_last_pid(struct task *t, struct strbuf *sb)
 {
     LOCKED(&kernel.tasklist_lock);
-    sb_printf(sb, "%d\n", t->process->container->last_pid);
+    sb_printf(sb, "%d\n", t->process->container->pids->last_pid);
     return 0;
 }
 

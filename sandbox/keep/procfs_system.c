@@ -113,10 +113,9 @@ static uint64_t idle_ticks(uint64_t busy)
 
 int proc_show_uptime(struct task *t, struct pnode *n, struct strbuf *sb)
 {
-    (void)t;
     (void)n;
     uint64_t user, system;
-    proc_cpu_total(&user, &system);
+    proc_cpu_total(of_task(t), &user, &system);
     struct timespec up = proc_uptime();
     uint64_t idle = idle_ticks(user + system);
     sb_printf(sb, "%lu.%02lu %lu.%02lu\n", (unsigned long)up.tv_sec, (unsigned long)up.tv_nsec / 10000000,
@@ -124,12 +123,12 @@ int proc_show_uptime(struct task *t, struct pnode *n, struct strbuf *sb)
     return 0;
 }
 
-static void count_threads(struct container *c, unsigned *total, unsigned *running, pid_t *last)
+static void count_threads(const struct pid_ns *ns, unsigned *total, unsigned *running, pid_t *last)
 {
     *total = *running = 0;
     LOCKED(&kernel.tasklist_lock);
-    *last = c->last_pid;
-    for (struct process *p = c->processes; p; p = p->hh_pid.next)
+    *last = ns->last_pid;
+    for (struct process *p = ns->processes; p; p = p->hh_pid.next)
         for (struct task *i = p->threads; i; i = i->thread_next)
             if (!i->exited) {
                 ++*total;
@@ -144,7 +143,7 @@ int proc_show_loadavg(struct task *t, struct pnode *n, struct strbuf *sb)
     (void)sysinfo(&si);
     unsigned total, running;
     pid_t last;
-    count_threads(of_task(t), &total, &running, &last);
+    count_threads(of_task(t)->pids, &total, &running, &last);
     for (int i = 0; i < 3; i++) {
         unsigned long l = si.loads[i] + (1UL << (SI_LOAD_SHIFT - 1)) / 100;
         sb_printf(sb, "%lu.%02lu ", l >> SI_LOAD_SHIFT,
@@ -164,7 +163,7 @@ int proc_show_stat(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)n;
     uint64_t user, system;
-    proc_cpu_total(&user, &system);
+    proc_cpu_total(of_task(t), &user, &system);
     uint64_t idle = idle_ticks(user + system);
     unsigned cpus = procfs_cpus(), total, running;
     cpu_line(sb, "cpu ", user, system, idle);
@@ -174,11 +173,11 @@ int proc_show_stat(struct task *t, struct pnode *n, struct strbuf *sb)
         cpu_line(sb, name, user / cpus, system / cpus, idle / cpus);
     }
     pid_t last;
-    count_threads(of_task(t), &total, &running, &last);
+    count_threads(of_task(t)->pids, &total, &running, &last);
     struct timespec now, up = proc_uptime();
     clock_gettime(CLOCK_REALTIME, &now);
     sb_printf(sb, "intr 0\nctxt 0\nbtime %lld\nprocesses %lu\nprocs_running %u\nprocs_blocked 0\n",
-              (long long)now.tv_sec - up.tv_sec, of_task(t)->forks, running ? running : 1);
+              (long long)now.tv_sec - up.tv_sec, of_task(t)->pids->forks, running ? running : 1);
     sb_printf(sb, "softirq 0 0 0 0 0 0 0 0 0 0 0\n");
     return 0;
 }

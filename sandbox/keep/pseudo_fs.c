@@ -66,9 +66,10 @@ static int show_procs(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)n;
     struct process **list;
-    size_t count = proc_list(t->process->container, &list);
+    const struct container *c = t->process->container;
+    size_t count = proc_list(c->pids, &list);
     for (size_t i = 0; i < count; i++)
-        if (list[i]->state == PROCESS_ALIVE)
+        if (list[i]->state == PROCESS_ALIVE && list[i]->container == c)
             sb_printf(sb, "%d\n", list[i]->pid);
     proc_list_free(list, count);
     return 0;
@@ -78,8 +79,8 @@ static unsigned thread_list(struct container *c, struct strbuf *sb)
 {
     unsigned count = 0;
     LOCKED(&kernel.tasklist_lock);
-    for (struct process *p = c->processes; p; p = p->hh_pid.next)
-        for (struct task *i = p->threads; i; i = i->thread_next)
+    for (struct process *p = c->pids->processes; p; p = p->hh_pid.next)
+        for (struct task *i = p->container == c ? p->threads : NULL; i; i = i->thread_next)
             if (!i->exited) {
                 count++;
                 if (sb)
@@ -150,10 +151,9 @@ static int show_cpu_quota(struct task *t, struct pnode *n, struct strbuf *sb)
 
 static int show_cpu_stat(struct task *t, struct pnode *n, struct strbuf *sb)
 {
-    (void)t;
     (void)n;
     uint64_t user, system;
-    proc_cpu_total(&user, &system);
+    proc_cpu_total(t->process->container, &user, &system);
     sb_printf(
         sb,
         "usage_usec %lu\nuser_usec %lu\nsystem_usec %lu\nnr_periods 0\nnr_throttled 0\nthrottled_usec 0\n",

@@ -128,7 +128,7 @@ static void master_release(struct file *f)
     pthread_mutex_unlock(&tty->lock);
     {
         LOCKED(&kernel.tasklist_lock);
-        struct process *leader = tty->sid ? process_by_pid(tty->container, tty->sid) : NULL;
+        struct process *leader = tty->sid ? process_by_pid(tty->pids, tty->sid) : NULL;
         if (leader) {
             leader->tty_old_pgrp = tty->pgrp;
             send_kernel_signal(leader, SIGHUP);

@@ -66,7 +66,7 @@ static int may_limit(const struct task *t, const struct process *p)
 static long do_prlimit(struct task *t, pid_t pid, int resource, const struct rlimit *new, struct rlimit *old)
 {
     LOCKED(&kernel.tasklist_lock);
-    const struct task *other = pid ? task_by_tid(t->process->container, pid) : t;
+    const struct task *other = pid ? task_by_tid(t->process->container->pids, pid) : t;
     if (!other)
         return -ESRCH;
     struct process *p = other->process;

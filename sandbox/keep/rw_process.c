@@ -1,6 +1,7 @@
 /* process_vm_readv, process_vm_writev: by way of the keep's own access to both processes. */
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/pidfd.h"
+#include "sandbox/keep/container.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 
@@ -8,7 +9,7 @@
 static struct task *target(struct task *t, pid_t pid, int *err)
 {
     LOCKED(&kernel.tasklist_lock);
-    struct task *other = task_by_tid(t->process->container, pid);
+    struct task *other = task_by_tid(t->process->container->pids, pid);
     *err = -ESRCH;
     if (!other || other->exited || !other->host_tid)
         return NULL;

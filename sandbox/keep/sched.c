@@ -28,7 +28,7 @@ struct sched_attr_user {
 /* [T] */
 static struct task *target(const struct task *t, pid_t pid)
 {
-    return pid ? task_by_tid(t->process->container, pid) : (struct task *)t;
+    return pid ? task_by_tid(t->process->container->pids, pid) : (struct task *)t;
 }
 
 static bool is_realtime(int policy)
@@ -358,7 +358,7 @@ long sys_getpriority(struct task *t, const struct sysargs *a)
     if (which < PRIO_PROCESS || which > PRIO_USER)
         return -EINVAL;
     LOCKED(&kernel.tasklist_lock);
-    for (const struct task *o = t->process->container->tids; o; o = o->hh_tid.next)
+    for (const struct task *o = t->process->container->pids->tids; o; o = o->hh_tid.next)
         if (in_set(t, o, which, (int)a->arg[1]) && 20 - o->nice > best)
             best = 20 - o->nice;
     return best < 0 ? -ESRCH : best;
@@ -383,7 +383,7 @@ long sys_setpriority(struct task *t, const struct sysargs *a)
         return -EINVAL;
     nice = nice < -20 ? -20 : nice > 19 ? 19 : nice;
     LOCKED(&kernel.tasklist_lock);
-    for (struct task *o = t->process->container->tids; o; o = o->hh_tid.next) {
+    for (struct task *o = t->process->container->pids->tids; o; o = o->hh_tid.next) {
         if (!in_set(t, o, which, (int)a->arg[1]))
             continue;
         int one = set_one_nice(t, o, nice);
@@ -405,7 +405,7 @@ long sys_ioprio_get(struct task *t, const struct sysargs *a)
     if (which < IOPRIO_WHO_PROCESS || which > IOPRIO_WHO_USER)
         return -EINVAL;
     LOCKED(&kernel.tasklist_lock);
-    for (const struct task *o = t->process->container->tids; o; o = o->hh_tid.next)
+    for (const struct task *o = t->process->container->pids->tids; o; o = o->hh_tid.next)
         if (in_set(t, o, which - IOPRIO_WHO_PROCESS, (int)a->arg[1]) && (best < 0 || o->ioprio < best))
             best = o->ioprio;
     return best;
@@ -421,7 +421,7 @@ long sys_ioprio_set(struct task *t, const struct sysargs *a)
     if (class == 1 && !capable(t, CAP_SYS_ADMIN) && !capable(t, CAP_SYS_NICE))
         return -EPERM;
     LOCKED(&kernel.tasklist_lock);
-    for (struct task *o = t->process->container->tids; o; o = o->hh_tid.next) {
+    for (struct task *o = t->process->container->pids->tids; o; o = o->hh_tid.next) {
         if (!in_set(t, o, which - IOPRIO_WHO_PROCESS, (int)a->arg[1]))
             continue;
         r = may_schedule(t, o) ? 0 : -EPERM;

@@ -156,8 +156,6 @@ struct session *session_new(struct container *c, const struct keep_process *spec
         return NULL;
     }
     s->process = process_get(s->first->process);
-    if (!c->init)
-        c->init = s->process;
     pthread_mutex_lock(&kernel.tasklist_lock);
     DL_APPEND(kernel.sessions, s);
     s->process->session = s;

@@ -200,7 +200,7 @@ static int kill_many(const struct task *from, pid_t pid, const siginfo_t *info)
 {
     struct process *p, *tmp;
     int r = -ESRCH;
-    HASH_ITER(hh_pid, from->process->container->processes, p, tmp)
+    HASH_ITER(hh_pid, from->process->container->pids->processes, p, tmp)
     {
         if (!in_kill_set(from, p, pid))
             continue;
@@ -213,7 +213,7 @@ static int kill_many(const struct task *from, pid_t pid, const siginfo_t *info)
 
 static struct process *find_process(const struct task *t, pid_t pid)
 {
-    const struct task *other = task_by_tid(t->process->container, pid);
+    const struct task *other = task_by_tid(t->process->container->pids, pid);
     return other ? other->process : NULL;
 }
 
@@ -235,7 +235,7 @@ long sys_kill(struct task *t, const struct sysargs *a)
 static long send_to_thread(struct task *t, pid_t tgid, pid_t tid, const siginfo_t *info)
 {
     LOCKED(&kernel.tasklist_lock);
-    struct task *target = task_by_tid(t->process->container, tid);
+    struct task *target = task_by_tid(t->process->container->pids, tid);
     if (!target || (tgid && target->process->pid != tgid))
         return -ESRCH;
     if (info->si_signo < 0 || info->si_signo > KSIG_MAX)

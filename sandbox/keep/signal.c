@@ -205,7 +205,7 @@ static void act_default(struct process *p, int signo)
         process_kill_locked(p, signo, true);
         return;
     }
-    if (is_tty_stop(signo) && pgrp_is_orphaned(p->container, p->pgid, NULL))
+    if (is_tty_stop(signo) && pgrp_is_orphaned(p->container->pids, p->pgid, NULL))
         return;
     process_stop(p, signo);
 }
@@ -315,11 +315,11 @@ void force_signal(struct task *t, const siginfo_t *info)
         (void)enqueue(p, &t->pending, info, NULL);
 }
 
-int send_signal_pgrp(struct container *c, pid_t pgid, const siginfo_t *info)
+int send_signal_pgrp(const struct pid_ns *ns, pid_t pgid, const siginfo_t *info)
 {
     int n = 0;
     struct process *p, *tmp;
-    HASH_ITER(hh_pid, c->processes, p, tmp)
+    HASH_ITER(hh_pid, ns->processes, p, tmp)
     {
         if (p->pgid != pgid)
             continue;

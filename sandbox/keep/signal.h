@@ -48,7 +48,7 @@ void send_kernel_signal(struct process *p, int signo);
 /* [T] A synchronous fault: unblocks and resets to default what is blocked or ignored. */
 void force_signal(struct task *t, const siginfo_t *info);
 /* [T] To every process of a group / session's foreground group. Returns how many, or -ESRCH. */
-int send_signal_pgrp(struct container *c, pid_t pgid, const siginfo_t *info);
+int send_signal_pgrp(const struct pid_ns *ns, pid_t pgid, const siginfo_t *info);
 
 /* [T] Takes the next signal out of mask from t's and its process's queues (sigtimedwait, signalfd). Its
  * number, or 0. */

@@ -18,7 +18,7 @@ void process_stop(struct process *p, int signo)
     p->stop_reported = false;
     p->continued_pending = false;
     p->stop_signal = signo;
-    p->container->nstopped++;
+    p->container->pids->nstopped++;
     process_host_signal(p, SIGSTOP);
     /* Waits in the keep end, so that a stopped reader takes no input; the gate restarts them after SIGCONT.
      */
@@ -48,7 +48,7 @@ void process_continue(struct process *p)
     p->stopped = false;
     p->continued_pending = true;
     p->stop_reported = false;
-    p->container->nstopped--;
+    p->container->pids->nstopped--;
     process_host_signal(p, SIGCONT);
     DL_FOREACH2(p->threads, t, thread_next)
     {

@@ -14,18 +14,51 @@
 #define SLOT_MASK ((1 << SLOT_BITS) - 1)
 #define SEQ_MASK 0xffffu
 
-struct ipc *ipc_of(struct container *c)
+struct ipc *ipc_new(void)
 {
-    if (!c->ipc) {
-        struct ipc *ipc = calloc(1, sizeof(*ipc));
-        if (!ipc)
-            return NULL;
-        ipc->sem.max = 4096;
-        ipc->msg.max = 1024;
-        ipc->shm.max = 4096;
-        c->ipc = ipc;
+    struct ipc *ipc = calloc(1, sizeof(*ipc));
+    if (!ipc)
+        return NULL;
+    ipc->users = 1;
+    ipc->sem.max = 4096;
+    ipc->msg.max = 1024;
+    ipc->shm.max = 4096;
+    return ipc;
+}
+
+struct ipc *ipc_join(struct ipc *ipc)
+{
+    ipc->users++;
+    return ipc;
+}
+
+static void remove_all(struct ipc_ids *ids)
+{
+    for (unsigned i = 0; i < ids->nslots; i++)
+        if (ids->slots[i])
+            ipc_remove(ids, ids->slots[i]);
+    free(ids->slots);
+    *ids = (struct ipc_ids){0};
+}
+
+void ipc_free_if_unused(struct ipc *ipc)
+{
+    if (!ipc->users && !ipc->mqueues)
+        free(ipc);
+}
+
+void ipc_leave(struct ipc *ipc)
+{
+    if (!ipc)
+        return;
+    if (ipc->users == 1) {
+        remove_all(&ipc->sem);
+        remove_all(&ipc->msg);
+        remove_all(&ipc->shm);
+        mqueue_ipc_ends(ipc);
     }
-    return c->ipc;
+    ipc->users--;
+    ipc_free_if_unused(ipc);
 }
 
 struct ipc_object *ipc_find(const struct ipc_ids *ids, int id)

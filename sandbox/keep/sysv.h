@@ -34,10 +34,16 @@ struct ipc {
     uint64_t msg_bytes;  /* in all queues */
     uint64_t shm_pages;
     struct mqueue *mqueues; /* mqueue.c */
+    unsigned users;         /* containers */
 };
 
-/* [T] The container's, made at the first call; NULL: no memory. */
-struct ipc *ipc_of(struct container *c);
+/* A new one with one user; NULL: no memory. */
+struct ipc *ipc_new(void);
+struct ipc *ipc_join(struct ipc *ipc); /* [T] one user more */
+/* [T] One user less (NULL: nothing to do). With the last one its objects go; open message queues live on. */
+void ipc_leave(struct ipc *ipc);
+void mqueue_ipc_ends(struct ipc *ipc);    /* [T] mqueue.c's part of it */
+void ipc_free_if_unused(struct ipc *ipc); /* [T] */
 
 /* [T] The object of id: NULL: none, or it is of an older generation. */
 struct ipc_object *ipc_find(const struct ipc_ids *ids, int id);

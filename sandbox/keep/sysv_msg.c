@@ -62,8 +62,7 @@ static void queue_free(struct ipc_object *o)
 
 static struct msg_queue *queue_find(struct task *t, int id)
 {
-    struct ipc *ipc = ipc_of(t->process->container);
-    return ipc ? (struct msg_queue *)ipc_find(&ipc->msg, id) : NULL;
+    return (struct msg_queue *)ipc_find(&t->process->container->ipc->msg, id);
 }
 
 long sys_msgget(struct task *t, const struct sysargs *a)
@@ -71,9 +70,9 @@ long sys_msgget(struct task *t, const struct sysargs *a)
     key_t key = (key_t)a->arg[0];
     int flags = (int)a->arg[1];
     LOCKED(&kernel.tasklist_lock);
-    struct ipc *ipc = ipc_of(t->process->container);
+    struct ipc *ipc = t->process->container->ipc;
     struct ipc_object *o;
-    int r = ipc ? ipc_lookup(t, &ipc->msg, key, flags, &o) : -ENOMEM;
+    int r = ipc_lookup(t, &ipc->msg, key, flags, &o);
     if (r != 0)
         return r < 0 ? r : o->id;
     struct msg_queue *q = calloc(1, sizeof(*q));
@@ -294,9 +293,7 @@ static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cm
 static long control(struct task *t, const struct sysargs *a, struct ipc_buf *buf)
 {
     int id = (int)a->arg[0], cmd = (int)a->arg[1];
-    struct ipc *ipc = ipc_of(t->process->container);
-    if (!ipc)
-        return -ENOMEM;
+    struct ipc *ipc = t->process->container->ipc;
     if (cmd == IPC_INFO || cmd == MSG_INFO)
         return info(ipc, cmd, buf);
     if (cmd == MSG_STAT || cmd == MSG_STAT_ANY)
@@ -322,7 +319,7 @@ void sysv_show_msg(struct task *t, struct strbuf *sb)
               "stime      rtime      ctime\n");
     LOCKED(&kernel.tasklist_lock);
     const struct ipc *ipc = t->process->container->ipc;
-    for (unsigned i = 0; ipc && i < ipc->msg.nslots; i++) {
+    for (unsigned i = 0; i < ipc->msg.nslots; i++) {
         const struct msg_queue *q = (const struct msg_queue *)ipc->msg.slots[i];
         if (q)
             sb_printf(sb, "%10d %10d  %4o  %10lu %10lu %5d %5d %5u %5u %5u %5u %10lld %10lld %10lld\n",

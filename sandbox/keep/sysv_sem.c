@@ -56,8 +56,7 @@ static time_t wall_clock(void)
 
 static struct sem_set *set_find(struct task *t, int id)
 {
-    struct ipc *ipc = ipc_of(t->process->container);
-    return ipc ? (struct sem_set *)ipc_find(&ipc->sem, id) : NULL;
+    return (struct sem_set *)ipc_find(&t->process->container->ipc->sem, id);
 }
 
 static long set_make(struct task *t, struct ipc *ipc, key_t key, unsigned n, int flags)
@@ -87,9 +86,9 @@ long sys_semget(struct task *t, const struct sysargs *a)
     if (n < 0 || n > SEM_PER_SET)
         return -EINVAL;
     LOCKED(&kernel.tasklist_lock);
-    struct ipc *ipc = ipc_of(t->process->container);
+    struct ipc *ipc = t->process->container->ipc;
     struct ipc_object *o;
-    int r = ipc ? ipc_lookup(t, &ipc->sem, (key_t)a->arg[0], flags, &o) : -ENOMEM;
+    int r = ipc_lookup(t, &ipc->sem, (key_t)a->arg[0], flags, &o);
     if (r < 0)
         return r;
     if (r == 0)
@@ -261,8 +260,7 @@ long sys_semtimedop(struct task *t, const struct sysargs *a)
 /* Makes good what p owes, bounded by what a semaphore can hold. */
 static void undo_apply(struct process *p, const struct sem_undo *u)
 {
-    struct ipc *ipc = p->container->ipc;
-    struct sem_set *s = ipc ? (struct sem_set *)ipc_find(&ipc->sem, u->id) : NULL;
+    struct sem_set *s = (struct sem_set *)ipc_find(&p->container->ipc->sem, u->id);
     if (!s)
         return;
     for (unsigned i = 0; i < s->n && i < u->n; i++) {
@@ -291,10 +289,13 @@ void sysv_process_exit(struct process *p)
  */
 
 /* SETVAL and SETALL: nobody owes anything for that semaphore any more. */
-static void undo_forget(const struct sem_set *s, unsigned i, struct container *c)
+static void undo_forget(const struct sem_set *s, unsigned i)
 {
-    for (struct process *p = c->processes; p; p = p->hh_pid.next) {
-        struct sem_undo *u = undo_find(p, s->obj.id);
+    const struct container *c;
+
+    DL_FOREACH(kernel.container, c)
+    for (struct process *p = c->ipc == s->ipc ? c->pids->processes : NULL; p; p = p->hh_pid.next) {
+        struct sem_undo *u = p->container == c ? undo_find(p, s->obj.id) : NULL;
         if (u)
             u->adjust[i] = 0;
     }
@@ -302,7 +303,7 @@ static void undo_forget(const struct sem_set *s, unsigned i, struct container *c
 
 static void set_value(struct task *t, struct sem_set *s, unsigned i, int value)
 {
-    undo_forget(s, i, t->process->container);
+    undo_forget(s, i);
     s->sem[i].value = value;
     s->sem[i].pid = t->process->pid;
 }
@@ -431,9 +432,7 @@ static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cm
 static long control(struct task *t, const struct sysargs *a, struct ipc_buf *buf)
 {
     int id = (int)a->arg[0], i = (int)a->arg[1], cmd = (int)a->arg[2];
-    struct ipc *ipc = ipc_of(t->process->container);
-    if (!ipc)
-        return -ENOMEM;
+    struct ipc *ipc = t->process->container->ipc;
     if (cmd == IPC_INFO || cmd == SEM_INFO)
         return info(ipc, cmd, buf);
     if (cmd == SEM_STAT || cmd == SEM_STAT_ANY)
@@ -473,7 +472,7 @@ void sysv_show_sem(struct task *t, struct strbuf *sb)
     sb_printf(sb, "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n");
     LOCKED(&kernel.tasklist_lock);
     const struct ipc *ipc = t->process->container->ipc;
-    for (unsigned i = 0; ipc && i < ipc->sem.nslots; i++) {
+    for (unsigned i = 0; i < ipc->sem.nslots; i++) {
         const struct sem_set *s = (const struct sem_set *)ipc->sem.slots[i];
         if (s)
             sb_printf(sb, "%10d %10d  %4o %10u %5u %5u %5u %5u %10lld %10lld\n", s->obj.key, s->obj.id,

@@ -91,14 +91,17 @@ static bool next_mapping(const char **at, const struct segment *s, struct mappin
 }
 
 /* [T] */
-static unsigned long count_attached(const struct container *c, const struct segment *s)
+static unsigned long count_attached(const struct segment *s)
 {
     unsigned long n = 0;
-    for (const struct process *p = c->processes; p; p = p->hh_pid.next) {
+    const struct container *c;
+
+    DL_FOREACH(kernel.container, c)
+    for (const struct process *p = c->ipc == s->ipc ? c->pids->processes : NULL; p; p = p->hh_pid.next) {
         _cleanup_sb_ struct strbuf maps = {0};
         struct mapping m;
-        if (p->state != PROCESS_ALIVE || !p->host_pid || host_proc_read(&maps, "%d/maps", p->host_pid) < 0 ||
-            !maps.s)
+        if (p->container != c || p->state != PROCESS_ALIVE || !p->host_pid ||
+            host_proc_read(&maps, "%d/maps", p->host_pid) < 0 || !maps.s)
             continue;
         for (const char *at = maps.s; next_mapping(&at, s, &m);)
             n += m.off == 0;
@@ -107,11 +110,11 @@ static unsigned long count_attached(const struct container *c, const struct segm
 }
 
 /* [T] Lets go of removed segments that nobody has any more. */
-static void sweep(struct container *c, struct ipc *ipc)
+static void sweep(struct ipc *ipc)
 {
     for (unsigned i = 0; i < ipc->shm.nslots; i++) {
         struct segment *s = (struct segment *)ipc->shm.slots[i];
-        if (s && s->dest && count_attached(c, s) == 0)
+        if (s && s->dest && count_attached(s) == 0)
             ipc_remove(&ipc->shm, &s->obj);
     }
 }
@@ -163,10 +166,8 @@ long sys_shmget(struct task *t, const struct sysargs *a)
     key_t key = (key_t)a->arg[0];
     int flags = (int)a->arg[2];
     LOCKED(&kernel.tasklist_lock);
-    struct ipc *ipc = ipc_of(t->process->container);
-    if (!ipc)
-        return -ENOMEM;
-    sweep(t->process->container, ipc);
+    struct ipc *ipc = t->process->container->ipc;
+    sweep(ipc);
     struct ipc_object *o;
     int r = ipc_lookup(t, &ipc->shm, key, flags, &o);
     if (r < 0)
@@ -203,8 +204,8 @@ static int check_address(uint64_t *addr, int flags)
 /* [T] The segment's memory as a new descriptor of the keep; *size its length. */
 static int attach_fd(struct task *t, int id, int flags, size_t *size)
 {
-    struct ipc *ipc = ipc_of(t->process->container);
-    struct segment *s = ipc ? (struct segment *)ipc_find(&ipc->shm, id) : NULL;
+    struct ipc *ipc = t->process->container->ipc;
+    struct segment *s = (struct segment *)ipc_find(&ipc->shm, id);
     if (!s)
         return -EINVAL;
     mode_t want = flags & SHM_RDONLY ? 0444 : 0666;
@@ -296,7 +297,7 @@ long gate_shmdt(struct task *t, const struct sysargs *a)
     {
         LOCKED(&kernel.tasklist_lock);
         const struct ipc *ipc = t->process->container->ipc;
-        for (unsigned i = 0; ipc && !len && i < ipc->shm.nslots; i++) {
+        for (unsigned i = 0; !len && i < ipc->shm.nslots; i++) {
             struct segment *s = (struct segment *)ipc->shm.slots[i];
             len = s ? attached_at(maps.s, s, addr) : 0;
             if (len) {
@@ -314,7 +315,7 @@ long gate_shmdt(struct task *t, const struct sysargs *a)
 /* Control --------------------------------------------------------------------------------------------------
  */
 
-static long stat_segment(struct task *t, const struct segment *s, struct ipc_buf *buf)
+static long stat_segment(const struct segment *s, struct ipc_buf *buf)
 {
     struct shmid_ds ds;
     memset(&ds, 0, sizeof(ds));
@@ -327,7 +328,7 @@ static long stat_segment(struct task *t, const struct segment *s, struct ipc_buf
     ds.shm_ctime = s->ctime;
     ds.shm_cpid = s->cpid;
     ds.shm_lpid = s->lpid;
-    ds.shm_nattch = count_attached(t->process->container, s);
+    ds.shm_nattch = count_attached(s);
     return ipc_buf_put(buf, &ds, sizeof(ds));
 }
 
@@ -339,7 +340,7 @@ static long change_segment(struct task *t, struct segment *s, int cmd, const str
     if (cmd == IPC_RMID) {
         s->dest = true;
         s->obj.key = IPC_PRIVATE; /* nobody finds it by its key any more */
-        sweep(t->process->container, s->ipc);
+        sweep(s->ipc);
         return 0;
     }
     memcpy(&ds, buf->data, sizeof(ds));
@@ -373,7 +374,7 @@ static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cm
     long r = cmd == SHM_STAT ? ipc_allowed(t, o, 0444) : 0;
     if (r < 0)
         return r;
-    (void)stat_segment(t, (const struct segment *)o, buf);
+    (void)stat_segment((const struct segment *)o, buf);
     return o->id;
 }
 
@@ -381,10 +382,8 @@ static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cm
 static long control(struct task *t, const struct sysargs *a, struct ipc_buf *buf)
 {
     int id = (int)a->arg[0], cmd = (int)a->arg[1];
-    struct ipc *ipc = ipc_of(t->process->container);
-    if (!ipc)
-        return -ENOMEM;
-    sweep(t->process->container, ipc);
+    struct ipc *ipc = t->process->container->ipc;
+    sweep(ipc);
     if (cmd == IPC_INFO || cmd == SHM_INFO)
         return info(ipc, cmd, buf);
     if (cmd == SHM_STAT || cmd == SHM_STAT_ANY)
@@ -396,7 +395,7 @@ static long control(struct task *t, const struct sysargs *a, struct ipc_buf *buf
     switch (cmd) {
     case IPC_STAT:
         r = ipc_allowed(t, &s->obj, 0444);
-        return r < 0 ? r : stat_segment(t, s, buf);
+        return r < 0 ? r : stat_segment(s, buf);
     case IPC_SET:
     case IPC_RMID:
         return change_segment(t, s, cmd, buf);
@@ -433,14 +432,14 @@ void sysv_show_shm(struct task *t, struct strbuf *sb)
                   "     dtime      ctime                   rss                  swap\n");
     LOCKED(&kernel.tasklist_lock);
     const struct ipc *ipc = t->process->container->ipc;
-    for (unsigned i = 0; ipc && i < ipc->shm.nslots; i++) {
+    for (unsigned i = 0; i < ipc->shm.nslots; i++) {
         const struct segment *s = (const struct segment *)ipc->shm.slots[i];
         if (!s)
             continue;
         sb_printf(sb, "%10d %10d  %4o %21lu %5d %5d  %5lu %5u %5u %5u %5u %10lld %10lld %10lld %21lu %21lu\n",
                   s->obj.key, s->obj.id, s->obj.mode | (s->dest ? SHM_DEST : 0U), (unsigned long)s->size,
-                  s->cpid, s->lpid, count_attached(t->process->container, s), s->obj.uid, s->obj.gid,
-                  s->obj.cuid, s->obj.cgid, (long long)s->atime, (long long)s->dtime, (long long)s->ctime,
+                  s->cpid, s->lpid, count_attached(s), s->obj.uid, s->obj.gid, s->obj.cuid, s->obj.cgid,
+                  (long long)s->atime, (long long)s->dtime, (long long)s->ctime,
                   (unsigned long)(pages(s->size) * PAGE), 0UL);
     }
 }

@@ -54,10 +54,10 @@ struct task *task_new(struct process *p)
 /* Tables ---------------------------------------------------------------------------------------------------
  */
 
-struct task *task_by_tid(const struct container *c, pid_t tid)
+struct task *task_by_tid(const struct pid_ns *ns, pid_t tid)
 {
     struct task *t = NULL;
-    HASH_FIND(hh_tid, c->tids, &tid, sizeof(tid), t);
+    HASH_FIND(hh_tid, ns->tids, &tid, sizeof(tid), t);
     return t;
 }
 
@@ -68,14 +68,16 @@ void task_link(struct task *t)
     if (!p->leader)
         p->leader = t;
     p->nthreads++;
-    HASH_ADD(hh_tid, p->container->tids, tid, sizeof(t->tid), t);
+    HASH_ADD(hh_tid, p->container->pids->tids, tid, sizeof(t->tid), t);
+    p->container->ntasks++;
 }
 
 void task_unlink(struct task *t)
 {
     struct process *p = t->process;
     DL_DELETE2(p->threads, t, thread_prev, thread_next);
-    HASH_DELETE(hh_tid, p->container->tids, t);
+    HASH_DELETE(hh_tid, p->container->pids->tids, t);
+    p->container->ntasks--;
     task_put(t);
 }
 
@@ -136,27 +138,27 @@ void task_set_host_tid(struct task *t, pid_t host_tid)
 }
 
 /* A number that no living group or session goes by either, though its process is gone. */
-static bool pid_is_free(const struct container *c, pid_t pid)
+static bool pid_is_free(const struct pid_ns *ns, pid_t pid)
 {
-    if (task_by_tid(c, pid) || process_by_pid(c, pid))
+    if (task_by_tid(ns, pid) || process_by_pid(ns, pid))
         return false;
-    if (!c->pids_wrapped)
+    if (!ns->wrapped)
         return true;
-    for (const struct process *p = c->processes; p; p = p->hh_pid.next)
+    for (const struct process *p = ns->processes; p; p = p->hh_pid.next)
         if (p->pgid == pid || p->sid == pid)
             return false;
     return true;
 }
 
-pid_t pid_alloc(struct container *c)
+pid_t pid_alloc(struct pid_ns *ns)
 {
     for (int tries = 0; tries < PID_MAX; tries++) {
-        if (++c->last_pid >= PID_MAX) {
-            c->last_pid = 300;
-            c->pids_wrapped = true;
+        if (++ns->last_pid >= PID_MAX) {
+            ns->last_pid = 300;
+            ns->wrapped = true;
         }
-        if (pid_is_free(c, c->last_pid))
-            return c->last_pid;
+        if (pid_is_free(ns, ns->last_pid))
+            return ns->last_pid;
     }
     return -EAGAIN;
 }

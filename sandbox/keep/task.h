@@ -84,10 +84,10 @@ struct itimer {
 
 struct process {
     atomic_int refs;
-    struct container *container;
-    pid_t pid;      /* the thread group's id, as the guest sees it */
-    pid_t host_pid; /* as the keep sees it */
-    int pidfd;      /* of the host process; -1 until attached */
+    struct container *container; /* a reference */
+    pid_t pid;                   /* the thread group's id, as the guest sees it */
+    pid_t host_pid;              /* as the keep sees it */
+    int pidfd;                   /* of the host process; -1 until attached */
     enum process_state state;
     int exit_status; /* as wait4 reports it */
 
@@ -192,16 +192,16 @@ void task_put(struct task *t);
 struct process *process_get(struct process *p);
 void process_put(struct process *p);
 
-/* Lookup by the guest's numbers in t's container; tasklist_lock held; no reference is taken. NULL: none. */
-struct task *task_by_tid(const struct container *c, pid_t tid);
-struct process *process_by_pid(const struct container *c, pid_t pid); /* zombies too */
+/* Lookup by the guest's numbers in a pid namespace; tasklist_lock held; no reference is taken. NULL: none. */
+struct task *task_by_tid(const struct pid_ns *ns, pid_t tid);
+struct process *process_by_pid(const struct pid_ns *ns, pid_t pid); /* zombies too */
 
 /* True for the task's own credentials to act on (kill(2)) another. [T] */
 bool may_signal(const struct task *from, const struct process *to, int signo);
 /* CPU time of a process so far (the host's count), and its peak of memory in KiB. */
 void process_cputime(const struct process *p, struct timespec *utime, struct timespec *stime);
 /* No process of the group has a parent outside of it but in its session. [T] */
-bool pgrp_is_orphaned(const struct container *c, pid_t pgid, const struct process *ignore);
+bool pgrp_is_orphaned(const struct pid_ns *ns, pid_t pgid, const struct process *ignore);
 
 /* By the host's thread id (leaf lock inside); takes a reference. */
 struct task *task_by_host_tid(pid_t host_tid);
@@ -210,7 +210,7 @@ struct task *task_by_host_tid(pid_t host_tid);
 void task_set_host_tid(struct task *t, pid_t host_tid);
 
 /* The next free pid. tasklist_lock held. -EAGAIN when all are taken. */
-pid_t pid_alloc(struct container *c);
+pid_t pid_alloc(struct pid_ns *ns);
 
 /* A container's first task (vpid 1) or an exec'd one: a new process that leads its own session and group,
  * with empty fdtable, given cred and fs (references taken over). tasklist_lock not held. Returns a reference;

@@ -12,8 +12,8 @@ static int64_t cpu_clock_ns(struct task *t, clockid_t clock)
     pid_t pid = ~(clock >> 3); /* as clock_getcpuclockid(3) makes them */
     bool per_thread = clock & 4;
     LOCKED(&kernel.tasklist_lock);
-    const struct container *c = t->process->container;
-    const struct task *other = pid ? task_by_tid(c, pid) : t;
+    const struct pid_ns *ns = t->process->container->pids;
+    const struct task *other = pid ? task_by_tid(ns, pid) : t;
     if (!other || (clock & 3) == 3 || (per_thread && other->process != t->process))
         return -EINVAL;
     if (!per_thread && other->tid != other->process->pid && pid)

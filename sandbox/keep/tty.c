@@ -41,7 +41,8 @@ struct tty *tty_new(struct container *c)
     }
     d->slots[i] = tty;
     atomic_init(&tty->refs, 1);
-    tty->container = c;
+    tty->devpts = devpts_get(d);
+    tty->pids = pid_ns_get(c->pids);
     tty->index = i;
     tty->master = tty->console_fd = -1;
     tty->mode = d->mode;
@@ -61,7 +62,7 @@ void tty_put(struct tty *tty)
 {
     if (!tty)
         return;
-    struct devpts *d = tty->container->devpts;
+    struct devpts *d = tty->devpts;
     {
         /* Under the table's lock, so that devpts_tty cannot revive it. */
         LOCKED(&d->lock);
@@ -72,7 +73,9 @@ void tty_put(struct tty *tty)
     if (tty->console_fd >= 0)
         close(tty->console_fd);
     pthread_mutex_destroy(&tty->lock);
+    pid_ns_put(tty->pids);
     free(tty);
+    devpts_put(d);
 }
 
 bool tty_file_is(const struct file *f)
@@ -106,7 +109,7 @@ bool tty_signal_foreground(struct tty *tty, int signo)
     if (!tty->pgrp)
         return false;
     siginfo_t info = kernel_info(signo);
-    return send_signal_pgrp(tty->container, tty->pgrp, &info) >= 0;
+    return send_signal_pgrp(tty->pids, tty->pgrp, &info) >= 0;
 }
 
 bool tty_is_background(struct task *t, struct tty *tty)
@@ -124,10 +127,10 @@ static int check_foreground(struct task *t, struct tty *tty, int signo)
         return 0;
     if (signal_blocked_or_ignored(t, signo))
         return signo == SIGTTIN ? -EIO : 0;
-    if (pgrp_is_orphaned(p->container, p->pgid, NULL))
+    if (pgrp_is_orphaned(p->container->pids, p->pgid, NULL))
         return -EIO;
     siginfo_t info = kernel_info(signo);
-    (void)send_signal_pgrp(p->container, p->pgid, &info);
+    (void)send_signal_pgrp(p->container->pids, p->pgid, &info);
     return -ERESTARTSYS;
 }
 
@@ -159,7 +162,7 @@ void tty_clear_session(struct tty *tty)
     tty->sid = tty->pgrp = 0;
     if (!sid)
         return;
-    for (struct process *p = tty->container->processes; p; p = p->hh_pid.next) {
+    for (struct process *p = tty->pids->processes; p; p = p->hh_pid.next) {
         if (p->ctty == tty)
             process_drop_tty(p);
     }
@@ -197,15 +200,15 @@ void tty_session_exited(struct process *leader)
     struct tty *tty = leader->ctty;
     if (!tty) {
         if (leader->tty_old_pgrp) {
-            (void)send_signal_pgrp(leader->container, leader->tty_old_pgrp, &hup);
-            (void)send_signal_pgrp(leader->container, leader->tty_old_pgrp, &cont);
+            (void)send_signal_pgrp(leader->container->pids, leader->tty_old_pgrp, &hup);
+            (void)send_signal_pgrp(leader->container->pids, leader->tty_old_pgrp, &cont);
             leader->tty_old_pgrp = 0;
         }
         return;
     }
     tty_get(tty);
     if (tty->pgrp)
-        (void)send_signal_pgrp(leader->container, tty->pgrp, &hup);
+        (void)send_signal_pgrp(leader->container->pids, tty->pgrp, &hup);
     tty_clear_session(tty);
     tty_put(tty);
 }
@@ -216,7 +219,7 @@ bool tty_host_signal(struct tty *tty, int signo)
         return false;
     if (signo != SIGHUP)
         return tty_signal_foreground(tty, signo);
-    struct process *leader = tty->sid ? process_by_pid(tty->container, tty->sid) : NULL;
+    struct process *leader = tty->sid ? process_by_pid(tty->pids, tty->sid) : NULL;
     if (!leader)
         return false;
     leader->tty_old_pgrp = tty->pgrp;
@@ -298,19 +301,27 @@ int tty_console_open(struct container *c, int host_slave_fd, struct file **ret)
     (void)fcntl(host_slave_fd, F_SETFL, fl | O_NONBLOCK);
     tty->console_fd = host_slave_fd;
     int r = slave_file(tty, dup, O_RDWR, ret);
-    if (r == 0 && !c->devpts->console)
-        c->devpts->console = tty;
-    else
-        tty_put(tty);
+    struct tty *spare = tty;
+    if (r == 0) {
+        LOCKED(&c->devpts->lock);
+        if (!c->devpts->console)
+            c->devpts->console = steal_ptr(&spare);
+    }
+    tty_put(spare);
     return r;
 }
 
 int tty_console_reopen(struct task *t, int flags, struct file **ret)
 {
-    const struct container *c = t->process->container;
-    if (!c->devpts || !c->devpts->console)
+    struct devpts *d = t->process->container->devpts;
+    if (!d)
         return -ENXIO;
-    return tty_open_slave(t, c->devpts->console, flags, ret);
+    pthread_mutex_lock(&d->lock);
+    struct tty *tty = d->console ? tty_get(d->console) : NULL;
+    pthread_mutex_unlock(&d->lock);
+    int r = tty ? tty_open_slave(t, tty, flags, ret) : -ENXIO;
+    tty_put(tty);
+    return r;
 }
 
 int tty_open_index(struct task *t, unsigned index, int flags, struct file **ret)

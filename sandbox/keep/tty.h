@@ -11,6 +11,8 @@ struct pnode;
  * instance of the host, which stays the caller's; -1: the guest can not make ptys. Once, before
  * tty_console_open and the mounts. 0 or -ENOMEM. */
 int devpts_init(struct container *c, int host_root);
+/* The container is gone: its console, and the instance once no terminal of it is in use. */
+void devpts_release(struct container *c);
 /* The devpts file system (options: uid, gid, mode, ptmxmode, max). 0 or -errno. */
 int devpts_mount(struct container *c, const char *options, struct pnode **ret_root);
 

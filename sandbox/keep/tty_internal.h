@@ -13,8 +13,9 @@
  */
 struct tty {
     atomic_int refs;
-    struct container *container;
-    unsigned index; /* N of /dev/pts/N */
+    struct devpts *devpts; /* a reference */
+    struct pid_ns *pids;   /* a reference: whose sessions and groups these are */
+    unsigned index;        /* N of /dev/pts/N */
     /* kernel.tasklist_lock: */
     pid_t sid, pgrp; /* 0: nobody's */
     /* lock: */
@@ -30,6 +31,7 @@ struct tty {
 };
 
 struct devpts {
+    atomic_int refs; /* the container's, its ttys', its roots' */
     pthread_mutex_t lock;
     struct tty **slots; /* by index; no references: a tty takes itself out when it is freed */
     unsigned nslots, max;
@@ -47,6 +49,8 @@ extern const struct file_ops tty_slave_ops, tty_master_ops;
 
 /* A new terminal at the lowest free index, with one reference; NULL: no memory, or too many. */
 struct tty *tty_new(struct container *c);
+struct devpts *devpts_get(struct devpts *d);
+void devpts_put(struct devpts *d);
 /* The live terminal of that index with a reference, or NULL. */
 struct tty *devpts_tty(struct devpts *d, unsigned index);
 /* [d->lock] The same without a reference. */

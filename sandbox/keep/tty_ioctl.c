@@ -139,9 +139,9 @@ static long give_up_ctty(struct task *t, struct tty *tty)
     return 0;
 }
 
-static pid_t session_of_pgrp(const struct container *c, pid_t pgid)
+static pid_t session_of_pgrp(const struct pid_ns *ns, pid_t pgid)
 {
-    for (const struct process *p = c->processes; p; p = p->hh_pid.next) {
+    for (const struct process *p = ns->processes; p; p = p->hh_pid.next) {
         if (p->pgid == pgid)
             return p->sid;
     }
@@ -165,7 +165,7 @@ static long set_foreground(struct task *t, struct file *f, uaddr_t arg)
     const struct process *p = t->process;
     if (!p->ctty || p->ctty != tty || tty->sid != p->sid)
         return -ENOTTY;
-    pid_t sid = session_of_pgrp(p->container, pgid);
+    pid_t sid = session_of_pgrp(p->container->pids, pgid);
     if (sid < 0)
         return -ESRCH;
     if (sid != p->sid)

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/unix.h"
@@ -35,7 +36,7 @@ static int check_cred(struct task *t, const struct ucred *c)
     if (c->pid == t->process->pid)
         return 0;
     LOCKED(&kernel.tasklist_lock);
-    return process_by_pid(t->process->container, c->pid) ? 0 : -ESRCH;
+    return process_by_pid(t->process->container->pids, c->pid) ? 0 : -ESRCH;
 }
 
 static int add_cred(struct task *t, struct unix_parcel *p, const char *data, size_t len)

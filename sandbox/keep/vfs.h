@@ -109,6 +109,8 @@ struct mount_spec {     /* what the runtime hands over, in order; [0] is "/" */
 /* Builds a container's mount namespace. rootfd: the container's root directory in the keep's own mount
  * namespace. */
 int mount_ns_init(struct container *c, int rootfd, const struct mount_spec *specs, unsigned n);
+/* The container is over: what nobody else uses of it is let go. In the control thread. */
+void mount_ns_release(struct container *c);
 /* Hides masked paths (empty file or directory) and makes others read-only, as far as they exist. After
  * mount_ns_init. Both arrays end with NULL, or are NULL. 0 or -errno. */
 int mount_ns_protect(struct container *c, char *const *masked, char *const *readonly);

@@ -64,6 +64,7 @@ struct mount {
 };
 
 struct mount_ns {
+    struct mount_ns *next; /* kernel.orphan_mounts */
     pthread_rwlock_t lock;
     struct mount *mounts;   /* in mount order; the first is main */
     struct mount *detached; /* out of the table, but maybe still in use */

@@ -246,12 +246,12 @@ static void stops_are_native_and_told(void **state)
     assert_int_equal(call(init, sys_wait4, -1, &status, WUNTRACED, 0), pid);
     assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
     assert_int_equal(call(init, sys_wait4, -1, &status, WUNTRACED | WNOHANG, 0), 0);
-    assert_int_equal(c->nstopped, 1);
+    assert_int_equal(c->pids->nstopped, 1);
     call(init, sys_kill, pid, SIGCONT);
     wait_for_state(host, 'S');
     assert_int_equal(call(init, sys_wait4, pid, &status, WCONTINUED, 0), pid);
     assert_true(WIFCONTINUED(status));
-    assert_int_equal(c->nstopped, 0);
+    assert_int_equal(c->pids->nstopped, 0);
     call(init, sys_kill, pid, SIGSTOP);
     call(init, sys_kill, pid, SIGTERM); /* waits for SIGCONT */
     assert_false(t->process->group_exit);
@@ -298,7 +298,7 @@ static void orphans_go_to_the_subreaper(void **state)
     handle(reaper, SIGCHLD, 1, 0, 0); /* ignoring SIGCHLD reaps */
     pid = leaf->tid;
     task_exit(leaf, 0);
-    assert_null(process_by_pid(c, pid));
+    assert_null(process_by_pid(c->pids, pid));
     assert_int_equal(call(reaper, sys_wait4, -1, &status, 0, 0), -ECHILD);
     task_put(mid);
     task_put(leaf);
@@ -322,9 +322,9 @@ static void threads_share_and_end_together(void **state)
     struct task *gone = task_fork(t, flags, &tid, &err);
     task_fork_abort(gone);
     task_put(gone);
-    assert_null(task_by_tid(c, tid));
+    assert_null(task_by_tid(c->pids, tid));
     task_exit(t, 0); /* the leader goes first: its number stays */
-    assert_non_null(task_by_tid(c, t->tid));
+    assert_non_null(task_by_tid(c->pids, t->tid));
     assert_int_equal(call(init, sys_wait4, t->tid, &status, WNOHANG, 0), 0);
     task_exit(thread, 7 << 8);
     assert_int_equal(call(init, sys_wait4, t->tid, &status, 0, 0), t->tid);
