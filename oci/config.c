@@ -36,15 +36,28 @@ static void warn_not_honoured(const struct json *root)
     }
 }
 
+/* scanf would take blanks and signs; SemVer takes no leading zeros either. */
+static bool is_number(const char *s)
+{
+    return *s >= '0' && *s <= '9' && !(s[0] == '0' && s[1] >= '0' && s[1] <= '9');
+}
+
+static bool parse_version(const char *s, unsigned *major, unsigned *minor)
+{
+    unsigned patch;
+    int second = 0, third = 0, end = 0;
+
+    return sscanf(s, "%5u.%n%5u.%n%5u%n", major, &second, minor, &third, &patch, &end) == 3 && is_number(s) &&
+           is_number(s + second) && is_number(s + third) && strchr("-+", s[end]);
+}
+
 static int check_version(struct json_reader *r, const struct json *root, struct oci_config *c)
 {
-    unsigned major, minor, patch;
-    int used = 0;
+    unsigned major, minor;
 
     if (json_require(r, root, "ociVersion") || json_string(r, root, "ociVersion", &c->version))
         return -1;
-    if (sscanf(c->version, "%5u.%5u.%5u%n", &major, &minor, &patch, &used) != 3 ||
-        !strchr("-+", c->version[used]))
+    if (!parse_version(c->version, &major, &minor))
         return json_error(root, "ociVersion", r->e, "must be a version such as 1.2.0, not \"%.40s\"",
                           c->version);
     /* A later 1.x than the one we know is for who needs what is new in it. */

@@ -123,6 +123,9 @@ int exec_process_options(const struct exec_options *o, const struct oci_config *
 int exec_process_args(const struct exec_options *o, const struct oci_config *c, char **args,
                       struct oci_process *p, struct err *e)
 {
+    if (!c->process)
+        return err_set(e, ERR_USAGE, 0,
+                       "the container has no process whose settings could be taken: use --process");
     *p = *c->process;
     p->terminal = false;
     p->args = args;

@@ -100,9 +100,9 @@ static const struct {
     const char *name, *status;
     bool in_container;
 } kinds[OCI_HOOK_KINDS] = {
-    [OCI_HOOK_PRESTART] = {"prestart", "creating", false},
-    [OCI_HOOK_CREATE_RUNTIME] = {"createRuntime", "creating", false},
-    [OCI_HOOK_CREATE_CONTAINER] = {"createContainer", "creating", true},
+    [OCI_HOOK_PRESTART] = {"prestart", "created", false},
+    [OCI_HOOK_CREATE_RUNTIME] = {"createRuntime", "created", false},
+    [OCI_HOOK_CREATE_CONTAINER] = {"createContainer", "created", true},
     [OCI_HOOK_START_CONTAINER] = {"startContainer", "created", true},
     [OCI_HOOK_POSTSTART] = {"poststart", "running", false},
     [OCI_HOOK_POSTSTOP] = {"poststop", "stopped", false},
@@ -175,6 +175,9 @@ int hooks_before_pivot(const struct hooks *h, pid_t porter, struct err *e)
 
 int hooks_start_container(const struct hooks *h, const struct launch_exec *sandbox, struct err *e)
 {
+    /* Without a program there is nothing to be before: launch_start says so. */
+    if (!h->config->process)
+        return 0;
     return run_all(
         &(struct sequence){
             .hooks = h, .kind = OCI_HOOK_START_CONTAINER, .pid = PID_INSIDE, .sandbox = sandbox},

@@ -116,17 +116,18 @@ static int forget_stdio(const struct launch *l, struct err *e)
     return r < 0 ? err_set(e, ERR_SYS, -r, "cannot let go of the standard descriptors") : 0;
 }
 
+/* A container without process can be created; it cannot be started. */
+static const struct oci_process no_process = {.cwd = "/"};
+
 int keep_setup(const struct launch *l, int control, struct keep_setup *ret, struct err *e)
 {
     struct making m = {l, control};
     const struct oci_config *c = l->config;
     struct keep_boot *b = &ret->boot;
 
-    if (!c->process)
-        return err_set(e, ERR_CONFIG, 0, "process: not set, so there is nothing to run");
     *b = (struct keep_boot){
         .id = l->id, .procfd = -1, .devpts_fd = -1, .scratch_fd = -1, .listen_fd = -1, .status_fd = -1};
-    keep_process_from(c->process, &b->process);
+    keep_process_from(c->process ? c->process : &no_process, &b->process);
     if (take_stdio(l, &b->process, e) < 0 || forget_stdio(l, e) < 0)
         return -1;
     int r = procfs_snapshot();

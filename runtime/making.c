@@ -39,9 +39,11 @@ int making_arguments(struct making *m, const struct command *c, char **argv, str
 
 static int check_terminal(const struct making *m, struct err *e)
 {
-    if (m->o.console_socket && !m->config->process->terminal)
+    bool terminal = m->config->process && m->config->process->terminal;
+
+    if (m->o.console_socket && !terminal)
         return err_set(e, ERR_USAGE, 0, "option --console-socket needs process.terminal in config.json");
-    if (!m->config->process->terminal || m->o.console_socket)
+    if (!terminal || m->o.console_socket)
         return 0;
     if (!m->foreground)
         return err_set(e, ERR_USAGE, 0, "process.terminal is set, but there is no --console-socket");
@@ -60,7 +62,8 @@ static int check_config(struct making *m, struct err *e)
     struct stat st;
     bool absolute = c->root.path[0] == '/';
 
-    if (!c->process)
+    /* A container may be made without; start is what needs it. */
+    if (!c->process && m->starts)
         return err_set(e, ERR_CONFIG, 0, "config.json: process: is required to run a container");
     /* To ignore this would give the container's root the rights of the host's over the files of its mounts.
      */
@@ -169,7 +172,7 @@ static int make_console(struct making *m, struct err *e)
 {
     const struct oci_process *p = m->config->process;
 
-    if (!p->terminal)
+    if (!p || !p->terminal)
         return 0;
     if (console_open(&m->console, p->console_height, p->console_width, e))
         return -1;

@@ -46,6 +46,7 @@ struct making {
     const struct globals *g;
     struct making_options o;
     const char *id;
+    bool starts;     /* it is to run at once */
     bool foreground; /* the caller stays, and removes it */
     char bundle[PATH_MAX], rootfs[PATH_MAX], created[40];
     struct oci_config *config;

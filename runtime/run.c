@@ -54,6 +54,7 @@ static int run(const struct globals *g, char **argv, struct err *e)
 
     if (r)
         return r < 0 ? -1 : 0;
+    m.starts = true;
     m.foreground = !m.o.detach;
     return run_container(&m, e);
 }

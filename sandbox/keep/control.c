@@ -110,6 +110,11 @@ static void start(struct control *k, int fd)
         answer(fd, CONTROL_FAILED, &e);
         return;
     }
+    if (!k->first->first->exec) {
+        err_set(&e, ERR_CONFIG, 0, "config.json: process: is not set, so there is nothing to start");
+        answer(fd, CONTROL_FAILED, &e);
+        return;
+    }
     k->first->client_fd = fd;
     k->container->started = true;
     pthread_cond_broadcast(&kernel.started_cond);

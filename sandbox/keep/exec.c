@@ -12,6 +12,7 @@
 #include "sandbox/keep/exec_internal.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/syscall.h"
+#include "sandbox/keep/session.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
 
@@ -268,5 +269,9 @@ long gate_exec_abort(struct task *t, const struct sysargs *a)
 /* The gate's native exec of its own image (or, at the very beginning, the porter's child's). */
 long sys_execveat(struct task *t, const struct sysargs *a)
 {
-    return t->exec && from_gate(a) ? SYS_CONTINUE : -EPERM;
+    if (t->exec)
+        return from_gate(a) ? SYS_CONTINUE : -EPERM;
+    /* A container without a program waits for its end. */
+    (void)session_wait_for_start(t);
+    return -EPERM;
 }

@@ -140,7 +140,8 @@ void klog_boot(const struct keep_boot *b)
         klog_printf(6, "VFS: Mounted %s (%s filesystem)", b->mounts[i].target, b->mounts[i].type);
     klog_printf(6, "NET: %s",
                 b->net_host ? "inet sockets are made in the container's network namespace" : "no network");
-    klog_printf(6, "Run %s as init process", b->process.args[0]);
+    if (b->process.args)
+        klog_printf(6, "Run %s as init process", b->process.args[0]);
 }
 
 /* syslog(2) ------------------------------------------------------------------------------------------------

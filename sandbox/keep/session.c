@@ -131,6 +131,9 @@ static int prepare(struct session *s, const struct keep_process *p, struct err *
 
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot set up standard input and output");
+    /* A container may be created without a program. */
+    if (!p->args)
+        return 0;
     r = find_program(s->first, p, &s->first->exec);
     if (r < 0)
         return err_set(e, ERR_EXEC, -r, "process.args[0]: cannot execute %.300s",

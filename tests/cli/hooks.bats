@@ -91,9 +91,9 @@ field() { # kind number
             (.ociVersion | test("^[0-9]+\\.[0-9]+\\.[0-9]+")) and .id == "x" and .status == $status
             and .bundle == $bundle and .annotations["org.example.key"] == "a \"b\"\nc"'
     done <<'TABLE'
-prestart creating
-createRuntime creating
-createContainer creating
+prestart created
+createRuntime created
+createContainer created
 startContainer created
 poststart running
 poststop stopped
