@@ -9,7 +9,8 @@
 #include "common/cleanup.h"
 #include "runtime/sendfd.h"
 
-int console_open(struct console *c, unsigned short height, unsigned short width, struct err *e)
+int console_open(struct console *c, unsigned short height, unsigned short width, bool shown_here,
+                 struct err *e)
 {
     struct winsize ws = {.ws_row = height, .ws_col = width};
 
@@ -22,9 +23,10 @@ int console_open(struct console *c, unsigned short height, unsigned short width,
     c->slave = ioctl(c->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (c->slave < 0)
         return err_set(e, ERR_SYS, errno, "opening the terminal's slave");
-    /* As engines expect of a runtime: who shows the output at the other end adds what its lines need. */
+    /* Our caller's terminal makes of \n what is needed. An engine gets what a terminal usually does: it shows
+     * the output on one that does nothing. */
     struct termios tio;
-    if (tcgetattr(c->slave, &tio) == 0) {
+    if (shown_here && tcgetattr(c->slave, &tio) == 0) {
         tio.c_oflag &= ~(tcflag_t)ONLCR;
         (void)tcsetattr(c->slave, TCSANOW, &tio);
     }

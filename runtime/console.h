@@ -30,8 +30,10 @@ struct console {
         }                                                                                                    \
     }
 
-/* Makes the pty, with a window of height x width (0: that of the terminal at stdin, if it is one). */
-int console_open(struct console *c, unsigned short height, unsigned short width, struct err *e);
+/* Makes the pty, with a window of height x width (0: that of the terminal at stdin, if it is one).
+ * shown_here: by console_attach, not by who gets the master. */
+int console_open(struct console *c, unsigned short height, unsigned short width, bool shown_here,
+                 struct err *e);
 
 /* Sends the master over the unix stream socket at path, as runc does, and closes it here. */
 int console_send(struct console *c, const char *path, struct err *e);

@@ -79,7 +79,7 @@ static int open_console(struct exec *x, struct err *e)
     if (!x->o.console_socket && (x->o.detach || !isatty(STDIN_FILENO)))
         return err_set(e, ERR_USAGE, 0, "a terminal is asked for, but there is no --console-socket and %s",
                        x->o.detach ? "--detach is given" : "stdin is no terminal");
-    if (console_open(&x->console, p->console_height, p->console_width, e))
+    if (console_open(&x->console, p->console_height, p->console_width, !x->o.console_socket, e))
         return -1;
     return x->o.console_socket ? console_send(&x->console, x->o.console_socket, e) : 0;
 }

@@ -174,7 +174,7 @@ static int make_console(struct making *m, struct err *e)
 
     if (!p || !p->terminal)
         return 0;
-    if (console_open(&m->console, p->console_height, p->console_width, e))
+    if (console_open(&m->console, p->console_height, p->console_width, !m->o.console_socket, e))
         return -1;
     return m->o.console_socket ? console_send(&m->console, m->o.console_socket, e) : 0;
 }

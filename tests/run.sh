@@ -43,7 +43,7 @@ run_one() {
     status=$?
     seconds=$(bc <<<"$EPOCHREALTIME - $begin")
     case $suite in
-    unit | cli)
+    unit | cli | callers)
         if tap_results "$log" "$suite/$name" "$seconds"; then
             # Every line may be fine and the program still end badly.
             [ $status -eq 0 ] || grep -q '^not ok' "$log" ||
@@ -74,6 +74,9 @@ limit_of() { # file default
 list_tests() {
     local file name
     shopt -s nullglob
+    for file in "$here"/callers/*.bats; do
+        echo "callers $(basename "$file" .bats) $(limit_of "$file" 180) bats --tap $file"
+    done
     for file in "$here"/workloads/*.{sh,py,pl,js}; do
         echo "workloads $(basename "${file%.*}") $(limit_of "$file" 90) $here/lib/workload.sh $file"
     done
@@ -140,7 +143,7 @@ mkdir -p "$logs" "$B/test-run"
 : >"$logs/begin"
 sleep 0.01
 chosen "$@" >"$logs/list"
-if grep -qE '^(workloads|attacks|guest|cli)' "$logs/list"; then
+if grep -qE '^(workloads|attacks|guest|cli|callers)' "$logs/list"; then
     "$here/lib/rootfs.sh" busybox >/dev/null || exit 1
     if grep -q '^workloads' "$logs/list"; then
         "$here/lib/rootfs.sh" debian >/dev/null && "$here/lib/rootfs.sh" gobin >/dev/null || exit 1

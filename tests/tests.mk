@@ -1,6 +1,7 @@
 # The tests. `make check` (the root Makefile) ends in tests/run.sh, which runs them all; here are the parts by themselves
 # and what they need built. RUNTIME=... and REFERENCE=... choose what runs, TESTS='guest/signal*' a part.
-TEST_PACKAGES := bats bc busybox-static debootstrap jq libcmocka-dev procps psmisc python3 runc
+TEST_PACKAGES := bats bc busybox-static debootstrap jq libcmocka-dev procps psmisc python3 runc \
+    bsdutils containerd containernetworking-plugins python3-grpcio python3-protobuf protobuf-compiler
 TEST_CFLAGS := -O2 -g -std=c17 $(WARN) -D_GNU_SOURCE -I. -pthread -MMD -MP
 
 GUEST_BIN := $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))
@@ -9,7 +10,7 @@ TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(wildcard tests/tools
 BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 
-.PHONY: test-programs check-all check-unit check-cli check-guest check-attacks check-workloads bench test-packages
+.PHONY: test-programs check-all check-unit check-cli check-guest check-attacks check-workloads check-callers bench test-packages
 test-programs: $(B)/tests/supervise $(TOOL_BIN) $(GUEST_BIN) $(ATTACK_BIN) $(BENCH_BIN) $(UNIT_BIN)
 
 check-all: build test-programs
@@ -18,7 +19,7 @@ check-all: build test-programs
 check-unit: $(UNIT_BIN) $(B)/tests/supervise
 	B=$(B) tests/run.sh unit
 
-check-cli check-guest check-attacks check-workloads: check-%: build test-programs
+check-cli check-guest check-attacks check-workloads check-callers: check-%: build test-programs
 	B=$(B) tests/run.sh $*
 
 # Prints the table of figures and puts it into docs/performance.md.

@@ -1,0 +1,114 @@
+# helpers.bash: sourced by the .bats files. An engine with folders of its own, and how nothing of it stays.
+# shellcheck shell=bash
+B=$(realpath "${B:-$BATS_TEST_DIRNAME/../../build}")
+BAILEY=${RUNTIME:-$B/bailey}
+IMAGE=localhost/busybox:1
+
+# The packages' own programs, whatever else is first in PATH.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+
+# A folder for the engine in $S: short, since sockets have their place in it. The folders that engines insist on
+# (/run/containerd and the like) become mounts of ours in this test's own mount namespace.
+engine_begin() { # folder...
+    local dir
+    S=$(mktemp -d "/tmp/bt-${BAILEY_TEST_RUN:-$$}-XXXXX")
+    export S
+    for dir in "$@"; do
+        [ -d "$dir" ] || { mkdir -p "$dir" && echo "$dir" >>"$S/made"; }
+        mount -t tmpfs -o mode=755 bailey-test "$dir"
+        echo "$dir" >>"$S/mounted"
+    done
+    export GROUP=${S##*/} # where the containers' control groups are, in each hierarchy
+    namespaces >"$S/namespaces"
+}
+
+# Control groups below the engine's own.
+cgroups() {
+    find /sys/fs/cgroup -depth -type d -path "*/$GROUP*/*" 2>/dev/null
+}
+
+no_cgroups() {
+    [ -z "$(cgroups)" ]
+}
+
+# Named network namespaces of the host.
+namespaces() {
+    find /run/netns /var/run/docker/netns -type f 2>/dev/null | sort
+}
+
+# Starts a daemon whose output is in $S/NAME.log. Its pid is in $S/NAME.pid.
+daemon() { # name command...
+    local name=$1
+    shift
+    setsid "$@" </dev/null >"$S/$name.log" 2>&1 3>&- 4>&- &
+    echo $! >"$S/$name.pid"
+}
+
+daemon_stop() { # name
+    local pid
+    pid=$(cat "$S/$1.pid" 2>/dev/null) || return 0
+    kill "$pid" 2>/dev/null
+    wait_for gone "$pid" || kill -KILL "$pid" 2>/dev/null
+}
+
+# A zombie is gone: it waits for a parent that is none of ours.
+gone() { # pid
+    local state
+    state=$(ps -o stat= -p "$1" 2>/dev/null) || return 0
+    [[ $state == Z* ]]
+}
+
+wait_for() { # command...
+    local i
+    for ((i = 0; i < 400; i++)); do
+        "$@" >/dev/null 2>&1 && return 0
+        sleep 0.05
+    done
+    echo "waited in vain for: $*" >&2
+    return 1
+}
+
+# What runs from the runtime under test with the engine's folder on its command line.
+of_engine() {
+    local p
+    for p in $(pgrep -f "$S"); do
+        gone "$p" || ps -o pid=,args= -p "$p"
+    done | grep -E 'bailey|shim|conmon' | grep -v "bats"
+}
+
+no_processes() {
+    [ -z "$(of_engine)" ]
+}
+
+# The engine has ended: says what it left, and puts the folder away. Fails where there was something.
+engine_end() {
+    local left=0 dir
+    wait_for no_processes || { of_engine | sed 's/^/left behind: /' && left=1; } >&2
+    wait_for no_cgroups || true
+    cgroups >"$S/more"
+    find /sys/fs/cgroup -depth -type d -name "$GROUP*" -exec rmdir {} + 2>/dev/null
+    namespaces | comm -13 "$S/namespaces" - >>"$S/more"
+    grep -F " $S/" /proc/self/mountinfo | cut -d' ' -f5 >>"$S/more"
+    find "$S/state-of-bailey" -mindepth 2 -maxdepth 2 >>"$S/more" 2>/dev/null
+    if [ -s "$S/more" ]; then
+        sed 's/^/left behind: /' "$S/more" >&2
+        left=1
+    fi
+    [ ! -e "$S/mounted" ] || tac "$S/mounted" | xargs -r umount
+    [ ! -e "$S/made" ] || tac "$S/made" | xargs -r rmdir
+    [ $left = 1 ] || rm -rf --one-file-system "$S"
+    return $left
+}
+
+# The test image, as a file.
+image() { # [file [name [config]]]
+    "$BATS_TEST_DIRNAME/image.sh" "$("$BATS_TEST_DIRNAME/../lib/rootfs.sh" busybox)" "${2:-$IMAGE}" "${1:-$S/image.tar}" \
+        "${3:-{\"Cmd\": [\"/bin/sh\"]\}}"
+}
+
+needs() { # program...
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || skip "no $program"
+    done
+}
