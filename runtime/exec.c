@@ -157,10 +157,13 @@ static int exec(struct exec *x, struct err *e)
     if (x->signals < 0 || open_console(x, e) || launch(x, &porter, e))
         return -1;
     if ((x->o.pid_file && pidfile_write(x->o.pid_file, porter, e)) ||
-        sendfd_pidfd(x->o.pidfd_socket, "setns", porter, e)) {
+        sendfd_pidfd(x->o.pidfd_socket, "setns", porter, e) || launch_detach(x->keep, e)) {
         launch_put_down(porter);
         return -1;
     }
+    /* The keep serves few connections at once. */
+    cleanup_close_p(&x->keep);
+    x->keep = -1;
     return x->o.detach ? 0 : stay(x, porter, e);
 }
 

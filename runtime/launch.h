@@ -46,7 +46,8 @@ struct launch {
  * root (in its user namespace). On failure nothing is left behind. */
 int launch_sandbox(struct launch *l, struct err *e);
 
-/* The container outlives its maker from here on; before that it ends with the socket. */
+/* What was made on that connection, the container or the program of an exec, may outlive its maker from here
+ * on; before that it ends with the socket. */
 int launch_detach(int control_fd, struct err *e);
 
 /* Lets the program run; control_fd is the launch's, or a connection to its listen_fd. Returns once it was

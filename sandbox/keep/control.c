@@ -145,7 +145,7 @@ static int exec_session(struct control *k, int client, int fds[MSG_FDS], struct 
     spec_free(&p);
     if (!s)
         return -1;
-    s->client_fd = client;
+    s->client_fd = s->maker_fd = client;
     return 0;
 }
 
@@ -219,6 +219,18 @@ static void send_signal(struct control *k, int client, int signo, bool all)
     answer(client, CONTROL_DONE, NULL);
 }
 
+static void detach(struct control *k, int client)
+{
+    struct session *s;
+
+    if (client == k->client_fd)
+        k->detached = true;
+    LOCKED(&kernel.tasklist_lock);
+    DL_FOREACH(kernel.sessions, s)
+    if (s->maker_fd == client)
+        s->maker_fd = -1;
+}
+
 /* False: the client is gone, or talks nonsense. */
 static bool on_client(struct control *k, int client)
 {
@@ -237,7 +249,7 @@ static bool on_client(struct control *k, int client)
     else if (ok && (m.type == CONTROL_SIGNAL || m.type == CONTROL_SIGNAL_INIT))
         send_signal(k, client, m.value, m.type == CONTROL_SIGNAL);
     else if (ok && m.type == CONTROL_DETACH)
-        k->detached = true;
+        detach(k, client);
     else
         ok = false;
     for (int i = 0; i < MSG_FDS; i++)
@@ -308,12 +320,13 @@ static void forget_client(struct control *k, int fd)
     pthread_mutex_lock(&kernel.tasklist_lock);
     DL_FOREACH(kernel.sessions, s)
     {
-        if (s->client_fd != fd)
-            continue;
-        s->client_fd = -1;
-        /* An exec's caller was killed before it had its answer: nobody will ever ask for this program. */
-        if (s != k->first && !s->running)
+        if (s->client_fd == fd)
+            s->client_fd = -1;
+        /* An exec's caller was killed before its end: nobody will ever ask for this program. */
+        if (s->maker_fd == fd)
             (void)send_signal_process(s->process, &kill, true);
+        if (s->maker_fd == fd)
+            s->maker_fd = -1;
     }
     pthread_mutex_unlock(&kernel.tasklist_lock);
     tasks_bury();
@@ -328,18 +341,21 @@ static void bury_containers(void)
     containers_bury();
 }
 
+/* Who finds no place waits in connect(2). */
+static int *free_place(int clients[CLIENTS_MAX])
+{
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        if (clients[i] < 0)
+            return &clients[i];
+    return NULL;
+}
+
 static void accept_client(int listen_fd, int clients[CLIENTS_MAX])
 {
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    int *place = free_place(clients);
 
-    for (int i = 0; fd >= 0 && i < CLIENTS_MAX; i++) {
-        if (clients[i] < 0) {
-            clients[i] = fd;
-            return;
-        }
-    }
-    if (fd >= 0)
-        (void)close(fd);
+    if (place)
+        *place = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 }
 
 static void serve_sessions(struct control *k, const struct pollfd *fds, struct session *const *of, unsigned n)
@@ -378,7 +394,7 @@ _Noreturn void control_loop(struct control *k)
     for (int i = 0; i < CLIENTS_MAX; i++)
         clients[i] = i == 0 ? k->client_fd : -1;
     for (;;) {
-        fds[0] = (struct pollfd){.fd = k->listen_fd, .events = POLLIN};
+        fds[0] = (struct pollfd){.fd = free_place(clients) ? k->listen_fd : -1, .events = POLLIN};
         fds[1] = (struct pollfd){.fd = k->signal_fd, .events = POLLIN};
         fds[2] = (struct pollfd){.fd = kernel.wake_fd, .events = POLLIN};
         for (int i = 0; i < CLIENTS_MAX; i++)

@@ -151,7 +151,7 @@ struct session *session_new(struct container *c, const struct keep_process *spec
         return NULL;
     }
     s->container = c;
-    s->client_fd = -1;
+    s->client_fd = s->maker_fd = -1;
     s->porter_fd = porter_fd;
     s->first = new_task(c, spec, e);
     if (!s->first) {

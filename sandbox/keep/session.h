@@ -17,6 +17,7 @@ struct session {
     struct listener *listener; /* NULL until it has come */
     int porter_fd;
     int client_fd; /* who waits to hear that the program runs; -1: nobody. Not owned */
+    int maker_fd;  /* whose end before CONTROL_DETACH ends the program; -1: nobody's. Not owned */
     bool running;  /* the program was loaded */
     bool ended;
 };

@@ -30,8 +30,8 @@ enum control_type {
     CONTROL_SIGNAL_INIT, /* the same to the first process alone */
     CONTROL_PIDS_ANSWER,
     CONTROL_DONE,
-    CONTROL_DETACH, /* runtime, on the first socket: the container is written down, live on without me. No
-                       answer */
+    CONTROL_DETACH, /* runtime: what I made on this connection (on the first one the container, on others
+                       programs of EXEC) is known now, live on without me. No answer */
 };
 
 struct control_msg {

@@ -35,7 +35,7 @@ only_init() {
 running
 each_step nothing only_init exec "$id" /bin/true
 exec_detached() {
-    # The last step may be behind its start; then it is a program like any other.
+    # Without a pid file nobody knows of it; with one it may be there.
     [ $status != 99 ] || [ -e "$scratch/pid" ] || only_init
     bailey exec "$id" killall sleep
     rm -f "$scratch/pid"

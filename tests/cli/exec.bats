@@ -117,3 +117,15 @@ not_run() { # message command...
     [[ "$output" == *"/dev/pts/"* || "$output" == *"/dev/console"* ]]
     [[ "$output" == *"status=6"* ]]
 }
+
+@test "many at once" {
+    local pids=() i
+    for i in $(seq 40); do
+        "$BAILEY" --root "$STATE" exec x sh -c "sleep 0.5; exit $i" 3>&- &
+        pids+=($!)
+    done
+    for i in $(seq 40); do
+        wait "${pids[i - 1]}" && status=0 || status=$?
+        [ "$status" -eq "$i" ]
+    done
+}
