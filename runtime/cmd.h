@@ -14,7 +14,8 @@ struct globals {
     const char *root_dir, *log, *log_format, *log_level, *manager_word, *rootless_word;
     bool systemd_cgroup, debug, strace, help, version;
     /* what that means: globals_settle */
-    const char *root; /* where the state of containers is */
+    unsigned inherited; /* descriptors that were open from 3 on: runtime/passed.h */
+    const char *root;   /* where the state of containers is */
     enum cgroup_manager cgroup_manager;
     enum rootless rootless;
 };
@@ -23,7 +24,8 @@ struct command {
     const char *name, *args, *summary;
     const char *text; /* more about it, for the man page; paragraphs of one line each */
     const struct option_def *options;
-    bool in_order; /* options end at the first argument: what follows is another program's */
+    bool passes_fds; /* on to a program: those that the command inherits stay open for it to take */
+    bool in_order;   /* options end at the first argument: what follows is another program's */
     /* argv[0] is the command's name. Returns the exit status, or -1 with *e. */
     int (*run)(const struct globals *g, char **argv, struct err *e);
     int failed; /* the exit status after an error, where it is not the error's own */

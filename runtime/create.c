@@ -22,5 +22,6 @@ const struct command cmd_create = {
     .args = "ID",
     .summary = "Create a container from a bundle; its program waits for start",
     .options = options,
+    .passes_fds = true,
     .run = run,
 };

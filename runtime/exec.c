@@ -14,6 +14,7 @@
 #include "runtime/launch.h"
 #include "runtime/launch_internal.h"
 #include "runtime/options.h"
+#include "runtime/passed.h"
 #include "runtime/pidfile.h"
 #include "runtime/sendfd.h"
 #include "runtime/target.h"
@@ -56,6 +57,7 @@ struct exec {
     struct console console;
     int keep, signals;
     int keep_fd; /* its pidfd */
+    int more;    /* what the program gets from 3 on: runtime/passed.h */
 };
 
 static void exec_release(struct exec *x)
@@ -66,6 +68,7 @@ static void exec_release(struct exec *x)
     cleanup_close_p(&x->keep);
     cleanup_close_p(&x->keep_fd);
     cleanup_close_p(&x->signals);
+    cleanup_close_p(&x->more);
 }
 
 static int open_console(struct exec *x, struct err *e)
@@ -100,6 +103,7 @@ static int launch(struct exec *x, pid_t *ret, struct err *e)
         .porter_fd = x->target.porter,
         .stdio = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO},
         .tty_slave = x->console.slave,
+        .more_fd = x->more,
         .strace = x->g->strace,
         .foreground = !x->o.detach,
         .arg = x,
@@ -186,12 +190,19 @@ static int load_process(struct exec *x, char **args, struct err *e)
 
 static int run(const struct globals *g, char **argv, struct err *e)
 {
-    _cleanup_(exec_release) struct exec x = {
-        .g = g, .target = TARGET_INIT, .console = CONSOLE_INIT, .keep = -1, .signals = -1, .keep_fd = -1};
+    _cleanup_(exec_release) struct exec x = {.g = g,
+                                             .target = TARGET_INIT,
+                                             .console = CONSOLE_INIT,
+                                             .keep = -1,
+                                             .signals = -1,
+                                             .keep_fd = -1,
+                                             .more = -1};
     int r = command_options(&cmd_exec, &argv, &x.o, e);
 
     if (r)
         return r < 0 ? -1 : 0;
+    if (passed_collect(g->inherited, x.o.preserve_fds, NULL, &x.more, e))
+        return -1;
     if (!argv[0])
         return err_set(e, ERR_USAGE, 0, "exec needs a container id (see bailey exec --help)");
     char **args = argv + 1;
@@ -208,6 +219,7 @@ const struct command cmd_exec = {
     .summary = "Run one more program in a running container",
     .options = options,
     .in_order = true,
+    .passes_fds = true,
     .run = run,
     .failed = 255,
 };

@@ -7,6 +7,7 @@
 
 #include "common/arena.h"
 #include "oci/caps.h"
+#include "runtime/procenv.h"
 
 /* Digits and nothing else, up to the character that ends it. */
 static const char *number(const char *s, uint32_t *ret)
@@ -71,30 +72,19 @@ static int add_caps(const struct option_list *l, struct oci_caps *c, struct err 
     return 0;
 }
 
-static bool same_name(const char *a, const char *b)
-{
-    size_t n = strcspn(a, "=");
-
-    return strcspn(b, "=") == n && memcmp(a, b, n) == 0;
-}
-
-/* A variable that is there already is replaced. */
+/* A variable that is there already is replaced. The list is copied: it may be another process's, too. */
 static int add_env(const struct option_list *l, struct arena *a, struct oci_process *p, struct err *e)
 {
-    char **env = arena_alloc(a, p->nenv + l->n + 1, sizeof(*env));
+    char **env = arena_alloc(a, p->nenv + 1, sizeof(*env));
 
     if (p->nenv)
         memcpy(env, p->env, p->nenv * sizeof(*env));
+    p->env = env;
     for (size_t i = 0; i < l->n; i++) {
-        size_t k = 0;
         if (!strchr(l->v[i], '=') || l->v[i][0] == '=')
             return err_set(e, ERR_USAGE, 0, "option --env: must be NAME=VALUE, not \"%.60s\"", l->v[i]);
-        while (k < p->nenv && !same_name(env[k], l->v[i]))
-            k++;
-        env[k] = arena_strndup(a, l->v[i], strlen(l->v[i]));
-        p->nenv += k == p->nenv;
+        procenv_set(a, p, l->v[i]);
     }
-    p->env = env;
     return 0;
 }
 

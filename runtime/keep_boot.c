@@ -71,6 +71,8 @@ void keep_process_from(const struct oci_process *p, struct keep_process *kp)
         .oom_score_adj = p->oom_score_adj.set ? (int)p->oom_score_adj.v : 0,
         .stdio = {-1, -1, -1},
         .tty_fd = -1,
+        .more_fd = -1,
+        .notify_fd = -1,
     };
     take_limits(p, kp);
 }
@@ -128,6 +130,9 @@ int keep_setup(const struct launch *l, int control, struct keep_setup *ret, stru
     *b = (struct keep_boot){
         .id = l->id, .procfd = -1, .devpts_fd = -1, .scratch_fd = -1, .listen_fd = -1, .status_fd = -1};
     keep_process_from(c->process ? c->process : &no_process, &b->process);
+    b->process.more_fd = l->more_fd;
+    b->process.notify_fd = l->notify_fd;
+    b->process.porter = l->porter;
     if (take_stdio(l, &b->process, e) < 0 || forget_stdio(l, e) < 0)
         return -1;
     int r = procfs_snapshot();

@@ -225,8 +225,8 @@ static _Noreturn void keep_child(const struct launch *l, struct links *k)
     struct keep_setup setup;
     struct err e = ERR_INIT;
 
-    const int needed[] = {k->control[1], k->porter[0], k->gate,     l->listen_fd, l->status_fd,
-                          l->stdio[0],   l->stdio[1],  l->stdio[2], l->tty_slave, log_fd()};
+    const int needed[] = {k->control[1], k->porter[0], k->gate,      l->listen_fd, l->status_fd, l->stdio[0],
+                          l->stdio[1],   l->stdio[2],  l->tty_slave, l->more_fd,   l->notify_fd, log_fd()};
 
     /* Nothing else of the runtime's: its state directory would be a way out into the host. */
     (void)fds_close_others(needed, ARRAY_SIZE(needed));

@@ -29,6 +29,8 @@ struct launch {
     const char *id, *bundle; /* bundle: absolute */
     int stdio[3];            /* the container's, when it has no terminal */
     int tty_slave;           /* the host pty's slave with process.terminal, else -1 */
+    int more_fd;             /* a bag (platform/fdbag.h) of what the program gets from 3 on, or -1 */
+    int notify_fd;           /* connected to NOTIFY_SOCKET, or -1 */
     int listen_fd;           /* a listening unix SOCK_SEQPACKET for later commands, or -1 */
     int status_fd;           /* a file that the keep writes the exit status to, or -1 */
     bool strace, debug;
@@ -65,8 +67,8 @@ struct launch_exec {
     int control_fd; /* connected to the keep's listen_fd */
     pid_t keep;     /* known to be that keep while keep_fd, its pidfd, says that it lives */
     int keep_fd;
-    int porter_fd; /* a pidfd of the container's: whose namespaces are joined */
-    int stdio[3], tty_slave;
+    int porter_fd;                    /* a pidfd of the container's: whose namespaces are joined */
+    int stdio[3], tty_slave, more_fd; /* as in struct launch */
     bool strace;
     bool foreground;  /* the program ends with its caller, even where that is killed */
     const char *hook; /* not NULL: a hook, to be run before the container's program, and its path */

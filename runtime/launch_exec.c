@@ -59,6 +59,7 @@ static int exec_links_open(const struct launch_exec *x, struct exec_links *k, st
         return err_set(e, ERR_STATE, 0, "container not running: its keep has ended");
     keep_process_from(x->process, &p);
     p.path = x->hook;
+    p.more_fd = x->more_fd;
     k->spec = spec_pack(&p);
     return k->spec < 0 ? err_set(e, ERR_SYS, -k->spec, "cannot pack the process") : 0;
 }
@@ -142,6 +143,8 @@ static int request(const struct launch_exec *x, const struct exec_links *k, stru
         fds[n++] = x->tty_slave;
     for (int i = 0; x->tty_slave < 0 && i < 3; i++)
         fds[n++] = x->stdio[i];
+    if (x->more_fd >= 0)
+        fds[n++] = x->more_fd;
     int r = msg_send_fds(x->control_fd, &m, sizeof(m), fds, n);
     return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
 }

@@ -12,16 +12,15 @@
 #include "runtime/cmd.h"
 #include "runtime/logto.h"
 #include "runtime/options.h"
+#include "runtime/passed.h"
 #include "runtime/reexec.h"
 
-/* Descriptors 0 to 2 must be something, or the next open would become a standard stream; all others are not
- * ours. */
+/* Descriptors 0 to 2 must be something, or the next open would become a standard stream. */
 static int tidy_descriptors(struct err *e)
 {
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
             return err_set(e, ERR_SYS, errno, "/dev/null");
-    close_range(STDERR_FILENO + 1, ~0U, 0);
     return 0;
 }
 
@@ -49,6 +48,8 @@ static int run_command(const struct globals *g, char **argv, struct err *e)
     const struct command *c = command_find(argv[0]);
     if (!c)
         return err_set(e, ERR_USAGE, 0, "unknown command \"%.60s\" (see bailey --help)", argv[0]);
+    if (!c->passes_fds)
+        passed_close(g->inherited);
     int status = c->run(g, argv, e);
     if (status >= 0 || !c->failed)
         return status;
@@ -66,8 +67,10 @@ int main(int argc, char **argv)
         return 1;
     /* A caller that ignores it would take from us the ends of our children. */
     (void)signal(SIGCHLD, SIG_DFL);
-    if (reexec_sealed(argv, &e) || tidy_descriptors(&e) ||
-        options_parse(global_options, "bailey", argv, &argi, &g, &e) || globals_settle(&g, &e) ||
+    if (reexec_sealed(argv, &e) || tidy_descriptors(&e))
+        return report(&g, &e);
+    g.inherited = passed_inherited();
+    if (options_parse(global_options, "bailey", argv, &argi, &g, &e) || globals_settle(&g, &e) ||
         logto_open(&g, &e))
         return report(&(struct globals){0}, &e);
     int status = run_command(&g, argv + argi, &e);

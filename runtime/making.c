@@ -19,6 +19,7 @@
 #include "runtime/kernel.h"
 #include "runtime/keepsock.h"
 #include "runtime/options.h"
+#include "runtime/passed.h"
 #include "runtime/pidfile.h"
 #include "runtime/poststop.h"
 #include "runtime/sendfd.h"
@@ -82,6 +83,17 @@ static int check_config(struct making *m, struct err *e)
     return check_terminal(m, e);
 }
 
+static int take_passed(struct making *m, struct err *e)
+{
+    unsigned listen;
+
+    if (passed_collect(m->g->inherited, m->o.preserve_fds, &listen, &m->more, e))
+        return -1;
+    m->notify = passed_notify();
+    passed_announce(m->config, listen, m->notify >= 0);
+    return 0;
+}
+
 static int load(struct making *m, struct err *e)
 {
     if (geteuid() != 0)
@@ -93,7 +105,7 @@ static int load(struct making *m, struct err *e)
     if (m->o.config ? oci_config_load_file(m->o.config, &m->config, e)
                     : oci_config_load(m->bundle, &m->config, e))
         return -1;
-    return check_config(m, e);
+    return check_config(m, e) || take_passed(m, e) ? -1 : 0;
 }
 
 /* The steps -------------------------------------------------------------------------------------------------
@@ -224,6 +236,8 @@ static int make_sandbox(struct making *m, struct err *e)
         .bundle = m->bundle,
         .stdio = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO},
         .tty_slave = m->console.slave,
+        .more_fd = m->more,
+        .notify_fd = m->notify,
         .strace = m->g->strace,
         .debug = m->g->debug,
         .foreground = m->foreground,
@@ -367,6 +381,8 @@ void making_release(struct making *m)
     cleanup_close_p(&m->launch.control_fd);
     cleanup_close_p(&m->listen);
     cleanup_close_p(&m->exit_file);
+    cleanup_close_p(&m->more);
+    cleanup_close_p(&m->notify);
     cleanup_close_p(&m->signals);
     oci_config_free(m->config);
 }

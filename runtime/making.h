@@ -57,14 +57,15 @@ struct making {
     struct launch launch;
     struct hooks hooks;
     int listen, exit_file;
-    int signals;   /* signalfd with all that can be forwarded */
-    unsigned done; /* how many steps were, and would have to be undone */
+    int more, notify; /* for the program: runtime/passed.h */
+    int signals;      /* signalfd with all that can be forwarded */
+    unsigned done;    /* how many steps were, and would have to be undone */
 };
 
 #define MAKING_INIT(globals)                                                                                 \
     {                                                                                                        \
         .g = (globals), .state = STATE_DIR_INIT, .console = CONSOLE_INIT, .listen = -1, .exit_file = -1,     \
-        .signals = -1, .launch = {                                                                           \
+        .more = -1, .notify = -1, .signals = -1, .launch = {                                                 \
             .control_fd = -1,                                                                                \
             .listen_fd = -1,                                                                                 \
             .status_fd = -1                                                                                  \

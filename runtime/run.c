@@ -64,5 +64,6 @@ const struct command cmd_run = {
     .args = "ID",
     .summary = "Create a container, start it and wait for its end",
     .options = options,
+    .passes_fds = true,
     .run = run,
 };

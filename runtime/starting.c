@@ -19,6 +19,7 @@ static int run_hooks(const struct starting *s, struct err *e)
                                   .keep_fd = keep,
                                   .porter_fd = porter,
                                   .strace = s->strace,
+                                  .more_fd = -1,
                                   .arg = (void *)(uintptr_t)s,
                                   .porter_made = enter_cgroup};
 

@@ -7,11 +7,12 @@ TEST_CFLAGS := -O2 -g -std=c17 $(WARN) -D_GNU_SOURCE -I. -pthread -MMD -MP
 GUEST_BIN := $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))
 ATTACK_BIN := $(patsubst tests/attacks/%.c,$(B)/tests/attacks/%,$(wildcard tests/attacks/*.c))
 TOOL_BIN := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(wildcard tests/tools/*.c))
+CLI_BIN := $(patsubst tests/cli/%.c,$(B)/tests/cli/%,$(wildcard tests/cli/*.c))
 BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/bench/*.c))
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 
 .PHONY: test-programs check-all check-unit check-cli check-guest check-attacks check-workloads check-callers bench test-packages
-test-programs: $(B)/tests/supervise $(TOOL_BIN) $(GUEST_BIN) $(ATTACK_BIN) $(BENCH_BIN) $(UNIT_BIN)
+test-programs: $(B)/tests/supervise $(TOOL_BIN) $(GUEST_BIN) $(ATTACK_BIN) $(CLI_BIN) $(BENCH_BIN) $(UNIT_BIN)
 
 check-all: build test-programs
 	B=$(B) tests/run.sh $(TESTS)
@@ -34,7 +35,7 @@ $(B)/tests/supervise: tests/lib/supervise.c
 	$(CCACHE) $(CC) $(TEST_CFLAGS) $< -o $@
 
 # Programs for the inside: static, so that they run in any root, and with nothing of the project in them.
-$(TOOL_BIN) $(GUEST_BIN) $(ATTACK_BIN) $(BENCH_BIN): $(B)/tests/%: tests/%.c
+$(TOOL_BIN) $(GUEST_BIN) $(ATTACK_BIN) $(CLI_BIN) $(BENCH_BIN): $(B)/tests/%: tests/%.c
 	@mkdir -p $(@D)
 	$(CC) $(TEST_CFLAGS) -static $< -o $@ -lutil
 

@@ -7,6 +7,7 @@
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
+#include "sandbox/keep/unix.h"
 #include "sandbox/keep/vfs.h"
 
 static struct pid_ns *pid_ns_new(void)
@@ -55,6 +56,8 @@ static void container_free(struct container *c)
             DL_DELETE(kernel.container, c);
         ipc_leave(c->ipc);
     }
+    if (c->notify)
+        unix_put(c->notify);
     uts_put(c->uts);
     pid_ns_put(c->pids);
     free(c->id);

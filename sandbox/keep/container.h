@@ -46,6 +46,7 @@ struct container {
     bool ended;                    /* all of it is to go; tasklist_lock */
     bool count_memory;             /* somebody asked for resource usage: note peaks at exit from now on */
     bool net_host;                 /* inet sockets are allowed */
+    struct unix_sock *notify;      /* notify.h; NULL: nobody waits to hear that the program is ready */
     uint64_t pids_limit;           /* tasks, zombies too, that there may be; 0: no limit */
     uint64_t cpu_user, cpu_system; /* ticks already shown in /proc/stat, which never go back; procfs's lock */
     struct container *free_next;
@@ -65,6 +66,9 @@ void pid_ns_put(struct pid_ns *ns);
 /* [T] Programs of it may go on: it has its first process, and so has its pid namespace. */
 bool container_is_alive(const struct container *c);
 
+/* The abstract address that guests know as NOTIFY_SOCKET=@... */
+#define KEEP_NOTIFY_NAME "bailey/notify"
+
 /* What the runtime hands to the keep: everything of config.json that the keep is to honour, already
  * validated. Lives as long as the keep (the memory of the process that became it). */
 struct keep_process {
@@ -81,10 +85,19 @@ struct keep_process {
     bool terminal; /* fds 0-2 are the slave of tty_fd's pty */
     struct rlimit rlim[RLIM_NLIMITS];
     int oom_score_adj;
-    int stdio[3]; /* host descriptors in the keep */
-    int tty_fd;   /* the host pty's slave, or -1 */
-    void *block;  /* spec.c: what the strings lie in, where they are not the runtime's */
+    int stdio[3];  /* host descriptors in the keep */
+    int tty_fd;    /* the host pty's slave, or -1 */
+    int more_fd;   /* a bag (platform/fdbag.h) of host descriptors that the program gets from 3 on, or -1 */
+    int notify_fd; /* a container's own program: connected to the host's NOTIFY_SOCKET, or -1 */
+    pid_t porter;  /* with notify_fd: its porter's host pid */
+    bool with_more, with_notify; /* unpacked: those two are to come */
+    void *block;                 /* spec.c: what the strings lie in, where they are not the runtime's */
 };
+
+#define KEEP_PROCESS_INIT                                                                                    \
+    {                                                                                                        \
+        .stdio = {-1, -1, -1}, .tty_fd = -1, .more_fd = -1, .notify_fd = -1                                  \
+    }
 
 struct keep_boot {
     const char *id;

@@ -130,17 +130,14 @@ static bool may_exec(struct control *k, bool hook)
 /* fds: porter, spec, then stdio or the terminal. Those that were used are -1 afterwards. */
 static int exec_session(struct control *k, int client, int fds[MSG_FDS], struct err *e)
 {
-    struct keep_process p = {.tty_fd = -1, .stdio = {-1, -1, -1}};
+    struct keep_process p = KEEP_PROCESS_INIT;
 
     if (fds[0] < 0 || fds[1] < 0)
         return err_set(e, ERR_SYS, EBADMSG, "exec request");
     int r = spec_unpack(fds[1], &p);
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "exec request");
-    if (p.terminal)
-        p.tty_fd = steal_fd(&fds[2]);
-    for (int i = 0; !p.terminal && i < 3; i++)
-        p.stdio[i] = steal_fd(&fds[2 + i]);
+    spec_take_fds(&p, fds + 2);
     struct session *s = session_new(k->container, &p, steal_fd(&fds[0]), e);
     spec_free(&p);
     if (!s)

@@ -99,6 +99,8 @@ static inline bool file_nonblock(struct file *f)
 /* The container's stdio over a descriptor of the caller of the runtime, which is taken over. NULL: no memory.
  */
 struct file *host_stdio_file(int fd);
+/* The same over a socket of AF_UNIX, AF_INET or AF_INET6; NULL for others, too (nothing is taken over). */
+struct file *host_sock_file(int fd);
 
 /* Descriptor tables ----------------------------------------------------------------------------------------
  */

@@ -23,8 +23,6 @@
 #define UNPRIVILEGED_PORT 1024
 #define IFCONF_MAX 65536
 
-static const struct sock_proto inet_proto;
-
 /* 0, or why there is no such socket. */
 static int inet_type_check(struct task *t, int family, int type, int protocol)
 {
@@ -438,7 +436,7 @@ static long inet_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg
     }
 }
 
-static const struct sock_proto inet_proto = {
+const struct sock_proto inet_proto = {
     .bind = inet_bind,
     .listen = inet_listen,
     .connect = inet_connect,

@@ -4,6 +4,8 @@
 
 #include "sandbox/keep/sock.h"
 
+extern const struct sock_proto inet_proto;
+
 /* True if the option carries plain data only and concerns nobody but the socket. */
 bool inet_option_allowed(int family, int level, int opt, bool set);
 /* Keeps those control messages of *m that may be sent, packed. 0 or -EINVAL (malformed). */

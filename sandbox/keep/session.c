@@ -7,8 +7,10 @@
 #include "sandbox/keep/exec.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/fs_struct.h"
+#include "sandbox/keep/notify.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
+#include "sandbox/platform/fdbag.h"
 #include "sandbox/platform/messages.h"
 
 static struct cred *first_cred(const struct keep_process *p)
@@ -66,6 +68,34 @@ static int open_stdio(struct task *t, const struct keep_process *p, struct tty *
             return r;
     }
     return 0;
+}
+
+static int install(struct task *t, int hostfd, int fd)
+{
+    struct file *f = host_sock_file(hostfd);
+
+    if (!f)
+        f = host_stdio_file(hostfd);
+    if (!f)
+        return -ENOMEM;
+    return fd_install_at(t, f, false, fd, NULL);
+}
+
+/* --preserve-fds and socket activation. */
+static int open_more(struct task *t, int bag)
+{
+    int fds[FDBAG_MAX], r = 0;
+    int n = bag < 0 ? 0 : fdbag_unpack(bag, fds);
+
+    for (int i = 0; i < n; i++) {
+        if (r < 0)
+            (void)close(fds[i]);
+        else
+            r = install(t, fds[i], 3 + i);
+    }
+    if (bag >= 0)
+        (void)close(bag);
+    return n < 0 ? n : r;
 }
 
 static const char *path_variable(char *const *env)
@@ -131,6 +161,12 @@ static int prepare(struct session *s, const struct keep_process *p, struct err *
 
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot set up standard input and output");
+    r = open_more(s->first, p->more_fd);
+    if (r < 0)
+        return err_set(e, ERR_SYS, -r, "cannot pass descriptors on");
+    r = p->notify_fd < 0 ? 0 : notify_init(s->container, p->notify_fd, p->porter);
+    if (r < 0)
+        return err_set(e, ERR_SYS, -r, "NOTIFY_SOCKET");
     /* A container may be created without a program. */
     if (!p->args)
         return 0;

@@ -8,6 +8,7 @@
 
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/signal.h"
+#include "sandbox/keep/notify.h"
 #include "sandbox/keep/task.h"
 
 #define BACKLOG_MAX 4096U /* net.core.somaxconn */
@@ -36,6 +37,7 @@ void unix_put(struct unix_sock *u)
         return;
     if (u->b >= 0)
         (void)close(u->b);
+    notify_free(u->relay);
     pthread_cond_destroy(&u->room);
     free(u);
 }
@@ -50,6 +52,19 @@ static struct unix_sock *sock_new(int type, int a, int b)
     u->a = a;
     u->b = b;
     pthread_cond_init(&u->room, NULL);
+    return u;
+}
+
+struct unix_sock *unix_relay(struct notify *relay, const char *name)
+{
+    struct unix_sock *u = sock_new(SOCK_DGRAM, -1, -1);
+    size_t len = strlen(name);
+    if (!u)
+        return NULL;
+    u->relay = relay;
+    u->addr.un.sun_family = AF_UNIX;
+    memcpy(u->addr.un.sun_path + 1, name, len);
+    u->addr.len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
     return u;
 }
 

@@ -20,6 +20,8 @@
 
 enum unix_status { UNIX_IDLE, UNIX_LISTEN, UNIX_CONNECTED, UNIX_CLOSED };
 
+struct notify;
+
 struct unix_cred {
     pid_t pid;
     uid_t uid;
@@ -56,8 +58,9 @@ struct unix_sock {
     /* Listening. */
     struct unix_sock *queue, *queue_next, *queue_prev; /* embryos, not yet accepted */
     unsigned qlen, backlog, bytes;
-    unsigned waiting;    /* connects that wait for room; tasklist_lock */
-    pthread_cond_t room; /* tasklist_lock is its mutex */
+    unsigned waiting;     /* connects that wait for room; tasklist_lock */
+    pthread_cond_t room;  /* tasklist_lock is its mutex */
+    struct notify *relay; /* not NULL: datagrams to it go there */
 };
 
 #define UNIX_PARCEL_FILES 253
@@ -85,6 +88,10 @@ struct unix_state {
 
 /* Once, at the keep's start. 0 or -ENOMEM. */
 int unix_init(void);
+
+/* A datagram socket without a file, whose messages the relay takes; it says that its name is the abstract one
+ * given, but is found by who knows the relay only. NULL: no memory. */
+struct unix_sock *unix_relay(struct notify *relay, const char *name);
 
 struct unix_sock *unix_get(struct unix_sock *u);
 void unix_put(struct unix_sock *u); /* unix_state.lock not held */

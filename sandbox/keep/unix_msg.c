@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/notify.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/unix.h"
 
@@ -273,6 +274,8 @@ static ssize_t send_dgram(struct transit *x, struct sock_msg *m, struct unix_par
     int r = dgram_target(x->t, u, &m->addr, &to);
     if (r < 0)
         return r;
+    if (to->relay)
+        return notify_take(to->relay, m->u);
     unix_cred_of(x->t, &head.cred);
     if (p && p->has_cred)
         head.cred = p->cred;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sandbox/keep/notify.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/unix.h"
 
@@ -209,6 +210,9 @@ int unix_find(struct task *t, const struct sock_addr *addr, struct unix_sock **r
             return r;
     } else {
         key_abstract(&k, &a);
+        *ret = notify_find(t->process->container, k.abstract + 1, k.abstract_len - 1);
+        if (*ret)
+            return 0;
     }
     LOCKED(&us->lock);
     HASH_FIND(hh, us->names, &k, sizeof(k), u);

@@ -22,11 +22,13 @@ struct header {
     uint32_t umask;
     int32_t oom_score_adj;
     uint32_t no_new_privs, terminal;
+    uint32_t has_more, has_notify; /* more_fd, notify_fd come with it */
+    int32_t porter;
     uint64_t cap_bounding, cap_effective, cap_inheritable, cap_permitted, cap_ambient;
     struct rlimit rlim[RLIM_NLIMITS];
 };
 
-#define SPEC_VERSION 2
+#define SPEC_VERSION 3
 
 static size_t list_size(char *const *v, uint32_t *n)
 {
@@ -55,6 +57,9 @@ static struct header header_of(const struct keep_process *p)
         .oom_score_adj = p->oom_score_adj,
         .no_new_privs = p->no_new_privs,
         .terminal = p->terminal,
+        .has_more = p->more_fd >= 0,
+        .has_notify = p->notify_fd >= 0,
+        .porter = p->porter,
         .cap_bounding = p->cap_bounding,
         .cap_effective = p->cap_effective,
         .cap_inheritable = p->cap_inheritable,
@@ -119,6 +124,7 @@ static void take_header(const struct header *h, struct keep_process *p)
         .oom_score_adj = h->oom_score_adj,
         .no_new_privs = h->no_new_privs,
         .terminal = h->terminal,
+        .porter = h->porter,
         .cap_bounding = h->cap_bounding,
         .cap_effective = h->cap_effective,
         .cap_inheritable = h->cap_inheritable,
@@ -126,6 +132,10 @@ static void take_header(const struct header *h, struct keep_process *p)
         .cap_ambient = h->cap_ambient,
         .stdio = {-1, -1, -1},
         .tty_fd = -1,
+        .more_fd = -1,
+        .notify_fd = -1,
+        .with_more = h->has_more,
+        .with_notify = h->has_notify,
     };
     memcpy(p->rlim, h->rlim, sizeof(p->rlim));
 }
@@ -175,6 +185,35 @@ int spec_unpack(int fd, struct keep_process *ret)
     return 0;
 }
 
+void spec_take_fds(struct keep_process *p, int *fds)
+{
+    unsigned n = 0;
+
+    if (p->terminal)
+        p->tty_fd = steal_fd(&fds[n++]);
+    for (int i = 0; !p->terminal && i < 3; i++)
+        p->stdio[i] = steal_fd(&fds[n++]);
+    if (p->with_more)
+        p->more_fd = steal_fd(&fds[n++]);
+    if (p->with_notify)
+        p->notify_fd = steal_fd(&fds[n]);
+}
+
+unsigned spec_give_fds(const struct keep_process *p, int fds[SPEC_FDS])
+{
+    unsigned n = 0;
+
+    if (p->terminal)
+        fds[n++] = p->tty_fd;
+    for (int i = 0; !p->terminal && i < 3; i++)
+        fds[n++] = p->stdio[i];
+    if (p->more_fd >= 0)
+        fds[n++] = p->more_fd;
+    if (p->notify_fd >= 0)
+        fds[n++] = p->notify_fd;
+    return n;
+}
+
 void spec_free(struct keep_process *p)
 {
     if (!p->block)
@@ -182,5 +221,5 @@ void spec_free(struct keep_process *p)
     free(p->args);
     free(p->env);
     free(p->block);
-    *p = (struct keep_process){.tty_fd = -1, .stdio = {-1, -1, -1}};
+    *p = (struct keep_process)KEEP_PROCESS_INIT;
 }
