@@ -83,6 +83,9 @@ list_tests() {
     for file in "$here"/attacks/*.sh; do
         echo "attacks $(basename "$file" .sh) $(limit_of "$file" 90) $file"
     done
+    for file in "$here"/endurance/*.sh; do
+        echo "endurance $(basename "$file" .sh) $(limit_of "$file" 90) $file"
+    done
     for file in "$here"/guest/*.c; do
         name=$(basename "$file" .c)
         echo "guest $name 60 $here/lib/guest.sh $name"
@@ -143,7 +146,7 @@ mkdir -p "$logs" "$B/test-run"
 : >"$logs/begin"
 sleep 0.01
 chosen "$@" >"$logs/list"
-if grep -qE '^(workloads|attacks|guest|cli|callers)' "$logs/list"; then
+if grep -qE '^(workloads|attacks|endurance|guest|cli|callers)' "$logs/list"; then
     "$here/lib/rootfs.sh" busybox >/dev/null || exit 1
     if grep -q '^workloads' "$logs/list"; then
         "$here/lib/rootfs.sh" debian >/dev/null && "$here/lib/rootfs.sh" gobin >/dev/null || exit 1

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sandbox/keep/clone.h"
+#include "sandbox/keep/exec.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
@@ -337,6 +338,7 @@ void task_exit(struct task *t, int status)
             return;
     }
     release_user(t);
+    exec_plan_free(steal_ptr(&t->exec)); /* killed between the plan and the new program */
     struct leftovers left = {0};
     struct fdtable *fdt;
     struct fs *fs;

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "sandbox/keep/exec.h"
 #include "sandbox/keep/clone.h"
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
@@ -134,6 +135,10 @@ void clone_task_ended(struct task *t)
     (void)t;
 }
 
+void exec_plan_free(struct exec_plan *p)
+{
+    (void)p;
+}
 void sysv_process_exit(struct process *p)
 {
     (void)p;
