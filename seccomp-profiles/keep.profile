@@ -60,6 +60,11 @@ setgroups
 capget
 capset
 
+# The tree of a container that joined a pod: each thread's own root directory (container_enter)
+unshare arg0 & 0xffffffff == 0x200 # CLONE_FS
+fchdir
+chroot
+
 # Files
 openat2
 openat

@@ -1,9 +1,15 @@
 /* Containers and the namespaces that they may share: made, counted, released. */
 #include "sandbox/keep/container.h"
 
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include "common/log.h"
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
@@ -46,6 +52,64 @@ static void uts_put(struct uts *u)
         free(u);
 }
 
+static bool same_ns(const struct ns_id *a, const struct ns_id *b)
+{
+    return a->ino && a->ino == b->ino && a->dev == b->dev;
+}
+
+static void share_with(struct container *c, const struct container *o, const struct ns_ids *ns)
+{
+    if (o->pids != c->pids &&
+        (same_ns(&ns->pid_asked, &o->ns.pid) || same_ns(&ns->pid_asked, &o->ns.pid_asked))) {
+        pid_ns_put(c->pids);
+        c->pids = pid_ns_get(o->pids);
+    }
+    if (o->uts != c->uts && same_ns(&ns->uts, &o->ns.uts)) {
+        uts_put(c->uts);
+        c->uts = o->uts;
+        atomic_fetch_add(&c->uts->refs, 1);
+    }
+    if (o->ipc != c->ipc && same_ns(&ns->ipc, &o->ns.ipc)) {
+        ipc_leave(c->ipc);
+        c->ipc = ipc_join(o->ipc);
+    }
+}
+
+void container_share(struct container *c, const struct ns_ids *ns)
+{
+    const struct container *o;
+
+    LOCKED(&kernel.tasklist_lock);
+    DL_FOREACH(kernel.container, o)
+    if (o != c && !o->ended)
+        share_with(c, o, ns);
+    c->ns = *ns;
+}
+
+int container_enter(struct container *c)
+{
+    if (!atomic_load(&kernel.several))
+        return 0;
+    vfs_assume_self();
+    if (unshare(CLONE_FS) < 0 || fchdir(mount_ns_root(c)) < 0 || chroot(".") < 0)
+        return -errno;
+    return 0;
+}
+
+void container_note_exit(struct container *c, int status)
+{
+    char text[32];
+
+    if (c->status_fd < 0)
+        return;
+    int n = snprintf(text, sizeof(text), "%d\n",
+                     WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    if (pwrite(c->status_fd, text, (size_t)n, 0) < 0)
+        log_warning("cannot keep the exit status of container %s: %s", c->id, strerror(errno));
+    (void)close(c->status_fd);
+    c->status_fd = -1;
+}
+
 static void container_free(struct container *c)
 {
     mount_ns_release(c);
@@ -60,6 +124,10 @@ static void container_free(struct container *c)
         unix_put(c->notify);
     uts_put(c->uts);
     pid_ns_put(c->pids);
+    /* The last of all: who waits for the container to be gone waits for the end of this socket. */
+    cleanup_close_p(&c->status_fd);
+    cleanup_close_p(&c->mntns_fd);
+    cleanup_close_p(&c->listen_fd);
     free(c->id);
     free(c);
 }
@@ -71,6 +139,7 @@ struct container *container_new(const char *id)
     if (!c)
         return NULL;
     atomic_init(&c->refs, 1);
+    c->listen_fd = c->status_fd = c->mntns_fd = c->maker_fd = -1;
     c->id = strdup(id);
     c->pids = pid_ns_new();
     c->uts = uts_new();

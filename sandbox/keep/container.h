@@ -11,6 +11,18 @@
 
 struct session;
 
+/* A namespace of the host, by what stat(2) says of it. */
+struct ns_id {
+    uint64_t dev, ino;
+};
+
+/* Those of a container's porter. Containers whose porters share one share the keep's of that kind. */
+struct ns_ids {
+    struct ns_id pid;       /* the porter's */
+    struct ns_id pid_asked; /* config.json's, where it names one; else the porter's */
+    struct ns_id ipc, uts;
+};
+
 /* A pid namespace. All of it under tasklist_lock. */
 struct pid_ns {
     atomic_uint refs;
@@ -49,7 +61,14 @@ struct container {
     struct unix_sock *notify;      /* notify.h; NULL: nobody waits to hear that the program is ready */
     uint64_t pids_limit;           /* tasks, zombies too, that there may be; 0: no limit */
     uint64_t cpu_user, cpu_system; /* ticks already shown in /proc/stat, which never go back; procfs's lock */
+    struct ns_ids ns;
     struct container *free_next;
+    /* The control thread's (control.c). */
+    struct session *first; /* of its own program; NULL once it has ended */
+    int listen_fd;         /* a listening SOCK_SEQPACKET for later commands, or -1 */
+    int status_fd;         /* a file that gets the program's exit status as text, or -1 */
+    int mntns_fd;          /* the mount namespace that its tree is in; -1: the keep's own */
+    int maker_fd;          /* the client that made it and has not detached: it ends with that; or -1 */
 };
 
 /* An empty container in the kernel's list, with namespaces of its own. NULL: no memory. */
@@ -62,6 +81,17 @@ void containers_bury(void);
 
 struct pid_ns *pid_ns_get(struct pid_ns *ns);
 void pid_ns_put(struct pid_ns *ns);
+
+/* Takes the place of c's own namespaces with those that another container with the same ones of the host has
+ * (and *ns is c's from now on). Before anything of c's is in them. tasklist_lock not held. */
+void container_share(struct container *c, const struct ns_ids *ns);
+
+/* The calling thread's root directory becomes c's tree: the host's walks for c's tasks end there. 0 or
+ * -errno. Nothing is done as long as the keep has no other container. */
+int container_enter(struct container *c);
+
+/* Writes down how its program ended (a status of wait4(2)), once. */
+void container_note_exit(struct container *c, int status);
 
 /* [T] Programs of it may go on: it has its first process, and so has its pid namespace. */
 bool container_is_alive(const struct container *c);
@@ -118,7 +148,10 @@ struct keep_boot {
     char *const *sysctl;   /* "key=value", NULL-terminated, or NULL */
     uint64_t memory_limit; /* bytes; 0: none */
     uint64_t pids_limit;   /* tasks; 0: none */
-    unsigned cpu_count;    /* what the guest is to see; 0: the host's */
+    struct ns_ids ns;
+    bool pod;           /* other containers may join */
+    bool host_procfs;   /* one that joins has a procfs of the host among its mounts */
+    unsigned cpu_count; /* what the guest is to see; 0: the host's */
     bool net_host;
     bool strace, debug;
 };

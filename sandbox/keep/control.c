@@ -10,14 +10,13 @@
 #include <sys/wait.h>
 
 #include "common/log.h"
+#include "sandbox/keep/container_init.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
 #include "sandbox/platform/spec.h"
 
-#define CLIENTS_MAX 16
-#define SESSIONS_MAX 1024
-#define OWN_FDS 3
+#define WATCHED_MAX 4096
 
 /* Guests ----------------------------------------------------------------------------------------------------
  */
@@ -100,35 +99,35 @@ static void answer(int fd, uint32_t type, const struct err *e)
     (void)msg_send(fd, &m, sizeof(m), -1);
 }
 
-static void start(struct control *k, int fd)
+static void start(struct container *c, int fd)
 {
     struct err e = ERR_INIT;
 
     LOCKED(&kernel.tasklist_lock);
-    if (k->container->started || k->first->ended) {
+    if (c->started || !c->first || c->first->ended) {
         err_set(&e, ERR_STATE, 0, "the container is not in the state created");
         answer(fd, CONTROL_FAILED, &e);
         return;
     }
-    if (!k->first->first->exec) {
+    if (!c->first->first->exec) {
         err_set(&e, ERR_CONFIG, 0, "config.json: process: is not set, so there is nothing to start");
         answer(fd, CONTROL_FAILED, &e);
         return;
     }
-    k->first->client_fd = fd;
-    k->container->started = true;
+    c->first->client_fd = fd;
+    c->started = true;
     pthread_cond_broadcast(&kernel.started_cond);
 }
 
 /* Hooks come before the program, others after it. */
-static bool may_exec(struct control *k, bool hook)
+static bool may_exec(const struct container *c, bool hook)
 {
     LOCKED(&kernel.tasklist_lock);
-    return !k->first->ended && (hook ? !k->container->started : k->container->started);
+    return c->first && !c->first->ended && (hook ? !c->started : c->started);
 }
 
 /* fds: porter, spec, then stdio or the terminal. Those that were used are -1 afterwards. */
-static int exec_session(struct control *k, int client, int fds[MSG_FDS], struct err *e)
+static int exec_session(struct container *c, int client, int fds[MSG_FDS], struct err *e)
 {
     struct keep_process p = KEEP_PROCESS_INIT;
 
@@ -138,7 +137,10 @@ static int exec_session(struct control *k, int client, int fds[MSG_FDS], struct 
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "exec request");
     spec_take_fds(&p, fds + 2);
-    struct session *s = session_new(k->container, &p, steal_fd(&fds[0]), e);
+    r = container_enter(c);
+    if (r < 0)
+        return err_set(e, ERR_SYS, -r, "cannot enter the container's tree");
+    struct session *s = session_new(c, &p, steal_fd(&fds[0]), e);
     spec_free(&p);
     if (!s)
         return -1;
@@ -146,23 +148,24 @@ static int exec_session(struct control *k, int client, int fds[MSG_FDS], struct 
     return 0;
 }
 
-static void exec(struct control *k, int client, bool hook, int fds[MSG_FDS])
+static void exec(struct container *c, int client, bool hook, int fds[MSG_FDS])
 {
     struct err e = ERR_INIT;
 
-    if (may_exec(k, hook)
-            ? exec_session(k, client, fds, &e) < 0
+    if (may_exec(c, hook)
+            ? exec_session(c, client, fds, &e) < 0
             : err_set(&e, ERR_STATE, 0, "the container is not %s", hook ? "created" : "running") < 0)
         answer(client, CONTROL_FAILED, &e);
 }
 
-static void status(struct control *k, int client)
+static void status(const struct container *c, int client)
 {
     struct control_msg m = {.type = CONTROL_STATUS};
     {
         LOCKED(&kernel.tasklist_lock);
-        const struct process *p = k->first->process;
-        m.value = k->first->running && !k->first->ended;
+        static const struct process none;
+        const struct process *p = c->first ? c->first->process : &none;
+        m.value = c->first && c->first->running && !c->first->ended;
         /* What it blocks is kept for it: it means to take it by sigwait(3), signalfd(2), or later. */
         if (p->sighand && p->leader)
             m.handled = p->leader->blocked;
@@ -179,24 +182,25 @@ static void status(struct control *k, int client)
     (void)msg_send(client, &m, sizeof(m), -1);
 }
 
-static void pids(struct control *k, int client)
+static void pids(const struct container *c, int client)
 {
     struct control_msg m = {.type = CONTROL_PIDS_ANSWER};
     _cleanup_close_ int fd = memfd_create("pids", MFD_CLOEXEC);
     struct process *p, *tmp;
 
     pthread_mutex_lock(&kernel.tasklist_lock);
-    HASH_ITER(hh_pid, k->container->pids->processes, p, tmp)
+    HASH_ITER(hh_pid, c->pids->processes, p, tmp)
     {
         int32_t pid = p->host_pid;
-        if (p->state == PROCESS_ALIVE && pid > 0 && write(fd, &pid, sizeof(pid)) == sizeof(pid))
+        if (p->container == c && p->state == PROCESS_ALIVE && pid > 0 &&
+            write(fd, &pid, sizeof(pid)) == sizeof(pid))
             m.value++;
     }
     pthread_mutex_unlock(&kernel.tasklist_lock);
     (void)msg_send(client, &m, sizeof(m), fd);
 }
 
-static void send_signal(struct control *k, int client, int signo, bool all)
+static void send_signal(struct container *c, int client, int signo, bool all)
 {
     siginfo_t info = {.si_signo = signo, .si_code = SI_USER};
     struct process *p, *tmp;
@@ -208,47 +212,82 @@ static void send_signal(struct control *k, int client, int signo, bool all)
         return;
     }
     pthread_mutex_lock(&kernel.tasklist_lock);
-    HASH_ITER(hh_pid, k->container->pids->processes, p, tmp)
-    if (p->state == PROCESS_ALIVE && p->container == k->container && (all || p == k->first->process))
+    HASH_ITER(hh_pid, c->pids->processes, p, tmp)
+    if (p->container == c && p->state == PROCESS_ALIVE && (all || (c->first && p == c->first->process)))
         (void)send_signal_process(p, &info, true);
     pthread_mutex_unlock(&kernel.tasklist_lock);
     tasks_bury();
     answer(client, CONTROL_DONE, NULL);
 }
 
-static void detach(struct control *k, int client)
+static void detach(struct client *client)
 {
     struct session *s;
 
-    if (client == k->client_fd)
-        k->detached = true;
+    if (client->container->maker_fd == client->fd)
+        client->container->maker_fd = -1;
     LOCKED(&kernel.tasklist_lock);
     DL_FOREACH(kernel.sessions, s)
-    if (s->maker_fd == client)
+    if (s->maker_fd == client->fd)
         s->maker_fd = -1;
 }
 
+static void join(struct control *k, struct client *client, int fds[MSG_FDS])
+{
+    struct err e = ERR_INIT;
+    struct container *c = NULL;
+
+    if (!k->pod || client->container != k->sandbox)
+        err_set(&e, ERR_STATE, 0, "no container can join this one");
+    else
+        c = container_join(fds, &e);
+    if (c) {
+        container_put(client->container);
+        client->container = container_get(c);
+        c->maker_fd = client->fd;
+    }
+    answer(client->fd, c ? CONTROL_READY : CONTROL_FAILED, c ? NULL : &e);
+}
+
+static bool request(struct control *k, struct client *client, const struct control_msg *m, int fds[MSG_FDS])
+{
+    struct container *c = client->container;
+
+    switch (m->type) {
+    case CONTROL_START:
+        start(c, client->fd);
+        return true;
+    case CONTROL_EXEC:
+        exec(c, client->fd, m->value == 1, fds);
+        return true;
+    case CONTROL_STATUS:
+        status(c, client->fd);
+        return true;
+    case CONTROL_PIDS:
+        pids(c, client->fd);
+        return true;
+    case CONTROL_SIGNAL:
+    case CONTROL_SIGNAL_INIT:
+        send_signal(c, client->fd, m->value, m->type == CONTROL_SIGNAL);
+        return true;
+    case CONTROL_JOIN:
+        join(k, client, fds);
+        return true;
+    case CONTROL_DETACH:
+        detach(client);
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* False: the client is gone, or talks nonsense. */
-static bool on_client(struct control *k, int client)
+static bool on_client(struct control *k, struct client *client)
 {
     struct control_msg m;
     int fds[MSG_FDS];
-    bool ok = msg_recv_fds(client, &m, sizeof(m), fds) == 0;
+    bool ok = msg_recv_fds(client->fd, &m, sizeof(m), fds) == 0 && request(k, client, &m, fds);
 
-    if (ok && m.type == CONTROL_START)
-        start(k, client);
-    else if (ok && m.type == CONTROL_EXEC)
-        exec(k, client, m.value == 1, fds);
-    else if (ok && m.type == CONTROL_STATUS)
-        status(k, client);
-    else if (ok && m.type == CONTROL_PIDS)
-        pids(k, client);
-    else if (ok && (m.type == CONTROL_SIGNAL || m.type == CONTROL_SIGNAL_INIT))
-        send_signal(k, client, m.value, m.type == CONTROL_SIGNAL);
-    else if (ok && m.type == CONTROL_DETACH)
-        detach(k, client);
-    else
-        ok = false;
     for (int i = 0; i < MSG_FDS; i++)
         cleanup_close_p(&fds[i]);
     return ok;
@@ -282,38 +321,38 @@ static void forward_signals(const struct control *k)
     struct signalfd_siginfo si;
 
     while (read(k->signal_fd, &si, sizeof(si)) == sizeof(si))
-        deliver_external_signal(k->first->process, (int)si.ssi_signo, si.ssi_code, 0, si.ssi_uid);
+        deliver_external_signal(k->sandbox->first->process, (int)si.ssi_signo, si.ssi_code, 0, si.ssi_uid);
 }
 
 /* The loop --------------------------------------------------------------------------------------------------
  */
 
-/* The exit status outlives the sandbox. */
-static _Noreturn void end(struct control *k)
+/* The exit statuses outlive the sandbox. Without it every other container ends as if killed. */
+static _Noreturn void end(void)
 {
-    char text[32];
-    /* A porter that did not wait for the program's end was killed. */
-    int status = k->first->ended ? k->first->process->exit_status : SIGKILL;
+    struct container *c;
 
-    if (k->status_fd >= 0) {
-        int n = snprintf(text, sizeof(text), "%d\n",
-                         WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-        if (pwrite(k->status_fd, text, (size_t)n, 0) < 0)
-            log_warning("cannot keep the exit status: %s", strerror(errno));
-    }
+    pthread_mutex_lock(&kernel.tasklist_lock);
+    DL_FOREACH(kernel.container, c)
+    container_note_exit(c, SIGKILL);
     _exit(0);
 }
 
-static void forget_client(struct control *k, int fd)
+static void forget_client(struct control *k, struct client *client)
 {
     const siginfo_t kill = {.si_signo = SIGKILL, .si_code = SI_USER};
+    struct container *c = client->container;
+    int fd = steal_fd(&client->fd);
     struct session *s;
 
-    /* Whoever made the sandbox was killed, and nobody else may know of it. */
-    if (fd == k->client_fd && !k->detached)
+    client->container = NULL;
+    /* Whoever made it was killed, and nobody else may know of it. */
+    if (fd == c->maker_fd && c == k->sandbox)
         _exit(1);
-    if (fd == k->client_fd)
-        k->client_fd = -1;
+    if (fd == c->maker_fd) {
+        c->maker_fd = -1;
+        container_end(c);
+    }
     pthread_mutex_lock(&kernel.tasklist_lock);
     DL_FOREACH(kernel.sessions, s)
     {
@@ -328,6 +367,48 @@ static void forget_client(struct control *k, int fd)
     pthread_mutex_unlock(&kernel.tasklist_lock);
     tasks_bury();
     (void)close(fd);
+    container_put(c);
+}
+
+/* Who finds no place waits in connect(2). */
+static struct client *free_place(struct control *k)
+{
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        if (k->clients[i].fd < 0)
+            return &k->clients[i];
+    return NULL;
+}
+
+static void accept_client(struct control *k, struct container *c)
+{
+    struct client *place = free_place(k);
+    int fd = place ? accept4(c->listen_fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+
+    if (fd >= 0)
+        *place = (struct client){fd, container_get(c)};
+}
+
+/* The porter of a container's own program is gone: so is the container. */
+static void end_container(struct control *k, struct container *c)
+{
+    if (c == k->sandbox)
+        end();
+    c->first = NULL;
+    container_end(c);
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        if (k->clients[i].fd >= 0 && k->clients[i].container == c)
+            forget_client(k, &k->clients[i]);
+}
+
+static void on_session(struct control *k, struct session *s)
+{
+    if (on_porter(s))
+        return;
+    struct container *c = container_get(s->container);
+    if (s == c->first)
+        end_container(k, c);
+    session_end(s);
+    container_put(c);
 }
 
 static void bury_containers(void)
@@ -338,79 +419,71 @@ static void bury_containers(void)
     containers_bury();
 }
 
-/* Who finds no place waits in connect(2). */
-static int *free_place(int clients[CLIENTS_MAX])
+/* What is polled: one of these for each descriptor. */
+struct watched {
+    struct session *session;
+    struct client *client;
+    struct container *listens;
+};
+
+struct watch_list {
+    unsigned n;
+    struct pollfd fds[WATCHED_MAX];
+    struct watched what[WATCHED_MAX];
+};
+
+static void watch(struct watch_list *l, int fd, struct watched what)
 {
-    for (int i = 0; i < CLIENTS_MAX; i++)
-        if (clients[i] < 0)
-            return &clients[i];
-    return NULL;
+    if (l->n == WATCHED_MAX || fd < 0)
+        return;
+    l->fds[l->n] = (struct pollfd){.fd = fd, .events = POLLIN};
+    l->what[l->n++] = what;
 }
 
-static void accept_client(int listen_fd, int clients[CLIENTS_MAX])
-{
-    int *place = free_place(clients);
-
-    if (place)
-        *place = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-}
-
-static void serve_sessions(struct control *k, const struct pollfd *fds, struct session *const *of, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++) {
-        if (!fds[i].revents || on_porter(of[i]))
-            continue;
-        if (of[i] == k->first)
-            end(k);
-        session_end(of[i]);
-    }
-}
-
-static unsigned session_fds(struct pollfd *fds, struct session **of)
+static void watch_all(struct control *k, struct watch_list *l)
 {
     struct session *s;
-    unsigned n = 0;
+    struct container *c;
 
     LOCKED(&kernel.tasklist_lock);
+    l->n = 0;
+    watch(l, k->signal_fd, (struct watched){.session = NULL});
+    watch(l, kernel.wake_fd, (struct watched){.session = NULL});
     DL_FOREACH(kernel.sessions, s)
-    {
-        if (n == SESSIONS_MAX)
-            break;
-        fds[n] = (struct pollfd){.fd = s->porter_fd, .events = POLLIN};
-        of[n++] = s;
-    }
-    return n;
+    watch(l, s->porter_fd, (struct watched){.session = s});
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        watch(l, k->clients[i].fd, (struct watched){.client = &k->clients[i]});
+    DL_FOREACH(kernel.container, c)
+    if (!c->ended && free_place(k))
+        watch(l, c->listen_fd, (struct watched){.listens = c});
+}
+
+static void serve(struct control *k, const struct watched *w, int fd)
+{
+    if (w->session)
+        on_session(k, w->session);
+    else if (w->client && w->client->fd == fd && !on_client(k, w->client))
+        forget_client(k, w->client);
+    else if (w->listens && !w->listens->ended)
+        accept_client(k, w->listens);
+    else if (fd == k->signal_fd)
+        forward_signals(k);
 }
 
 _Noreturn void control_loop(struct control *k)
 {
-    static struct pollfd fds[OWN_FDS + CLIENTS_MAX + SESSIONS_MAX];
-    static struct session *of[SESSIONS_MAX];
-    int clients[CLIENTS_MAX];
+    static struct watch_list l;
 
-    for (int i = 0; i < CLIENTS_MAX; i++)
-        clients[i] = i == 0 ? k->client_fd : -1;
+    for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
+        k->clients[i].fd = -1;
+    k->clients[0] = (struct client){k->sandbox->maker_fd, container_get(k->sandbox)};
     for (;;) {
-        fds[0] = (struct pollfd){.fd = free_place(clients) ? k->listen_fd : -1, .events = POLLIN};
-        fds[1] = (struct pollfd){.fd = k->signal_fd, .events = POLLIN};
-        fds[2] = (struct pollfd){.fd = kernel.wake_fd, .events = POLLIN};
-        for (int i = 0; i < CLIENTS_MAX; i++)
-            fds[OWN_FDS + i] = (struct pollfd){.fd = clients[i], .events = POLLIN};
-        unsigned n = session_fds(fds + OWN_FDS + CLIENTS_MAX, of);
-        if (poll(fds, OWN_FDS + CLIENTS_MAX + n, -1) < 0 && errno != EINTR)
+        watch_all(k, &l);
+        if (poll(l.fds, l.n, -1) < 0 && errno != EINTR)
             _exit(1);
-        serve_sessions(k, fds + OWN_FDS + CLIENTS_MAX, of, n);
-        for (int i = 0; i < CLIENTS_MAX; i++) {
-            if (clients[i] >= 0 && fds[OWN_FDS + i].revents && !on_client(k, clients[i])) {
-                forget_client(k, clients[i]);
-                clients[i] = -1;
-            }
-        }
-        if (fds[1].revents)
-            forward_signals(k);
-        if (fds[0].revents)
-            accept_client(k->listen_fd, clients);
-        if (fds[2].revents)
-            bury_containers();
+        for (unsigned i = 0; i < l.n; i++)
+            if (l.fds[i].revents)
+                serve(k, &l.what[i], l.fds[i].fd);
+        bury_containers();
     }
 }

@@ -7,14 +7,21 @@
 
 struct session;
 
-/* Serves until the porter of the container's own program is gone; then the keep ends. client_fd: the runtime
- * that made the sandbox. listen_fd: for later ones, -1: none. status_fd: as in struct keep_boot. signal_fd:
- * what control_hold_signals returned. */
+/* Serves until the porter of the first container's own program is gone; then the keep ends. The runtime that
+ * made the sandbox is sandbox->maker_fd. signal_fd: what control_hold_signals returned. */
+enum { CONTROL_CLIENTS_MAX = 64 };
+
+/* A connection of some later command. */
+struct client {
+    int fd;                      /* -1: the slot is free */
+    struct container *container; /* that it is about; a reference */
+};
+
 struct control {
-    struct container *container;
-    struct session *first;
-    int client_fd, listen_fd, status_fd, signal_fd;
-    bool detached; /* the sandbox may outlive client_fd */
+    struct container *sandbox; /* the first container: the keep ends with it */
+    bool pod;                  /* others may join */
+    int signal_fd;
+    struct client clients[CONTROL_CLIENTS_MAX];
 };
 
 /* Before there is any other thread: no signal that somebody sends to the keep ends it. Those that ask a

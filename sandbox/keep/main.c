@@ -7,14 +7,13 @@
 #include <sys/stat.h>
 
 #include "common/log.h"
-#include "sandbox/keep/container.h"
+#include "sandbox/keep/container_init.h"
 #include "sandbox/keep/control.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/klog.h"
 #include "sandbox/keep/procfs.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task.h"
-#include "sandbox/keep/tty.h"
 #include "sandbox/platform/keep_filter.h"
 
 struct kernel kernel = {
@@ -47,36 +46,19 @@ static int kernel_init(const struct keep_boot *b)
     return procfs_init(b);
 }
 
-static int container_init(struct container *c, const struct keep_boot *b, struct err *e)
-{
-    struct uts *u = c->uts;
-
-    snprintf(u->hostname, sizeof(u->hostname), "%s", b->hostname ? b->hostname : "localhost");
-    snprintf(u->domainname, sizeof(u->domainname), "%s", b->domainname ? b->domainname : "(none)");
-    c->net_host = b->net_host;
-    c->pids_limit = b->pids_limit;
-    int r = devpts_init(c, b->devpts_fd);
-    if (r < 0)
-        return err_set(e, ERR_SYS, -r, "devpts");
-    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (root < 0)
-        return err_set(e, ERR_SYS, errno, "cannot open the container's root");
-    r = mount_ns_init(c, root, b->mounts, b->nmounts);
-    if (r == 0)
-        r = mount_ns_protect(c, b->masked_paths, b->readonly_paths);
-    return r < 0 ? err_set(e, ERR_CONFIG, -r, "mounts") : 0;
-}
-
 static int boot(const struct keep_boot *b, struct control *k, struct err *e)
 {
     int r = kernel_init(b);
 
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot start the keep");
-    if (container_init(k->container, b, e) < 0)
+    _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0)
+        return err_set(e, ERR_SYS, errno, "cannot open the container's root");
+    if (container_init(k->sandbox, b, root, e) < 0)
         return -1;
-    k->first = session_new(k->container, &b->process, b->porter_fd, e);
-    if (!k->first)
+    k->sandbox->first = session_new(k->sandbox, &b->process, b->porter_fd, e);
+    if (!k->sandbox->first)
         return -1;
     klog_boot(b);
     r = keep_confine();
@@ -86,20 +68,19 @@ static int boot(const struct keep_boot *b, struct control *k, struct err *e)
 _Noreturn void keep_main(const struct keep_boot *b)
 {
     struct control k = {
-        .container = container_new(b->id),
-        .client_fd = b->control_fd,
-        .listen_fd = b->listen_fd,
-        .status_fd = b->status_fd,
+        .sandbox = container_new(b->id),
+        .pod = b->pod,
     };
     struct control_msg m = {.type = CONTROL_READY};
     struct err e = ERR_INIT;
 
     k.signal_fd = control_hold_signals();
-    if (!k.container || boot(b, &k, &e) < 0) {
+    if (!k.sandbox || boot(b, &k, &e) < 0) {
         m = (struct control_msg){.type = CONTROL_FAILED, .err = e};
         (void)msg_send(b->control_fd, &m, sizeof(m), -1);
         _exit(1);
     }
+    k.sandbox->maker_fd = b->control_fd;
     (void)msg_send(b->control_fd, &m, sizeof(m), -1);
     control_loop(&k);
 }

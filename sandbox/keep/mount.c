@@ -246,6 +246,16 @@ void mount_detach(struct mount_ns *ns, struct mount *m)
     pthread_rwlock_unlock(&ns->lock);
 }
 
+int mount_ns_root(const struct container *c)
+{
+    return c->mounts->main->root->fd;
+}
+
+void mount_ns_note_procfs(struct container *c, bool there)
+{
+    c->mounts->magic = there;
+}
+
 /* What another container was given of its files may outlive a container: the rest is tried again with the
  * next one that ends. */
 static void collect_orphans(void)

@@ -183,14 +183,17 @@ struct session *session_new(struct container *c, const struct keep_process *spec
     struct session *s = calloc(1, sizeof(*s));
 
     if (!s) {
+        (void)close(porter_fd);
         err_set(e, ERR_SYS, ENOMEM, "cannot make a session");
         return NULL;
     }
-    s->container = c;
+    s->container = container_get(c);
     s->client_fd = s->maker_fd = -1;
     s->porter_fd = porter_fd;
     s->first = new_task(c, spec, e);
     if (!s->first) {
+        (void)close(porter_fd);
+        container_put(c);
         free(s);
         return NULL;
     }
@@ -241,6 +244,9 @@ void session_exited(struct process *p)
     if (!s || s->ended)
         return;
     s->ended = true;
+    /* Before its porter tells the host: who hears of the end may ask at once. */
+    if (s == s->container->first)
+        container_note_exit(s->container, p->exit_status);
     (void)msg_send(s->porter_fd, &m, sizeof(m), -1);
 }
 
@@ -262,6 +268,7 @@ void session_end(struct session *s)
     task_put(s->first);
     process_put(s->process);
     tty_put(s->tty);
+    container_put(s->container);
     free(s);
 }
 

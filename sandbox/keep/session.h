@@ -10,11 +10,11 @@
 
 struct session {
     struct session *next, *prev; /* kernel.sessions */
-    struct container *container;
-    struct process *process;   /* a reference */
-    struct task *first;        /* a reference */
-    struct tty *tty;           /* a reference; NULL without `terminal` */
-    struct listener *listener; /* NULL until it has come */
+    struct container *container; /* a reference */
+    struct process *process;     /* a reference */
+    struct task *first;          /* a reference */
+    struct tty *tty;             /* a reference; NULL without `terminal` */
+    struct listener *listener;   /* NULL until it has come */
     int porter_fd;
     int client_fd; /* who waits to hear that the program runs; -1: nobody. Not owned */
     int maker_fd;  /* whose end before CONTROL_DETACH ends the program; -1: nobody's. Not owned */

@@ -109,6 +109,10 @@ struct mount_spec {     /* what the runtime hands over, in order; [0] is "/" */
 /* Builds a container's mount namespace. rootfd: the container's root directory in the keep's own mount
  * namespace. */
 int mount_ns_init(struct container *c, int rootfd, const struct mount_spec *specs, unsigned n);
+/* The descriptor of the container's root directory; the container's. */
+int mount_ns_root(const struct container *c);
+/* Whether a procfs of the host is among the mounts of a tree in another mount namespace than the keep's. */
+void mount_ns_note_procfs(struct container *c, bool there);
 /* The container is over: what nobody else uses of it is let go. In the control thread. */
 void mount_ns_release(struct container *c);
 /* Hides masked paths (empty file or directory) and makes others read-only, as far as they exist. After

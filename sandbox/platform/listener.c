@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 
 #include "common/log.h"
+#include "sandbox/keep/container.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 
@@ -25,12 +26,13 @@
 
 struct worker {
     struct listener *listener;
+    struct container *container; /* to enter first (a reference), where its maker is in another; or NULL */
     bool leads;
 };
 
 static _Thread_local struct worker *self;
 
-static int spawn_worker(struct listener *l, bool leads);
+static int spawn_worker(struct listener *l, struct container *c);
 
 /* l->lock held: someone else takes over RECV. */
 static void hand_over(struct listener *l)
@@ -38,7 +40,7 @@ static void hand_over(struct listener *l)
     l->has_leader = false;
     if (l->idle_workers > 0)
         pthread_cond_signal(&l->idle);
-    else if (spawn_worker(l, true) == 0)
+    else if (spawn_worker(l, NULL) == 0)
         l->has_leader = true;
 }
 
@@ -138,12 +140,27 @@ void listener_release(struct listener *l)
     free(l);
 }
 
+/* In the wrong tree nothing may be served: rather end the sandbox. */
+static void enter(struct worker *w)
+{
+    struct container *c = steal_ptr(&w->container);
+
+    if (!c)
+        return;
+    if (container_enter(c) < 0) {
+        log_error("cannot enter the tree of container %s: %s", c->id, strerror(errno));
+        abort();
+    }
+    container_put(c);
+}
+
 static void *worker_main(void *arg)
 {
     struct worker w = *(struct worker *)arg;
     struct seccomp_notif n;
 
     free(arg);
+    enter(&w);
     self = &w;
     while (become_leader(&w)) {
         memset(&n, 0, sizeof(n));
@@ -157,8 +174,9 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-/* l->lock held, or nobody else has l yet. */
-static int spawn_worker(struct listener *l, bool leads)
+/* l->lock held, or nobody else has l yet. The new worker leads. A worker's child shares its root directory.
+ */
+static int spawn_worker(struct listener *l, struct container *c)
 {
     struct worker *w = malloc(sizeof(*w));
     pthread_attr_t attr;
@@ -166,7 +184,7 @@ static int spawn_worker(struct listener *l, bool leads)
 
     if (!w)
         return -ENOMEM;
-    *w = (struct worker){.listener = l, .leads = leads};
+    *w = (struct worker){.listener = l, .container = c ? container_get(c) : NULL, .leads = true};
     l->refs++;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -176,6 +194,8 @@ static int spawn_worker(struct listener *l, bool leads)
     if (r < 0) {
         log_error("cannot start a worker of the keep: %s", strerror(-r));
         l->refs--;
+        if (w->container)
+            container_put(w->container);
         free(w);
     }
     return r;
@@ -190,7 +210,6 @@ struct listener *listener_new(int fd, struct container *c, struct task *first)
         return NULL;
     }
     l->fd = fd;
-    l->container = c;
     l->first = task_get(first);
     l->refs = 1;
     pthread_mutex_init(&l->lock, NULL);
@@ -198,7 +217,7 @@ struct listener *listener_new(int fd, struct container *c, struct task *first)
     /* Best effort: an older kernel wakes us a little later. */
     (void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     l->has_leader = true;
-    if (spawn_worker(l, true) == 0)
+    if (spawn_worker(l, c) == 0)
         return l;
     listener_release(l);
     return NULL;

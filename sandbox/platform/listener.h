@@ -7,7 +7,6 @@
 
 struct listener {
     int fd;
-    struct container *container;
     pthread_mutex_t lock;
     pthread_cond_t idle;
     unsigned idle_workers; /* waiting to become leader */
@@ -17,9 +16,9 @@ struct listener {
     struct task *first;    /* the task that the first notification is for */
 };
 
-/* A listener over fd (taken over), served from now on. The first notification is the native exec of `first`'s
- * gate. Serves until the last guest behind it is gone, whoever has released it before. NULL: no memory, or no
- * thread. */
+/* A listener over fd (taken over), served from now on, for guests of c. The first notification is the native
+ * exec of `first`'s gate. Serves until the last guest behind it is gone, whoever has released it before.
+ * NULL: no memory, or no thread. */
 struct listener *listener_new(int fd, struct container *c, struct task *first);
 void listener_release(struct listener *l);
 

@@ -30,7 +30,9 @@ enum control_type {
     CONTROL_SIGNAL_INIT, /* the same to the first process alone */
     CONTROL_PIDS_ANSWER,
     CONTROL_DONE,
-    CONTROL_DETACH, /* runtime: what I made on this connection (on the first one the container, on others
+    CONTROL_JOIN,   /* a container for this sandbox; descriptors: enum join_fd of keep/container_init.h. ->
+                       READY, FAILED. From then on the connection is about that container */
+    CONTROL_DETACH, /* runtime: what I made on this connection (on that of its making the container, on others
                        programs of EXEC) is known now, live on without me. No answer */
 };
 
@@ -41,7 +43,7 @@ struct control_msg {
     struct err err;
 };
 
-#define MSG_FDS 6
+#define MSG_FDS 28
 
 /* Porter and keep. */
 enum porter_type {
