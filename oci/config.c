@@ -15,7 +15,6 @@ static const char *const not_honoured[][3] = {
     {"process", "scheduler"},       {"process", "ioPriority"}, {"process", "selinuxLabel"},
     {"process", "apparmorProfile"}, {"linux", "intelRdt"},     {"linux", "memoryPolicy"},
     {"linux", "netDevices"},        {"linux", "personality"},  {"linux", "timeOffsets"},
-    {"linux", "seccomp"},
 };
 
 static bool is_empty(const struct json *v)

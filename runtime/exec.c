@@ -16,6 +16,7 @@
 #include "runtime/options.h"
 #include "runtime/passed.h"
 #include "runtime/pidfile.h"
+#include "runtime/seccomp.h"
 #include "runtime/sendfd.h"
 #include "runtime/target.h"
 
@@ -53,6 +54,7 @@ struct exec {
     struct target target;
     struct oci_config *config; /* of --process; else the container's */
     struct oci_process process;
+    struct seccomp_profile seccomp;
     struct cgroup cgroup;
     struct console console;
     int keep, signals;
@@ -65,6 +67,7 @@ static void exec_release(struct exec *x)
     console_close(&x->console);
     target_close(&x->target);
     oci_config_free(x->config);
+    seccomp_profile_free(&x->seccomp);
     cleanup_close_p(&x->keep);
     cleanup_close_p(&x->keep_fd);
     cleanup_close_p(&x->signals);
@@ -104,6 +107,7 @@ static int launch(struct exec *x, pid_t *ret, struct err *e)
         .stdio = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO},
         .tty_slave = x->console.slave,
         .more_fd = x->more,
+        .seccomp = &x->seccomp,
         .strace = x->g->strace,
         .foreground = !x->o.detach,
         .arg = x,
@@ -177,14 +181,14 @@ static int load_process(struct exec *x, char **args, struct err *e)
         return err_set(e, ERR_USAGE, 0, "exec takes --process or arguments, not both");
     if (!x->o.process && !args[0])
         return err_set(e, ERR_USAGE, 0, "exec needs a program (see bailey exec --help)");
+    if (target_load_config(&x->target, e) || seccomp_compile(x->target.config->lx.seccomp, &x->seccomp, e))
+        return -1;
     if (x->o.process) {
         if (oci_process_load(x->o.process, &x->config, e))
             return -1;
         x->process = *x->config->process;
         return exec_process_options(&x->o, x->config, &x->process, e);
     }
-    if (target_load_config(&x->target, e))
-        return -1;
     return exec_process_args(&x->o, x->target.config, args, &x->process, e);
 }
 

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "oci/config.h"
 #include "runtime/launch_internal.h"
+#include "runtime/seccomp.h"
 #include "sandbox/keep/chrdev.h"
 #include "sandbox/keep/procfs.h"
 #include "sandbox/platform/messages.h"
@@ -133,6 +134,7 @@ int keep_setup(const struct launch *l, int control, struct keep_setup *ret, stru
     b->process.more_fd = l->more_fd;
     b->process.notify_fd = l->notify_fd;
     b->process.porter = l->porter;
+    seccomp_for_process(l->seccomp, &b->process);
     if (take_stdio(l, &b->process, e) < 0 || forget_stdio(l, e) < 0)
         return -1;
     int r = procfs_snapshot();

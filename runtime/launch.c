@@ -42,6 +42,7 @@
 #include "runtime/interrupt.h"
 #include "runtime/keep_boot.h"
 #include "runtime/launch_internal.h"
+#include "runtime/seccomp.h"
 #include "sandbox/platform/messages.h"
 #include "sandbox/platform/porter.h"
 
@@ -288,6 +289,7 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
         .gate_fd = k->gate,
         .tty_fd = l->tty_slave,
         .all_calls = l->strace,
+        .judged = l->seccomp ? &l->seccomp->judged : NULL,
     };
     struct err e = ERR_INIT;
 

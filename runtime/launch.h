@@ -9,6 +9,7 @@
 
 struct oci_config;
 struct oci_process;
+struct seccomp_profile;
 
 /* Called while a sandbox is made; NULL: nothing to do. 0, or -1 with *e set: the sandbox is taken down again.
  */
@@ -33,6 +34,7 @@ struct launch {
     int notify_fd;           /* connected to NOTIFY_SOCKET, or -1 */
     int listen_fd;           /* a listening unix SOCK_SEQPACKET for later commands, or -1 */
     int status_fd;           /* a file that the keep writes the exit status to, or -1 */
+    const struct seccomp_profile *seccomp; /* seccomp.h; NULL: none */
     bool strace, debug;
     bool foreground; /* the container ends with its caller, even where that is killed */
     struct launch_steps steps;
@@ -69,6 +71,7 @@ struct launch_exec {
     int keep_fd;
     int porter_fd;                    /* a pidfd of the container's: whose namespaces are joined */
     int stdio[3], tty_slave, more_fd; /* as in struct launch */
+    const struct seccomp_profile *seccomp; /* the container's; NULL: none, as for hooks */
     bool strace;
     bool foreground;  /* the program ends with its caller, even where that is killed */
     const char *hook; /* not NULL: a hook, to be run before the container's program, and its path */

@@ -20,6 +20,7 @@
 #include "runtime/keep_boot.h"
 #include "runtime/launch_internal.h"
 #include "runtime/procid.h"
+#include "runtime/seccomp.h"
 #include "sandbox/platform/messages.h"
 #include "sandbox/platform/porter.h"
 #include "sandbox/platform/spec.h"
@@ -60,6 +61,7 @@ static int exec_links_open(const struct launch_exec *x, struct exec_links *k, st
     keep_process_from(x->process, &p);
     p.path = x->hook;
     p.more_fd = x->more_fd;
+    seccomp_for_process(x->seccomp, &p);
     k->spec = spec_pack(&p);
     return k->spec < 0 ? err_set(e, ERR_SYS, -k->spec, "cannot pack the process") : 0;
 }
@@ -73,6 +75,7 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
         .gate_fd = k->gate,
         .tty_fd = x->tty_slave,
         .all_calls = x->strace,
+        .judged = x->seccomp ? &x->seccomp->judged : NULL,
     };
     struct porter_msg m;
 

@@ -105,7 +105,9 @@ static int load(struct making *m, struct err *e)
     if (m->o.config ? oci_config_load_file(m->o.config, &m->config, e)
                     : oci_config_load(m->bundle, &m->config, e))
         return -1;
-    return check_config(m, e) || take_passed(m, e) ? -1 : 0;
+    if (check_config(m, e) || take_passed(m, e))
+        return -1;
+    return seccomp_compile(m->config->lx.seccomp, &m->seccomp, e);
 }
 
 /* The steps -------------------------------------------------------------------------------------------------
@@ -238,6 +240,7 @@ static int make_sandbox(struct making *m, struct err *e)
         .tty_slave = m->console.slave,
         .more_fd = m->more,
         .notify_fd = m->notify,
+        .seccomp = &m->seccomp,
         .strace = m->g->strace,
         .debug = m->g->debug,
         .foreground = m->foreground,
@@ -384,5 +387,6 @@ void making_release(struct making *m)
     cleanup_close_p(&m->more);
     cleanup_close_p(&m->notify);
     cleanup_close_p(&m->signals);
+    seccomp_profile_free(&m->seccomp);
     oci_config_free(m->config);
 }

@@ -10,6 +10,7 @@
 #include "runtime/hooks.h"
 #include "runtime/launch.h"
 #include "runtime/record.h"
+#include "runtime/seccomp.h"
 #include "runtime/state.h"
 
 struct oci_config;
@@ -50,6 +51,7 @@ struct making {
     bool foreground; /* the caller stays, and removes it */
     char bundle[PATH_MAX], rootfs[PATH_MAX], created[40];
     struct oci_config *config;
+    struct seccomp_profile seccomp;
     struct state_dir state;
     struct cgroup cgroup;
     struct record record;

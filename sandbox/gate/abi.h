@@ -24,14 +24,16 @@ enum gate_call {
     GATE_CALL_BASE = 0x2000,
     /* attach(token): a new thread or process is there. Returns 0. */
     GATE_ATTACH = GATE_CALL_BASE,
-    /* clone(flags, has_stack, ptid, ctid): asks to make a task. Returns -errno, or (31-bit secret << 32 |
-     * pid). The gate then makes a native clone with the same flags, and the child attaches with that value.
+    /* clone(flags, stack, ptid, ctid, number of the guest's call, its address): asks to make a task. Returns
+     * -errno, or (31-bit secret << 32 | pid). The gate then makes a native clone with the same flags, and the
+     * child attaches with that value.
      */
     GATE_CLONE,
     /* clone_abort(token): the native clone failed. */
     GATE_CLONE_ABORT,
-    /* exec(dirfd, path, argv, envp, flags): checks and prepares an execve. Returns -errno, or the number of
-     * a descriptor of the gate's image, which the gate executes. */
+    /* exec(dirfd, path, argv, envp, flags, address of the guest's call | GATE_EXEC_PLAIN for execve): checks
+     * and prepares an execve. Returns -errno, or the number of a descriptor of the gate's image, which the
+     * gate executes. */
     GATE_EXEC,
     /* exec_abort(): the native exec failed. */
     GATE_EXEC_ABORT,
@@ -45,14 +47,29 @@ enum gate_call {
     GATE_FAULT,
     /* sigreturn(mask): the guest returned from a handler; its signal mask is now mask. */
     GATE_SIGRETURN,
-    /* shmat(id, addr, flags, buf): struct gate_op at buf says what to map with which descriptor. 0 or -errno. */
+    /* shmat(id, addr, flags, buf, 0, address): struct gate_op at buf says what to map with which descriptor.
+       0 or -errno. */
     GATE_SHMAT,
     /* shm_done(fd): it is mapped, or can not be. Returns 1 where the descriptor is to be closed natively. */
     GATE_SHM_DONE,
-    /* shmdt(addr, buf): struct gate_op at buf says what to unmap. 0 or -errno. */
+    /* shmdt(addr, buf, 0, 0, 0, address): struct gate_op at buf says what to unmap. 0 or -errno. */
     GATE_SHMDT,
-    GATE_CALL_END
+    GATE_CALL_END,
+    /* judge(arg 0 .. arg 4, instruction pointer of the call) at GATE_JUDGE_BASE + its number: a call that the
+     * gate is to make or to answer, which the container's seccomp profile has a say in. Returns
+     * GATE_JUDGE_PASSED, or what the call is to return. */
+    GATE_JUDGE_BASE = 0x4000
 };
+
+#define GATE_JUDGE_PASSED 0x6a75646765L
+
+/* Instead of a result: a filter has SIGSYS sent for the call. */
+#define GATE_TRAPPED (-0x74726170L)
+
+#define GATE_EXEC_PLAIN (1UL << 63)
+
+/* The data of the filter's SECCOMP_RET_TRAP where the profile is to be asked. */
+#define GATE_TRAP_JUDGED 1
 
 /* Why and how the interrupted system call goes on. */
 enum gate_restart {

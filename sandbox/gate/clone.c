@@ -80,10 +80,10 @@ static long clone_copy(struct native_ucontext *uc, uint64_t flags, uint64_t stac
 void gate_clone(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid,
                 uint64_t tls)
 {
-    long token = sys4(GATE_CLONE, flags, stack, ptid, ctid);
+    long token = sys6(GATE_CLONE, flags, stack, ptid, ctid, uc->mc.ax, uc->mc.ip);
 
     if (token < 0) {
-        uc->mc.ax = (uint64_t)token;
+        gate_result(uc, token);
         return;
     }
     uint64_t native = flags & NATIVE_FLAGS;

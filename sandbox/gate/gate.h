@@ -35,6 +35,13 @@ static inline void gate_unlock(int *l)
     __atomic_store_n(l, 0, __ATOMIC_RELEASE);
 }
 
+/* What the call returns. One that a filter trapped leaves its number where it was. */
+static inline void gate_result(struct native_ucontext *uc, long r)
+{
+    if (r != GATE_TRAPPED)
+        uc->mc.ax = (uint64_t)r;
+}
+
 void *memcpy(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);
 

@@ -7,7 +7,7 @@
 void gate_shmat(struct native_ucontext *uc, uint64_t id, uint64_t addr, uint64_t flags)
 {
     struct gate_op op;
-    long r = sys4(GATE_SHMAT, id, addr, flags, &op);
+    long r = sys6(GATE_SHMAT, id, addr, flags, (uint64_t)&op, 0, uc->mc.ip);
 
     if (r == 0) {
         r = sys6(NR_mmap, op.addr, op.len, op.prot, op.flags, (uint64_t)op.fd, 0);
@@ -16,15 +16,15 @@ void gate_shmat(struct native_ucontext *uc, uint64_t id, uint64_t addr, uint64_t
         if (r == -EEXIST)
             r = -EINVAL;
     }
-    uc->mc.ax = (uint64_t)r;
+    gate_result(uc, r);
 }
 
 void gate_shmdt(struct native_ucontext *uc, uint64_t addr)
 {
     struct gate_op op;
-    long r = sys2(GATE_SHMDT, addr, &op);
+    long r = sys6(GATE_SHMDT, addr, (uint64_t)&op, 0, 0, 0, uc->mc.ip);
 
     if (r == 0)
         r = sys2(NR_munmap, op.addr, op.len);
-    uc->mc.ax = (uint64_t)r;
+    gate_result(uc, r);
 }

@@ -1,5 +1,7 @@
 #include "sandbox/keep/bpf.h"
 
+#include <linux/audit.h>
+#include <stddef.h>
 #include <string.h>
 
 static bool valid_alu(const struct sock_filter *f)
@@ -189,4 +191,36 @@ uint32_t bpf_run(const struct sock_filter *insns, const struct seccomp_data *dat
                 m.a = m.x;
         }
     }
+}
+
+bool bpf_always_allows(const struct sock_filter *insns, unsigned len, int nr)
+{
+    uint32_t a = 0;
+    for (unsigned pc = 0; pc < len; pc++) {
+        const struct sock_filter *f = &insns[pc];
+        switch (f->code) {
+        case BPF_LD | BPF_W | BPF_ABS:
+            if (f->k != offsetof(struct seccomp_data, nr) && f->k != offsetof(struct seccomp_data, arch))
+                return false;
+            a = f->k == offsetof(struct seccomp_data, nr) ? (uint32_t)nr : AUDIT_ARCH_X86_64;
+            break;
+        case BPF_ALU | BPF_AND | BPF_K:
+            a &= f->k;
+            break;
+        case BPF_JMP | BPF_JA:
+            pc += f->k;
+            break;
+        case BPF_JMP | BPF_JEQ | BPF_K:
+        case BPF_JMP | BPF_JGE | BPF_K:
+        case BPF_JMP | BPF_JGT | BPF_K:
+        case BPF_JMP | BPF_JSET | BPF_K:
+            pc += jump_taken(BPF_OP(f->code), a, f->k) ? f->jt : f->jf;
+            break;
+        case BPF_RET | BPF_K:
+            return f->k == SECCOMP_RET_ALLOW;
+        default:
+            return false;
+        }
+    }
+    return false;
 }

@@ -3,6 +3,7 @@
 #ifndef BAILEY_KEEP_CONTAINER_H
 #define BAILEY_KEEP_CONTAINER_H
 
+#include <linux/filter.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
@@ -122,6 +123,9 @@ struct keep_process {
     pid_t porter;  /* with notify_fd: its porter's host pid */
     bool with_more, with_notify; /* unpacked: those two are to come */
     void *block;                 /* spec.c: what the strings lie in, where they are not the runtime's */
+    const struct sock_filter *filter; /* the seccomp profile; NULL: none */
+    unsigned nfilter;                 /* instructions */
+    bool filter_log;                  /* SECCOMP_FILTER_FLAG_LOG */
 };
 
 #define KEEP_PROCESS_INIT                                                                                    \

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/tty.h"
 
 /* What both files show, copied under the lock. */
@@ -25,6 +26,7 @@ struct facts {
     mode_t umask;
     bool has_umask;
     int seccomp_mode;
+    unsigned nfilters;
 };
 
 static void facts_free(struct facts *f)
@@ -79,6 +81,7 @@ static void fill_task(struct facts *f, const struct task *t)
     f->rt_priority = t->sched_priority;
     f->no_new_privs = t->no_new_privs;
     f->seccomp_mode = t->seccomp_mode;
+    f->nfilters = seccomp_count(t);
     if (t->cred)
         fill_cred(f, t->cred);
     if (t->fs && !t->exited) {
@@ -328,8 +331,8 @@ static void put_signals(struct strbuf *sb, const struct facts *f)
               f->pending, f->shared_pending, f->blocked, f->ignored, f->caught);
     sb_printf(sb, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n",
               f->caps[0], f->caps[1], f->caps[2], f->caps[3], f->caps[4]);
-    sb_printf(sb, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%d\n", f->no_new_privs, f->seccomp_mode,
-              f->seccomp_mode == 2);
+    sb_printf(sb, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%u\n", f->no_new_privs, f->seccomp_mode,
+              f->nfilters);
 }
 
 static void put_cpus(struct strbuf *sb, const struct strbuf *host)

@@ -1,28 +1,20 @@
-/* Guests' own filters: installing, inheriting, judging. A chain is immutable; each task holds its newest
- * link. */
+/* Filters: judging. The container's profile is the oldest link of every chain; what guests install themselves
+ * comes on top. */
 #include "sandbox/keep/seccomp.h"
 
-#include <linux/audit.h>
-#include <linux/capability.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "common/log.h"
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/bpf.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task_internal.h"
-#include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/klog.h"
+#include "sandbox/keep/seccomp_internal.h"
 #include "sandbox/platform/listener.h"
-
-#define CHAIN_INSNS_MAX 32768U /* as Linux: each filter counts 4 more */
-
-struct seccomp_filter {
-    atomic_int refs;
-    struct seccomp_filter *prev; /* older; a reference */
-    unsigned len, chain_len;
-    struct sock_filter insns[];
-};
 
 struct seccomp_filter *seccomp_get(struct seccomp_filter *f)
 {
@@ -39,36 +31,58 @@ void seccomp_put(struct seccomp_filter *f)
     }
 }
 
-static void seccomp_put_p(struct seccomp_filter **f)
+unsigned seccomp_count(const struct task *t)
 {
-    seccomp_put(*f);
+    const struct seccomp_filter *f = t->seccomp;
+    return f ? f->count : 0;
 }
 
 /* Judging --------------------------------------------------------------------------------------------------
  */
 
-/* The strictest verdict of all; between equals the newest's data. */
-static uint32_t verdict(const struct seccomp_filter *f, const struct seccomp_data *data)
+/* The strictest verdict of all; between equals the newest's data. *by: whose it is. */
+static uint32_t verdict(struct seccomp_filter *f, const struct seccomp_data *data, struct seccomp_filter **by)
 {
     uint32_t result = SECCOMP_RET_ALLOW;
-    for (; f; f = f->prev) {
+    for (*by = f; f; f = f->prev) {
         uint32_t r = bpf_run(f->insns, data);
-        if ((int32_t)(r & SECCOMP_RET_ACTION_FULL) < (int32_t)(result & SECCOMP_RET_ACTION_FULL))
+        if ((int32_t)(r & SECCOMP_RET_ACTION_FULL) < (int32_t)(result & SECCOMP_RET_ACTION_FULL)) {
             result = r;
+            *by = f;
+        }
     }
     return result;
 }
 
-static long trap(struct task *t, const struct sysargs *a, int data)
+/* Most calls are allowed whatever their arguments: found out once for each number. */
+static bool always_allowed(struct seccomp_filter *f, int nr)
+{
+    if (nr < 0 || nr >= SYSCALL_MAX)
+        return false;
+    unsigned long bit = 1UL << (nr % 64);
+    size_t word = (size_t)nr / 64;
+    if (atomic_load_explicit(&f->known[word], memory_order_acquire) & bit)
+        return atomic_load_explicit(&f->allowed[word], memory_order_relaxed) & bit;
+    bool all = true;
+    for (const struct seccomp_filter *i = f; i && all; i = i->prev)
+        all = bpf_always_allows(i->insns, i->len, nr);
+    if (all)
+        atomic_fetch_or(&f->allowed[word], bit);
+    atomic_fetch_or(&f->known[word], bit);
+    return all;
+}
+
+static long trap(struct task *t, const struct sysargs *a, const struct seccomp_data *d, int data)
 {
     siginfo_t info = {.si_signo = SIGSYS, .si_code = 1 /* SYS_SECCOMP */, .si_errno = data};
-    info.si_call_addr = (void *)(uintptr_t)a->ip; /* opaque: the guest's */
-    info.si_syscall = a->nr;
+    info.si_call_addr = (void *)(uintptr_t)d->instruction_pointer; /* opaque: the guest's */
+    info.si_syscall = d->nr;
     info.si_arch = AUDIT_ARCH_X86_64;
     LOCKED(&kernel.tasklist_lock);
     force_signal(t, &info);
     signal_settle(t);
-    return a->nr; /* the handler finds the number in rax, as the call was never made */
+    /* The handler finds the number in rax, as the call was never made. */
+    return a->nr < GATE_CALL_BASE ? d->nr : GATE_TRAPPED;
 }
 
 static long kill_by(struct task *t, int signo)
@@ -83,7 +97,29 @@ static long answer_directly(const struct sysargs *a, long result)
     return SYS_NOANSWER;
 }
 
-static long carry_out(struct task *t, const struct sysargs *a, uint32_t v)
+/* As the kernel's audit record 1326: what kills and what is only logged always, the rest where asked for. */
+static void log_verdict(const struct task *t, struct seccomp_filter *by, const struct seccomp_data *d,
+                        uint32_t v)
+{
+    uint32_t action = v & SECCOMP_RET_ACTION_FULL;
+    bool kills = action == SECCOMP_RET_KILL_PROCESS || action == SECCOMP_RET_KILL_THREAD;
+    if (!kills && action != SECCOMP_RET_LOG && !by->log)
+        return;
+    klog_printf(
+        5,
+        "audit: type=1326 pid=%d comm=\"%.15s\" sig=%d arch=c000003e syscall=%d compat=0 ip=0x%llx code=0x%x",
+        t->process->pid, t->comm, kills ? SIGSYS : 0, d->nr, d->instruction_pointer, action);
+    if (!by->is_profile || d->nr < 0 || d->nr >= SYSCALL_MAX)
+        return;
+    unsigned long bit = 1UL << (d->nr % 64);
+    if (atomic_fetch_or(&by->said[d->nr / 64], bit) & bit)
+        return;
+    const char *name = syscall_table[d->nr].name;
+    log_warning("seccomp: %s of pid %d: system call %d (%s), further ones are not told",
+                kills ? "end" : "call", t->process->pid, d->nr, name ? name : "unknown");
+}
+
+static long carry_out(struct task *t, const struct sysargs *a, const struct seccomp_data *d, uint32_t v)
 {
     int data = (int)(v & SECCOMP_RET_DATA);
     switch (v & SECCOMP_RET_ACTION_FULL) {
@@ -93,7 +129,7 @@ static long carry_out(struct task *t, const struct sysargs *a, uint32_t v)
     case SECCOMP_RET_ERRNO:
         return answer_directly(a, -(data > 4095 ? 4095 : data));
     case SECCOMP_RET_TRAP:
-        return answer_directly(a, trap(t, a, data));
+        return answer_directly(a, trap(t, a, d, data));
     case SECCOMP_RET_TRACE: /* there is no tracer */
     case SECCOMP_RET_USER_NOTIF:
         return -ENOSYS;
@@ -107,33 +143,68 @@ static bool strict_allows(int nr)
     return nr == SYS_read || nr == SYS_write || nr == SYS_exit || nr == SYS_rt_sigreturn;
 }
 
-/* What the guest called, where the gate asks on its behalf: which of the calls it was is not known any more.
+/* A gate says which of several calls the guest made. One that lies may do no more than it could by that call.
  */
-static void as_called(const struct sysargs *a, struct seccomp_data *data)
+static int clone_as_called(const struct sysargs *a)
 {
-    bool plain = (int)a->arg[0] == AT_FDCWD && a->arg[4] == 0;
+    if (a->arg[4] == SYS_fork && a->arg[0] == SIGCHLD)
+        return SYS_fork;
+    if (a->arg[4] == SYS_vfork && a->arg[0] == (CLONE_VM | CLONE_VFORK | SIGCHLD))
+        return SYS_vfork;
+    return SYS_clone;
+}
+
+static void exec_as_called(const struct sysargs *a, struct seccomp_data *d)
+{
+    d->nr = SYS_execveat;
+    if (!(a->arg[5] & GATE_EXEC_PLAIN) || (int)a->arg[0] != AT_FDCWD || a->arg[4] != 0)
+        return;
+    d->nr = SYS_execve;
+    memmove(d->args, d->args + 1, 3 * sizeof(d->args[0]));
+    d->args[3] = 0;
+}
+
+/* What the guest called, where the gate asks on its behalf. */
+static void as_called(const struct sysargs *a, struct seccomp_data *d)
+{
+    if (a->nr < GATE_CALL_BASE)
+        return;
+    d->instruction_pointer = a->arg[5] & ~GATE_EXEC_PLAIN;
+    d->args[5] = 0;
     switch (a->nr) {
     case GATE_CLONE:
-        data->nr = SYS_clone;
-        data->args[1] = 0; /* whether there is a stack */
+        d->nr = clone_as_called(a);
+        d->args[4] = 0; /* the thread's area, which only the gate needs */
         break;
     case GATE_EXEC:
-        data->nr = plain ? SYS_execve : SYS_execveat;
-        if (plain)
-            memmove(data->args, data->args + 1, 3 * sizeof(data->args[0]));
+        exec_as_called(a, d);
+        break;
+    case GATE_SIGRETURN:
+        d->nr = SYS_rt_sigreturn;
+        break;
+    case GATE_SHMAT:
+        d->nr = SYS_shmat;
+        d->args[3] = 0;
+        break;
+    case GATE_SHMDT:
+        d->nr = SYS_shmdt;
+        d->args[1] = 0;
         break;
     default:
-        break;
+        d->nr = a->nr - GATE_JUDGE_BASE;
     }
 }
 
 bool seccomp_covers(const struct sysargs *a)
 {
+    if (a->nr >= GATE_JUDGE_BASE)
+        return true;
     if (a->nr >= GATE_CALL_BASE)
-        return a->nr == GATE_CLONE || a->nr == GATE_EXEC;
+        return a->nr == GATE_CLONE || a->nr == GATE_EXEC || a->nr == GATE_SIGRETURN || a->nr == GATE_SHMAT ||
+               a->nr == GATE_SHMDT;
     if (!from_gate(a))
         return true;
-    switch (a->nr) { /* the second halves of those two */
+    switch (a->nr) { /* the second halves of those, and what the gate needs for itself */
     case SYS_clone:
     case SYS_execveat:
     case SYS_mmap:
@@ -146,163 +217,26 @@ bool seccomp_covers(const struct sysargs *a)
     }
 }
 
-long seccomp_check(struct task *t, const struct sysargs *a)
+/* The chain of a task only grows while it lives, and t's own call is being served: f stays. */
+static long judge(struct task *t, struct seccomp_filter *f, const struct sysargs *a)
 {
-    if (t->seccomp_mode == SECCOMP_MODE_STRICT)
-        return strict_allows(a->nr) ? 0 : kill_by(t, SIGKILL);
     struct seccomp_data data = {.nr = a->nr, .arch = AUDIT_ARCH_X86_64, .instruction_pointer = a->ip};
+    struct seccomp_filter *by;
     for (int i = 0; i < 6; i++)
         data.args[i] = a->arg[i];
     as_called(a, &data);
-    _cleanup_(seccomp_put_p) struct seccomp_filter *f = NULL;
-    {
-        LOCKED(&kernel.tasklist_lock); /* another thread may put its filter on this one */
-        f = t->seccomp ? seccomp_get(t->seccomp) : NULL;
-    }
-    return carry_out(t, a, verdict(f, &data));
-}
-
-/* Installing -----------------------------------------------------------------------------------------------
- */
-
-long seccomp_set_strict(struct task *t)
-{
-    if (t->seccomp_mode == SECCOMP_MODE_FILTER)
-        return -EINVAL;
-    t->seccomp_mode = SECCOMP_MODE_STRICT;
-    return 0;
-}
-
-static int read_program(struct task *t, uaddr_t addr, struct seccomp_filter **ret)
-{
-    struct {
-        uint16_t len;
-        uint64_t filter;
-    } prog;
-    if (get_user(t, &prog, addr) < 0)
-        return -EFAULT;
-    if (prog.len == 0 || prog.len > BPF_MAXINSNS)
-        return -EINVAL;
-    size_t size = prog.len * sizeof(struct sock_filter);
-    _cleanup_free_ struct seccomp_filter *f = calloc(1, sizeof(*f) + size);
-    if (!f)
-        return -ENOMEM;
-    if (copy_from_user(t, f->insns, prog.filter, size) < 0)
-        return -EFAULT;
-    if (!bpf_valid(f->insns, prog.len))
-        return -EINVAL;
-    atomic_init(&f->refs, 1);
-    f->len = prog.len;
-    *ret = steal_ptr(&f);
-    return 0;
-}
-
-static bool is_ancestor(const struct seccomp_filter *old, const struct seccomp_filter *f)
-{
-    if (!old)
-        return true;
-    for (; f; f = f->prev)
-        if (f == old)
-            return true;
-    return false;
-}
-
-/* [T] The first other thread that cannot take over t's filters; 0: none. */
-static pid_t unsyncable(const struct task *t)
-{
-    const struct task *o;
-    DL_FOREACH2(t->process->threads, o, thread_next)
-    {
-        if (o == t || o->exited)
-            continue;
-        bool other_mode = o->seccomp_mode != 0 && o->seccomp_mode != SECCOMP_MODE_FILTER;
-        if (other_mode || !is_ancestor(o->seccomp, t->seccomp))
-            return o->tid;
-    }
-    return 0;
-}
-
-/* [T] Takes a new reference. */
-static void set_filter(struct task *t, struct seccomp_filter *f, bool no_new_privs)
-{
-    struct seccomp_filter *old = t->seccomp;
-    t->seccomp = seccomp_get(f);
-    t->seccomp_mode = SECCOMP_MODE_FILTER;
-    t->no_new_privs |= no_new_privs;
-    seccomp_put(old);
-}
-
-/* [T] f becomes the newest link of t's chain, and with sync of every thread's. */
-static long attach(struct task *t, struct seccomp_filter *f, bool sync)
-{
-    struct task *o;
-    pid_t bad = sync ? unsyncable(t) : 0;
-    if (bad)
-        return bad;
-    unsigned before = t->seccomp ? t->seccomp->chain_len : 0;
-    f->chain_len = before + f->len + 4;
-    if (f->chain_len > CHAIN_INSNS_MAX)
-        return -ENOMEM;
-    f->prev = t->seccomp ? seccomp_get(t->seccomp) : NULL;
-    set_filter(t, f, false);
-    if (!sync)
+    if (always_allowed(f, data.nr))
         return 0;
-    DL_FOREACH2(t->process->threads, o, thread_next)
-    {
-        if (o != t && !o->exited)
-            set_filter(o, f, t->no_new_privs);
-    }
-    return 0;
+    uint32_t v = verdict(f, &data, &by);
+    if (v != SECCOMP_RET_ALLOW)
+        log_verdict(t, by, &data, v);
+    return carry_out(t, a, &data, v);
 }
 
-long seccomp_install(struct task *t, unsigned flags, uaddr_t prog)
+long seccomp_check(struct task *t, const struct sysargs *a)
 {
-    const unsigned known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
-                           SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
-    if (flags & ~known)
-        return -EINVAL;
     if (t->seccomp_mode == SECCOMP_MODE_STRICT)
-        return -EINVAL;
-    if (!t->no_new_privs && !capable(t, CAP_SYS_ADMIN))
-        return -EACCES;
-    _cleanup_(seccomp_put_p) struct seccomp_filter *f = NULL;
-    int r = read_program(t, prog, &f);
-    if (r)
-        return r;
-    LOCKED(&kernel.tasklist_lock);
-    long bad = attach(t, f, flags & SECCOMP_FILTER_FLAG_TSYNC);
-    return bad > 0 && (flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH) ? -ESRCH : bad;
-}
-
-static long action_available(struct task *t, uaddr_t addr)
-{
-    uint32_t action;
-    if (get_user(t, &action, addr) < 0)
-        return -EFAULT;
-    switch (action) {
-    case SECCOMP_RET_KILL_PROCESS:
-    case SECCOMP_RET_KILL_THREAD:
-    case SECCOMP_RET_TRAP:
-    case SECCOMP_RET_ERRNO:
-    case SECCOMP_RET_LOG:
-    case SECCOMP_RET_ALLOW:
-        return 0;
-    default:
-        return -EOPNOTSUPP;
-    }
-}
-
-long sys_seccomp(struct task *t, const struct sysargs *a)
-{
-    unsigned flags = (unsigned)a->arg[1];
-    switch ((unsigned)a->arg[0]) {
-    case SECCOMP_SET_MODE_STRICT:
-        return flags || a->arg[2] ? -EINVAL : seccomp_set_strict(t);
-    case SECCOMP_SET_MODE_FILTER:
-        return seccomp_install(t, flags, a->arg[2]);
-    case SECCOMP_GET_ACTION_AVAIL:
-        return flags ? -EINVAL : action_available(t, a->arg[2]);
-    default:
-        return -EINVAL;
-    }
+        return strict_allows(a->nr) || a->nr == GATE_SIGRETURN ? 0 : kill_by(t, SIGKILL);
+    struct seccomp_filter *f = t->seccomp;
+    return f ? judge(t, f, a) : 0;
 }

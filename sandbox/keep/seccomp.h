@@ -1,14 +1,16 @@
-/* Filters that guests install on themselves (seccomp(2)): classic BPF, interpreted in the keep.
+/* Filters: the container's profile (linux.seccomp of config.json), and those that guests install on
+ * themselves (seccomp(2)): classic BPF, interpreted in the keep.
  *
- * They see every call that reaches the keep. Calls that run natively without it (memory calls on anonymous
- * memory, futex, sched_yield, rseq, arch_prctl, clock_gettime) and reads and writes on lanes are not covered.
+ * The profile judges every call: what it does not allow outright does not run natively (gate_filter.h).
+ * Guests' own filters see every call that reaches the keep; calls that run natively without it (memory calls
+ * on anonymous memory, futex, sched_yield, rseq, arch_prctl, clock_gettime) they do not.
  */
 #ifndef BAILEY_KEEP_SECCOMP_H
 #define BAILEY_KEEP_SECCOMP_H
 
 #include "sandbox/keep/kernel.h"
 
-/* Whether a call is one that the guest's filters judge: not what the gate asks for itself. */
+/* Whether a call is one that filters judge: not what the gate asks for itself. */
 bool seccomp_covers(const struct sysargs *a);
 
 /* 0: go on with the call. Else the call's end: -errno, or SYS_NOANSWER (answered here, or the task is being
@@ -18,5 +20,13 @@ long seccomp_check(struct task *t, const struct sysargs *a);
 /* 0, or the thread that could not be synchronised (> 0), or -errno. prog: a guest's struct sock_fprog. */
 long seccomp_install(struct task *t, unsigned flags, uaddr_t prog);
 long seccomp_set_strict(struct task *t);
+
+/* The container's profile for a session's first task, which has no filter yet and does not run. -EINVAL: the
+ * program is not valid; -ENOMEM. */
+struct sock_filter;
+int seccomp_apply_profile(struct task *t, const struct sock_filter *insns, unsigned len, bool log);
+
+/* How many filters t has. */
+unsigned seccomp_count(const struct task *t);
 
 #endif

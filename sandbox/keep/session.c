@@ -8,6 +8,7 @@
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/fs_struct.h"
 #include "sandbox/keep/notify.h"
+#include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
 #include "sandbox/platform/fdbag.h"
@@ -157,8 +158,11 @@ static struct task *new_task(struct container *c, const struct keep_process *p, 
 
 static int prepare(struct session *s, const struct keep_process *p, struct err *e)
 {
-    int r = open_stdio(s->first, p, &s->tty);
+    int r = p->nfilter ? seccomp_apply_profile(s->first, p->filter, p->nfilter, p->filter_log) : 0;
 
+    if (r < 0)
+        return err_set(e, ERR_SYS, -r, "linux.seccomp: cannot apply the profile");
+    r = open_stdio(s->first, p, &s->tty);
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot set up standard input and output");
     r = open_more(s->first, p->more_fd);

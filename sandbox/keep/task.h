@@ -174,8 +174,8 @@ struct task {
     uaddr_t clear_child_tid; /* by set_tid_address; a clone's own is the host's business */
     int pdeath_signal;
     bool no_new_privs;
-    int seccomp_mode;               /* SECCOMP_MODE_* */
-    struct seccomp_filter *seccomp; /* seccomp.c; newest first */
+    int seccomp_mode;                       /* SECCOMP_MODE_* */
+    struct seccomp_filter *_Atomic seccomp; /* seccomp.c; newest first; other threads may add to it [T] */
     unsigned long personality;
     unsigned long timer_slack;
     int sched_policy, sched_priority, nice, ioprio;

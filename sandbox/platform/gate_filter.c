@@ -44,10 +44,13 @@ static const struct rule guest_traps[] = {
 #undef TRAP
 #define GATE(call, reason) {__NR_##call, ANY, SECCOMP_RET_ALLOW},
 #define TRAP(call, reason)
+/* Locks with priority inheritance, where plain futex calls are not native. */
 static const struct rule pi_traps[] = {{__NR_futex, FUTEX_PI, SECCOMP_RET_TRAP}};
 static const struct rule gate_native[] = {
 #include "seccomp-profiles/gate.def"
 };
+
+#define COUNT(a) ((unsigned)(sizeof(a) / sizeof((a)[0])))
 
 struct prog {
     struct sock_filter *f;
@@ -175,19 +178,37 @@ static void condition(struct prog *p, enum condition c)
 
 /* The number is in the accumulator when a rule begins, and again behind it (a condition clobbers it, but then
  * answers). */
-static void rules(struct prog *p, const struct rule *r, unsigned n)
+static void rule(struct prog *p, const struct rule *r, unsigned action)
 {
-    for (unsigned i = 0; i < n; i++) {
-        unsigned at = emit(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)r[i].nr, 0, 0);
-        condition(p, r[i].cond);
-        ret(p, r[i].action);
-        p->f[at].jf = (unsigned char)(p->n - at - 1);
-    }
+    unsigned at = emit(p, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)r->nr, 0, 0);
+
+    condition(p, r->cond);
+    ret(p, action);
+    p->f[at].jf = (unsigned char)(p->n - at - 1);
 }
 
-#define COUNT(a) ((unsigned)(sizeof(a) / sizeof((a)[0])))
+static void rules(struct prog *p, const struct rule *r, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        rule(p, &r[i], r[i].action);
+}
 
-unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_calls)
+/* Guest code's: what is judged rings the doorbell instead. */
+static void native_rules(struct prog *p, const struct call_set *judged)
+{
+    for (unsigned i = 0; i < COUNT(guest_native); i++)
+        if (!call_set_has(judged, guest_native[i].nr))
+            rule(p, &guest_native[i], guest_native[i].action);
+}
+
+static void trap_rules(struct prog *p, const struct rule *r, unsigned n, const struct call_set *judged)
+{
+    for (unsigned i = 0; i < n; i++)
+        rule(p, &r[i], r[i].action | (call_set_has(judged, r[i].nr) ? GATE_TRAP_JUDGED : 0));
+}
+
+unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_calls,
+                           const struct call_set *judged)
 {
     struct prog p = {prog, 0};
 
@@ -212,8 +233,11 @@ unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_ca
 
     p.f[to_guest].k = p.n - to_guest - 1;
     load(&p, offsetof(struct seccomp_data, nr));
-    rules(&p, all_calls ? pi_traps : guest_native, all_calls ? COUNT(pi_traps) : COUNT(guest_native));
-    rules(&p, guest_traps, COUNT(guest_traps));
+    if (!all_calls)
+        native_rules(&p, judged);
+    if (all_calls || call_set_has(judged, __NR_futex))
+        trap_rules(&p, pi_traps, COUNT(pi_traps), judged);
+    trap_rules(&p, guest_traps, COUNT(guest_traps), judged);
     ret(&p, SECCOMP_RET_USER_NOTIF);
     return p.n;
 }

@@ -83,12 +83,12 @@ static int map_springboard(void)
     return mprotect(p, 4096, PROT_READ | PROT_EXEC);
 }
 
-static int install_filter(bool all_calls)
+static int install_filter(const struct porter *p)
 {
     static struct sock_filter prog[GATE_FILTER_MAX];
     struct sock_fprog fprog = {.filter = prog};
 
-    fprog.len = (unsigned short)gate_filter_build(prog, all_calls);
+    fprog.len = (unsigned short)gate_filter_build(prog, p->all_calls, p->judged);
     return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
                         SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &fprog);
 }
@@ -115,7 +115,7 @@ static int become(const struct porter *p, struct guest_boot *b)
     if (drop_rights() < 0)
         return -1;
     b->step = 6;
-    return install_filter(p->all_calls);
+    return install_filter(p);
 }
 
 void guest_become(const struct porter *p, struct guest_boot *b)

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+struct call_set;
+
 struct porter {
     int keep_fd;    /* SOCK_SEQPACKET to the keep */
     int mntns_fd;   /* the keep's mount namespace: the container's tree, and no host */
@@ -11,6 +13,7 @@ struct porter {
     int gate_fd;    /* the gate's image */
     int tty_fd;     /* the host pty's slave that becomes the porter's controlling terminal, or -1 */
     bool all_calls; /* guests get the filter without native calls of their own */
+    const struct call_set *judged; /* what the seccomp profile has a say in (gate_filter.h) */
 };
 
 /* The porter's life, as pid 1 of the container's host pid namespace: makes the first guest process, forwards

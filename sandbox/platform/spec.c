@@ -12,7 +12,8 @@
 #define SPEC_MAX (16 * 1024 * 1024)
 #define GROUPS_MAX 65536
 
-/* Then groups (gid_t), then the strings: cwd, path ("": none), args, env, each with its NUL. */
+/* Then groups (gid_t), then the seccomp profile (struct sock_filter), then the strings: cwd, path ("": none),
+ * args, env, each with its NUL. */
 struct header {
     uint32_t version;
     uint32_t nargs, nenv, ngroups;
@@ -25,6 +26,7 @@ struct header {
     uint32_t has_more, has_notify; /* more_fd, notify_fd come with it */
     int32_t porter;
     uint64_t cap_bounding, cap_effective, cap_inheritable, cap_permitted, cap_ambient;
+    uint32_t nfilter, filter_log;
     struct rlimit rlim[RLIM_NLIMITS];
 };
 
@@ -65,6 +67,8 @@ static struct header header_of(const struct keep_process *p)
         .cap_inheritable = p->cap_inheritable,
         .cap_permitted = p->cap_permitted,
         .cap_ambient = p->cap_ambient,
+        .nfilter = p->nfilter,
+        .filter_log = p->filter_log,
     };
 
     h.strings = strlen(p->cwd) + 1;
@@ -78,7 +82,8 @@ static struct header header_of(const struct keep_process *p)
 int spec_pack(const struct keep_process *p)
 {
     struct header h = header_of(p);
-    size_t groups = p->ngroups * sizeof(gid_t), size = sizeof(h) + groups + h.strings;
+    size_t groups = p->ngroups * sizeof(gid_t), filter = p->nfilter * sizeof(*p->filter);
+    size_t size = sizeof(h) + groups + filter + h.strings;
     _cleanup_free_ char *buf = malloc(size);
     _cleanup_close_ int fd = memfd_create("spec", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
@@ -87,7 +92,9 @@ int spec_pack(const struct keep_process *p)
     memcpy(buf, &h, sizeof(h));
     if (groups)
         memcpy(buf + sizeof(h), p->groups, groups);
-    char *at = stpcpy(buf + sizeof(h) + groups, p->cwd) + 1;
+    if (filter)
+        memcpy(buf + sizeof(h) + groups, p->filter, filter);
+    char *at = stpcpy(buf + sizeof(h) + groups + filter, p->cwd) + 1;
     at = stpcpy(at, p->path ? p->path : "") + 1;
     at = put_list(at, p->args);
     put_list(at, p->env);
@@ -130,6 +137,8 @@ static void take_header(const struct header *h, struct keep_process *p)
         .cap_inheritable = h->cap_inheritable,
         .cap_permitted = h->cap_permitted,
         .cap_ambient = h->cap_ambient,
+        .nfilter = h->nfilter,
+        .filter_log = h->filter_log,
         .stdio = {-1, -1, -1},
         .tty_fd = -1,
         .more_fd = -1,
@@ -163,12 +172,13 @@ int spec_unpack(int fd, struct keep_process *ret)
     if (!buf)
         return -EBADMSG;
     memcpy(&h, buf, sizeof(h));
-    size_t groups = (size_t)h.ngroups * sizeof(gid_t);
+    size_t groups = (size_t)h.ngroups * sizeof(gid_t), filter = h.nfilter * sizeof(*ret->filter);
     if (h.version != SPEC_VERSION || h.ngroups > GROUPS_MAX || h.nargs == 0 || h.nargs > size ||
-        h.nenv > size || h.strings > size || sizeof(h) + groups + h.strings != size)
+        h.nenv > size || h.strings > size || h.nfilter > BPF_MAXINSNS ||
+        sizeof(h) + groups + filter + h.strings != size)
         return -EBADMSG;
     take_header(&h, ret);
-    char *at = buf + sizeof(h) + groups, *end = buf + size;
+    char *at = buf + sizeof(h) + groups + filter, *end = buf + size;
     char **names = take_list(&at, end, 2);
     ret->args = names ? take_list(&at, end, h.nargs) : NULL;
     ret->env = ret->args ? take_list(&at, end, h.nenv) : NULL;
@@ -181,6 +191,7 @@ int spec_unpack(int fd, struct keep_process *ret)
     ret->path = *names[1] ? names[1] : NULL;
     free(names);
     ret->groups = (gid_t *)(void *)(buf + sizeof(h));
+    ret->filter = h.nfilter ? (const struct sock_filter *)(const void *)(buf + sizeof(h) + groups) : NULL;
     ret->block = steal_ptr(&buf);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "sandbox/keep/clone.h"
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/klog.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/syscall.h"
@@ -23,6 +24,14 @@
 struct kernel kernel = {.tasklist_lock = PTHREAD_MUTEX_INITIALIZER};
 
 static int init_status = -1;
+
+const struct syscall_desc syscall_table[SYSCALL_MAX];
+
+void klog_printf(unsigned prio, const char *fmt, ...)
+{
+    (void)prio;
+    (void)fmt;
+}
 
 int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n)
 {

@@ -42,10 +42,10 @@ static uint32_t jump(const struct sock_filter *f, uint32_t a)
     }
 }
 
-static uint32_t run(const struct seccomp_data *d, bool all_calls)
+static uint32_t run_with(const struct seccomp_data *d, bool all_calls, const struct call_set *judged)
 {
     struct sock_filter prog[GATE_FILTER_MAX];
-    unsigned n = gate_filter_build(prog, all_calls);
+    unsigned n = gate_filter_build(prog, all_calls, judged);
     uint32_t a = 0;
 
     assert_true(n > 0 && n <= GATE_FILTER_MAX);
@@ -70,6 +70,11 @@ static uint32_t run(const struct seccomp_data *d, bool all_calls)
     }
     fail_msg("the program runs off its end");
     return 0;
+}
+
+static uint32_t run(const struct seccomp_data *d, bool all_calls)
+{
+    return run_with(d, all_calls, NULL);
 }
 
 struct row {
@@ -214,6 +219,27 @@ static void nothing_is_native_when_all_is_watched(void **state)
     }
 }
 
+/* Whatever the profile has a say in is asked of the keep; the others stay as they are. The gate's own calls
+ * are not the guest's. */
+static void judged_calls_ring(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct seccomp_data d = data_of(&rows[i]);
+        uint32_t want = rows[i].want;
+        for (int nr = 0; nr < CALL_SET_MAX; nr++) {
+            struct call_set judged = {0};
+            call_set_add(&judged, nr);
+            uint32_t got = run_with(&d, false, &judged);
+            bool asked = rows[i].ip == GUEST_IP && rows[i].nr == nr;
+            if (!asked || want == NOTIFY || want == REFUSE)
+                assert_int_equal(got, want);
+            else
+                assert_int_equal(got, want == ALLOW ? NOTIFY : TRAP | GATE_TRAP_JUDGED);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -221,6 +247,7 @@ int main(void)
         cmocka_unit_test(other_architectures_are_refused),
         cmocka_unit_test(few_calls_are_native),
         cmocka_unit_test(nothing_is_native_when_all_is_watched),
+        cmocka_unit_test(judged_calls_ring),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

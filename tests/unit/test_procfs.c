@@ -12,8 +12,14 @@
 #include "sandbox/keep/mqueue.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/pseudo_fs.h"
+#include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/tty.h"
+
+unsigned seccomp_count(const struct task *t)
+{
+    return t->seccomp_mode == 2;
+}
 
 /* A keep without guests
  * --------------------------------------------------------------------------------------- */

@@ -1,0 +1,28 @@
+/* Shared by the files of seccomp. */
+#ifndef BAILEY_KEEP_SECCOMP_INTERNAL_H
+#define BAILEY_KEEP_SECCOMP_INTERNAL_H
+
+#include <linux/filter.h>
+
+#include "sandbox/keep/seccomp.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task_internal.h"
+
+#define CACHE_WORDS (SYSCALL_MAX / 64)
+
+/* A chain is immutable; each task holds its newest link. */
+struct seccomp_filter {
+    atomic_int refs;
+    struct seccomp_filter *prev; /* older; a reference */
+    unsigned len, chain_len;     /* instructions */
+    unsigned count;              /* filters, with those below */
+    bool log;                    /* SECCOMP_FILTER_FLAG_LOG */
+    bool is_profile;             /* the container's, not the guest's own */
+    /* By number: whether it is known that the whole chain allows the call with any arguments, and that it
+     * does. */
+    atomic_ulong known[CACHE_WORDS], allowed[CACHE_WORDS];
+    atomic_ulong said[CACHE_WORDS]; /* what the runtime's log has had already */
+    struct sock_filter insns[];
+};
+
+#endif
