@@ -109,13 +109,14 @@ int devices_make(struct tree *t, struct err *e)
     _cleanup_close_ int dev = pathfd_open_plain(t->root, "/dev", O_PATH | O_DIRECTORY);
     if (dev < 0)
         return err_set(e, ERR_CONFIG, -dev, "/dev in the container");
+    /* First those of the config: of a default device they may say owner and mode. */
+    for (size_t i = 0; i < c->lx.ndevices; i++)
+        if (make_device(t, &c->lx.devices[i], e))
+            return -1;
     for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
         if (make_default(dev, &defaults[i], e))
             return -1;
     if (c->process && c->process->terminal && make_default(dev, &console, e))
         return -1;
-    for (size_t i = 0; i < c->lx.ndevices; i++)
-        if (make_device(t, &c->lx.devices[i], e))
-            return -1;
     return make_links(dev, e);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,6 +49,15 @@ static int take_stdio(const struct launch *l, struct keep_process *kp, struct er
     return 0;
 }
 
+/* What is not set is not touched: the caller's own goes on. */
+static int own_oom_score_adj(void)
+{
+    char buf[16] = "";
+    _cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_RDONLY | O_CLOEXEC);
+
+    return fd >= 0 && read(fd, buf, sizeof(buf) - 1) > 0 ? atoi(buf) : 0;
+}
+
 void keep_process_from(const struct oci_process *p, struct keep_process *kp)
 {
     mode_t mask = umask(022);
@@ -69,7 +79,7 @@ void keep_process_from(const struct oci_process *p, struct keep_process *kp)
         .cap_ambient = p->caps.ambient,
         .no_new_privs = p->no_new_privileges,
         .terminal = p->terminal,
-        .oom_score_adj = p->oom_score_adj.set ? (int)p->oom_score_adj.v : 0,
+        .oom_score_adj = p->oom_score_adj.set ? (int)p->oom_score_adj.v : own_oom_score_adj(),
         .stdio = {-1, -1, -1},
         .tty_fd = -1,
         .more_fd = -1,
