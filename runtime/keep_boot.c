@@ -21,6 +21,7 @@
 struct making {
     const struct launch *launch;
     int control;
+    struct keep_boot *boot;
 };
 
 static void take_limits(const struct oci_process *p, struct keep_process *kp)
@@ -88,6 +89,18 @@ void keep_process_from(const struct oci_process *p, struct keep_process *kp)
     take_limits(p, kp);
 }
 
+static int take_cgroup(const struct making *m, struct err *e)
+{
+    struct control_msg msg;
+    int fds[MSG_FDS];
+    int r = msg_recv_fds(m->control, &msg, sizeof(msg), fds);
+
+    if (r < 0 || msg.type != CONTROL_CGROUP)
+        return err_set(e, ERR_SYS, r < 0 ? -r : EBADMSG, "the runtime went away");
+    memcpy(m->boot->cgroup_fds, fds, sizeof(m->boot->cgroup_fds));
+    return 0;
+}
+
 /* While the container's tree is being made: hooks of the runtime, then those that see what the container
  * will. */
 static int run_hooks(void *arg, struct err *e)
@@ -95,7 +108,7 @@ static int run_hooks(void *arg, struct err *e)
     const struct making *m = arg;
     const struct launch_steps *s = &m->launch->steps;
 
-    if (launch_say(m->control, CONTROL_MOUNTED, e) < 0 ||
+    if (launch_say(m->control, CONTROL_MOUNTED, e) < 0 || take_cgroup(m, e) < 0 ||
         launch_expect(m->control, CONTROL_HOOKS_DONE, e) < 0)
         return -1;
     return s->before_pivot ? s->before_pivot(s->arg, m->launch->porter, e) : 0;
@@ -112,14 +125,6 @@ static char **join_pairs(const struct oci_pair *pairs, size_t n)
     return v;
 }
 
-static unsigned cpu_quota(const struct oci_config *c)
-{
-    int64_t quota = c->lx.resources.cpu.quota.set ? c->lx.resources.cpu.quota.v : 0;
-    int64_t period = c->lx.resources.cpu.period.set ? c->lx.resources.cpu.period.v : 100000;
-
-    return quota > 0 && period > 0 ? (unsigned)((quota + period - 1) / period) : 0;
-}
-
 /* The program's descriptors are its own: what it closes is closed. With a terminal there is not even the
  * log's on stderr, unless the caller stays: it may wait for the end of what it hears. */
 static int forget_stdio(const struct launch *l, struct err *e)
@@ -134,12 +139,17 @@ static const struct oci_process no_process = {.cwd = "/"};
 
 int keep_setup(const struct launch *l, int control, struct keep_setup *ret, struct err *e)
 {
-    struct making m = {l, control};
     const struct oci_config *c = l->config;
     struct keep_boot *b = &ret->boot;
+    struct making m = {l, control, b};
 
-    *b = (struct keep_boot){
-        .id = l->id, .procfd = -1, .devpts_fd = -1, .scratch_fd = -1, .listen_fd = -1, .status_fd = -1};
+    *b = (struct keep_boot){.id = l->id,
+                            .procfd = -1,
+                            .devpts_fd = -1,
+                            .scratch_fd = -1,
+                            .listen_fd = -1,
+                            .status_fd = -1,
+                            .cgroup_fds = {-1}};
     keep_process_from(c->process ? c->process : &no_process, &b->process);
     b->process.more_fd = l->more_fd;
     b->process.notify_fd = l->notify_fd;
@@ -163,11 +173,8 @@ int keep_setup(const struct launch *l, int control, struct keep_setup *ret, stru
     b->masked_paths = c->lx.masked_paths;
     b->readonly_paths = c->lx.readonly_paths;
     b->sysctl = join_pairs(c->lx.sysctl, c->lx.nsysctl);
-    if (c->lx.resources.memory.limit.set && c->lx.resources.memory.limit.v > 0)
-        b->memory_limit = (uint64_t)c->lx.resources.memory.limit.v;
     if (c->lx.resources.pids_limit.set && c->lx.resources.pids_limit.v > 0)
         b->pids_limit = (uint64_t)c->lx.resources.pids_limit.v;
-    b->cpu_count = cpu_quota(c);
     b->net_host = true;
     b->strace = l->strace;
     b->debug = l->debug;

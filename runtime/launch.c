@@ -39,6 +39,7 @@
 #include "common/fds.h"
 #include "common/log.h"
 #include "oci/config.h"
+#include "runtime/cgroup_view.h"
 #include "runtime/interrupt.h"
 #include "runtime/keep_boot.h"
 #include "runtime/launch_internal.h"
@@ -418,7 +419,8 @@ static int bring_up(struct launch *l, struct links *k, struct err *e)
         return -1;
     if (l->steps.mounted && l->steps.mounted(l->steps.arg, l->porter, e) < 0)
         return -1;
-    if (launch_say(control, CONTROL_HOOKS_DONE, e) < 0 || await_hooks(l, control, e) < 0 ||
+    if (cgroup_view_send(control, l->cgroup, l->config, l->porter, e) < 0 ||
+        launch_say(control, CONTROL_HOOKS_DONE, e) < 0 || await_hooks(l, control, e) < 0 ||
         launch_expect(control, CONTROL_IN_USERNS, e) < 0 || write_map(l->keep, "uid_map", e) < 0 ||
         write_map(l->keep, "gid_map", e) < 0)
         return -1;

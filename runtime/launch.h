@@ -7,6 +7,7 @@
 
 #include "common/err.h"
 
+struct cgroup;
 struct oci_config;
 struct oci_process;
 struct seccomp_profile;
@@ -38,6 +39,7 @@ struct launch {
     bool strace, debug;
     bool foreground; /* the container ends with its caller, even where that is killed */
     struct launch_steps steps;
+    const struct cgroup *cgroup; /* which steps.porter_made puts the porter into */
     /* out */
     pid_t keep, porter;
     int control_fd; /* to the keep; the caller closes it */

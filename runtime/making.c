@@ -247,6 +247,7 @@ static int make_sandbox(struct making *m, struct err *e)
         .control_fd = -1,
         .listen_fd = m->listen,
         .status_fd = m->exit_file,
+        .cgroup = &m->cgroup,
         .steps = {.arg = m, .porter_made = enter_cgroup, .mounted = mounted, .before_pivot = before_pivot},
     };
     if (launch_sandbox(&m->launch, e))

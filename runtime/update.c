@@ -9,7 +9,9 @@
 #include "common/log.h"
 #include "oci/config.h"
 #include "runtime/cgroup.h"
+#include "runtime/cgroup_view.h"
 #include "runtime/idcmd.h"
+#include "runtime/launch_internal.h"
 #include "runtime/target.h"
 
 enum { RESOURCES_MAX = 1024 * 1024 };
@@ -104,6 +106,18 @@ static int read_file(const char *name, struct arena *a, struct oci_resources *re
     return oci_resources_parse(a, text, len, name, res, e);
 }
 
+/* The keep needs to have the new hierarchies, too. */
+static int show_inside(struct target *t, const struct cgroup *cg, struct err *e)
+{
+    _cleanup_close_ int keep = target_connect(t, e);
+
+    if (keep < 0 || target_load_config(t, e))
+        return -1;
+    if (cgroup_view_send(keep, cg, t->config, t->rec.porter.pid, e))
+        return -1;
+    return launch_expect(keep, CONTROL_DONE, e);
+}
+
 static int update(const struct globals *g, const char *id, const struct oci_resources *res, struct err *e)
 {
     _cleanup_(target_close) struct target t = TARGET_INIT;
@@ -113,9 +127,12 @@ static int update(const struct globals *g, const char *id, const struct oci_reso
         return -1;
     if (target_status(&t) == STATUS_STOPPED)
         return err_set(e, ERR_STATE, 0, "container not running: %.255s", id);
-    if (cgroup_load(&cg, t.dir.dir, e) < 0 || cgroup_widen(&cg, res, t.dir.dir, e))
+    if (cgroup_load(&cg, t.dir.dir, e) < 0)
         return -1;
-    return cgroup_apply(&cg, res, e);
+    unsigned before = cg.ntrees;
+    if (cgroup_widen(&cg, res, t.dir.dir, e) || cgroup_apply(&cg, res, e))
+        return -1;
+    return cg.ntrees > before ? show_inside(&t, &cg, e) : 0;
 }
 
 static int run(const struct globals *g, char **argv, struct err *e)

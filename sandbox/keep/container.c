@@ -113,6 +113,7 @@ void container_note_exit(struct container *c, int status)
 static void container_free(struct container *c)
 {
     mount_ns_release(c);
+    keep_cgroup_release(c);
     devpts_release(c);
     {
         LOCKED(&kernel.tasklist_lock);

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
+#include "sandbox/keep/cgroup.h"
 #include "sandbox/keep/kernel.h"
 #include "sandbox/keep/vfs.h"
 
@@ -60,7 +61,8 @@ struct container {
     bool count_memory;             /* somebody asked for resource usage: note peaks at exit from now on */
     bool net_host;                 /* inet sockets are allowed */
     struct unix_sock *notify;      /* notify.h; NULL: nobody waits to hear that the program is ready */
-    uint64_t pids_limit;           /* tasks, zombies too, that there may be; 0: no limit */
+    uint64_t pids_limit;           /* tasks, zombies too, that there may be; 0: as cgroup says */
+    struct keep_cgroup *cgroup;    /* what the host counts and limits, or NULL */
     uint64_t cpu_user, cpu_system; /* ticks already shown in /proc/stat, which never go back; procfs's lock */
     struct ns_ids ns;
     struct container *free_next;
@@ -121,8 +123,8 @@ struct keep_process {
     int more_fd;   /* a bag (platform/fdbag.h) of host descriptors that the program gets from 3 on, or -1 */
     int notify_fd; /* a container's own program: connected to the host's NOTIFY_SOCKET, or -1 */
     pid_t porter;  /* with notify_fd: its porter's host pid */
-    bool with_more, with_notify; /* unpacked: those two are to come */
-    void *block;                 /* spec.c: what the strings lie in, where they are not the runtime's */
+    bool with_more, with_notify;      /* unpacked: those two are to come */
+    void *block;                      /* spec.c: what the strings lie in, where they are not the runtime's */
     const struct sock_filter *filter; /* the seccomp profile; NULL: none */
     unsigned nfilter;                 /* instructions */
     bool filter_log;                  /* SECCOMP_FILTER_FLAG_LOG */
@@ -149,13 +151,12 @@ struct keep_boot {
     struct keep_process process;
     char *const *masked_paths; /* NULL-terminated, or NULL */
     char *const *readonly_paths;
-    char *const *sysctl;   /* "key=value", NULL-terminated, or NULL */
-    uint64_t memory_limit; /* bytes; 0: none */
-    uint64_t pids_limit;   /* tasks; 0: none */
+    char *const *sysctl;        /* "key=value", NULL-terminated, or NULL */
+    uint64_t pids_limit;        /* tasks; 0: none */
+    int cgroup_fds[CGROUP_FDS]; /* for keep_cgroup_take; [0] is -1: none */
     struct ns_ids ns;
-    bool pod;           /* other containers may join */
-    bool host_procfs;   /* one that joins has a procfs of the host among its mounts */
-    unsigned cpu_count; /* what the guest is to see; 0: the host's */
+    bool pod;         /* other containers may join */
+    bool host_procfs; /* one that joins has a procfs of the host among its mounts */
     bool net_host;
     bool strace, debug;
 };

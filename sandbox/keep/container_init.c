@@ -33,6 +33,10 @@ int container_init(struct container *c, const struct keep_boot *b, int root, str
     set_names(c, b);
     c->net_host = b->net_host;
     c->pids_limit = b->pids_limit;
+    int cgroup_fds[CGROUP_FDS];
+    memcpy(cgroup_fds, b->cgroup_fds, sizeof(cgroup_fds));
+    if (cgroup_fds[0] >= 0 && keep_cgroup_take(c, cgroup_fds) < 0)
+        return err_set(e, ERR_SYS, ENOMEM, "the container's control groups");
     int r = devpts_init(c, b->devpts_fd);
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "devpts");
@@ -94,7 +98,7 @@ static struct container *join(int *fds, struct keep_boot *b, struct err *e)
     return NULL;
 }
 
-struct container *container_join(int *fds, struct err *e)
+struct container *container_join(int *fds, int cgroup_fds[CGROUP_FDS], struct err *e)
 {
     struct boot_spec spec;
 
@@ -107,6 +111,7 @@ struct container *container_join(int *fds, struct err *e)
     int r = boot_spec_unpack(fds[JOIN_BOOT], &spec);
     if (r < 0)
         err_set(e, ERR_SYS, -r, "join request");
+    memcpy(spec.boot.cgroup_fds, cgroup_fds, sizeof(spec.boot.cgroup_fds));
     struct container *c = r < 0 ? NULL : join(fds, &spec.boot, e);
     boot_spec_free(&spec);
     return c;

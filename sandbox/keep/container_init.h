@@ -11,7 +11,8 @@
 int container_init(struct container *c, const struct keep_boot *b, int root, struct err *e);
 
 /* What a container that joins is made from, beside its packed keep_boot: descriptors, in this order, and then
- * its program's. */
+ * its program's. Last come those of CONTROL_CGROUP, of which there are as many as the message's value says.
+ */
 enum join_fd {
     JOIN_PORTER,
     JOIN_PROCESS, /* packed (spec.h) */
@@ -26,7 +27,7 @@ enum join_fd {
 
 /* Makes a container in a keep that runs, with its program found and checked. Descriptors that were used are
  * -1 afterwards. Its reference is the kernel list's; container_end() is its end. NULL with *e set. */
-struct container *container_join(int *fds, struct err *e);
+struct container *container_join(int *fds, int cgroup_fds[CGROUP_FDS], struct err *e);
 
 /* Ends all of it: its program, what came of that and of each exec. It is released when the last of them is
  * gone. Idempotent. In the control thread. */

@@ -232,15 +232,38 @@ static void detach(struct client *client)
         s->maker_fd = -1;
 }
 
-static void join(struct control *k, struct client *client, int fds[MSG_FDS])
+static void take_cgroup(struct container *c, int client, int fds[MSG_FDS])
 {
+    struct err e = ERR_INIT;
+    int r = keep_cgroup_take(c, fds);
+
+    if (r < 0)
+        err_set(&e, ERR_SYS, -r, "the container's control groups");
+    answer(client, r < 0 ? CONTROL_FAILED : CONTROL_DONE, &e);
+}
+
+/* The last n descriptors. */
+static void take_last(int fds[MSG_FDS], int n, int ret[CGROUP_FDS])
+{
+    int total = 0;
+
+    while (total < MSG_FDS && fds[total] >= 0)
+        total++;
+    for (int i = 0; i < CGROUP_FDS; i++)
+        ret[i] = i < n && n <= total ? steal_fd(&fds[total - n + i]) : -1;
+}
+
+static void join(struct control *k, struct client *client, int ncgroup, int fds[MSG_FDS])
+{
+    int cgroup[CGROUP_FDS];
     struct err e = ERR_INIT;
     struct container *c = NULL;
 
+    take_last(fds, ncgroup, cgroup);
     if (!k->pod || client->container != k->sandbox)
         err_set(&e, ERR_STATE, 0, "no container can join this one");
     else
-        c = container_join(fds, &e);
+        c = container_join(fds, cgroup, &e);
     if (c) {
         container_put(client->container);
         client->container = container_get(c);
@@ -271,7 +294,10 @@ static bool request(struct control *k, struct client *client, const struct contr
         send_signal(c, client->fd, m->value, m->type == CONTROL_SIGNAL);
         return true;
     case CONTROL_JOIN:
-        join(k, client, fds);
+        join(k, client, m->value, fds);
+        return true;
+    case CONTROL_CGROUP:
+        take_cgroup(c, client->fd, fds);
         return true;
     case CONTROL_DETACH:
         detach(client);

@@ -48,7 +48,8 @@ static bool over_nproc(const struct task *parent)
  * zombies without end, and who waits for one of them starves. */
 static bool over_pids_limit(const struct container *c)
 {
-    return c->pids_limit && c->ntasks >= c->pids_limit;
+    uint64_t limit = c->cgroup ? keep_cgroup_pids_max(c) : c->pids_limit ? c->pids_limit : UINT64_MAX;
+    return c->ntasks >= limit;
 }
 
 static void copy_signals(struct task *child, const struct task *parent)

@@ -132,10 +132,11 @@ int klog_init(void)
 void klog_boot(const struct keep_boot *b)
 {
     struct proc_memory m;
+    unsigned cpus = procfs_cpus(kernel.container, NULL);
     proc_memory(kernel.container, &m);
     klog_printf(6, "Memory: %lluK/%lluK available", (unsigned long long)m.available,
                 (unsigned long long)m.total);
-    klog_printf(6, "smp: Brought up 1 node, %u CPU%s", procfs_cpus(), procfs_cpus() == 1 ? "" : "s");
+    klog_printf(6, "smp: Brought up 1 node, %u CPU%s", cpus, cpus == 1 ? "" : "s");
     for (unsigned i = 0; i < b->nmounts; i++)
         klog_printf(6, "VFS: Mounted %s (%s filesystem)", b->mounts[i].target, b->mounts[i].type);
     klog_printf(6, "NET: %s",

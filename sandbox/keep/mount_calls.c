@@ -103,7 +103,7 @@ static int tmpfs_root(struct request *q, struct mount *m)
 
 static int pseudo_root(struct request *q, struct mount *m)
 {
-    const struct pseudo_fs *fs = pseudo_fs_find(q->type);
+    const struct pseudo_fs *fs = pseudo_fs_find(q->ns->container, q->type, q->data);
     struct pnode *root = NULL;
 
     if (!fs)

@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 
 #include "common/log.h"
+#include "sandbox/keep/cgroup_fs.h"
 
 /* A procfs of the host below the container's root would have magic links, which plain host calls follow. */
 static bool host_procfs_below(void)
@@ -122,16 +123,53 @@ static int place(struct mount_ns *ns, struct mount *m, const char *target, bool 
     return mount_attach(ns, m, point, path);
 }
 
+/* Without a cgroup namespace of its own the container sees where on the host its cgroups are. */
+static int show_root(struct mount *m, const struct pnode *root)
+{
+    const char *path = cgroup_fs_path(root);
+
+    if (!path)
+        return 0;
+    free(m->real_root);
+    m->real_root = strdup(path);
+    return m->real_root ? 0 : -ENOMEM;
+}
+
+static int pseudo_mount(struct mount_ns *ns, const struct mount_spec *spec);
+
+/* Version 1: below the mount of "cgroup" each hierarchy has one of its own, with its controllers as options:
+ * that is where programs look for them. */
+static int cgroup_parts(struct mount_ns *ns, const struct pseudo_fs *fs, const struct mount_spec *spec)
+{
+    struct cgroup_fs_part part;
+    char target[PATH_MAX], options[PATH_MAX];
+    int r = 0;
+
+    for (unsigned i = 0; r == 0 && cgroup_fs_part(ns->container, fs, i, &part); i++) {
+        struct mount_spec one = *spec;
+        if (!part.name[0])
+            continue;
+        snprintf(target, sizeof(target), "%s/%s", spec->target, part.name);
+        snprintf(options, sizeof(options), "%s%s%s", spec->options, *part.option ? "," : "", part.option);
+        one.target = target;
+        one.type = part.type;
+        one.source = "cgroup";
+        one.options = options;
+        r = pseudo_mount(ns, &one);
+    }
+    return r;
+}
+
 static int pseudo_mount(struct mount_ns *ns, const struct mount_spec *spec)
 {
-    const struct pseudo_fs *fs = pseudo_fs_find(spec->type);
+    const struct pseudo_fs *fs = pseudo_fs_find(ns->container, spec->type, spec->options);
     struct pnode *root = NULL;
 
     if (!fs) {
         log_warning("mount of %s on %s: the keep has no such file system", spec->type, spec->target);
         return 0;
     }
-    struct mount *m = mount_new(ns, NULL, spec->type, spec->source, spec->options, spec->flags);
+    struct mount *m = mount_new(ns, NULL, fs->type, spec->source, spec->options, spec->flags);
     if (!m)
         return -ENOMEM;
     m->fs = fs;
@@ -139,15 +177,17 @@ static int pseudo_mount(struct mount_ns *ns, const struct mount_spec *spec)
     struct dentry *d = r == 0 ? dentry_pseudo(m, root) : NULL;
     if (d) {
         mount_set_root(m, d);
-        r = place(ns, m, spec->target, true);
+        r = show_root(m, root);
+        r = r < 0 ? r : place(ns, m, spec->target, true);
     } else if (r == 0) {
         r = -ENOMEM;
     }
     if (r < 0) {
         log_error("mount of %s on %s: %s", spec->type, spec->target, strerror(-r));
         mount_put(m);
+        return r;
     }
-    return r;
+    return cgroup_parts(ns, fs, spec);
 }
 
 static int main_mount(struct mount_ns *ns, int rootfd, const struct mount_spec *spec)

@@ -333,6 +333,13 @@ static long thread_self_readlink(struct task *t, struct pnode *n, char *buf, siz
 static const struct pnode_ops self_ops = {.readlink = self_readlink};
 static const struct pnode_ops thread_self_ops = {.readlink = thread_self_readlink};
 
+static int show_cgroups(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)n;
+    keep_cgroup_show_controllers(t->process->container, sb);
+    return 0;
+}
+
 static int show_ipc_msg(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)n;
@@ -404,9 +411,7 @@ static const struct pentry pressure_entries[] = {
 
 static const struct pentry root_entries[] = {
     {.name = "bus", .mode = PROC_DIR(0555), .dir = proc_empty_dir},
-    {.name = "cgroups",
-     .mode = PROC_FILE(0444),
-     .text = "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n"},
+    {.name = "cgroups", .mode = PROC_FILE(0444), .show = show_cgroups},
     {.name = "cmdline", .mode = PROC_FILE(0444), .text = "bailey\n"},
     {.name = "consoles", .mode = PROC_FILE(0444), .text = ""},
     {.name = "cpuinfo", .mode = PROC_FILE(0444), .show = proc_show_cpuinfo},

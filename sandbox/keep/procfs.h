@@ -2,6 +2,7 @@
 #ifndef BAILEY_KEEP_PROCFS_H
 #define BAILEY_KEEP_PROCFS_H
 
+#include "sandbox/keep/cgroup.h"
 #include "sandbox/keep/kernel.h"
 
 struct keep_boot;
@@ -16,8 +17,9 @@ int procfs_snapshot(void);
  * exist or has a wrong value (logged). */
 int procfs_init(const struct keep_boot *b);
 
-/* The CPUs that guests see: keep_boot's cpu_count, or the host's. At least 1. */
-unsigned procfs_cpus(void);
+/* How many CPUs the container sees, at least 1: those of its cpuset, as many as its quota is worth; the
+ * host's numbers stay. ret (may be NULL) gets a bit for each. */
+unsigned procfs_cpus(const struct container *c, unsigned long ret[CPU_WORDS]);
 
 /* The (first) number of a sysctl, by its path below /proc/sys. 0, or -ENOENT. */
 int procfs_sysctl(const char *path, long *ret);

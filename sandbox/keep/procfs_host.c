@@ -142,13 +142,32 @@ int procfs_init(const struct keep_boot *b)
     return proc_sysctl_init(kernel.procfs, b);
 }
 
-unsigned procfs_cpus(void)
+/* Leaves the first n bits that are set. */
+static unsigned keep_first(unsigned long *mask, unsigned n)
 {
-    const struct procfs *pf = kernel.procfs;
-    if (!pf)
-        return 1;
-    unsigned n = pf->boot ? pf->boot->cpu_count : 0;
-    return n && n < pf->host_cpus ? n : pf->host_cpus;
+    unsigned count = 0;
+    for (unsigned i = 0; i < CPU_WORDS; i++) {
+        unsigned long rest = mask[i];
+        mask[i] = 0;
+        for (; rest && count < n; rest &= rest - 1, count++)
+            mask[i] |= rest & -rest;
+    }
+    return count;
+}
+
+unsigned procfs_cpus(const struct container *c, unsigned long ret[CPU_WORDS])
+{
+    const unsigned bits = 8 * sizeof(*ret), host = kernel.procfs ? kernel.procfs->host_cpus : 1;
+    unsigned long own[CPU_WORDS], *mask = ret ? ret : own;
+    if (!keep_cgroup_cpuset(c, mask)) {
+        memset(mask, 0, CPU_WORDS * sizeof(*mask));
+        for (unsigned i = 0; i < host && i < CPU_WORDS * bits; i++)
+            mask[i / bits] |= 1UL << i % bits;
+    }
+    unsigned quota = keep_cgroup_quota(c), n = keep_first(mask, quota ? quota : CPU_WORDS * bits);
+    if (n == 0)
+        mask[0] = 1;
+    return n ? n : 1;
 }
 
 /* Numbers --------------------------------------------------------------------------------------------------
@@ -237,6 +256,24 @@ static uint64_t less(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
+/* By the container's limit. Swap: as much as it may have, and the host has. */
+static void limit_memory(const struct keep_cgroup_memory *g, struct proc_memory *m)
+{
+    uint64_t total = g->limit / 1024, swap = m->swap_total;
+    if (g->swap_limit / 1024 < swap)
+        swap = g->swap_limit / 1024;
+    *m = (struct proc_memory){.limited = true,
+                              .total = total,
+                              .free = less(total, g->used / 1024),
+                              .cached = g->cache / 1024,
+                              .shared = g->shmem / 1024,
+                              .swap_total = swap,
+                              .swap_free = less(swap, g->swap_used / 1024)};
+    m->available = m->free + less(m->cached, m->shared);
+    if (m->available > total)
+        m->available = total;
+}
+
 /* sysinfo(2) is live but knows neither the page cache nor what could be reclaimed: those move with the free
  * memory from where they were at the start. */
 void proc_memory(struct container *c, struct proc_memory *m)
@@ -255,11 +292,9 @@ void proc_memory(struct container *c, struct proc_memory *m)
     uint64_t reclaimable = less(proc_meminfo_field("MemAvailable"), proc_meminfo_field("MemFree"));
     m->cached = proc_meminfo_field("Cached");
     m->available = m->free + reclaimable < m->total ? m->free + reclaimable : m->total;
-    uint64_t limit = kernel.procfs->boot ? kernel.procfs->boot->memory_limit / 1024 : 0;
-    if (!limit || limit >= m->total)
-        return;
-    uint64_t used = proc_memory_used(c) / 1024;
-    *m = (struct proc_memory){.total = limit, .free = less(limit, used), .available = less(limit, used)};
+    struct keep_cgroup_memory g;
+    if (keep_cgroup_memory(c, &g) && g.limit / 1024 < m->total)
+        limit_memory(&g, m);
 }
 
 bool proc_number(const char *s, unsigned long max, unsigned long *ret)
@@ -278,11 +313,26 @@ bool proc_number(const char *s, unsigned long max, unsigned long *ret)
     return true;
 }
 
-void proc_cpu_list(struct strbuf *sb)
+void proc_cpu_list(struct strbuf *sb, const unsigned long mask[CPU_WORDS])
 {
-    unsigned n = procfs_cpus();
-    if (n > 1)
-        sb_printf(sb, "0-%u", n - 1);
-    else
-        sb_printf(sb, "0");
+    const unsigned bits = 8 * sizeof(*mask);
+    const char *comma = "";
+    for (unsigned i = 0, end; i < CPU_WORDS * bits; i = end + 1) {
+        for (end = i; end < CPU_WORDS * bits && (mask[end / bits] >> end % bits & 1); end++)
+            ;
+        if (end == i)
+            continue;
+        sb_printf(sb, end - i > 1 ? "%s%u-%u" : "%s%u", comma, i, end - 1);
+        comma = ",";
+    }
+}
+
+/* Groups of 32 bits, as many as the host's CPUs need. */
+void proc_cpu_mask(struct strbuf *sb, const unsigned long mask[CPU_WORDS])
+{
+    unsigned cpus = kernel.procfs->host_cpus, groups = (cpus + 31) / 32;
+    for (unsigned g = groups; g-- > 0;) {
+        uint32_t m = (uint32_t)(mask[g / 2] >> g % 2 * 32);
+        sb_printf(sb, "%0*x%s", g + 1 == groups ? (int)((cpus - g * 32 + 3) / 4) : 8, m, g ? "," : "");
+    }
 }

@@ -32,6 +32,13 @@ static bool parse_long(const char *data, long min, long max, long *ret)
 /* comm -----------------------------------------------------------------------------------------------------
  */
 
+static int show_cgroup(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)n;
+    keep_cgroup_show(t->process->container, sb);
+    return 0;
+}
+
 static int show_comm(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)t;
@@ -329,7 +336,7 @@ static const char time_offsets[] = "monotonic           0         0\nboottime   
 #define COMMON_ENTRIES                                                                                       \
     {.name = "attr", .mode = PROC_DIR(0555), .dir = proc_attr_entries},                                      \
         {.name = "auxv", .mode = PROC_FILE(0400), .ops = &proc_private_ops, .show = proc_pid_show_auxv},     \
-        {.name = "cgroup", .mode = PROC_FILE(0444), .text = "0::/\n"},                                       \
+        {.name = "cgroup", .mode = PROC_FILE(0444), .show = show_cgroup},                                    \
         {.name = "cmdline", .mode = PROC_FILE(0444), .show = proc_pid_show_cmdline},                         \
         {.name = "comm", .mode = PROC_FILE(0644), .show = show_comm, .write = write_comm},                   \
         {.name = "cpuset", .mode = PROC_FILE(0444), .text = "/\n"},                                          \

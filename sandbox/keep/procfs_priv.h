@@ -98,6 +98,7 @@ uint64_t proc_memory_used(struct container *c);
 uint64_t proc_meminfo_field(const char *name);
 /* Total, free and available memory in KiB, by the container's limit or the host's live numbers. */
 struct proc_memory {
+    bool limited; /* by the container's cgroup */
     uint64_t total, free, available, buffers, cached, shared, swap_total, swap_free;
 };
 void proc_memory(struct container *c, struct proc_memory *m);
@@ -105,8 +106,9 @@ void proc_memory(struct container *c, struct proc_memory *m);
 bool proc_number(const char *s, unsigned long max, unsigned long *ret);
 /* A random UUID as text. */
 void proc_uuid(char out[37]);
-/* A CPU mask or list of the visible CPUs: "3", "0-1". */
-void proc_cpu_list(struct strbuf *sb);
+/* CPUs as a list ("0-1,3") and as a mask ("b"). */
+void proc_cpu_list(struct strbuf *sb, const unsigned long mask[CPU_WORDS]);
+void proc_cpu_mask(struct strbuf *sb, const unsigned long mask[CPU_WORDS]);
 
 /* Tables of the parts
  * ---------------------------------------------------------------------------------------- */

@@ -180,8 +180,8 @@ int proc_pid_show_stat(struct task *t, struct pnode *n, struct strbuf *sb)
     /* Only the first 31 signals: the fields are from a time when there were no others. */
     sb_printf(sb, "%lu %lu %lu %lu 0 0 0 ", f.pending & 0x7fffffff, f.blocked & 0x7fffffff,
               f.ignored & 0x7fffffff, f.caught & 0x7fffffff);
-    sb_printf(sb, "%d %lu %d %d 0 0 0 ", f.thread ? -1 : f.exit_signal, hs.f[39] % procfs_cpus(),
-              rt ? f.rt_priority : 0, f.policy);
+    sb_printf(sb, "%d %lu %d %d 0 0 0 ", f.thread ? -1 : f.exit_signal, hs.f[39], rt ? f.rt_priority : 0,
+              f.policy);
     sb_printf(sb, "0 0 %lu %lu %lu %lu %lu %d\n", mm.start_brk, mm.arg_start, mm.arg_end, mm.env_start,
               mm.env_end, permitted ? f.exit_status : 0);
     return 0;
@@ -335,16 +335,19 @@ static void put_signals(struct strbuf *sb, const struct facts *f)
               f->nfilters);
 }
 
-static void put_cpus(struct strbuf *sb, const struct strbuf *host)
+static void put_cpus(struct strbuf *sb, const struct container *c, const struct strbuf *host)
 {
+    unsigned long mask[CPU_WORDS];
     static const char *const speculation[] = {"Speculation", NULL}, *const cpus[] = {"Cpus_allowed", NULL},
                              *const rest[] = {"Mems_allowed", "voluntary_", "nonvoluntary_", NULL};
     host_lines(sb, host, speculation);
-    if (procfs_cpus() == kernel.procfs->host_cpus || procfs_cpus() >= 64) {
+    if (procfs_cpus(c, mask) == kernel.procfs->host_cpus) {
         host_lines(sb, host, cpus);
     } else {
-        sb_printf(sb, "Cpus_allowed:\t%lx\nCpus_allowed_list:\t", (1UL << procfs_cpus()) - 1);
-        proc_cpu_list(sb);
+        sb_printf(sb, "Cpus_allowed:\t");
+        proc_cpu_mask(sb, mask);
+        sb_printf(sb, "\nCpus_allowed_list:\t");
+        proc_cpu_list(sb, mask);
         sb_put(sb, "\n", 1);
     }
     host_lines(sb, host, rest);
@@ -369,6 +372,6 @@ int proc_pid_show_status(struct task *t, struct pnode *n, struct strbuf *sb)
     put_identity(sb, &f, &w, state_of(&w, &f, &hs));
     put_memory(sb, &host, &w);
     put_signals(sb, &f);
-    put_cpus(sb, &host);
+    put_cpus(sb, w.p->container, &host);
     return 0;
 }

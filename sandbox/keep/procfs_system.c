@@ -15,24 +15,25 @@ static struct container *of_task(const struct task *t)
 /* cpuinfo --------------------------------------------------------------------------------------------------
  */
 
-/* The host's, cut after the CPUs that are visible. */
+/* The host's, without the CPUs that are not visible. */
 int proc_show_cpuinfo(struct task *t, struct pnode *n, struct strbuf *sb)
 {
-    (void)t;
     (void)n;
     const struct strbuf *host = &kernel.procfs->cpuinfo;
-    if (!host->s) {
-        for (unsigned i = 0; i < procfs_cpus(); i++)
+    unsigned long mask[CPU_WORDS];
+    (void)procfs_cpus(of_task(t), mask);
+    const char *part = host->s;
+    for (unsigned i = 0; i < CPU_WORDS * 64 && (part ? *part != 0 : i < kernel.procfs->host_cpus && !host->s);
+         i++) {
+        const char *next = part ? strstr(part, "\n\n") : NULL;
+        size_t len = !part ? 0 : next ? (size_t)(next + 2 - part) : strlen(part);
+        if (!(mask[i / 64] >> i % 64 & 1))
+            len = 0;
+        else if (!part)
             sb_printf(sb, "processor\t: %u\n\n", i);
-        return 0;
+        sb_put(sb, part ? part : "", len);
+        part = part && next ? next + 2 : part ? "" : NULL;
     }
-    unsigned left = procfs_cpus();
-    const char *end = host->s;
-    while (left-- && end) {
-        const char *next = strstr(end, "\n\n");
-        end = next ? next + 2 : NULL;
-    }
-    sb_put(sb, host->s, end ? (size_t)(end - host->s) : host->len);
     return 0;
 }
 
@@ -89,12 +90,10 @@ int proc_show_meminfo(struct task *t, struct pnode *n, struct strbuf *sb)
         {"Buffers", m.buffers},    {"Cached", m.cached},        {"Shmem", m.shared},
         {"SwapFree", m.swap_free}, {"SwapTotal", m.swap_total},
     };
-    const struct keep_boot *b = kernel.procfs->boot;
-    bool limited = b && b->memory_limit;
     const char *line = kernel.procfs->meminfo.s ? kernel.procfs->meminfo.s : fallback_meminfo;
     while (*line) {
         size_t len = strcspn(line, "\n");
-        mem_line(sb, line, len, over, ARRAY_SIZE(over), limited);
+        mem_line(sb, line, len, over, ARRAY_SIZE(over), m.limited);
         line += len + (line[len] == '\n');
     }
     return 0;
@@ -104,10 +103,10 @@ int proc_show_meminfo(struct task *t, struct pnode *n, struct strbuf *sb)
  */
 
 /* What is not busy is idle. */
-static uint64_t idle_ticks(uint64_t busy)
+static uint64_t idle_ticks(const struct container *c, uint64_t busy)
 {
     struct timespec up = proc_uptime();
-    uint64_t all = proc_ticks(&up) * procfs_cpus();
+    uint64_t all = proc_ticks(&up) * procfs_cpus(c, NULL);
     return all > busy ? all - busy : 0;
 }
 
@@ -117,7 +116,7 @@ int proc_show_uptime(struct task *t, struct pnode *n, struct strbuf *sb)
     uint64_t user, system;
     proc_cpu_total(of_task(t), &user, &system);
     struct timespec up = proc_uptime();
-    uint64_t idle = idle_ticks(user + system);
+    uint64_t idle = idle_ticks(of_task(t), user + system);
     sb_printf(sb, "%lu.%02lu %lu.%02lu\n", (unsigned long)up.tv_sec, (unsigned long)up.tv_nsec / 10000000,
               idle / 100, idle % 100);
     return 0;
@@ -164,11 +163,14 @@ int proc_show_stat(struct task *t, struct pnode *n, struct strbuf *sb)
     (void)n;
     uint64_t user, system;
     proc_cpu_total(of_task(t), &user, &system);
-    uint64_t idle = idle_ticks(user + system);
-    unsigned cpus = procfs_cpus(), total, running;
+    uint64_t idle = idle_ticks(of_task(t), user + system);
+    unsigned long mask[CPU_WORDS];
+    unsigned cpus = procfs_cpus(of_task(t), mask), total, running;
     cpu_line(sb, "cpu ", user, system, idle);
-    for (unsigned i = 0; i < cpus; i++) {
+    for (unsigned i = 0; i < CPU_WORDS * 64; i++) {
         char name[16];
+        if (!(mask[i / 64] >> i % 64 & 1))
+            continue;
         (void)snprintf(name, sizeof(name), "cpu%u", i);
         cpu_line(sb, name, user / cpus, system / cpus, idle / cpus);
     }
@@ -215,9 +217,8 @@ int proc_show_vmstat(struct task *t, struct pnode *n, struct strbuf *sb)
 /* There are no interrupts here; the table's head says how many CPUs there are. */
 int proc_show_interrupts(struct task *t, struct pnode *n, struct strbuf *sb)
 {
-    (void)t;
     (void)n;
-    unsigned cpus = procfs_cpus();
+    unsigned cpus = procfs_cpus(of_task(t), NULL);
     sb_printf(sb, "           ");
     for (unsigned i = 0; i < cpus; i++)
         sb_printf(sb, "CPU%-8u", i);
@@ -227,11 +228,10 @@ int proc_show_interrupts(struct task *t, struct pnode *n, struct strbuf *sb)
 
 int proc_show_softirqs(struct task *t, struct pnode *n, struct strbuf *sb)
 {
-    (void)t;
     (void)n;
     static const char *const names[] = {"HI",       "TIMER",   "NET_TX", "NET_RX",  "BLOCK",
                                         "IRQ_POLL", "TASKLET", "SCHED",  "HRTIMER", "RCU"};
-    unsigned cpus = procfs_cpus();
+    unsigned cpus = procfs_cpus(of_task(t), NULL);
     sb_printf(sb, "                    ");
     for (unsigned i = 0; i < cpus; i++)
         sb_printf(sb, "CPU%-8u", i);

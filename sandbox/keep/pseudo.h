@@ -112,7 +112,8 @@ struct pseudo_fs {
     long magic; /* statfs f_type */
     int (*mount)(struct container *c, const char *options, struct pnode **ret_root);
 };
-const struct pseudo_fs *pseudo_fs_find(const char *type); /* NULL: no such one */
+/* NULL: no such one. What is "cgroup" depends on the options and the container. */
+const struct pseudo_fs *pseudo_fs_find(const struct container *c, const char *type, const char *options);
 
 /* Opens a node as a file (show/write ones through the common text file). */
 int pnode_open(struct task *t, struct pnode *n, int flags, struct file **ret);

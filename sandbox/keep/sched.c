@@ -288,21 +288,16 @@ static pid_t host_tid_of(const struct task *t, pid_t pid, bool to_change, int *e
     return *err ? 0 : o->host_tid;
 }
 
-/* CPUs beyond those that /proc shows are none of the guest's; it always has one. */
-static void hide_cpus(unsigned long *mask, size_t words)
+/* CPUs that /proc does not show are none of the guest's; it always has one. */
+static void hide_cpus(const struct container *c, unsigned long mask[CPU_WORDS])
 {
-    const size_t bits = 8 * sizeof(*mask);
+    unsigned long visible[CPU_WORDS];
     bool any = false;
-    for (size_t i = 0; i < words; i++) {
-        size_t cpus = procfs_cpus(), first = i * bits;
-        if (first >= cpus)
-            mask[i] = 0;
-        else if (cpus - first < bits)
-            mask[i] &= (1UL << (cpus - first)) - 1;
-        any |= mask[i] != 0;
-    }
-    if (!any)
-        mask[0] = 1;
+    (void)procfs_cpus(c, visible);
+    for (size_t i = 0; i < CPU_WORDS; i++)
+        any |= (mask[i] & visible[i]) != 0;
+    for (size_t i = 0; i < CPU_WORDS; i++)
+        mask[i] = any ? mask[i] & visible[i] : visible[i];
 }
 
 long sys_sched_getaffinity(struct task *t, const struct sysargs *a)
@@ -318,7 +313,7 @@ long sys_sched_getaffinity(struct task *t, const struct sysargs *a)
     long n = syscall(SYS_sched_getaffinity, host_tid, len < sizeof(mask) ? len : sizeof(mask), mask);
     if (n < 0)
         return -errno;
-    hide_cpus(mask, ARRAY_SIZE(mask));
+    hide_cpus(t->process->container, mask);
     return copy_to_user(t, a->arg[2], mask, (size_t)n) < 0 ? -EFAULT : n;
 }
 

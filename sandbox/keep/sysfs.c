@@ -27,34 +27,46 @@
 /* CPUs -----------------------------------------------------------------------------------------------------
  */
 
+/* The processor that a thread runs on is the host's number, and programs have an array for "possible" ones:
+ * so all of the host's are there, and those that the container does not see are offline. */
 static int show_cpu_range(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)t;
     (void)n;
-    proc_cpu_list(sb);
+    unsigned last = kernel.procfs->host_cpus - 1;
+    sb_printf(sb, last ? "0-%u\n" : "%u\n", last);
+    return 0;
+}
+
+static int show_online(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)n;
+    unsigned long mask[CPU_WORDS];
+    (void)procfs_cpus(t->process->container, mask);
+    proc_cpu_list(sb, mask);
     sb_put(sb, "\n", 1);
     return 0;
 }
 
-/* Masks are printed in groups of 32 bits. */
-static void put_mask(struct strbuf *sb, unsigned first, unsigned last, unsigned cpus)
+static int show_offline(struct task *t, struct pnode *n, struct strbuf *sb)
 {
-    for (unsigned group = (cpus + 31) / 32; group-- > 0;) {
-        uint32_t m = 0;
-        for (unsigned i = group * 32; i < group * 32 + 32; i++)
-            if (i >= first && i <= last)
-                m |= 1U << (i % 32);
-        bool lead = group + 1 == (cpus + 31) / 32;
-        int width = lead ? (int)((cpus - group * 32 + 3) / 4) : 8;
-        sb_printf(sb, "%0*x%s", width, m, group ? "," : "\n");
-    }
+    (void)n;
+    unsigned long mask[CPU_WORDS];
+    (void)procfs_cpus(t->process->container, mask);
+    for (unsigned i = 0; i < CPU_WORDS * 64; i++)
+        mask[i / 64] ^= i < kernel.procfs->host_cpus ? 1UL << i % 64 : 0;
+    proc_cpu_list(sb, mask);
+    sb_put(sb, "\n", 1);
+    return 0;
 }
 
 static int show_all_mask(struct task *t, struct pnode *n, struct strbuf *sb)
 {
-    (void)t;
     (void)n;
-    put_mask(sb, 0, procfs_cpus() - 1, procfs_cpus());
+    unsigned long mask[CPU_WORDS];
+    (void)procfs_cpus(t->process->container, mask);
+    proc_cpu_mask(sb, mask);
+    sb_put(sb, "\n", 1);
     return 0;
 }
 
@@ -69,7 +81,10 @@ static unsigned node_cpu(const struct pnode *n)
 static int show_own_mask(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)t;
-    put_mask(sb, node_cpu(n), node_cpu(n), procfs_cpus());
+    unsigned long mask[CPU_WORDS] = {0};
+    mask[node_cpu(n) / 64] = 1UL << node_cpu(n) % 64;
+    proc_cpu_mask(sb, mask);
+    sb_put(sb, "\n", 1);
     return 0;
 }
 
@@ -86,18 +101,26 @@ static const struct pentry topology_entries[] = {
     SYS_FILE("core_cpus_list", show_own_number),
     SYS_FILE("core_id", show_own_number),
     SYS_FILE("core_siblings", show_all_mask),
-    SYS_FILE("core_siblings_list", show_cpu_range),
+    SYS_FILE("core_siblings_list", show_online),
     SYS_TEXT("die_id", "0\n"),
     SYS_FILE("package_cpus", show_all_mask),
-    SYS_FILE("package_cpus_list", show_cpu_range),
+    SYS_FILE("package_cpus_list", show_online),
     SYS_TEXT("physical_package_id", "0\n"),
     SYS_FILE("thread_siblings", show_own_mask),
     SYS_FILE("thread_siblings_list", show_own_number),
     {.name = NULL},
 };
 
+static int show_own_online(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    unsigned long mask[CPU_WORDS];
+    (void)procfs_cpus(t->process->container, mask);
+    sb_printf(sb, "%lu\n", mask[node_cpu(n) / 64] >> node_cpu(n) % 64 & 1);
+    return 0;
+}
+
 static const struct pentry one_cpu_entries[] = {
-    SYS_TEXT("online", "1\n"),
+    SYS_FILE("online", show_own_online),
     SYS_DIR("topology", topology_entries),
     {.name = NULL},
 };
@@ -105,8 +128,8 @@ static const struct pentry one_cpu_entries[] = {
 static const struct pentry cpu_entries[] = {
     SYS_TEXT("isolated", "\n"),
     SYS_TEXT("kernel_max", "8191\n"),
-    SYS_TEXT("offline", "\n"),
-    SYS_FILE("online", show_cpu_range),
+    SYS_FILE("offline", show_offline),
+    SYS_FILE("online", show_online),
     SYS_FILE("possible", show_cpu_range),
     SYS_FILE("present", show_cpu_range),
     {.name = NULL},
@@ -118,7 +141,7 @@ static int cpus_lookup(struct task *t, struct pnode *dir, const char *name, stru
 {
     (void)t;
     unsigned long i;
-    if (strncmp(name, "cpu", 3) != 0 || !proc_number(name + 3, procfs_cpus() - 1, &i))
+    if (strncmp(name, "cpu", 3) != 0 || !proc_number(name + 3, kernel.procfs->host_cpus - 1, &i))
         return pentry_lookup(cpu_entries, dir, name, ret);
     struct pnode *n = pnode_new(&pentry_dir_ops, PROC_DIR(0755), dir, name);
     if (!n)
@@ -132,7 +155,7 @@ static int cpus_lookup(struct task *t, struct pnode *dir, const char *name, stru
 static int cpus_iterate(struct task *t, struct pnode *dir, off_t *pos, struct dir_context *ctx)
 {
     (void)t;
-    unsigned cpus = procfs_cpus();
+    unsigned cpus = kernel.procfs->host_cpus;
     while (*pos < 2 + (off_t)cpus) {
         char name[16];
         (void)snprintf(name, sizeof(name), "cpu%u", (unsigned)(*pos - 2));
@@ -163,7 +186,7 @@ static int show_node_meminfo(struct task *t, struct pnode *n, struct strbuf *sb)
 }
 
 static const struct pentry node0_entries[] = {
-    SYS_FILE("cpulist", show_cpu_range),
+    SYS_FILE("cpulist", show_online),
     SYS_FILE("cpumap", show_all_mask),
     SYS_TEXT("distance", "10\n"),
     SYS_FILE("meminfo", show_node_meminfo),

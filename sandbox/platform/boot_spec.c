@@ -64,9 +64,7 @@ int boot_spec_pack(const struct keep_boot *b)
     pack_string(&p, b->id);
     pack_string(&p, b->hostname);
     pack_string(&p, b->domainname);
-    pack_number(&p, b->memory_limit);
     pack_number(&p, b->pids_limit);
-    pack_number(&p, b->cpu_count);
     pack_number(&p, b->net_host);
     pack_number(&p, b->host_procfs);
     pack_ns(&p, &b->ns.pid);
@@ -87,9 +85,7 @@ static void unpack_all(struct unpack *u, struct boot_spec *s)
     b->id = unpack_string(u);
     b->hostname = unpack_string(u);
     b->domainname = unpack_string(u);
-    b->memory_limit = unpack_number(u);
     b->pids_limit = unpack_number(u);
-    b->cpu_count = (unsigned)unpack_number(u);
     b->net_host = unpack_number(u);
     b->host_procfs = unpack_number(u);
     unpack_ns(u, &b->ns.pid);
@@ -113,7 +109,8 @@ int boot_spec_unpack(int fd, struct boot_spec *ret)
                                        .gate_fd = -1,
                                        .procfd = -1,
                                        .devpts_fd = -1,
-                                       .scratch_fd = -1}};
+                                       .scratch_fd = -1,
+                                       .cgroup_fds = {-1}}};
     int r = unpack_begin(&u, fd);
     if (r < 0)
         return r;

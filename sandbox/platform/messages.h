@@ -13,7 +13,7 @@ enum control_type {
     CONTROL_IN_USERNS = 1, /* keep: my user namespace wants its mappings */
     CONTROL_MAPPED,        /* runtime: they are written */
     CONTROL_MOUNTED,       /* keep: mounts made, before pivot_root: now the hooks */
-    CONTROL_HOOKS_DONE,    /* runtime: they ran */
+    CONTROL_HOOKS_DONE,    /* runtime: they ran. CONTROL_CGROUP has come before it */
     CONTROL_READY,         /* keep: the program was found and checked; send the first process */
     CONTROL_FAILED,        /* keep, porter: no; err says why */
     CONTROL_JOINED,        /* porter, on its own socket: its namespaces are as config.json wants them */
@@ -28,6 +28,10 @@ enum control_type {
     CONTROL_PIDS,        /* -> PIDS with value: how many, and one descriptor: a file of int32_t host pids */
     CONTROL_SIGNAL,      /* value: signal number, to every process of the container -> DONE, FAILED */
     CONTROL_SIGNAL_INIT, /* the same to the first process alone */
+    CONTROL_CGROUP, /* descriptors: a text with a line "DIRECTORY VERSION HIERARCHY CONTROLLERS:PATH" for each
+                       hierarchy (DIRECTORY: the number of its descriptor among those that follow, or -1), and
+                       the container's directories, which are the roots of detached mounts -> DONE, FAILED;
+                       none while the sandbox is made */
     CONTROL_PIDS_ANSWER,
     CONTROL_DONE,
     CONTROL_JOIN,   /* a container for this sandbox; descriptors: enum join_fd of keep/container_init.h. ->
@@ -43,7 +47,8 @@ struct control_msg {
     struct err err;
 };
 
-#define MSG_FDS 28
+#define MSG_FDS 48
+#define CGROUP_FDS 21 /* of CONTROL_CGROUP: the text, and one for each hierarchy */
 
 /* Porter and keep. */
 enum porter_type {

@@ -1,4 +1,4 @@
-// objects: common/*.o oci/*.o runtime/cgroup*.o
+// objects: common/*.o oci/*.o runtime/cgroup*.o sandbox/platform/messages.o
 /* Control groups: paths, the layout of a host, and limits as what is written to which file. */
 #include <linux/bpf.h>
 #include <setjmp.h>

@@ -45,7 +45,8 @@ static const struct {
     {"[]", "config.json: must be an object, not an array"},
     /* The top. */
     {"{}", "config.json: ociVersion: is required"},
-    {"{\"ociVersion\":\"2.0.0\"}", "config.json: ociVersion: version 2.0.0 is not supported, only 1.0.0 to 1.3.x"},
+    {"{\"ociVersion\":\"2.0.0\"}",
+     "config.json: ociVersion: version 2.0.0 is not supported, only 1.0.0 to 1.3.x"},
     {"{\"ociVersion\":\"one\"}", "config.json: ociVersion: must be a version such as 1.2.0, not \"one\""},
     {"{\"ociVersion\":\"1.0.2\"}", "config.json: root: is required"},
     {"{\"ociVersion\":\"1.0.2\",\"root\":{}}", "config.json: root.path: is required"},

@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/pseudo.o sandbox/keep/pseudo_fs.o sandbox/keep/procfs.o sandbox/keep/procfs_fd.o sandbox/keep/procfs_host.o sandbox/keep/procfs_mem.o sandbox/keep/procfs_net.o sandbox/keep/procfs_pid.o sandbox/keep/procfs_status.o sandbox/keep/procfs_sys.o sandbox/keep/procfs_system.o sandbox/keep/sysfs.o common/log.o common/err.o */
+/* objects: sandbox/keep/pseudo.o sandbox/keep/pseudo_fs.o sandbox/keep/cgroup*.o sandbox/keep/procfs.o sandbox/keep/procfs_fd.o sandbox/keep/procfs_host.o sandbox/keep/procfs_mem.o sandbox/keep/procfs_net.o sandbox/keep/procfs_pid.o sandbox/keep/procfs_status.o sandbox/keep/procfs_sys.o sandbox/keep/procfs_system.o sandbox/keep/sysfs.o common/log.o common/err.o */
 /* The parts of /proc that turn text into text. */
 #include <errno.h>
 #include <setjmp.h>
@@ -65,6 +65,12 @@ NOT_HERE(void sysv_show_sem(struct task *t, struct strbuf *sb))
 NOT_HERE(unsigned tty_devnum(const struct tty *tty))
 NOT_HERE(pid_t tty_foreground(const struct tty *tty))
 /* clang-format on */
+
+struct task *task_by_host_tid(pid_t host_tid)
+{
+    (void)host_tid;
+    return NULL;
+}
 
 struct task *task_by_tid(const struct pid_ns *ns, pid_t tid)
 {
@@ -206,23 +212,23 @@ static void check_dir(struct pnode *dir, unsigned depth)
     assert_int_equal(dir->ops->lookup(NULL, dir, "no such name", &n), -ENOENT);
 }
 
+static struct pid_ns pids = {.refs = 1};
+static struct container container = {.pids = &pids};
+
 static void trees_are_whole(void **state)
 {
     (void)state;
     static const char *const types[] = {"sysfs", "devtmpfs", "cgroup", "cgroup2"};
     for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-        const struct pseudo_fs *fs = pseudo_fs_find(types[i]);
+        const struct pseudo_fs *fs = pseudo_fs_find(&container, types[i], "");
         assert_non_null(fs);
         struct pnode *root = NULL;
-        assert_int_equal(fs->mount(NULL, "", &root), 0);
+        assert_int_equal(fs->mount(&container, "", &root), 0);
         check_dir(root, 0);
         pnode_put(root);
     }
-    assert_null(pseudo_fs_find("ext4"));
+    assert_null(pseudo_fs_find(&container, "ext4", ""));
 }
-
-static struct pid_ns pids = {.refs = 1};
-static struct container container = {.pids = &pids};
 
 static void proc_root_is_whole(void **state)
 {
