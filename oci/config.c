@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/version.h"
 #include "oci/parse.h"
+#include "oci/tables.h"
 
 /* Fields of the specification that this version does not act upon yet. */
 static const char *const not_honoured[][3] = {
@@ -16,6 +17,14 @@ static const char *const not_honoured[][3] = {
     {"process", "apparmorProfile"}, {"linux", "intelRdt"},     {"linux", "memoryPolicy"},
     {"linux", "netDevices"},        {"linux", "personality"},  {"linux", "timeOffsets"},
 };
+
+bool oci_honours(const char *object, const char *field)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(not_honoured); i++)
+        if (strcmp(not_honoured[i][0], object) == 0 && strcmp(not_honoured[i][1], field) == 0)
+            return false;
+    return true;
+}
 
 static bool is_empty(const struct json *v)
 {

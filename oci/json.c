@@ -179,6 +179,8 @@ int json_parse(struct arena *a, const char *text, size_t len, const char *name, 
         return syntax_error(h, &b, text, len, false, name, e);
     if (yajl_complete_parse(h) != yajl_status_ok)
         return syntax_error(h, &b, text, len, true, name, e);
+    const char *slash = strrchr(name, '/');
+    b.root->key = arena_printf(a, "%s", slash ? slash + 1 : name);
     *ret = b.root;
     return 0;
 }
@@ -193,6 +195,13 @@ const struct json *json_get(const struct json *obj, const char *key)
         if (strcmp(v->key, key) == 0)
             found = v;
     return found && found->type != JSON_NULL ? found : NULL;
+}
+
+static const struct json *root_of(const struct json *v)
+{
+    while (v->parent)
+        v = v->parent;
+    return v;
 }
 
 /* Writes "a.b[1].c" for v; the depth limit bounds the recursion. */
@@ -220,5 +229,5 @@ int json_error(const struct json *at, const char *key, struct err *e, const char
     va_start(ap, fmt);
     vsnprintf(msg, sizeof(msg), fmt, ap);
     va_end(ap);
-    return err_set(e, ERR_CONFIG, 0, "config.json: %s%s%s", path, *path ? ": " : "", msg);
+    return err_set(e, ERR_CONFIG, 0, "%.100s: %s%s%s", root_of(at)->key, path, *path ? ": " : "", msg);
 }

@@ -16,7 +16,7 @@ struct json {
     bool b;          /* JSON_BOOL */
     unsigned n;      /* how many children */
     unsigned index;  /* its place in the parent */
-    const char *key; /* its name in a parent object */
+    const char *key; /* its name in a parent object; of the whole: the file's name */
     const char *s;   /* the string (without NUL bytes inside), or the number as written */
     struct json *parent, *first, *last, *next;
 };
@@ -32,7 +32,7 @@ int json_parse(struct arena *a, const char *text, size_t len, const char *name, 
  * for the Go programs that write these files. obj may be NULL. */
 const struct json *json_get(const struct json *obj, const char *key);
 
-/* Sets *e to "config.json: PATH.key: message" (ERR_CONFIG) and returns -1. key may be NULL. */
+/* Sets *e to "FILE: PATH.key: message" (ERR_CONFIG) and returns -1. key may be NULL. */
 int json_error(const struct json *at, const char *key, struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 

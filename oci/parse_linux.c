@@ -3,11 +3,17 @@
 
 #include "common/cleanup.h"
 #include "oci/parse.h"
+#include "oci/tables.h"
 
 static const char *const ns_names[OCI_NS_TYPES] = {
     [OCI_NS_PID] = "pid", [OCI_NS_NET] = "network", [OCI_NS_MNT] = "mount",     [OCI_NS_IPC] = "ipc",
     [OCI_NS_UTS] = "uts", [OCI_NS_USER] = "user",   [OCI_NS_CGROUP] = "cgroup", [OCI_NS_TIME] = "time",
 };
+
+const char *oci_namespace_name(unsigned i)
+{
+    return i < OCI_NS_TYPES ? ns_names[i] : NULL;
+}
 
 static int parse_namespaces(struct json_reader *r, const struct json *lx, struct oci_linux *l)
 {

@@ -4,6 +4,7 @@
 
 #include "common/cleanup.h"
 #include "oci/parse.h"
+#include "oci/tables.h"
 
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256
@@ -24,6 +25,7 @@ static const struct option {
     uint64_t rec_set, rec_clear;
     enum special special;
 } options[] = {
+    {"acl", 0, 0, 0, 0, PLAIN}, /* where a file system has them, they are on */
     {"async", 0, MS_SYNCHRONOUS, 0, 0, PLAIN},
     {"atime", 0, MS_NOATIME, 0, 0, PLAIN},
     {"bind", 0, 0, 0, 0, BIND},
@@ -37,6 +39,7 @@ static const struct option {
     {"lazytime", MS_LAZYTIME, 0, 0, 0, PLAIN},
     {"loud", 0, MS_SILENT, 0, 0, PLAIN},
     {"mand", MS_MANDLOCK, 0, 0, 0, PLAIN},
+    {"noacl", 0, 0, 0, 0, PLAIN},
     {"noatime", MS_NOATIME, MS_RELATIME | MS_STRICTATIME, 0, 0, PLAIN},
     {"nodev", MS_NODEV, 0, 0, 0, PLAIN},
     {"nodiratime", MS_NODIRATIME, 0, 0, 0, PLAIN},
@@ -89,6 +92,16 @@ static const struct {
     {"slave", MS_SLAVE},           {"rslave", MS_SLAVE | MS_REC},
     {"unbindable", MS_UNBINDABLE}, {"runbindable", MS_UNBINDABLE | MS_REC},
 };
+
+const char *oci_mount_option(unsigned i)
+{
+    return i < ARRAY_SIZE(options) ? options[i].name : NULL;
+}
+
+const char *oci_propagation(unsigned i)
+{
+    return i < ARRAY_SIZE(propagations) ? propagations[i].name : NULL;
+}
 
 unsigned long parse_propagation(const char *word)
 {
@@ -210,6 +223,11 @@ static const char *const hook_names[OCI_HOOK_KINDS] = {
     [OCI_HOOK_POSTSTART] = "poststart",
     [OCI_HOOK_POSTSTOP] = "poststop",
 };
+
+const char *oci_hook_name(unsigned i)
+{
+    return i < OCI_HOOK_KINDS ? hook_names[i] : NULL;
+}
 
 static int parse_hook(struct json_reader *r, const struct json *v, struct oci_hook *h)
 {

@@ -4,6 +4,7 @@
 
 #include "common/cleanup.h"
 #include "oci/parse.h"
+#include "oci/tables.h"
 
 struct word {
     const char *name;
@@ -53,6 +54,26 @@ static const struct word flags[] = {
     {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", 0},
     {NULL, 0},
 };
+
+const char *oci_seccomp_action(unsigned i)
+{
+    return i < ARRAY_SIZE(actions) ? actions[i].name : NULL;
+}
+
+const char *oci_seccomp_operator(unsigned i)
+{
+    return i < ARRAY_SIZE(ops) ? ops[i].name : NULL;
+}
+
+const char *oci_seccomp_arch(unsigned i)
+{
+    return i < ARRAY_SIZE(architectures) ? architectures[i].name : NULL;
+}
+
+const char *oci_seccomp_flag(unsigned i)
+{
+    return i < ARRAY_SIZE(flags) ? flags[i].name : NULL;
+}
 
 static const struct word *find(const struct word *table, const char *name)
 {

@@ -10,75 +10,33 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "common/version.h"
 #include "runtime/hook_run.h"
 #include "runtime/launch.h"
+#include "runtime/statejson.h"
 
 /* State
  * -----------------------------------------------------------------------------------------------------------
  */
 
-static void put_string(FILE *f, const char *s)
+static char *state_text(const struct hooks *h, const char *status, pid_t pid)
 {
-    fputc('"', f);
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            fputc('\\', f);
-        if ((unsigned char)*s < 0x20)
-            fprintf(f, "\\u%04x", (unsigned)*s);
-        else
-            fputc(*s, f);
-    }
-    fputc('"', f);
-}
-
-static void put_member(FILE *f, const char *name, const char *value)
-{
-    fprintf(f, "\"%s\":", name);
-    put_string(f, value);
-    fputc(',', f);
-}
-
-static void put_annotations(FILE *f, const struct oci_config *c)
-{
-    fputs("\"annotations\":{", f);
-    for (size_t i = 0; i < c->nannotations; i++) {
-        if (i > 0)
-            fputc(',', f);
-        put_string(f, c->annotations[i].key);
-        fputc(':', f);
-        put_string(f, c->annotations[i].value);
-    }
-    fputs("}}", f);
-}
-
-char *hooks_state_json(const struct hooks *h, const char *status, pid_t pid)
-{
-    char *text = NULL;
-    size_t len;
-    FILE *f = open_memstream(&text, &len);
-
-    if (!f)
-        return NULL;
-    fputc('{', f);
-    put_member(f, "ociVersion", OCI_SPEC_VERSION);
-    put_member(f, "id", h->id);
-    put_member(f, "status", status);
-    if (pid > 0)
-        fprintf(f, "\"pid\":%d,", pid);
-    put_member(f, "bundle", h->bundle);
-    put_annotations(f, h->config);
-    if (fclose(f) == 0)
-        return text;
-    free(text);
-    return NULL;
+    const struct statejson s = {
+        .id = h->id,
+        .status = status,
+        .bundle = h->bundle,
+        .pid = pid > 0 ? pid : -1,
+        .annotations = h->config->annotations,
+        .nannotations = h->config->nannotations,
+        .exit_status = -1,
+    };
+    return statejson_text(&s, false);
 }
 
 /* A file that ends after the text, read from its beginning: unlike a pipe, it takes any length at once, and
  * nobody minds if the hook does not read it. */
 static int state_file(const struct hooks *h, const char *status, pid_t pid, struct err *e)
 {
-    _cleanup_free_ char *text = hooks_state_json(h, status, pid);
+    _cleanup_free_ char *text = state_text(h, status, pid);
     _cleanup_close_ int fd = memfd_create("state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     if (!text || fd < 0)

@@ -46,8 +46,4 @@ int hooks_poststart(const struct hooks *h, pid_t porter, struct err *e);
 /* poststop, after all of the container is gone: what fails is warned about, and the next one runs. */
 void hooks_poststop(const struct hooks *h);
 
-/* The container's state as the specification has it, one line of JSON (without the newline): what a hook
- * reads. pid 0: none. The caller's to free; NULL: no memory. */
-char *hooks_state_json(const struct hooks *h, const char *status, pid_t pid);
-
 #endif

@@ -38,8 +38,8 @@ static void print_one(struct listing *l, const struct target *t)
         _cleanup_free_ char *text = record_state_json(&t->rec, s, pid, -1, NULL);
         printf("%s%s", l->n ? "," : "", text ? text : "null");
     } else {
-        printf("%-20s %-10d %-10s %-30s %s\n", t->rec.id, (int)pid, status_name(s), t->rec.bundle,
-               t->rec.created);
+        printf("%-20s %-10d %-10s %-30s %-32s %s\n", t->rec.id, (int)pid, status_name(s), t->rec.bundle,
+               t->rec.created, t->rec.owner ? t->rec.owner : "");
     }
     l->n++;
 }
@@ -75,7 +75,8 @@ static int run(const struct globals *g, char **argv, struct err *e)
     l.json = strcmp(o.format, "json") == 0;
     if (!o.quiet)
         l.json ? (void)fputs("[", stdout)
-               : (void)printf("%-20s %-10s %-10s %-30s %s\n", "ID", "PID", "STATUS", "BUNDLE", "CREATED");
+               : (void)printf("%-20s %-10s %-10s %-30s %-32s %s\n", "ID", "PID", "STATUS", "BUNDLE",
+                              "CREATED", "OWNER");
     if (print_all(&l, e))
         return -1;
     if (l.json && !o.quiet)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -277,6 +278,22 @@ static void now(char *buf, size_t size)
     snprintf(buf + n, size - n, ".%09ldZ", t.tv_nsec);
 }
 
+/* By the name in /etc/passwd, as other runtimes show it; by number where there is none. */
+static const char *owner(char buf[64])
+{
+    uid_t uid = geteuid();
+    struct passwd *pw;
+
+    snprintf(buf, 64, "%u", uid);
+    if (uid == 0)
+        return "root";
+    _cleanup_fclose_ FILE *f = fopen("/etc/passwd", "re");
+    while (f && (pw = fgetpwent(f)))
+        if (pw->pw_uid == uid)
+            snprintf(buf, 64, "%s", pw->pw_name);
+    return buf;
+}
+
 static int settle(struct making *m, struct err *e)
 {
     return cgroup_settle(&m->cgroup, &m->config->lx.resources, m->launch.porter, e);
@@ -291,6 +308,7 @@ static int write_record(struct making *m, struct err *e)
         .bundle = m->bundle,
         .rootfs = m->rootfs,
         .created = m->created,
+        .owner = owner(m->owner),
         .status = STATUS_CREATED,
         .foreground = m->foreground && !m->o.keep,
         .hooks = has_hooks(m->config),

@@ -49,7 +49,7 @@ struct making {
     const char *id;
     bool starts;     /* it is to run at once */
     bool foreground; /* the caller stays, and removes it */
-    char bundle[PATH_MAX], rootfs[PATH_MAX], created[40];
+    char bundle[PATH_MAX], rootfs[PATH_MAX], created[40], owner[64];
     struct oci_config *config;
     struct seccomp_profile seccomp;
     struct state_dir state;

@@ -19,6 +19,7 @@ const char *status_name(enum status s);
 struct record {
     const char *version, *id, *bundle, *rootfs; /* version: the specification's; paths are absolute */
     const char *created;                        /* RFC 3339 */
+    const char *owner;                          /* the user who made it, by name or number */
     struct procid porter, keep;
     enum status status; /* as last written; see target_status */
     bool foreground;    /* a `bailey run` stands before it and removes it */
@@ -35,8 +36,8 @@ int record_save(const struct record *r, int dir, struct err *e);
 int record_load(int dir, const char *id, struct record *ret, struct err *e);
 void record_release(struct record *r);
 
-/* The state as the specification shows it (and as hooks get it on stdin), with the given status; pid 0 is
- * left out where that is allowed. exit_status: -1, or shown; stop_signal: NULL, or shown (stopsignal.h).
+/* The state as the specification shows it (statejson.h), with the given status. exit_status: -1, or shown;
+ * stop_signal: NULL, or shown (stopsignal.h).
  * malloc'ed text, NULL where memory is out or a name is not UTF-8. */
 char *record_state_json(const struct record *r, enum status s, pid_t pid, int exit_status,
                         const char *stop_signal);

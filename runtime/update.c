@@ -103,7 +103,7 @@ static int read_file(const char *name, struct arena *a, struct oci_resources *re
         return err_set(e, ERR_SYS, errno, "option --resources: %.300s", name);
     if (len == RESOURCES_MAX)
         return err_set(e, ERR_USAGE, 0, "option --resources: %.300s: too long", name);
-    return oci_resources_parse(a, text, len, name, res, e);
+    return oci_resources_parse(a, text, len, strcmp(name, "-") == 0 ? "stdin" : name, res, e);
 }
 
 /* The keep needs to have the new hierarchies, too. */

@@ -19,7 +19,7 @@ for fd in 3 4 5 6 7 8 9; do
     (: >&$fd) 2>/dev/null && fds="$fds $fd"
 done
 state=$(cat)
-echo "$1|$state|$(umask)|$(pwd)|${LEAK-none}|$fds|$0|${A-none}" >>"$2"
+printf '%s\n' "$1|$state|$(umask)|$(pwd)|${LEAK-none}|$fds|$0|${A-none}" >>"$2"
 [ -z "$3" ] || echo "this is why" >&2
 exit ${3-0}
 SH
