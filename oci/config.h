@@ -60,6 +60,9 @@ struct oci_process {
     const char *apparmor_profile, *selinux_label;
 };
 
+/* As many as the kernel takes (user_namespaces(7)). */
+#define OCI_IDMAPS_MAX 340
+
 struct oci_idmap {
     uint32_t container_id, host_id, size;
 };

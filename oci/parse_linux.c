@@ -44,6 +44,22 @@ static int parse_namespaces(struct json_reader *r, const struct json *lx, struct
     return 0;
 }
 
+static bool overlap(uint32_t a, uint32_t na, uint32_t b, uint32_t nb)
+{
+    return a < b + nb && b < a + na; /* no range reaches the last number: the sums fit */
+}
+
+static int check_overlap(const struct json *v, const struct oci_idmap *maps, size_t n, struct err *e)
+{
+    const struct oci_idmap *m = &maps[n - 1];
+
+    for (size_t i = 0; i + 1 < n; i++)
+        if (overlap(maps[i].container_id, maps[i].size, m->container_id, m->size) ||
+            overlap(maps[i].host_id, maps[i].size, m->host_id, m->size))
+            return json_error(v, NULL, e, "overlaps the range before it with index %zu", i);
+    return 0;
+}
+
 int parse_idmaps(struct json_reader *r, const struct json *obj, const char *key, struct oci_idmap **ret,
                  size_t *ret_n)
 {
@@ -54,6 +70,8 @@ int parse_idmaps(struct json_reader *r, const struct json *obj, const char *key,
         return -1;
     if (!list)
         return 0;
+    if (list->n > OCI_IDMAPS_MAX)
+        return json_error(obj, key, r->e, "has %u ranges; the kernel takes %d", list->n, OCI_IDMAPS_MAX);
     struct oci_idmap *maps = arena_alloc(r->a, list->n, sizeof(*maps));
     for (const struct json *v = list->first; v; v = v->next) {
         struct oci_idmap *m = &maps[n++];
@@ -64,6 +82,8 @@ int parse_idmaps(struct json_reader *r, const struct json *obj, const char *key,
             return -1;
         if (m->size == 0 || m->size > UINT32_MAX - m->container_id || m->size > UINT32_MAX - m->host_id)
             return json_error(v, "size", r->e, "makes an empty or an impossible range");
+        if (check_overlap(v, maps, n, r->e))
+            return -1;
     }
     *ret = maps;
     *ret_n = n;

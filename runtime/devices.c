@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "common/cleanup.h"
 #include "runtime/mounts.h"
 #include "runtime/pathfd.h"
+#include "runtime/userns.h"
 
 static const struct oci_device defaults[] = {
     {'c', "/dev/null", 1, 3, 0666, 0, 0},    {'c', "/dev/zero", 1, 5, 0666, 0, 0},
@@ -41,13 +43,34 @@ static bool is_device(int dir, const char *name, const struct oci_device *d)
            (d->type == 'p' || st.st_rdev == makedev(d->major, d->minor));
 }
 
+/* In a user namespace no node can be made: the host's own, checked, is mounted there, and without its driver.
+ */
+static int bind_node(int dir, const char *name, const struct oci_device *d)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, .propagation = MS_PRIVATE};
+    struct stat st;
+    _cleanup_close_ int node = open_tree(AT_FDCWD, d->path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+    if (node < 0 || fstat(node, &st))
+        return -errno;
+    if ((st.st_mode & S_IFMT) != type_bits(d->type) || st.st_rdev != makedev(d->major, d->minor))
+        return -ENODEV;
+    _cleanup_close_ int file = openat(dir, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY | O_CLOEXEC, 0644);
+    if (file < 0 || mount_setattr(node, "", AT_EMPTY_PATH, &attr, sizeof(attr)))
+        return -errno;
+    return move_mount(node, "", file, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) ? -errno : 0;
+}
+
 /* dir is the directory that name goes into. */
 static int make_node(int dir, const char *name, const struct oci_device *d)
 {
     dev_t dev = d->type == 'p' ? 0 : makedev(d->major, d->minor);
 
-    if (mknodat(dir, name, type_bits(d->type) | d->mode, dev))
+    if (mknodat(dir, name, type_bits(d->type) | d->mode, dev)) {
+        if (errno == EPERM && d->type != 'p')
+            return bind_node(dir, name, d);
         return errno != EEXIST ? -errno : is_device(dir, name, d) ? 0 : -EEXIST;
+    }
     /* mknod has applied the umask. The node is ours; were it swapped, a symlink would not be followed. */
     _cleanup_close_ int fd = pathfd_open_plain(dir, name, O_PATH | O_NOFOLLOW);
     if (fd < 0 || !is_device(dir, name, d))
@@ -67,22 +90,39 @@ static int device_error(const struct oci_device *d, int r, struct err *e)
     return err_set(e, ERR_SYS, -r, "device %.200s", d->path);
 }
 
+/* As the host has its owner. */
+static int own(const struct tree *t, const struct oci_device *d, struct oci_device *ret, struct err *e)
+{
+    *ret = *d;
+    if (!userns_host_uid(t->plan->ids, d->uid, &ret->uid) ||
+        !userns_host_gid(t->plan->ids, d->gid, &ret->gid))
+        return err_set(e, ERR_CONFIG, 0, "device %.200s: its owner is not mapped in the user namespace",
+                       d->path);
+    return 0;
+}
+
 static int make_device(struct tree *t, const struct oci_device *d, struct err *e)
 {
+    struct oci_device owned;
     char name[256];
 
     if (mounts_is_virtual(t, d->path))
         return 0;
+    if (own(t, d, &owned, e))
+        return -1;
     _cleanup_close_ int dir = pathfd_parent(t->root, d->path, name);
-    int r = dir < 0 ? dir : make_node(dir, name, d);
+    int r = dir < 0 ? dir : make_node(dir, name, &owned);
 
     return r < 0 ? device_error(d, r, e) : 0;
 }
 
-static int make_default(int dev, const struct oci_device *d, struct err *e)
+static int make_default(const struct tree *t, int dev, const struct oci_device *d, struct err *e)
 {
-    int r = make_node(dev, d->path + strlen("/dev/"), d);
+    struct oci_device owned;
 
+    if (own(t, d, &owned, e))
+        return -1;
+    int r = make_node(dev, d->path + strlen("/dev/"), &owned);
     return r < 0 ? device_error(d, r, e) : 0;
 }
 
@@ -114,9 +154,9 @@ int devices_make(struct tree *t, struct err *e)
         if (make_device(t, &c->lx.devices[i], e))
             return -1;
     for (size_t i = 0; i < ARRAY_SIZE(defaults); i++)
-        if (make_default(dev, &defaults[i], e))
+        if (make_default(t, dev, &defaults[i], e))
             return -1;
-    if (c->process && c->process->terminal && make_default(dev, &console, e))
+    if (c->process && c->process->terminal && make_default(t, dev, &console, e))
         return -1;
     return make_links(dev, e);
 }

@@ -244,8 +244,12 @@ static pid_t fork_hook(const struct hook_job *j, int out, unsigned long flags, s
 static _Noreturn void join_and_fork(const struct hook_job *j, int out, struct birth *b)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, j->namespaces, 0);
+    struct err ignored = ERR_INIT;
+    struct userns_ids ids;
+    bool userns;
 
-    if (pidfd < 0 || setns(pidfd, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+    if (pidfd < 0 || launch_ns_join(pidfd, &userns, &ignored) < 0 ||
+        (userns && (userns_ids_of(0, &ids, &ignored) < 0 || userns_become_root(&ids, &ignored) < 0)))
         b->failed = errno;
     else
         b->pid = fork_hook(j, out, CLONE_PARENT, b);

@@ -137,7 +137,7 @@ static int forget_stdio(const struct launch *l, struct err *e)
 /* A container without process can be created; it cannot be started. */
 static const struct oci_process no_process = {.cwd = "/"};
 
-int keep_setup(const struct launch *l, int control, struct keep_setup *ret, struct err *e)
+int keep_setup(const struct launch *l, int userns, int control, struct keep_setup *ret, struct err *e)
 {
     const struct oci_config *c = l->config;
     struct keep_boot *b = &ret->boot;
@@ -161,7 +161,15 @@ int keep_setup(const struct launch *l, int control, struct keep_setup *ret, stru
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot read the host's /proc");
     chrdev_init();
-    if (rootfs_setup(c, l->bundle, run_hooks, &m, &ret->rootfs, e) < 0)
+    const struct rootfs_plan plan = {
+        .config = c,
+        .bundle = l->bundle,
+        .ids = userns >= 0 && !l->rootless ? &l->ids : NULL,
+        .userns = userns,
+        .before_pivot = run_hooks,
+        .arg = &m,
+    };
+    if (rootfs_setup(&plan, &ret->rootfs, e) < 0)
         return -1;
     b->procfd = ret->rootfs.procfd;
     b->devpts_fd = ret->rootfs.devpts_fd;

@@ -12,9 +12,9 @@ struct keep_setup {
 };
 
 /* In the process that becomes the keep, with the caller's rights: takes from the host what can not be reached
- * later, makes the container's tree, and fills boot (but for its sockets). What boot points to lives as long
- * as the process. */
-int keep_setup(const struct launch *l, int control, struct keep_setup *ret, struct err *e);
+ * later, makes the container's tree, and fills boot (but for its sockets). userns: the container's user
+ * namespace, or -1. What boot points to lives as long as the process. */
+int keep_setup(const struct launch *l, int userns, int control, struct keep_setup *ret, struct err *e);
 
 /* config.json's process as the keep wants it; descriptors are left to the caller. What it points to is the
  * config's. */

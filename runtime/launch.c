@@ -19,13 +19,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -93,76 +91,27 @@ static int links_open(struct links *k, struct err *e)
     return k->gate < 0 ? -1 : 0;
 }
 
-static int join(const char *path, int type, const char *name, struct err *e)
+int launch_expect_msg(int sock, uint32_t type, struct control_msg *m, struct err *e)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0 || setns(fd, type) < 0)
-        return err_set(e, ERR_CONFIG, errno, "linux.namespaces: cannot join the %s namespace %s", name, path);
-    return 0;
-}
-
-static int loopback_up(struct err *e)
-{
-    struct ifreq ifr = {.ifr_name = "lo"};
-    _cleanup_close_ int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-    ifr.ifr_flags = IFF_UP | IFF_RUNNING;
-    if (s < 0 || ioctl(s, SIOCSIFFLAGS, &ifr) < 0)
-        return err_set(e, ERR_SYS, errno, "cannot bring up the loopback interface");
-    return 0;
-}
-
-/* Low ports and echo requests: the guest's capabilities decide, in the keep; the host's own check would ask
- * for capabilities that the keep does not have. */
-static void relax_netns(void)
-{
-    static const struct {
-        const char *path, *value;
-    } set[] = {
-        {"/proc/sys/net/ipv4/ip_unprivileged_port_start", "0"},
-        {"/proc/sys/net/ipv4/ping_group_range", "0 2147483647"},
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(set); i++) {
-        _cleanup_close_ int fd = open(set[i].path, O_WRONLY | O_CLOEXEC);
-        if (fd < 0 || write(fd, set[i].value, strlen(set[i].value)) < 0)
-            log_debug("cannot set %s: %s", set[i].path, strerror(errno));
-    }
-}
-
-/* The keep makes its guests' inet sockets, so it lives where the porter does. */
-static int enter_network(const struct launch *l, struct err *e)
-{
-    const struct oci_namespace *ns = &l->config->lx.ns[OCI_NS_NET];
-    char path[64];
-
-    if (!ns->set)
-        return 0;
-    snprintf(path, sizeof(path), "/proc/%d/ns/net", l->porter);
-    if (join(ns->path ? ns->path : path, CLONE_NEWNET, "network", e) < 0)
-        return -1;
-    if (!ns->path && loopback_up(e) < 0)
-        return -1;
-    relax_netns();
-    return 0;
-}
-
-int launch_expect(int sock, uint32_t type, struct err *e)
-{
-    struct control_msg m;
-    int r = msg_recv(sock, &m, sizeof(m), NULL);
+    int r = msg_recv(sock, m, sizeof(*m), NULL);
 
     if (r == -EPIPE)
         return err_set(e, ERR_SYS, 0, "the sandbox ended before it was ready (see the log)");
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot hear from the sandbox");
-    if (m.type == CONTROL_FAILED) {
-        m.err.msg[sizeof(m.err.msg) - 1] = 0;
-        *e = m.err;
+    if (m->type == CONTROL_FAILED) {
+        m->err.msg[sizeof(m->err.msg) - 1] = 0;
+        *e = m->err;
         return -1;
     }
-    return m.type == type ? 0 : err_set(e, ERR_SYS, 0, "the sandbox answered out of turn");
+    return m->type == type ? 0 : err_set(e, ERR_SYS, 0, "the sandbox answered out of turn");
+}
+
+int launch_expect(int sock, uint32_t type, struct err *e)
+{
+    struct control_msg m;
+
+    return launch_expect_msg(sock, type, &m, e);
 }
 
 int launch_say(int sock, uint32_t type, struct err *e)
@@ -198,12 +147,38 @@ static int drop_keep_caps(struct err *e)
     return 0;
 }
 
-static int enter_userns(int control, struct err *e)
+/* The container's user namespace, which the porter was born in. Where the caller may do nothing outside of it
+ * the keep enters it first of all, else when the mounts are made. */
+static int enter_configured(const struct launch *l, int userns, struct err *e)
 {
-    if (unshare(CLONE_NEWUSER) < 0)
-        return err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWUSER)");
-    if (launch_say(control, CONTROL_IN_USERNS, e) < 0 || launch_expect(control, CONTROL_MAPPED, e) < 0)
+    if (setns(userns, CLONE_NEWUSER) < 0)
+        return err_set(e, ERR_SYS, errno, "cannot enter the container's user namespace");
+    if (userns_become_root(&l->ids, e) < 0)
         return -1;
+    /* Of the other user that it may have become, the caller could not learn the namespaces. */
+    if (l->rootless)
+        (void)prctl(PR_SET_DUMPABLE, 1);
+    return 0;
+}
+
+/* A mount namespace that belongs to the user namespace: the porter has to enter it from there. */
+static int own_mounts(struct err *e)
+{
+    return unshare(CLONE_NEWNS) < 0 ? err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWNS)") : 0;
+}
+
+static int enter_userns(const struct launch *l, int userns, int control, bool *ret_partial, struct err *e)
+{
+    struct control_msg m;
+
+    if (userns >= 0 && !l->rootless && (enter_configured(l, userns, e) < 0 || own_mounts(e) < 0))
+        return -1;
+    if (userns < 0 && unshare(CLONE_NEWUSER) < 0)
+        return err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWUSER)");
+    if (launch_say(control, CONTROL_IN_USERNS, e) < 0 ||
+        launch_expect_msg(control, CONTROL_MAPPED, &m, e) < 0)
+        return -1;
+    *ret_partial = m.value;
     return drop_keep_caps(e);
 }
 
@@ -222,20 +197,31 @@ static void raise_keep_limits(void)
     (void)setrlimit(RLIMIT_FSIZE, &none);
 }
 
+/* Nothing of the runtime's but what is needed: its state directory would be a way out into the host. */
+static int keep_begin(const struct launch *l, const struct links *k, int *ret_userns, struct err *e)
+{
+    const int needed[] = {k->control[1], k->porter[0], k->gate,      l->listen_fd, l->status_fd, l->stdio[0],
+                          l->stdio[1],   l->stdio[2],  l->tty_slave, l->more_fd,   l->notify_fd, log_fd()};
+
+    (void)fds_close_others(needed, ARRAY_SIZE(needed));
+    (void)setsid();
+    raise_keep_limits();
+    if (l->config->lx.ns[OCI_NS_USER].set && (*ret_userns = launch_open_ns(l->porter, "user", e)) < 0)
+        return -1;
+    if (l->rootless && enter_configured(l, *ret_userns, e) < 0)
+        return -1;
+    return launch_ns_network(l->config, l->porter, e);
+}
+
 static _Noreturn void keep_child(const struct launch *l, struct links *k)
 {
     struct keep_setup setup;
     struct err e = ERR_INIT;
+    int userns = -1;
 
-    const int needed[] = {k->control[1], k->porter[0], k->gate,      l->listen_fd, l->status_fd, l->stdio[0],
-                          l->stdio[1],   l->stdio[2],  l->tty_slave, l->more_fd,   l->notify_fd, log_fd()};
-
-    /* Nothing else of the runtime's: its state directory would be a way out into the host. */
-    (void)fds_close_others(needed, ARRAY_SIZE(needed));
-    (void)setsid();
-    raise_keep_limits();
-    if (enter_network(l, &e) == 0 && keep_setup(l, k->control[1], &setup, &e) == 0 &&
-        enter_userns(k->control[1], &e) == 0) {
+    if (keep_begin(l, k, &userns, &e) == 0 && keep_setup(l, userns, k->control[1], &setup, &e) == 0 &&
+        enter_userns(l, userns, k->control[1], &setup.boot.partial_ids, &e) == 0) {
+        cleanup_close_p(&userns);
         setup.boot.control_fd = k->control[1];
         setup.boot.porter_fd = k->porter[0];
         setup.boot.gate_fd = k->gate;
@@ -246,29 +232,6 @@ static _Noreturn void keep_child(const struct launch *l, struct links *k)
     struct control_msg m = {.type = CONTROL_FAILED, .err = e};
     (void)msg_send(k->control[1], &m, sizeof(m), -1);
     _exit(1);
-}
-
-static int join_if_named(const struct oci_config *c, enum oci_ns_type t, int flag, const char *name,
-                         struct err *e)
-{
-    const struct oci_namespace *ns = &c->lx.ns[t];
-
-    return ns->set && ns->path ? join(ns->path, flag, name, e) : 0;
-}
-
-static int porter_namespaces(const struct oci_config *c, struct err *e)
-{
-    if (join_if_named(c, OCI_NS_NET, CLONE_NEWNET, "network", e) < 0 ||
-        join_if_named(c, OCI_NS_IPC, CLONE_NEWIPC, "ipc", e) < 0 ||
-        join_if_named(c, OCI_NS_UTS, CLONE_NEWUTS, "uts", e) < 0)
-        return -1;
-    if (!c->lx.ns[OCI_NS_UTS].set)
-        return 0;
-    if (c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0)
-        return err_set(e, ERR_CONFIG, errno, "hostname");
-    if (c->domainname && setdomainname(c->domainname, strlen(c->domainname)) < 0)
-        return err_set(e, ERR_CONFIG, errno, "domainname");
-    return 0;
 }
 
 /* Waits for the namespaces that its guests, and it itself, are to live in. */
@@ -283,6 +246,20 @@ static void wait_for_go(struct porter *p)
     p->mntns_fd = fds[1];
 }
 
+/* With its mappings written. A change of ids takes back what a parent may have asked for. */
+static int porter_becomes_root(const struct launch *l, struct err *e)
+{
+    struct userns_ids ids;
+
+    if (userns_ids_of(0, &ids, e) < 0 || userns_become_root(&ids, e) < 0)
+        return -1;
+    if (l->foreground)
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (l->rootless)
+        (void)prctl(PR_SET_DUMPABLE, 1);
+    return 0;
+}
+
 static _Noreturn void porter_child(const struct launch *l, struct links *k)
 {
     struct porter p = {
@@ -291,6 +268,7 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
         .tty_fd = l->tty_slave,
         .all_calls = l->strace,
         .judged = l->seccomp ? &l->seccomp->judged : NULL,
+        .in_userns = l->config->lx.ns[OCI_NS_USER].set,
     };
     struct err e = ERR_INIT;
 
@@ -302,66 +280,37 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
     if (l->foreground)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     struct control_msg m = {.type = CONTROL_JOINED};
-    if (porter_namespaces(l->config, &e) < 0)
+    if (launch_ns_enter(l->config, &e) < 0)
         m = (struct control_msg){.type = CONTROL_FAILED, .err = e};
     if (msg_send(p.keep_fd, &m, sizeof(m), -1) < 0 || m.type == CONTROL_FAILED)
         _exit(137);
     wait_for_go(&p);
+    if (p.in_userns && porter_becomes_root(l, &e) < 0) {
+        log_err(&e);
+        _exit(137);
+    }
     porter_main(&p);
 }
 
-/* The whole of the caller's own ids, one to one. */
-static int write_map(pid_t pid, const char *file, struct err *e)
+/* The mappings of the user namespace that the porter has got, where config.json wants one. */
+static int map_ids(struct launch *l, struct err *e)
 {
-    char path[64], text[4096], map[4096];
-    size_t len = 0;
-    unsigned long inside, outside, count;
+    const struct oci_namespace *ns = &l->config->lx.ns[OCI_NS_USER];
 
-    snprintf(path, sizeof(path), "/proc/self/%s", file);
-    _cleanup_fclose_ FILE *f = fopen(path, "re");
-    if (!f)
-        return err_set(e, ERR_SYS, errno, "%s", path);
-    while (fgets(text, sizeof(text), f) && len < sizeof(map) - 64)
-        if (sscanf(text, "%lu %lu %lu", &inside, &outside, &count) == 3)
-            len += (size_t)snprintf(map + len, sizeof(map) - len, "%lu %lu %lu\n", inside, inside, count);
-    snprintf(path, sizeof(path), "/proc/%d/%s", pid, file);
-    _cleanup_close_ int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, map, len) != (ssize_t)len)
-        return err_set(e, ERR_SYS, errno, "cannot write %s", path);
-    return 0;
-}
-
-int launch_open_ns(pid_t pid, const char *name, struct err *e)
-{
-    char path[64];
-
-    snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? err_set(e, ERR_SYS, errno, "cannot open %s", path) : fd;
-}
-
-/* Like fork(2), with flags of clone(2). */
-static pid_t fork_with(unsigned long flags)
-{
-    return (pid_t)syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
+    if (!ns->set)
+        return 0;
+    if (!ns->path && userns_map(l->config, l->porter, e) < 0)
+        return -1;
+    return userns_ids_of(l->porter, &l->ids, e);
 }
 
 static int fork_porter(struct launch *l, struct links *k, struct err *e)
 {
-    static const struct {
-        enum oci_ns_type type;
-        unsigned long flag;
-    } own[] = {{OCI_NS_NET, CLONE_NEWNET}, {OCI_NS_IPC, CLONE_NEWIPC}, {OCI_NS_UTS, CLONE_NEWUTS}};
-    unsigned long flags = CLONE_NEWPID;
-
-    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-        if (l->config->lx.ns[own[i].type].set && !l->config->lx.ns[own[i].type].path)
-            flags |= own[i].flag;
-    l->porter = fork_with(flags);
+    l->porter = launch_ns_fork(l->config, e);
     if (l->porter == 0)
         porter_child(l, k);
-    if (l->porter < 0)
-        return err_set(e, ERR_SYS, errno, "cannot make the porter");
+    if (l->porter < 0 || map_ids(l, e) < 0)
+        return -1;
     cleanup_close_p(&k->porter[1]);
     k->porter[1] = -1;
     return l->steps.porter_made ? l->steps.porter_made(l->steps.arg, l->porter, e) : 0;
@@ -408,6 +357,14 @@ static int await_hooks(const struct launch *l, int control, struct err *e)
                    sigabbrev_np(interrupt_take(asked)));
 }
 
+static int say_mapped(int control, bool partial, struct err *e)
+{
+    struct control_msg m = {.type = CONTROL_MAPPED, .value = partial};
+    int r = msg_send(control, &m, sizeof(m), -1);
+
+    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
+}
+
 static int bring_up(struct launch *l, struct links *k, struct err *e)
 {
     int control = k->control[0];
@@ -421,14 +378,15 @@ static int bring_up(struct launch *l, struct links *k, struct err *e)
         return -1;
     if (cgroup_view_send(control, l->cgroup, l->config, l->porter, e) < 0 ||
         launch_say(control, CONTROL_HOOKS_DONE, e) < 0 || await_hooks(l, control, e) < 0 ||
-        launch_expect(control, CONTROL_IN_USERNS, e) < 0 || write_map(l->keep, "uid_map", e) < 0 ||
-        write_map(l->keep, "gid_map", e) < 0)
+        launch_expect(control, CONTROL_IN_USERNS, e) < 0)
+        return -1;
+    if (!l->config->lx.ns[OCI_NS_USER].set && userns_map_same(l->keep, &l->ids.partial, e) < 0)
         return -1;
     if (send_go(k->porter[0], l->keep, e) < 0)
         return -1;
     cleanup_close_p(&k->porter[0]);
     k->porter[0] = -1;
-    return launch_say(control, CONTROL_MAPPED, e) < 0 ? -1 : launch_expect(control, CONTROL_READY, e);
+    return say_mapped(control, l->ids.partial, e) < 0 ? -1 : launch_expect(control, CONTROL_READY, e);
 }
 
 void launch_put_down(pid_t pid)
@@ -445,6 +403,8 @@ int launch_sandbox(struct launch *l, struct err *e)
 
     l->keep = l->porter = -1;
     l->control_fd = -1;
+    l->ids = (struct userns_ids){.partial = false};
+    l->rootless = userns_needed_first();
     if (links_open(&k, e) < 0)
         return -1;
     if (bring_up(l, &k, e) < 0) {

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "common/err.h"
+#include "runtime/userns.h"
 
 struct cgroup;
 struct oci_config;
@@ -42,14 +43,17 @@ struct launch {
     const struct cgroup *cgroup; /* which steps.porter_made puts the porter into */
     /* out */
     pid_t keep, porter;
-    int control_fd; /* to the keep; the caller closes it */
+    struct userns_ids ids; /* of the container's own user namespace; all zero where it has none */
+    bool rootless;         /* the caller can do nothing outside that namespace */
+    int control_fd;        /* to the keep; the caller closes it */
 };
 
 /* The caller has all signals blocked but SIGCHLD and those of faults (it reads them from a signalfd): a child
  * sets the mask that it needs itself.
  *
  * Makes the sandbox with the program found, checked and ready, but not run: the container is "created". Needs
- * root (in its user namespace). On failure nothing is left behind. */
+ * root (in its user namespace), or a config with a user namespace that the caller may map. On failure nothing
+ * is left behind. */
 int launch_sandbox(struct launch *l, struct err *e);
 
 /* What was made on that connection, the container or the program of an exec, may outlive its maker from here

@@ -34,6 +34,7 @@ struct helper_result {
 struct exec_links {
     int porter[2]; /* [0] keep, [1] porter */
     int gate, userns, mntns, spec;
+    bool in_userns;
 };
 
 static void exec_links_close(struct exec_links *k)
@@ -66,6 +67,17 @@ static int exec_links_open(const struct launch_exec *x, struct exec_links *k, st
     return k->spec < 0 ? err_set(e, ERR_SYS, -k->spec, "cannot pack the process") : 0;
 }
 
+static int become_root(void)
+{
+    struct err e = ERR_INIT;
+    struct userns_ids ids;
+
+    if (userns_ids_of(0, &ids, &e) == 0 && userns_become_root(&ids, &e) == 0)
+        return 0;
+    log_err(&e);
+    return -1;
+}
+
 static _Noreturn void porter_child(const struct launch_exec *x, struct exec_links *k)
 {
     struct porter p = {
@@ -76,6 +88,7 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
         .tty_fd = x->tty_slave,
         .all_calls = x->strace,
         .judged = x->seccomp ? &x->seccomp->judged : NULL,
+        .in_userns = k->in_userns,
     };
     struct porter_msg m;
 
@@ -89,21 +102,16 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (msg_recv(p.keep_fd, &m, sizeof(m), NULL) < 0 || m.type != PORTER_GO)
         _exit(137);
+    if (p.in_userns && become_root() < 0)
+        _exit(137);
     porter_main(&p);
-}
-
-static int join_container(int porter_fd, struct err *e)
-{
-    if (setns(porter_fd, CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
-        return err_set(e, ERR_SYS, errno, "cannot join the container's namespaces");
-    return 0;
 }
 
 /* The caller must stay in its own namespaces, so a helper joins the container's and makes the porter there,
  * as a child of the caller. */
 static _Noreturn void helper_main(const struct launch_exec *x, struct exec_links *k, struct helper_result *r)
 {
-    if (join_container(x->porter_fd, &r->err) == 0) {
+    if (launch_ns_join(x->porter_fd, &k->in_userns, &r->err) == 0) {
         pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
         if (pid == 0)
             porter_child(x, k); /* shares *r with us: only one of the two may write it */
@@ -177,7 +185,7 @@ static int bring_up(struct launch_exec *x, struct exec_links *k, struct err *e)
 
 int launch_exec(struct launch_exec *x, struct err *e)
 {
-    _cleanup_(exec_links_close) struct exec_links k = {{-1, -1}, -1, -1, -1, -1};
+    _cleanup_(exec_links_close) struct exec_links k = {{-1, -1}, -1, -1, -1, -1, false};
 
     x->exec_porter = -1;
     if (bring_up(x, &k, e) == 0)

@@ -10,9 +10,21 @@
 int launch_gate_memfd(struct err *e);
 /* A namespace of a process, by its name in /proc/PID/ns. */
 int launch_open_ns(pid_t pid, const char *name, struct err *e);
+/* The porter, in the namespaces that the config asks for: new ones; those with a path are joined on the way
+ * only where it has to be. Returns like fork(2); -1 with *e set. */
+pid_t launch_ns_fork(const struct oci_config *c, struct err *e);
+/* In the porter: what of them is still to be joined, and the names. */
+int launch_ns_enter(const struct oci_config *c, struct err *e);
+/* The network namespace that the porter has, for the keep, which makes its guests' inet sockets. */
+int launch_ns_network(const struct oci_config *c, pid_t porter, struct err *e);
+/* Enters all of a porter's namespaces but the mount namespace, as they are of a process whose pidfd that is;
+ * the pid namespace takes effect for children. *ret_userns: its user namespace was another. */
+int launch_ns_join(int pidfd, bool *ret_userns, struct err *e);
 /* Sends a request without arguments; waits for an answer of that type (FAILED: its error is *e). */
 int launch_say(int sock, uint32_t type, struct err *e);
 int launch_expect(int sock, uint32_t type, struct err *e);
+struct control_msg;
+int launch_expect_msg(int sock, uint32_t type, struct control_msg *ret, struct err *e);
 /* Kills and reaps a child; nothing if pid <= 0. */
 void launch_put_down(pid_t pid);
 

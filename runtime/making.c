@@ -67,10 +67,8 @@ static int check_config(struct making *m, struct err *e)
     /* A container may be made without; start is what needs it. */
     if (!c->process && m->starts)
         return err_set(e, ERR_CONFIG, 0, "config.json: process: is required to run a container");
-    /* To ignore this would give the container's root the rights of the host's over the files of its mounts.
-     */
-    if (c->lx.ns[OCI_NS_USER].set || c->lx.nuid_mappings > 0 || c->lx.ngid_mappings > 0)
-        return err_set(e, ERR_UNSUPPORTED, 0, "config.json: linux.namespaces: \"user\" is not supported yet");
+    if (userns_check(c, e))
+        return -1;
     if (bundle < 0)
         return err_set(e, ERR_SYS, errno, "bundle %s", m->bundle);
     if (fstatat(bundle, c->root.path, &st, 0))
@@ -97,8 +95,6 @@ static int take_passed(struct making *m, struct err *e)
 
 static int load(struct making *m, struct err *e)
 {
-    if (geteuid() != 0)
-        return err_set(e, ERR_PERM, 0, "bailey needs root to make a container");
     if (kernel_check(e))
         return -1;
     if (!realpath(m->o.bundle, m->bundle))

@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "runtime/pathfd.h"
+#include "runtime/userns.h"
 
 #ifndef MS_NOSYMFOLLOW
 #define MS_NOSYMFOLLOW 256
@@ -283,17 +284,58 @@ int mounts_new_fs(struct arena *a, const char *type, const char *source, const c
     return fd < 0 ? -errno : fd;
 }
 
+/* The owner of a tmpfs, which config.json gives as the container sees it. False: not mapped. */
+static bool own_option(struct tree *t, const char *word, const char **ret)
+{
+    unsigned id;
+    int end = 0;
+
+    *ret = word;
+    if (sscanf(word, "uid=%u%n", &id, &end) == 1 && !word[end]) {
+        if (!userns_host_uid(t->plan->ids, id, &id))
+            return false;
+        *ret = arena_printf(t->arena, "uid=%u", id);
+    } else if (sscanf(word, "gid=%u%n", &id, &end) == 1 && !word[end]) {
+        if (!userns_host_gid(t->plan->ids, id, &id))
+            return false;
+        *ret = arena_printf(t->arena, "gid=%u", id);
+    }
+    return true;
+}
+
+static int own_options(struct tree *t, size_t index, const char **ret, struct err *e)
+{
+    const char *data = t->config->mounts[index].data;
+    char *copy = arena_strndup(t->arena, data, strlen(data)), *save = NULL;
+    const char *all = "";
+
+    *ret = data;
+    if (!t->plan->ids || !*data)
+        return 0;
+    for (char *o = strtok_r(copy, ",", &save); o; o = strtok_r(NULL, ",", &save)) {
+        const char *word;
+        if (!own_option(t, o, &word))
+            return err_set(e, ERR_CONFIG, 0, "%s: option \"%.60s\": not mapped in the user namespace",
+                           where(t, index), o);
+        all = arena_printf(t->arena, "%s%s%s", all, *all ? "," : "", word);
+    }
+    *ret = all;
+    return 0;
+}
+
 static int make_real(struct tree *t, size_t index, const char *type, struct err *e)
 {
     const struct oci_mount *m = &t->config->mounts[index];
     struct mount_spec spec = {.type = m->type, .host = true, .flags = m->flags};
-    const char *bad;
+    const char *bad, *data;
 
+    if (own_options(t, index, &data, e))
+        return -1;
     if (m->tmpcopyup)
         return err_set(e, ERR_UNSUPPORTED, 0, "%s: tmpcopyup is not supported", where(t, index));
     spec.source = m->source && *m->source ? m->source : m->type;
     spec.options = mounts_options_text(t, m->flags, m->data);
-    _cleanup_close_ int fd = mounts_new_fs(t->arena, type, spec.source, m->data,
+    _cleanup_close_ int fd = mounts_new_fs(t->arena, type, spec.source, data,
                                            (unsigned)(attrs_of(m->flags) | MOUNT_ATTR_NODEV), &bad);
     if (fd < 0 && bad)
         return err_set(e, ERR_CONFIG, -fd, "%s: option \"%.60s\"", where(t, index), bad);

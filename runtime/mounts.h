@@ -13,10 +13,9 @@ struct cover {
 };
 
 struct tree {
-    const struct oci_config *config;
+    const struct rootfs_plan *plan;
+    const struct oci_config *config; /* the plan's, as the bundle */
     const char *bundle;
-    int (*before_pivot)(void *arg, struct err *e); /* see rootfs_setup */
-    void *hook_arg;
     struct arena *arena;
     int proc_fd; /* the host's /proc/self/fd */
     int root;    /* the container's root directory, attached as a mount of its own */

@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -12,6 +14,7 @@
 #include "common/cleanup.h"
 #include "runtime/mounts.h"
 #include "runtime/pathfd.h"
+#include "runtime/userns.h"
 
 static int enter_namespace(struct err *e)
 {
@@ -127,6 +130,17 @@ static int detached(struct tree *t, const char *type, const char *options, unsig
     return *ret < 0 ? err_set(e, ERR_SYS, -*ret, "a private %s", type) : 0;
 }
 
+/* Who is root of a user namespace only can not mount another one; the caller's shows more, to the keep. */
+static int copied_proc(unsigned attrs)
+{
+    struct mount_attr attr = {.attr_set = attrs, .propagation = MS_PRIVATE};
+    _cleanup_close_ int fd = open_tree(AT_FDCWD, "/proc", AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+    if (fd < 0 || mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)))
+        return -1;
+    return steal_fd(&fd);
+}
+
 /* Before Linux 5.8 the options of procfs do not exist; without them it is merely larger than it need be. */
 static int detached_proc(struct tree *t, int *ret)
 {
@@ -137,6 +151,8 @@ static int detached_proc(struct tree *t, int *ret)
 
     for (size_t i = 0; i < ARRAY_SIZE(tries) && fd < 0; i++)
         fd = mounts_new_fs(t->arena, "proc", "proc", tries[i], attrs, &bad);
+    if (fd == -EPERM)
+        fd = copied_proc(attrs);
     *ret = fd;
     return fd < 0 ? -1 : 0;
 }
@@ -161,7 +177,7 @@ static int build(struct tree *t, struct rootfs *ret, struct err *e)
     if (enter_namespace(e) || private_mounts(t, ret, e) || attach_root(t, e))
         return -1;
     note_root(t);
-    if (make_mounts(t, e) || make_cwd(t, e) || close_root(t, e) || t->before_pivot(t->hook_arg, e) ||
+    if (make_mounts(t, e) || make_cwd(t, e) || close_root(t, e) || t->plan->before_pivot(t->plan->arg, e) ||
         pivot(t, e))
         return -1;
     ret->mounts = t->specs;
@@ -175,21 +191,35 @@ static void tree_close(struct tree *t)
     cleanup_close_p(&t->root);
 }
 
-int rootfs_setup(const struct oci_config *c, const char *bundle, rootfs_hook before_pivot, void *arg,
-                 struct rootfs *ret, struct err *e)
+/* A change of the file-system user takes the capabilities for files away or brings them back; what the tree
+ * needs of the host's root stays. */
+static int become_owner(uid_t uid, gid_t gid, struct err *e)
+{
+    struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct d[2];
+
+    if (syscall(SYS_capget, &h, d))
+        return err_set(e, ERR_SYS, errno, "capget");
+    (void)setfsgid(gid);
+    (void)setfsuid(uid);
+    if ((uid_t)setfsuid((uid_t)-1) != uid || (gid_t)setfsgid((gid_t)-1) != gid || syscall(SYS_capset, &h, d))
+        return err_set(e, ERR_SYS, errno, "cannot make files as the container's root");
+    return 0;
+}
+
+int rootfs_setup(const struct rootfs_plan *p, struct rootfs *ret, struct err *e)
 {
     /* The arena is never released: the specs live as long as the keep. */
-    _cleanup_(tree_close) struct tree t = {.config = c,
-                                           .bundle = bundle,
-                                           .before_pivot = before_pivot,
-                                           .hook_arg = arg,
-                                           .arena = arena_new(),
-                                           .proc_fd = -1,
-                                           .root = -1};
+    _cleanup_(tree_close) struct tree t = {
+        .plan = p, .config = p->config, .bundle = p->bundle, .arena = arena_new(), .proc_fd = -1, .root = -1};
     struct rootfs made = {.procfd = -1, .devpts_fd = -1, .scratch_fd = -1};
     mode_t mask = umask(0022);
-    int r = build(&t, &made, e);
+    int r = p->ids ? become_owner(p->ids->host_uid, p->ids->host_gid, e) : 0;
 
+    if (r == 0)
+        r = build(&t, &made, e);
+    if (p->ids && r == 0)
+        r = become_owner(geteuid(), getegid(), e);
     umask(mask);
     if (r == 0) {
         *ret = made;

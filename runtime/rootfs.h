@@ -7,6 +7,7 @@
 #include "sandbox/keep/vfs.h"
 
 struct oci_config;
+struct userns_ids;
 
 struct rootfs {
     struct mount_spec *mounts; /* [0] is "/"; for keep_boot */
@@ -24,7 +25,17 @@ typedef int (*rootfs_hook)(void *arg, struct err *e);
  * RESOLVE_IN_ROOT; never a path string after the rootfs is open), an empty directory as mountpoint for every
  * virtual one (proc, sysfs, devpts, mqueue, cgroup), default devices and /dev links, everything nodev; then
  * pivot_root, so that "/" is the container's root and the host is gone. */
-int rootfs_setup(const struct oci_config *c, const char *bundle, rootfs_hook before_pivot, void *arg,
-                 struct rootfs *ret, struct err *e);
+struct rootfs_plan {
+    const struct oci_config *config;
+    const char *bundle;
+    /* The container's ids as the host has them, where the caller is not yet in its user namespace: what is
+     * made belongs to its root. NULL: there is no other, or the caller is in it. */
+    const struct userns_ids *ids;
+    int userns; /* that namespace, or -1 */
+    rootfs_hook before_pivot;
+    void *arg;
+};
+
+int rootfs_setup(const struct rootfs_plan *p, struct rootfs *ret, struct err *e);
 
 #endif

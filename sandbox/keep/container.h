@@ -157,6 +157,7 @@ struct keep_boot {
     struct ns_ids ns;
     bool pod;         /* other containers may join */
     bool host_procfs; /* one that joins has a procfs of the host among its mounts */
+    bool partial_ids; /* the keep's user namespace does not have every id */
     bool net_host;
     bool strace, debug;
 };

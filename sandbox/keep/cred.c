@@ -4,6 +4,7 @@
 #include <linux/securebits.h>
 #include <string.h>
 
+#include "sandbox/keep/idmap.h"
 #include "sandbox/keep/cred_internal.h"
 #include "sandbox/keep/task_internal.h"
 
@@ -85,7 +86,7 @@ void cred_fsuid_changed(struct cred *n, const struct cred *old)
  */
 static void apply_set_ids(const struct task *t, const struct exec_file_rights *r, struct cred *n)
 {
-    if (t->no_new_privs)
+    if (t->no_new_privs || !idmap_has_uid(r->uid) || !idmap_has_gid(r->gid))
         return;
     if (r->mode & S_ISUID)
         n->euid = r->uid;

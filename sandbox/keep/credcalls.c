@@ -6,11 +6,23 @@
 #include <string.h>
 
 #include "sandbox/keep/cred_internal.h"
+#include "sandbox/keep/idmap.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
 
 #define KEEP_ID ((uint32_t)-1)
+
+/* What a call on several ids may name: existing ones, or "leave it". */
+static bool is_uid(uid_t id)
+{
+    return id == KEEP_ID || idmap_has_uid(id);
+}
+
+static bool is_gid(gid_t id)
+{
+    return id == KEEP_ID || idmap_has_gid(id);
+}
 #define GROUPS_MAX 65536
 #define CAP_ALL ((1ULL << (CAP_LAST_CAP + 1)) - 1)
 
@@ -51,7 +63,7 @@ static long commit_uids(struct task *t, struct cred **n)
 long sys_setuid(struct task *t, const struct sysargs *a)
 {
     uid_t uid = (uid_t)a->arg[0];
-    if (uid == KEEP_ID)
+    if (!idmap_has_uid(uid))
         return -EINVAL;
     _cleanup_cred_ struct cred *n = cred_dup(t->cred);
     if (!n)
@@ -69,6 +81,9 @@ long sys_setreuid(struct task *t, const struct sysargs *a)
     uid_t r = (uid_t)a->arg[0], e = (uid_t)a->arg[1];
     const struct cred *old = t->cred;
     bool may = capable(t, CAP_SETUID);
+
+    if (!is_uid(r) || !is_uid(e))
+        return -EINVAL;
     _cleanup_cred_ struct cred *n = cred_dup(old);
     if (!n)
         return -ENOMEM;
@@ -96,6 +111,8 @@ long sys_setresuid(struct task *t, const struct sysargs *a)
 {
     uid_t r = (uid_t)a->arg[0], e = (uid_t)a->arg[1], s = (uid_t)a->arg[2];
     const struct cred *old = t->cred;
+    if (!is_uid(r) || !is_uid(e) || !is_uid(s))
+        return -EINVAL;
     if (!capable(t, CAP_SETUID) &&
         !(is_one_of_uids(old, r) && is_one_of_uids(old, e) && is_one_of_uids(old, s)))
         return -EPERM;
@@ -127,7 +144,7 @@ long sys_setfsuid(struct task *t, const struct sysargs *a)
     uid_t id = (uid_t)a->arg[0], was = old->fsuid;
     bool may =
         id == old->uid || id == old->euid || id == old->suid || id == old->fsuid || capable(t, CAP_SETUID);
-    if (id == KEEP_ID || id == was || !may)
+    if (!idmap_has_uid(id) || id == was || !may)
         return was;
     struct cred *n = cred_dup(old);
     if (!n)
@@ -163,7 +180,7 @@ static long commit_gids(struct task *t, struct cred **n)
 long sys_setgid(struct task *t, const struct sysargs *a)
 {
     gid_t gid = (gid_t)a->arg[0];
-    if (gid == KEEP_ID)
+    if (!idmap_has_gid(gid))
         return -EINVAL;
     _cleanup_cred_ struct cred *n = cred_dup(t->cred);
     if (!n)
@@ -181,6 +198,9 @@ long sys_setregid(struct task *t, const struct sysargs *a)
     gid_t r = (gid_t)a->arg[0], e = (gid_t)a->arg[1];
     const struct cred *old = t->cred;
     bool may = capable(t, CAP_SETGID);
+
+    if (!is_gid(r) || !is_gid(e))
+        return -EINVAL;
     _cleanup_cred_ struct cred *n = cred_dup(old);
     if (!n)
         return -ENOMEM;
@@ -208,6 +228,8 @@ long sys_setresgid(struct task *t, const struct sysargs *a)
 {
     gid_t r = (gid_t)a->arg[0], e = (gid_t)a->arg[1], s = (gid_t)a->arg[2];
     const struct cred *old = t->cred;
+    if (!is_gid(r) || !is_gid(e) || !is_gid(s))
+        return -EINVAL;
     if (!capable(t, CAP_SETGID) &&
         !(is_one_of_gids(old, r) && is_one_of_gids(old, e) && is_one_of_gids(old, s)))
         return -EPERM;
@@ -231,7 +253,7 @@ long sys_setfsgid(struct task *t, const struct sysargs *a)
     gid_t id = (gid_t)a->arg[0], was = old->fsgid;
     bool may =
         id == old->gid || id == old->egid || id == old->sgid || id == old->fsgid || capable(t, CAP_SETGID);
-    if (id == KEEP_ID || id == was || !may)
+    if (!idmap_has_gid(id) || id == was || !may)
         return was;
     struct cred *n = cred_dup(old);
     if (!n)
@@ -273,7 +295,7 @@ static int by_gid(const void *a, const void *b)
 long sys_setgroups(struct task *t, const struct sysargs *a)
 {
     size_t count = (size_t)(uint32_t)a->arg[0];
-    if (!capable(t, CAP_SETGID))
+    if (!capable(t, CAP_SETGID) || idmap_denies_groups())
         return -EPERM;
     if (count > GROUPS_MAX)
         return -EINVAL;
@@ -283,7 +305,7 @@ long sys_setgroups(struct task *t, const struct sysargs *a)
     if (count && copy_from_user(t, groups, a->arg[1], count * sizeof(*groups)) < 0)
         return -EFAULT;
     for (size_t i = 0; i < count; i++)
-        if (groups[i] == KEEP_ID)
+        if (!idmap_has_gid(groups[i]))
             return -EINVAL;
     if (count)
         qsort(groups, count, sizeof(*groups), by_gid); /* as Linux shows them */

@@ -80,6 +80,7 @@ struct kernel {
     struct vfs_state *vfs;           /* record locks, FIFO openers, device nodes made by guests: vfs_init */
     struct klog *klog;               /* klog.h */
     struct chrdev_host *chrdev_host; /* chrdev.c */
+    struct idmap *idmap;             /* idmap.c; NULL: every id is mapped */
     atomic_ulong *enosys_logged;     /* bitmap by number: said once */
     struct task_table *tasks;        /* task.c */
     struct timer_queue *timers;      /* timer.c */

@@ -10,6 +10,7 @@
 #include "sandbox/keep/container_init.h"
 #include "sandbox/keep/control.h"
 #include "sandbox/keep/file.h"
+#include "sandbox/keep/idmap.h"
 #include "sandbox/keep/klog.h"
 #include "sandbox/keep/procfs.h"
 #include "sandbox/keep/session.h"
@@ -50,6 +51,8 @@ static int boot(const struct keep_boot *b, struct control *k, struct err *e)
 {
     int r = kernel_init(b);
 
+    if (r == 0 && b->partial_ids)
+        r = idmap_init();
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot start the keep");
     _cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

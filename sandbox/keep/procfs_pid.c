@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <string.h>
 
+#include "sandbox/keep/idmap.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/vfs.h"
 
@@ -329,7 +330,31 @@ const struct pentry proc_attr_entries[] = {
     {.name = NULL},
 };
 
-static const char id_map[] = "         0          0 4294967295\n";
+static int show_uid_map(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)t;
+    (void)n;
+    sb_printf(sb, "%s", idmap_uid_text());
+    return 0;
+}
+
+static int show_gid_map(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)t;
+    (void)n;
+    sb_printf(sb, "%s", idmap_gid_text());
+    return 0;
+}
+
+static int show_setgroups(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)t;
+    (void)n;
+    sb_printf(sb, "%s", idmap_groups_text());
+    return 0;
+}
+
+static const char project_ids[] = "         0          0 4294967295\n";
 static const char time_offsets[] = "monotonic           0         0\nboottime            0         0\n";
 
 /* What a process and a thread have in common. */
@@ -348,7 +373,7 @@ static const char time_offsets[] = "monotonic           0         0\nboottime   
         {.name = "exe", .mode = PROC_LINK, .ops = &proc_exe_ops},                                            \
         {.name = "fd", .mode = PROC_DIR(0500), .ops = &proc_fd_ops},                                         \
         {.name = "fdinfo", .mode = PROC_DIR(0555), .ops = &proc_fdinfo_ops},                                 \
-        {.name = "gid_map", .mode = PROC_FILE(0644), .text = id_map, .write = no_write},                     \
+        {.name = "gid_map", .mode = PROC_FILE(0644), .show = show_gid_map, .write = no_write},               \
         {.name = "io", .mode = PROC_FILE(0400), .ops = &proc_private_ops, .show = show_io},                  \
         {.name = "limits", .mode = PROC_FILE(0444), .show = show_limits},                                    \
         {.name = "loginuid", .mode = PROC_FILE(0644), .text = "4294967295", .write = no_write},              \
@@ -368,12 +393,12 @@ static const char time_offsets[] = "monotonic           0         0\nboottime   
          .mode = PROC_FILE(0400),                                                                            \
          .ops = &proc_private_ops,                                                                           \
          .show = show_personality},                                                                          \
-        {.name = "projid_map", .mode = PROC_FILE(0644), .text = id_map, .write = no_write},                  \
+        {.name = "projid_map", .mode = PROC_FILE(0644), .text = project_ids, .write = no_write},             \
         {.name = "root", .mode = PROC_LINK, .ops = &proc_root_link_ops},                                     \
         {.name = "sched", .mode = PROC_FILE(0644), .show = show_sched, .write = swallow},                    \
         {.name = "schedstat", .mode = PROC_FILE(0444), .show = show_schedstat},                              \
         {.name = "sessionid", .mode = PROC_FILE(0444), .text = "4294967295"},                                \
-        {.name = "setgroups", .mode = PROC_FILE(0644), .text = "allow\n", .write = no_write},                \
+        {.name = "setgroups", .mode = PROC_FILE(0644), .show = show_setgroups, .write = no_write},           \
         {.name = "smaps", .mode = PROC_FILE(0444), .ops = &proc_private_ops, .show = proc_pid_show_smaps},   \
         {.name = "smaps_rollup",                                                                             \
          .mode = PROC_FILE(0444),                                                                            \
@@ -384,7 +409,7 @@ static const char time_offsets[] = "monotonic           0         0\nboottime   
         {.name = "statm", .mode = PROC_FILE(0444), .show = proc_pid_show_statm},                             \
         {.name = "status", .mode = PROC_FILE(0444), .show = proc_pid_show_status},                           \
         {.name = "syscall", .mode = PROC_FILE(0400), .ops = &proc_private_ops, .show = show_syscall},        \
-        {.name = "uid_map", .mode = PROC_FILE(0644), .text = id_map, .write = no_write},                     \
+        {.name = "uid_map", .mode = PROC_FILE(0644), .show = show_uid_map, .write = no_write},               \
     {                                                                                                        \
         .name = "wchan", .mode = PROC_FILE(0444), .text = "0"                                                \
     }

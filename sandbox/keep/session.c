@@ -7,6 +7,7 @@
 #include "sandbox/keep/exec.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/fs_struct.h"
+#include "sandbox/keep/idmap.h"
 #include "sandbox/keep/notify.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/task.h"
@@ -135,9 +136,31 @@ static int find_program(struct task *t, const struct keep_process *p, struct exe
     }
 }
 
+/* Who the program is to be must be mapped: the host would not let the keep work for anybody else. */
+static int check_ids(const struct keep_process *p, struct err *e)
+{
+    if (!idmap_has_uid(p->uid))
+        return err_set(e, ERR_CONFIG, 0, "process.user.uid: %u is not mapped in the user namespace", p->uid);
+    if (!idmap_has_gid(p->gid))
+        return err_set(e, ERR_CONFIG, 0, "process.user.gid: %u is not mapped in the user namespace", p->gid);
+    if (p->ngroups > 0 && idmap_denies_groups())
+        return err_set(e, ERR_CONFIG, 0,
+                       "process.user.additionalGids: the user namespace does not allow setgroups (without "
+                       "newgidmap and a range in /etc/subgid only one's own group can be had)");
+    for (unsigned i = 0; i < p->ngroups; i++)
+        if (!idmap_has_gid(p->groups[i]))
+            return err_set(e, ERR_CONFIG, 0,
+                           "process.user.additionalGids[%u]: %u is not mapped in the user namespace", i,
+                           p->groups[i]);
+    return 0;
+}
+
 static struct task *new_task(struct container *c, const struct keep_process *p, struct err *e)
 {
     int err = 0;
+
+    if (check_ids(p, e) < 0)
+        return NULL;
     struct fs *fs = fs_new_root(c, p->cwd, p->umask, &err);
 
     if (!fs) {
@@ -181,6 +204,15 @@ static int prepare(struct session *s, const struct keep_process *p, struct err *
     return 0;
 }
 
+/* What a program that can not be made would have got: who waits for the end of its output must see it. */
+static void close_descriptors(const struct keep_process *p, int porter_fd)
+{
+    const int fds[] = {p->stdio[0], p->stdio[1], p->stdio[2], p->tty_fd, p->more_fd, p->notify_fd, porter_fd};
+
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        cleanup_close_p(&fds[i]);
+}
+
 struct session *session_new(struct container *c, const struct keep_process *spec, int porter_fd,
                             struct err *e)
 {
@@ -196,7 +228,7 @@ struct session *session_new(struct container *c, const struct keep_process *spec
     s->porter_fd = porter_fd;
     s->first = new_task(c, spec, e);
     if (!s->first) {
-        (void)close(porter_fd);
+        close_descriptors(spec, porter_fd);
         container_put(c);
         free(s);
         return NULL;

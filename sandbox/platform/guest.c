@@ -15,10 +15,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
 #include "sandbox/gate/abi.h"
 #include "sandbox/platform/gate_filter.h"
 
-#define GUEST_UID 65534
+/* Anybody but root; of a namespace with a few ids only, whoever there is. */
+static const unsigned guest_ids[] = {65534, 1};
 
 /* An empty root: a fresh tmpfs, read-only, with nothing else in the namespace. It is put on top of the
  * container's own, which may have no directory to mount on, and that is taken away below it. */
@@ -38,7 +40,26 @@ static int empty_root(void)
     return umount2(".", MNT_DETACH);
 }
 
-static int drop_rights(void)
+static int become_guest(const struct porter *p)
+{
+    gid_t gid = getgid();
+    uid_t uid = getuid();
+    int r = -1;
+
+    /* A user namespace made without privileges may forbid it for good. */
+    if (setgroups(0, NULL) < 0 && !(p->in_userns && errno == EPERM))
+        return -1;
+    for (size_t i = 0; r < 0 && i < ARRAY_SIZE(guest_ids); i++)
+        r = setresgid(guest_ids[i], guest_ids[i], guest_ids[i]);
+    if (r < 0 && setresgid(gid, gid, gid) < 0)
+        return -1;
+    r = -1;
+    for (size_t i = 0; r < 0 && i < ARRAY_SIZE(guest_ids); i++)
+        r = setresuid(guest_ids[i], guest_ids[i], guest_ids[i]);
+    return r < 0 ? setresuid(uid, uid, uid) : 0;
+}
+
+static int drop_rights(const struct porter *p)
 {
     struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct d[2];
@@ -47,10 +68,10 @@ static int drop_rights(void)
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
         if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
             return -1;
-    if (setgroups(0, NULL) < 0 || setresgid(GUEST_UID, GUEST_UID, GUEST_UID) < 0 ||
-        setresuid(GUEST_UID, GUEST_UID, GUEST_UID) < 0)
+    if (become_guest(p) < 0 || syscall(SYS_capset, &h, d) < 0)
         return -1;
-    if (syscall(SYS_capset, &h, d) < 0)
+    /* The porter takes the listener out of this process, which else only the host's root could. */
+    if (p->in_userns && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
         return -1;
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
@@ -100,7 +121,7 @@ static int become(const struct porter *p, struct guest_boot *b)
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     b->step = 1;
-    if (setns(p->userns_fd, CLONE_NEWUSER) < 0)
+    if (!p->in_userns && setns(p->userns_fd, CLONE_NEWUSER) < 0)
         return -1;
     b->step = 2;
     if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
@@ -112,7 +133,7 @@ static int become(const struct porter *p, struct guest_boot *b)
     if (only_gate(p->gate_fd) < 0 || map_springboard() < 0)
         return -1;
     b->step = 5;
-    if (drop_rights() < 0)
+    if (drop_rights(p) < 0)
         return -1;
     b->step = 6;
     return install_filter(p);

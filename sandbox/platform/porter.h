@@ -12,6 +12,7 @@ struct porter {
     int userns_fd;  /* the keep's user namespace, for the guests */
     int gate_fd;    /* the gate's image */
     int tty_fd;     /* the host pty's slave that becomes the porter's controlling terminal, or -1 */
+    bool in_userns; /* this is the porter's own one already, and it is root there */
     bool all_calls; /* guests get the filter without native calls of their own */
     const struct call_set *judged; /* what the seccomp profile has a say in (gate_filter.h) */
 };
