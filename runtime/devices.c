@@ -90,12 +90,14 @@ static int device_error(const struct oci_device *d, int r, struct err *e)
     return err_set(e, ERR_SYS, -r, "device %.200s", d->path);
 }
 
-/* As the host has its owner. */
+/* As the host has its owner. Where the container has no root, root's are those of who stands in for it. */
 static int own(const struct tree *t, const struct oci_device *d, struct oci_device *ret, struct err *e)
 {
+    const struct userns_ids *ids = t->plan->ids;
+
     *ret = *d;
-    if (!userns_host_uid(t->plan->ids, d->uid, &ret->uid) ||
-        !userns_host_gid(t->plan->ids, d->gid, &ret->gid))
+    if (!userns_host_uid(ids, d->uid || !ids ? d->uid : ids->uid, &ret->uid) ||
+        !userns_host_gid(ids, d->gid || !ids ? d->gid : ids->gid, &ret->gid))
         return err_set(e, ERR_CONFIG, 0, "device %.200s: its owner is not mapped in the user namespace",
                        d->path);
     return 0;

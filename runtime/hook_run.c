@@ -217,7 +217,10 @@ static int become_hook(const struct hook_job *j, int out)
     /* Nobody would see to it any more, nor to its time. */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (dup2(j->state, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0 ||
-        close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0 || chdir(j->hooks->bundle) < 0)
+        close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+        return -1;
+    /* The root of a user namespace may not be allowed into the bundle. */
+    if (chdir(j->hooks->bundle) < 0 && (errno != EACCES || chdir("/") < 0))
         return -1;
     umask(j->hooks->umask);
     (void)setrlimit(RLIMIT_NOFILE, &j->hooks->nofile);

@@ -18,7 +18,7 @@
 #include "oci/config.h"
 
 #define IDMAP_LINES OCI_IDMAPS_MAX
-#define MAP_TEXT_MAX (IDMAP_LINES * 34) /* three numbers each */
+#define MAP_TEXT_MAX 4096 /* the kernel takes less than a page at once */
 #define ALL_IDS UINT32_MAX
 
 bool userns_needed_first(void)
@@ -96,10 +96,10 @@ int userns_map_same(pid_t pid, bool *ret_partial, struct err *e)
     for (size_t k = 0; k < ARRAY_SIZE(files); k++) {
         size_t len = 0;
         int n = read_map(0, files[k], list, ARRAY_SIZE(list));
-        for (int i = 0; i < n; i++)
+        for (int i = 0; i < n && len < sizeof(text); i++)
             len += (size_t)snprintf(text + len, sizeof(text) - len, "%u %u %u\n", list[i].inside,
                                     list[i].inside, list[i].count);
-        int r = n < 0 ? n : write_file(pid, files[k], text, len);
+        int r = n < 0 ? n : len < sizeof(text) ? write_file(pid, files[k], text, len) : -E2BIG;
         if (r < 0)
             return err_set(e, ERR_SYS, -r, "cannot write /proc/%d/%s", pid, files[k]);
         *ret_partial |= n != 1 || list[0].count != ALL_IDS;
@@ -153,6 +153,12 @@ static int map_error(int r, const char *file, struct err *e)
     if (r == -EINVAL)
         return err_set(e, ERR_CONFIG, EINVAL,
                        "config.json: linux.%cidMappings: ranges overlap or are not allowed", file[0]);
+    if (r == -E2BIG)
+        return err_set(
+            e, ERR_CONFIG, 0,
+            "config.json: linux.%cidMappings: too many ranges: as text they fill the page that the "
+            "kernel takes",
+            file[0]);
     return err_set(e, ERR_PERM, -r, "config.json: linux.%cidMappings: cannot write %s", file[0], file);
 }
 

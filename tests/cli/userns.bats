@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# timeout 120
+#: timeout 120
 # User namespaces: ids of the container, and who stands behind them on the host.
 bats_require_minimum_version 1.5.0
 load helpers
@@ -17,6 +17,7 @@ setup() {
 }
 
 teardown() {
+    [ -z "${HOOKS-}" ] || rm -rf "$HOOKS"
     bailey delete --force u >/dev/null 2>&1 || true
 }
 
@@ -83,6 +84,10 @@ sh_is() { # script
     bailey create --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" u </dev/null >/dev/null 2>&1 3>&-
     pid=$(<"$BATS_TEST_TMPDIR/pid")
     [ "$(readlink "/proc/$pid/ns/user")" != "$(readlink /proc/self/ns/user)" ]
+    for _ in $(seq 100); do
+        [ "$(readlink "/proc/$pid/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ] && break
+        sleep 0.02
+    done
     [ "$(readlink "/proc/$pid/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ]
     read -ra map <"/proc/$pid/uid_map"
     [ "${map[*]}" = "0 100000 65536" ]
@@ -118,23 +123,22 @@ sh_is() { # script
 }
 
 @test "hooks in the container's namespaces run as its root" {
-    cat >"$BATS_TEST_TMPDIR/hook" <<'EOF'
+    HOOKS=$(mktemp -d /tmp/bailey-hooks.XXXXXX) # where the container's root may go
+    mkdir -m 777 "$HOOKS/out"
+    cat >"$HOOKS/hook" <<EOF
 #!/bin/sh
-{ id -u; cat /proc/self/uid_map; } >/hook-out/said
+{ id -u; cat /proc/self/uid_map; } >$HOOKS/out/said
 EOF
-    chmod 755 "$BATS_TEST_TMPDIR/hook"
-    mkdir "$BATS_TEST_TMPDIR/out"
-    chmod 777 "$BATS_TEST_TMPDIR/out"
-    sed -i "s|/hook-out|$BATS_TEST_TMPDIR/out|" "$BATS_TEST_TMPDIR/hook"
-    config --arg h "$BATS_TEST_TMPDIR/hook" '.hooks.createContainer = [{path: $h}]'
+    chmod 755 "$HOOKS" "$HOOKS/hook"
+    config --arg h "$HOOKS/hook" '.hooks.createContainer = [{path: $h}]'
     args true
     run run_it
     echo "$output"
     [ "$status" -eq 0 ]
-    mapfile -t said <"$BATS_TEST_TMPDIR/out/said"
+    mapfile -t said <"$HOOKS/out/said"
     [ "${said[0]}" = 0 ]
     [[ "${said[1]}" == *100000*65536* ]]
-    [ "$(stat -c %u "$BATS_TEST_TMPDIR/out/said")" = 100000 ]
+    [ "$(stat -c %u "$HOOKS/out/said")" = 100000 ]
 }
 
 @test "one id, a hole at 0, and many ranges" {
@@ -150,23 +154,28 @@ EOF
     config '.process.user.uid = 0'
     refused "process.user.uid: 0 is not mapped in the user namespace" run_it
 
-    config '.linux.uidMappings = [range(340) | {containerID: (. * 2), hostID: (100000 + . * 3), size: 1}]'
+    config '.linux.uidMappings = [range(200) | {containerID: (. * 2), hostID: (100000 + . * 3), size: 1}]'
     sh_is 'touch /tmp/x; grep -c . /proc/self/uid_map'
     chmod 777 "$BUNDLE/rootfs/tmp"
     config '.process.user.uid = 4'
     run run_it
     echo "$output"
-    [ "$output" = 340 ]
+    [ "$output" = 200 ]
     [ "$(stat -c %u "$BUNDLE/rootfs/tmp/x")" = 100006 ]
+    config '.linux.uidMappings = [range(340) | {containerID: (. * 2), hostID: (100000 + . * 3), size: 1}]'
+    run run_it
+    [[ "$output" == *"too many ranges"* ]]
 }
 
 @test "a namespace by path is joined, with its mapping" {
-    unshare --user --map-users 0,100000,1000 --map-groups 0,200000,1000 sleep 100 3>&- &
+    unshare --user sleep 100 3>&- &
     local holder=$!
     for _ in $(seq 100); do
-        [ -s "/proc/$holder/uid_map" ] && break
+        [ "$(readlink "/proc/$holder/ns/user")" != "$(readlink /proc/self/ns/user)" ] && break
         sleep 0.05
     done
+    echo 0 100000 1000 >"/proc/$holder/uid_map"
+    echo 0 200000 1000 >"/proc/$holder/gid_map"
     config --arg p "/proc/$holder/ns/user" '.linux.namespaces |= map(if .type == "user" then .path = $p else . end)
         | del(.linux.uidMappings, .linux.gidMappings)'
     sh_is 'cat /proc/self/uid_map; touch /in-path'
@@ -180,11 +189,11 @@ EOF
 
 @test "mappings that make no sense are refused, with their place" {
     config '.linux.uidMappings = [range(70000) | {containerID: ., hostID: ., size: 1}]'
-    refused "$BUNDLE/config.json: linux.uidMappings: has 70000 ranges; the kernel takes 340" run_it
+    refused "config.json: linux.uidMappings: has 70000 ranges; the kernel takes 340" run_it
     config '.linux.uidMappings = [{containerID: 0, hostID: 0, size: 10}, {containerID: 9, hostID: 100, size: 1}]'
-    refused "$BUNDLE/config.json: linux.uidMappings[1]: overlaps the range before it with index 0" run_it
+    refused "config.json: linux.uidMappings[1]: overlaps the range before it with index 0" run_it
     config '.linux.uidMappings = [{containerID: 0, hostID: 100000, size: 0}]'
-    refused "$BUNDLE/config.json: linux.uidMappings[0].size: makes an empty or an impossible range" run_it
+    refused "config.json: linux.uidMappings[0].size: makes an empty or an impossible range" run_it
     config 'del(.linux.uidMappings)'
     refused "config.json: a new user namespace needs both linux.uidMappings and linux.gidMappings" run_it
     mapped 100000 200000 65536
@@ -200,5 +209,5 @@ EOF
     echo "$output"
     [ "$output" = $'3:4 700\n8:9 660' ]
     config '.mounts[-1].options = ["uid=99999"]'
-    refused 'config.json: mounts[6] (/t): option "uid=99999": not mapped in the user namespace' run_it
+    refused 'config.json: mounts[7] (/t): option "uid=99999": not mapped in the user namespace' run_it
 }
