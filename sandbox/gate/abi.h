@@ -22,7 +22,8 @@
 
 enum gate_call {
     GATE_CALL_BASE = 0x2000,
-    /* attach(token): a new thread or process is there. Returns 0. */
+    /* attach(token, slot): a new thread or process is there, with that struct gate_slot (0: none). Returns 0.
+     */
     GATE_ATTACH = GATE_CALL_BASE,
     /* clone(flags, stack, ptid, ctid, number of the guest's call, its address): asks to make a task. Returns
      * -errno, or (31-bit secret << 32 | pid). The gate then makes a native clone with the same flags, and the
@@ -37,7 +38,7 @@ enum gate_call {
     GATE_EXEC,
     /* exec_abort(): the native exec failed. */
     GATE_EXEC_ABORT,
-    /* exec_done(buf, sp, vdso): a fresh gate asks what to load: struct gate_exec at buf.
+    /* exec_done(buf, sp, vdso, slot): a fresh gate asks what to load: struct gate_exec at buf.
      * Returns 0, or n > 0: make n bytes of stack below sp accessible, then ask again. */
     GATE_EXEC_DONE,
     /* signal(buf): is there a signal to deliver? Returns 0 or 1; struct gate_signal at buf in both cases. */
@@ -79,6 +80,13 @@ enum gate_restart {
                            stands on the instruction (continued natively), make it so */
 };
 
+/* A system call instruction that keeps coming back, to be made a jump into the gate. */
+struct gate_patch {
+    uint64_t ip;         /* behind it; 0: none */
+    uint64_t start, end; /* of the mapping that it is in */
+    uint32_t prot, pad;
+};
+
 struct gate_signal {
     uint32_t deliver; /* 1: run the handler below */
     uint32_t signo;
@@ -90,6 +98,28 @@ struct gate_signal {
     uint32_t pad;
     uint64_t nr; /* of the interrupted call */
     uint8_t info[128];
+    struct gate_patch patch;
+};
+
+/* What patched call sites need to know without asking: written by the keep, read by the gate (and by whoever
+ * else in the process cares to; the keep never reads it). */
+#define GATE_SHARED 0x1e0000UL
+#define GATE_LANE_FDS 1024 /* descriptors above ring the doorbell */
+#define GATE_SLOTS 512     /* threads above ring the doorbell */
+
+/* A thread's own, at its GS base. */
+struct gate_slot {
+    uint64_t ret;   /* the gate's: where the call in flight returns to */
+    uint32_t nr;    /* the gate's: its number */
+    uint32_t valid; /* the ids below are right */
+    int32_t pid, tid;
+    uint32_t uid, euid, gid, egid;
+    uint32_t pad[6];
+};
+
+struct gate_shared {
+    uint64_t lanes[GATE_LANE_FDS / 64]; /* a bit for each descriptor that the gate may use natively */
+    struct gate_slot slots[GATE_SLOTS];
 };
 
 enum gate_op_kind {

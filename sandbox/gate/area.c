@@ -10,6 +10,15 @@ _Alignas(GATE_AREA_SIZE) char gate_first_area[GATE_AREA_SIZE];
 
 static struct gate_area *areas;
 static int areas_lock;
+static unsigned slots_given;
+
+extern struct gate_shared gate_shared;
+
+/* [areas_lock] An area keeps its slot from thread to thread. */
+static struct gate_slot *next_slot(void)
+{
+    return slots_given < GATE_SLOTS ? &gate_shared.slots[slots_given++] : NULL;
+}
 
 struct gate_area *area_current(void)
 {
@@ -21,6 +30,7 @@ struct gate_area *area_init(void)
     struct gate_area *a = (struct gate_area *)gate_first_area;
 
     a->in_use = 1;
+    a->slot = next_slot();
     a->alt.flags = 2; /* SS_DISABLE */
     areas = a;
     return a;
@@ -37,6 +47,7 @@ static void add_chunk(void)
     for (int i = 0; i < CHUNK_AREAS; i++) {
         struct gate_area *a = (struct gate_area *)(first + (uint64_t)i * GATE_AREA_SIZE);
 
+        a->slot = next_slot();
         a->next = areas;
         areas = a;
     }
@@ -73,6 +84,15 @@ void area_reset_after_fork(void)
     for (struct gate_area *a = areas; a; a = a->next)
         if (a != mine)
             a->in_use = 0;
+}
+
+int area_is_only(void)
+{
+    int n = 0;
+
+    for (struct gate_area *a = areas; a; a = a->next)
+        n += __atomic_load_n(&a->in_use, __ATOMIC_ACQUIRE) != 0;
+    return n <= 1;
 }
 
 struct native_stack area_native_stack(struct gate_area *a)

@@ -19,7 +19,7 @@
 
 _Noreturn void gate_child(uint64_t token, struct native_ucontext *uc)
 {
-    if (sys1(GATE_ATTACH, token) < 0)
+    if (sys2(GATE_ATTACH, token, patch_own_slot()) < 0)
         sys1(NR_exit, 0);
     gate_resume(uc);
 }
@@ -68,7 +68,8 @@ static long clone_copy(struct native_ucontext *uc, uint64_t flags, uint64_t stac
     if (r == 0) {
         area_reset_after_fork();
         gate_brk_reset_after_fork();
-        if (sys1(GATE_ATTACH, token) < 0)
+        patch_after_fork();
+        if (sys2(GATE_ATTACH, token, patch_own_slot()) < 0)
             sys1(NR_exit_group, 0);
         uc->mc.ax = 0;
         if (stack)

@@ -7,6 +7,7 @@
 #define SA_RESTART 0x10000000UL
 #define SIGCHLD 17
 #define ENOSYS 38
+#define AT_HWCAP2 26
 #define AT_SYSINFO_EHDR 33
 #define AT_FDCWD (-100)
 #define AT_EMPTY_PATH 0x1000
@@ -99,11 +100,15 @@ _Noreturn void gate_start(uint64_t *native_sp)
 
     while (*p++)
         ;
-    for (; p[0]; p += 2)
+    for (; p[0]; p += 2) {
         if (p[0] == AT_SYSINFO_EHDR)
             vdso = p[1];
+        else if (p[0] == AT_HWCAP2)
+            patch_init(p[1]);
+    }
     install_handlers();
-    while ((need = sys3(GATE_EXEC_DONE, &exec_buf, native_sp, vdso)) > 0)
+    uint64_t slot = patch_own_slot();
+    while ((need = sys4(GATE_EXEC_DONE, &exec_buf, native_sp, vdso, slot)) > 0)
         grow_stack((uint64_t)native_sp, need);
     int ok = need == 0 && exec_buf.nops <= GATE_EXEC_OPS;
     for (unsigned i = 0; ok && i < exec_buf.nops; i++)

@@ -12,6 +12,7 @@
 struct gate_area {
     struct gate_area *next; /* all areas of the process */
     uint32_t in_use;
+    struct gate_slot *slot;  /* NULL: none is left */
     struct native_stack alt; /* the guest's own sigaltstack */
     struct gate_signal sig;
 };
@@ -23,6 +24,25 @@ void area_reset_after_fork(void);
 struct native_stack area_native_stack(struct gate_area *a);
 /* Makes the static first area ready. */
 struct gate_area *area_init(void);
+/* No other thread runs on this memory. */
+int area_is_only(void);
+
+/* patch.c: call sites that jump into the gate ----------------------------------------------------------- */
+
+/* Whether the CPU and the kernel let the gate find the thread's slot by its GS base (AT_HWCAP2). Once. */
+void patch_init(uint64_t hwcap2);
+/* Points the thread's GS base at its area's slot. Returns the slot's address, or 0. */
+uint64_t patch_own_slot(void);
+/* Makes the site jump into the gate, if it has one of the shapes that are safe to change. */
+void patch_site(const struct gate_patch *p);
+/* Completes what another thread was at when the process forked. */
+void patch_after_fork(void);
+/* True: the trap came from a site that was being patched, and is to be taken again. */
+int patch_trapped(struct native_ucontext *uc);
+/* A context within a patched call, as it would be in the unpatched program. */
+void patch_translate(struct native_ucontext *uc);
+/* A system call instruction stands at ip, or stood there before it was patched. */
+int patch_is_syscall(uint64_t ip);
 
 static inline void gate_lock(int *l)
 {

@@ -4,6 +4,7 @@
 
 #define SA_ONSTACK 0x08000000UL
 #define SA_RESTART 0x10000000UL
+#define SIGTRAP 5
 #define SS_ONSTACK 1
 #define SS_DISABLE 2
 #define SS_AUTODISARM ((int32_t)(1U << 31))
@@ -12,7 +13,6 @@
 #define EINVAL 22
 #define ENOMEM 12
 #define MINSIGSTKSZ 2048
-#define SYSCALL_INSN 0x050f
 #define RED_ZONE 128
 
 static int on_altstack(const struct gate_area *a, uint64_t sp)
@@ -22,7 +22,7 @@ static int on_altstack(const struct gate_area *a, uint64_t sp)
 
 static int at_syscall(const struct native_ucontext *uc, uint64_t nr)
 {
-    return uc->mc.ax == nr && *(const uint16_t *)uc->mc.ip == SYSCALL_INSN;
+    return uc->mc.ax == nr && patch_is_syscall(uc->mc.ip);
 }
 
 static void apply_restart(struct native_ucontext *uc, const struct gate_signal *s)
@@ -80,6 +80,9 @@ void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct ga
 {
     if (deliver < 0)
         return;
+    if (s->patch.ip)
+        patch_site(&s->patch);
+    patch_translate(uc);
     apply_restart(uc, s);
     if (s->deliver)
         build_frame(area_current(), uc, s);
@@ -98,7 +101,8 @@ void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *u
 {
     struct gate_signal *s = &area_current()->sig;
 
-    (void)sig;
+    if (sig == SIGTRAP && patch_trapped(uc))
+        return;
     gate_apply_signal(uc, sys4(GATE_FAULT, s, si, uc->mc.err, uc->mc.trapno), s);
 }
 

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/random.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
@@ -214,6 +215,7 @@ long gate_attach(pid_t host_tid, const struct sysargs *a)
     }
     struct task *child = e->child;
     task_set_host_tid(child, host_tid);
+    fast_attach(child, a->arg[1]);
     if (e->child_tid)
         (void)put_user(child, child->tid, int, e->child_tid);
     embryo_free(e);

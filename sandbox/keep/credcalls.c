@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/cred_internal.h"
 #include "sandbox/keep/idmap.h"
 #include "sandbox/keep/syscall.h"
@@ -47,6 +48,7 @@ void cred_commit(struct task *t, struct cred *n)
         }
     }
     cred_put(old);
+    fast_ids_changed(t);
 }
 
 /* User ids -------------------------------------------------------------------------------------------------

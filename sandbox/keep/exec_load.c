@@ -5,6 +5,7 @@
 #include <sys/auxv.h>
 #include <sys/random.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/exec_internal.h"
 #include "sandbox/keep/file.h"
@@ -242,6 +243,7 @@ static long commit(struct task *caller, struct task *t, const struct sysargs *a)
     struct exec_commit ec = {.mm = mm, .comm = p->comm, .cred = steal_ptr(&p->cred), .secure = p->secure};
     task_exec_commit(t, &ec);
     exec_plan_free(steal_ptr(&t->exec));
+    fast_attach(t, a->arg[3]);
     LOCKED(&kernel.tasklist_lock);
     session_running(t->process);
     return 0;

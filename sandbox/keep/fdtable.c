@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
 
@@ -234,6 +235,7 @@ int fd_install_at(struct task *t, struct file *f, bool cloexec, int fd, const st
         LOCKED(&ft->lock);
         if (table_grow(ft, (unsigned)fd) < 0)
             return -ENOMEM;
+        fast_lane_clear(t, (unsigned)fd);
         lane_revoke(ft, a, (unsigned)fd);
         old = ft->slots[fd].file;
         ft->slots[fd].file = f;
@@ -248,11 +250,13 @@ int fd_install_at(struct task *t, struct file *f, bool cloexec, int fd, const st
 /* Empties slot fd. Lock held. Returns its file, NULL if there is none; *native is set where the host's own
  * close is to follow: with others at work on the table it could hit the number's next lane, hence the dead
  * file then. */
-static struct file *slot_take(struct fdtable *ft, const struct sysargs *a, unsigned fd, bool *native)
+static struct file *slot_take(struct task *t, const struct sysargs *a, unsigned fd, bool *native)
 {
+    struct fdtable *ft = t->fdt;
     struct file *f = ft->slots[fd].file;
     if (!f)
         return NULL;
+    fast_lane_clear(t, fd);
     if (ft->slots[fd].lane == LANE_HERE && sole_owner(ft)) {
         ft->slots[fd].lane = LANE_NONE;
         *native = true;
@@ -270,7 +274,7 @@ int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native)
     {
         LOCKED(&ft->lock);
         if (fd >= 0 && (unsigned)fd < ft->size)
-            f = slot_take(ft, a, (unsigned)fd, native);
+            f = slot_take(t, a, (unsigned)fd, native);
     }
     if (!f)
         return -EBADF;
@@ -287,7 +291,7 @@ bool fd_close_range(struct task *t, const struct sysargs *a, unsigned first, uns
         {
             LOCKED(&ft->lock);
             if (!only_mark)
-                f = slot_take(ft, a, fd, &native);
+                f = slot_take(t, a, fd, &native);
             else if (ft->slots[fd].file)
                 ft->slots[fd].cloexec = true;
         }
@@ -369,7 +373,10 @@ bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f,
         s->uses++;
         return false;
     }
-    return donate(t, ft, a, fd, f) == 0;
+    if (donate(t, ft, a, fd, f) < 0)
+        return false;
+    fast_lane_set(t, (unsigned)fd);
+    return true;
 }
 
 bool lane_is(struct task *t, int fd)

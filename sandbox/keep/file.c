@@ -9,16 +9,27 @@
 #include "sandbox/keep/unix.h"
 #include "sandbox/keep/vfs.h"
 
+/* With the access mode that allows neither reading nor writing (open(2), "3"): EBADF for whoever still uses
+ * it. */
+static int open_dead(void)
+{
+    char path[64];
+    _cleanup_close_ int fd = memfd_create("bailey", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+        return -1;
+    (void)snprintf(path, sizeof(path), "self/fd/%d", fd);
+    return openat(kernel.procfd, path, O_ACCMODE | O_CLOEXEC);
+}
+
 int files_init(void)
 {
     pthread_mutex_init(&kernel.epoll_lock, NULL);
     kernel.ready_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
     if (kernel.ready_fd < 0)
         return -errno;
-    kernel.dead_fd = memfd_create("bailey", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    kernel.dead_fd = open_dead();
     if (kernel.dead_fd < 0)
-        return -errno;
-    if (fcntl(kernel.dead_fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         return -errno;
     if (kernel.procfd >= 0 && fchdir(kernel.procfd) < 0)
         return -errno;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/tty.h"
@@ -172,6 +173,8 @@ struct task *task_fork(struct task *parent, unsigned long flags, pid_t *ret_pid,
     }
     if (!p)
         return NULL;
+    if (p->mm)
+        fast_forked(parent, p->mm, flags);
     struct task *t = p->sighand && p->mm ? task_copy(p, parent, flags) : NULL;
     if (t && t->fs && t->fdt) {
         LOCKED(&kernel.tasklist_lock);

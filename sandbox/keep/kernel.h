@@ -72,7 +72,7 @@ struct kernel {
     pthread_cond_t started_cond;    /* some container.started changed */
     struct timespec boot;           /* CLOCK_BOOTTIME at start */
     struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
-    int dead_fd;                    /* an empty, sealed memfd: what a revoked lane becomes */
+    int dead_fd;                    /* neither to be read nor written: what a revoked lane becomes */
     int ready_fd;                   /* an eventfd that is always readable and writable */
     pthread_mutex_t epoll_lock;     /* who watches what; an object lock */
     struct unix_state *unix_state;  /* unix.c */

@@ -37,6 +37,7 @@ struct mm *mm_new(void)
         return NULL;
     atomic_init(&mm->refs, 1);
     mm->dumpable = true;
+    pthread_mutex_init(&mm->lanes_lock, NULL);
     return mm;
 }
 
@@ -53,6 +54,8 @@ struct mm *mm_dup(const struct mm *mm)
         return NULL;
     memcpy(n, mm, sizeof(*n));
     atomic_init(&n->refs, 1);
+    pthread_mutex_init(&n->lanes_lock, NULL);
+    n->sites = NULL;
     if (n->exe)
         dentry_get(n->exe);
     return n;
@@ -64,6 +67,8 @@ void mm_put(struct mm *mm)
         return;
     if (mm->exe)
         dentry_put(mm->exe);
+    pthread_mutex_destroy(&mm->lanes_lock);
+    free(mm->sites);
     free(mm);
 }
 

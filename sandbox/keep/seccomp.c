@@ -72,6 +72,13 @@ static bool always_allowed(struct seccomp_filter *f, int nr)
     return all;
 }
 
+bool seccomp_always_allows(const struct task *t, int nr)
+{
+    if (t->seccomp_mode == SECCOMP_MODE_STRICT)
+        return false;
+    return !t->seccomp || always_allowed(t->seccomp, nr);
+}
+
 static long trap(struct task *t, const struct sysargs *a, const struct seccomp_data *d, int data)
 {
     siginfo_t info = {.si_signo = SIGSYS, .si_code = 1 /* SYS_SECCOMP */, .si_errno = data};

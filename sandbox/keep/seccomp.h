@@ -26,6 +26,9 @@ long seccomp_set_strict(struct task *t);
 struct sock_filter;
 int seccomp_apply_profile(struct task *t, const struct sock_filter *insns, unsigned len, bool log);
 
+/* Whether t may make that call whatever its arguments are. */
+bool seccomp_always_allows(const struct task *t, int nr);
+
 /* How many filters t has. */
 unsigned seccomp_count(const struct task *t);
 

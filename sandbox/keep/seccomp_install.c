@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sandbox/keep/bpf.h"
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/seccomp_internal.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
@@ -41,6 +42,7 @@ long seccomp_set_strict(struct task *t)
     if (t->seccomp_mode == SECCOMP_MODE_FILTER)
         return -EINVAL;
     t->seccomp_mode = SECCOMP_MODE_STRICT;
+    fast_filtered(t);
     return 0;
 }
 
@@ -146,8 +148,12 @@ long seccomp_install(struct task *t, unsigned flags, uaddr_t prog)
     if (r)
         return r;
     f->log = flags & SECCOMP_FILTER_FLAG_LOG;
-    LOCKED(&kernel.tasklist_lock);
-    long bad = attach(t, f, flags & SECCOMP_FILTER_FLAG_TSYNC);
+    long bad;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        bad = attach(t, f, flags & SECCOMP_FILTER_FLAG_TSYNC);
+    }
+    fast_filtered(t);
     return bad > 0 && (flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH) ? -ESRCH : bad;
 }
 

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
 
@@ -89,6 +90,7 @@ long gate_signal(struct task *t, const struct sysargs *a)
         t->kicked = false;
         fill(t, &gs);
     }
+    fast_take_patch(t, &gs.patch);
     return answer(t, a->arg[0], &gs);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <uthash.h>
 
+#include "sandbox/gate/abi.h"
 #include "sandbox/keep/kernel.h"
 #include "sandbox/keep/signal.h"
 
@@ -56,6 +57,12 @@ struct mm {
     unsigned char auxv[512];
     size_t auxv_len;
     bool dumpable;
+    /* fast.c; the lock guards the rest, and is a leaf but for tasklist_lock within it. */
+    pthread_mutex_t lanes_lock;
+    uint64_t lanes[GATE_LANE_FDS / 64]; /* what the gate was told */
+    bool lanes_off;                     /* none is ever set again */
+    bool lanes_unset;                   /* a fork's memory still says what the parent's lanes were */
+    struct fast_site *sites;
 };
 
 struct mm *mm_new(void); /* refs 1, dumpable; NULL: no memory */
@@ -183,6 +190,8 @@ struct task {
     uint64_t sched_runtime, sched_deadline, sched_period;
     struct exec_plan *exec; /* between GATE_EXEC and GATE_EXEC_DONE (exec.h) */
     struct listener *listener;
+    uaddr_t slot;     /* struct gate_slot in its memory; 0: none */
+    uaddr_t patch_ip; /* what its gate is to patch when it asks next; 0: nothing */
     UT_hash_handle hh_tid, hh_host;
 };
 

@@ -27,28 +27,34 @@ struct rule {
 
 #define GUEST(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
 #define GATE(call, reason)
+#define LANE(call, reason)
 #define TRAP(call, reason)
 static const struct rule guest_native[] = {
 #include "seccomp-profiles/gate.def"
 };
-#undef GATE
-#undef TRAP
-#define GATE(call, reason)
-#define TRAP(call, reason) {__NR_##call, ANY, SECCOMP_RET_TRAP},
 #undef GUEST
 #define GUEST(call, cond, reason)
+#undef TRAP
+#define TRAP(call, reason) {__NR_##call, ANY, SECCOMP_RET_TRAP},
 static const struct rule guest_traps[] = {
 #include "seccomp-profiles/gate.def"
 };
-#undef GATE
 #undef TRAP
-#define GATE(call, reason) {__NR_##call, ANY, SECCOMP_RET_ALLOW},
 #define TRAP(call, reason)
-/* Locks with priority inheritance, where plain futex calls are not native. */
-static const struct rule pi_traps[] = {{__NR_futex, FUTEX_PI, SECCOMP_RET_TRAP}};
+#undef GATE
+#define GATE(call, reason) {__NR_##call, ANY, SECCOMP_RET_ALLOW},
 static const struct rule gate_native[] = {
 #include "seccomp-profiles/gate.def"
 };
+#undef GATE
+#define GATE(call, reason)
+#undef LANE
+#define LANE(call, reason) {__NR_##call, ANY, SECCOMP_RET_ALLOW},
+static const struct rule lane_native[] = {
+#include "seccomp-profiles/gate.def"
+};
+/* Locks with priority inheritance, where plain futex calls are not native. */
+static const struct rule pi_traps[] = {{__NR_futex, FUTEX_PI, SECCOMP_RET_TRAP}};
 
 #define COUNT(a) ((unsigned)(sizeof(a) / sizeof((a)[0])))
 
@@ -193,12 +199,12 @@ static void rules(struct prog *p, const struct rule *r, unsigned n)
         rule(p, &r[i], r[i].action);
 }
 
-/* Guest code's: what is judged rings the doorbell instead. */
-static void native_rules(struct prog *p, const struct call_set *judged)
+/* What is judged rings the doorbell instead. */
+static void rules_unless(struct prog *p, const struct call_set *judged, const struct rule *r, unsigned n)
 {
-    for (unsigned i = 0; i < COUNT(guest_native); i++)
-        if (!call_set_has(judged, guest_native[i].nr))
-            rule(p, &guest_native[i], guest_native[i].action);
+    for (unsigned i = 0; i < n; i++)
+        if (!call_set_has(judged, r[i].nr))
+            rule(p, &r[i], r[i].action);
 }
 
 static void trap_rules(struct prog *p, const struct rule *r, unsigned n, const struct call_set *judged)
@@ -227,6 +233,8 @@ unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_ca
     emit(&p, BPF_JMP | BPF_JGE | BPF_K, GATE_LIMIT, 0, 1);
     unsigned to_guest = emit(&p, BPF_JMP | BPF_JA, 0, 0, 0);
     load(&p, offsetof(struct seccomp_data, nr));
+    if (!all_calls)
+        rules_unless(&p, judged, lane_native, COUNT(lane_native));
     rules(&p, gate_native, COUNT(gate_native));
     rules(&p, guest_native, COUNT(guest_native));
     ret(&p, SECCOMP_RET_USER_NOTIF);
@@ -234,7 +242,7 @@ unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_ca
     p.f[to_guest].k = p.n - to_guest - 1;
     load(&p, offsetof(struct seccomp_data, nr));
     if (!all_calls)
-        native_rules(&p, judged);
+        rules_unless(&p, judged, guest_native, COUNT(guest_native));
     if (all_calls || call_set_has(judged, __NR_futex))
         trap_rules(&p, pi_traps, COUNT(pi_traps), judged);
     trap_rules(&p, guest_traps, COUNT(guest_traps), judged);

@@ -10,6 +10,7 @@
 #include "sandbox/keep/exec.h"
 #include "sandbox/keep/clone.h"
 #include "sandbox/keep/container.h"
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/klog.h"
 #include "sandbox/keep/pidfd.h"
@@ -58,6 +59,27 @@ int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
 }
 
 void worker_about_to_block(void) {}
+
+/* No gate asks for anything. */
+void fast_ids_changed(struct task *t)
+{
+    (void)t;
+}
+void fast_forked(struct task *parent, struct mm *child, unsigned long flags)
+{
+    (void)parent;
+    (void)child;
+    (void)flags;
+}
+void fast_filtered(struct task *t)
+{
+    (void)t;
+}
+void fast_take_patch(struct task *t, struct gate_patch *p)
+{
+    (void)t;
+    (void)p;
+}
 
 int notif_answer(const struct sysargs *a, long result)
 {

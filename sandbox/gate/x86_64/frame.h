@@ -25,6 +25,7 @@
 #define NR_clock_gettime 228
 #define NR_exit_group 231
 #define NR_execveat 322
+#define NR_membarrier 324
 
 struct native_stack {
     uint64_t sp;
@@ -93,6 +94,24 @@ static inline long sys6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
 #define sys4(nr, a, b, c, d) sys6(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), 0, 0)
 #define sys5(nr, a, b, c, d, e)                                                                              \
     sys6(nr, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), (uint64_t)(d), (uint64_t)(e), 0)
+
+static inline uint64_t gs_base(void)
+{
+    uint64_t v;
+
+    __asm__ volatile("rdgsbase %0" : "=r"(v));
+    return v;
+}
+
+static inline void set_gs_base(uint64_t v)
+{
+    __asm__ volatile("wrgsbase %0" : : "r"(v));
+}
+
+/* fast.S: where patched sites jump to, with the call in the registers and, in rcx, the address behind the system
+ * call instruction that it stands for. The labels tell how far it has come (patch_translate). */
+extern const char gate_fast[], gate_fast_done[], gate_fast_call[], gate_fast_called[], gate_fast_out[],
+    gate_fast_end[];
 
 /* entry.S */
 void gate_restorer(void);

@@ -1,0 +1,385 @@
+/* Patched call sites: a system call instruction that keeps coming back is made a jump into the gate (fast.S).
+ *
+ * Two shapes can be changed so that whoever is in the middle of them goes on rightly:
+ *
+ *   mov $nr,%eax; syscall          b8 nr nr nr nr | 0f 05
+ *     becomes a jump in the mov's place; the instruction itself stays, for those behind the mov, for jumps to
+ *     it, and for the gate to fall back on.
+ *   syscall; cmp $imm32,%rax       0f 05 | 48 3d ii ii ii ii
+ *     becomes mov %esp,%ecx and a jump in the cmp's place: who comes back from the kernel, where the
+ * instruction was, has the address of the cmp in rcx, and is sent on behind a cmp of the island's own.
+ *
+ * Both jump to an island, a few instructions in a page near the site. What changes is written behind a
+ * breakpoint, at which other threads wait. */
+#include "sandbox/gate/gate.h"
+
+#define PAGE 4096UL
+#define PROT_READ 1
+#define PROT_WRITE 2
+#define PROT_EXEC 4
+#define MAP_ANON_PRIVATE 0x22
+#define MAP_FIXED_NOREPLACE 0x100000
+#define MEMBARRIER_SYNC_CORE 32
+#define MEMBARRIER_REGISTER_SYNC_CORE 64
+#define HWCAP2_FSGSBASE 2UL
+#define EBADF 9
+#define TRAP_INT3 3
+#define INT3 0xcc
+
+#define ISLAND 64UL /* bytes of one; its last eight are the site's address */
+#define ISLANDS (PAGE / ISLAND)
+#define CHUNKS 64
+#define REACH 0x70000000UL /* of a 32-bit displacement, with room to spare */
+#define CHUNK_STEP 0x100000UL
+#define CHUNK_TRIES 1500UL
+
+_Static_assert(__builtin_offsetof(struct gate_shared, lanes) == 0 && GATE_LANE_FDS == 1024, "fast.S: LANES");
+_Static_assert(__builtin_offsetof(struct gate_shared, slots) == 0x80 && GATE_SHARED == 0x1e0000,
+               "fast.S: SLOTS");
+_Static_assert(sizeof(struct gate_slot) * GATE_SLOTS == 0x8000, "fast.S: SLOTS_SIZE");
+_Static_assert(
+    __builtin_offsetof(struct gate_slot, nr) == 8 && __builtin_offsetof(struct gate_slot, valid) == 12 &&
+        __builtin_offsetof(struct gate_slot, pid) == 16 && __builtin_offsetof(struct gate_slot, tid) == 20 &&
+        __builtin_offsetof(struct gate_slot, uid) == 24 && __builtin_offsetof(struct gate_slot, euid) == 28 &&
+        __builtin_offsetof(struct gate_slot, gid) == 32 && __builtin_offsetof(struct gate_slot, egid) == 36,
+    "fast.S: SLOT_*");
+
+struct gate_shared gate_shared __attribute__((section(".shared,\"aw\",@nobits#")));
+
+enum shape { SHAPE_NONE, SHAPE_MOV, SHAPE_CMP };
+
+struct chunk {
+    uint64_t base;
+    unsigned used;
+};
+
+/* What is being changed; the lock's. site != 0 while the site may hold breakpoints. */
+static struct {
+    uint64_t site, page, len;
+    uint32_t prot;
+    enum shape shape;
+    unsigned char text[8];
+} now;
+
+static struct chunk chunks[CHUNKS];
+static unsigned nchunks;
+static int lock, works, barrier_ready;
+
+void patch_init(uint64_t hwcap2)
+{
+    works = (hwcap2 & HWCAP2_FSGSBASE) != 0;
+}
+
+uint64_t patch_own_slot(void)
+{
+    uint64_t slot = (uint64_t)area_current()->slot;
+
+    if (works)
+        set_gs_base(slot);
+    return works ? slot : 0;
+}
+
+/* Islands --------------------------------------------------------------------------------------------------
+ */
+
+static int is_near(uint64_t a, uint64_t b)
+{
+    return (a > b ? a - b : b - a) < REACH;
+}
+
+static uint64_t map_chunk(uint64_t at)
+{
+    long p = sys6(NR_mmap, at, PAGE, PROT_READ | PROT_WRITE, MAP_ANON_PRIVATE | MAP_FIXED_NOREPLACE,
+                  (uint64_t)-1, 0);
+
+    if (p == (long)at)
+        return at;
+    if (p > 0) /* an old kernel took the address for a hint */
+        sys2(NR_munmap, p, PAGE);
+    return 0;
+}
+
+/* Below the site first: above it a heap may want to grow. */
+static uint64_t find_room(uint64_t site)
+{
+    uint64_t page = site & ~(PAGE - 1), at = 0;
+
+    for (uint64_t i = 1; i < CHUNK_TRIES && !at; i++)
+        if (page > GATE_LIMIT + i * CHUNK_STEP)
+            at = map_chunk(page - i * CHUNK_STEP);
+    for (uint64_t i = CHUNK_TRIES; i > 0 && !at; i--)
+        at = map_chunk(page + i * CHUNK_STEP);
+    return at;
+}
+
+static struct chunk *chunk_near(uint64_t site)
+{
+    for (unsigned i = 0; i < nchunks; i++)
+        if (chunks[i].used < ISLANDS && is_near(chunks[i].base, site))
+            return &chunks[i];
+    uint64_t at = nchunks < CHUNKS ? find_room(site) : 0;
+    if (!at)
+        return NULL;
+    chunks[nchunks].base = at;
+    return &chunks[nchunks++];
+}
+
+static unsigned char *put(unsigned char *p, const char *bytes, unsigned n)
+{
+    memcpy(p, bytes, n);
+    return p + n;
+}
+
+static unsigned char *put32(unsigned char *p, uint64_t v)
+{
+    memcpy(p, &v, 4);
+    return p + 4;
+}
+
+/* The displacement of a jump whose last byte is the one before `end`. */
+static unsigned char *put_rel(unsigned char *p, uint64_t end, uint64_t target)
+{
+    return put32(p, target - end);
+}
+
+/* movabs $ret,%rcx; mov $gate_fast,%r11d; jmp *%r11 */
+static unsigned char *put_gate_call(unsigned char *p, uint64_t ret)
+{
+    p = put(p, "\x48\xb9", 2);
+    memcpy(p, &ret, 8);
+    p = put(p + 8, "\x41\xbb", 2);
+    p = put32(p, (uint64_t)gate_fast);
+    return put(p, "\x41\xff\xe3", 3);
+}
+
+/* Offsets in the island of a SHAPE_CMP site. */
+enum { CMP_BACK = 4, CMP_CALL = 0x0f, CMP_SYSCALL = 0x22, CMP_AFTER = 0x24 };
+
+static void write_cmp_island(unsigned char *p, uint64_t at, uint64_t site)
+{
+    const char *cmp = (const char *)site + 2;
+
+    p = put(p, "\x39\xe1\x74\x0b", 4); /* cmp %esp,%ecx; je CMP_CALL */
+    p = put(p, cmp, 6);
+    p = put_rel(put(p, "\xe9", 1), at + CMP_CALL, site + 8);
+    p = put_gate_call(p, at + CMP_AFTER);
+    p = put(p, "\x0f\x05", 2);
+    p = put(p, cmp, 6);
+    put_rel(put(p, "\xe9", 1), at + CMP_AFTER + 11, site + 8);
+}
+
+static void write_mov_island(unsigned char *p, uint64_t site)
+{
+    p = put(p, (const char *)site, 5);
+    put_gate_call(p, site + 7);
+}
+
+/* The island's address; 0: there is no room near. */
+static uint64_t add_island(uint64_t site, enum shape shape)
+{
+    struct chunk *c = chunk_near(site);
+
+    if (!c || sys3(NR_mprotect, c->base, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) < 0)
+        return 0;
+    uint64_t at = c->base + c->used++ * ISLAND;
+    if (shape == SHAPE_MOV)
+        write_mov_island((unsigned char *)at, site);
+    else
+        write_cmp_island((unsigned char *)at, at, site);
+    *(uint64_t *)(at + ISLAND - 8) = site;
+    sys3(NR_mprotect, c->base, PAGE, PROT_READ | PROT_EXEC);
+    return at;
+}
+
+/* The site of the island around ip, or 0. *at: the island. */
+static uint64_t site_of_island(uint64_t ip, uint64_t *at)
+{
+    for (unsigned i = 0; i < nchunks; i++)
+        if (ip - chunks[i].base < chunks[i].used * ISLAND) {
+            *at = ip & ~(ISLAND - 1);
+            return *(const uint64_t *)(*at + ISLAND - 8);
+        }
+    return 0;
+}
+
+static int is_patched(uint64_t site)
+{
+    for (unsigned i = 0; i < nchunks; i++)
+        for (unsigned k = 0; k < chunks[i].used; k++)
+            if (*(const uint64_t *)(chunks[i].base + (k + 1) * ISLAND - 8) == site)
+                return 1;
+    return 0;
+}
+
+/* Changing -------------------------------------------------------------------------------------------------
+ */
+
+/* Other CPUs fetch the instructions anew. Without the call (an old kernel) the mprotect calls around do that,
+ * by the interrupts with which they take rights back. */
+static void sync_cores(void)
+{
+    if (area_is_only())
+        return;
+    if (!barrier_ready)
+        barrier_ready = sys2(NR_membarrier, MEMBARRIER_REGISTER_SYNC_CORE, 0) == 0;
+    sys2(NR_membarrier, MEMBARRIER_SYNC_CORE, 0);
+}
+
+static void set_byte(uint64_t at, unsigned char v)
+{
+    __atomic_store_n((unsigned char *)at, v, __ATOMIC_SEQ_CST);
+}
+
+/* The second instruction's first byte, where threads may come in too. */
+static unsigned second(enum shape s)
+{
+    return s == SHAPE_CMP ? 2 : 0;
+}
+
+static void write_text(void)
+{
+    unsigned n = now.shape == SHAPE_MOV ? 5 : 7, two = second(now.shape);
+
+    set_byte(now.site, INT3);
+    set_byte(now.site + two, INT3);
+    sync_cores();
+    for (unsigned i = 1; i < n; i++)
+        if (i != two)
+            set_byte(now.site + i, now.text[i]);
+    sync_cores();
+    set_byte(now.site + two, now.text[two]);
+    set_byte(now.site, now.text[0]);
+    sync_cores();
+}
+
+static void change(void)
+{
+    if (sys3(NR_mprotect, now.page, now.len, PROT_READ | PROT_WRITE | PROT_EXEC) < 0)
+        return;
+    write_text();
+    sys3(NR_mprotect, now.page, now.len, now.prot);
+}
+
+/* A prefix would make the mov another one (of r8d, say). */
+static int is_prefix(unsigned char b)
+{
+    return (b & 0xf0) == 0x40;
+}
+
+static enum shape shape_of(const struct gate_patch *p)
+{
+    const unsigned char *ip = (const unsigned char *)p->ip;
+
+    if (p->ip < p->start + 8 || p->ip + 6 > p->end || ip[-2] != 0x0f || ip[-1] != 0x05)
+        return SHAPE_NONE;
+    if (ip[-7] == 0xb8 && !is_prefix(ip[-8]))
+        return SHAPE_MOV;
+    return ip[0] == 0x48 && ip[1] == 0x3d ? SHAPE_CMP : SHAPE_NONE;
+}
+
+static void plan(const struct gate_patch *p, enum shape shape, uint64_t site, uint64_t island)
+{
+    unsigned jump = second(shape);
+
+    memcpy(now.text, "\x89\xe1", 2); /* mov %esp,%ecx */
+    now.text[jump] = 0xe9;
+    put_rel(now.text + jump + 1, site + jump + 5, island);
+    now.page = site & ~(PAGE - 1);
+    now.len = ((site + 8 + PAGE - 1) & ~(PAGE - 1)) - now.page;
+    now.prot = p->prot;
+    now.shape = shape;
+    __atomic_store_n(&now.site, site, __ATOMIC_SEQ_CST);
+}
+
+void patch_site(const struct gate_patch *p)
+{
+    enum shape shape = works && area_current()->slot ? shape_of(p) : SHAPE_NONE;
+    uint64_t site = p->ip - (shape == SHAPE_MOV ? 7 : 2);
+
+    if (shape == SHAPE_NONE)
+        return;
+    gate_lock(&lock);
+    uint64_t island = is_patched(site) || shape_of(p) != shape ? 0 : add_island(site, shape);
+    if (island) {
+        plan(p, shape, site, island);
+        change();
+        __atomic_store_n(&now.site, 0, __ATOMIC_SEQ_CST);
+    }
+    gate_unlock(&lock);
+}
+
+void patch_after_fork(void)
+{
+    barrier_ready = 0;
+    if (now.site)
+        change();
+    now.site = 0;
+    lock = 0;
+}
+
+/* In the middle --------------------------------------------------------------------------------------------
+ */
+
+int patch_trapped(struct native_ucontext *uc)
+{
+    uint64_t at = uc->mc.ip - 1, site;
+
+    if (uc->mc.trapno != TRAP_INT3)
+        return 0;
+    while ((site = __atomic_load_n(&now.site, __ATOMIC_SEQ_CST)) && (at == site || at == site + 2))
+        sys0(NR_sched_yield);
+    if ((!is_patched(at) && !is_patched(at - 2)) || *(const unsigned char *)at == INT3)
+        return 0;
+    uc->mc.ip = at;
+    return 1;
+}
+
+int patch_is_syscall(uint64_t ip)
+{
+    const unsigned char *p = (const unsigned char *)ip;
+
+    return (p[0] == 0x0f && p[1] == 0x05) || (p[0] == 0x89 && is_patched(ip));
+}
+
+/* Out of fast.S: to the instruction that the call stands for, or behind it. */
+static void leave_gate(struct native_sigcontext *r)
+{
+    const struct gate_slot *slot = (const struct gate_slot *)gs_base();
+    const char *ip = (const char *)r->ip;
+    int again = ip < gate_fast_call && ip != gate_fast_done;
+
+    if (ip >= gate_fast_call) {
+        r->cx = slot->ret;
+        again = ip == gate_fast_call || ip > gate_fast_out || r->ax == (uint64_t)-EBADF;
+        if (again)
+            r->ax = slot->nr;
+    }
+    r->ip = again ? r->cx - 2 : r->cx;
+}
+
+static void leave_island(struct native_sigcontext *r, uint64_t at, uint64_t site)
+{
+    unsigned off = (unsigned)(r->ip - at);
+
+    if (*(const unsigned char *)at == 0xb8) {
+        r->ip = site;
+        return;
+    }
+    int called = off >= CMP_AFTER || (off >= CMP_BACK && off < CMP_CALL) ||
+                 (off < CMP_BACK && (uint32_t)r->cx != (uint32_t)r->sp);
+    r->ip = called ? site + 2 : site;
+    if (called)
+        r->cx = r->ip;
+}
+
+void patch_translate(struct native_ucontext *uc)
+{
+    struct native_sigcontext *r = &uc->mc;
+    uint64_t at, site;
+
+    if (r->ip >= (uint64_t)gate_fast && r->ip < (uint64_t)gate_fast_end)
+        leave_gate(r);
+    site = site_of_island(r->ip, &at);
+    if (site)
+        leave_island(r, at, site);
+}

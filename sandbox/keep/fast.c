@@ -1,0 +1,217 @@
+#include "sandbox/keep/fast.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "sandbox/gate/abi.h"
+#include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/seccomp.h"
+#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/uaccess.h"
+
+#define LANES_AT (GATE_SHARED + offsetof(struct gate_shared, lanes))
+#define SLOTS_AT (GATE_SHARED + offsetof(struct gate_shared, slots))
+#define IDS_AT offsetof(struct gate_slot, valid)
+
+/* Patching costs about as much as this many calls do. */
+#define SITE_CALLS 48
+#define SITES 64 /* of a process, by a hash of their address */
+
+struct fast_site {
+    uaddr_t ip;
+    unsigned calls;
+};
+
+/* Ids
+ * --------------------------------------------------------------------------------------------------------
+ */
+
+/* One answer for all of them: a filter that looks at one is rare, and then speed does not matter. */
+static bool may_be_fast(const struct task *t)
+{
+    static const int calls[] = {SYS_read,   SYS_write,  SYS_pread64, SYS_pwrite64, SYS_getpid,
+                                SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid,   SYS_getegid};
+
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+        if (!seccomp_always_allows(t, calls[i]))
+            return false;
+    return !kernel.strace;
+}
+
+/* Where a write here fails, the guest took its gate's memory away, and has itself to blame. */
+void fast_ids_changed(struct task *t)
+{
+    struct gate_slot s = {
+        .valid = may_be_fast(t),
+        .pid = t->process->pid,
+        .tid = t->tid,
+        .uid = t->cred->uid,
+        .euid = t->cred->euid,
+        .gid = t->cred->gid,
+        .egid = t->cred->egid,
+    };
+
+    if (t->slot)
+        (void)copy_to_user(t, t->slot + IDS_AT, &s.valid, offsetof(struct gate_slot, pad) - IDS_AT);
+}
+
+static bool is_slot(uaddr_t slot)
+{
+    return slot >= SLOTS_AT && slot < SLOTS_AT + GATE_SLOTS * sizeof(struct gate_slot) &&
+           (slot - SLOTS_AT) % sizeof(struct gate_slot) == 0;
+}
+
+void fast_attach(struct task *t, uaddr_t slot)
+{
+    static const uint64_t none[GATE_LANE_FDS / 64];
+    struct mm *mm = t->process->mm;
+
+    if (mm->lanes_unset) {
+        mm->lanes_unset = false;
+        (void)copy_to_user(t, LANES_AT, none, sizeof(none));
+    }
+    t->slot = is_slot(slot) ? slot : 0;
+    fast_ids_changed(t);
+}
+
+/* Lanes
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/* mm->lanes_lock held. */
+static void write_word(struct task *t, const struct mm *mm, unsigned fd)
+{
+    (void)copy_to_user(t, LANES_AT + fd / 64 * 8, &mm->lanes[fd / 64], 8);
+}
+
+void fast_lane_set(struct task *t, unsigned fd)
+{
+    struct mm *mm = t->process->mm;
+    uint64_t bit = 1UL << (fd % 64);
+
+    /* With another process on the same memory, whose descriptors are others, the bits could only be wrong. */
+    if (fd >= GATE_LANE_FDS || !may_be_fast(t) || atomic_load(&mm->refs) > 1)
+        return;
+    LOCKED(&mm->lanes_lock);
+    if (mm->lanes_off || (mm->lanes[fd / 64] & bit))
+        return;
+    mm->lanes[fd / 64] |= bit;
+    write_word(t, mm, fd);
+}
+
+void fast_lane_clear(struct task *t, unsigned fd)
+{
+    struct mm *mm = t->process->mm;
+    uint64_t bit = 1UL << (fd % 64);
+
+    if (fd >= GATE_LANE_FDS || !mm) /* before the first image */
+        return;
+    LOCKED(&mm->lanes_lock);
+    if (!(mm->lanes[fd / 64] & bit))
+        return;
+    mm->lanes[fd / 64] &= ~bit;
+    write_word(t, mm, fd);
+}
+
+static void lanes_off(struct task *t)
+{
+    struct mm *mm = t->process->mm;
+
+    LOCKED(&mm->lanes_lock);
+    mm->lanes_off = true;
+    memset(mm->lanes, 0, sizeof(mm->lanes));
+    (void)copy_to_user(t, LANES_AT, mm->lanes, sizeof(mm->lanes));
+}
+
+void fast_filtered(struct task *t)
+{
+    struct task *o;
+
+    if (may_be_fast(t))
+        return;
+    lanes_off(t);
+    LOCKED(&kernel.tasklist_lock);
+    DL_FOREACH2(t->process->threads, o, thread_next)
+    {
+        if (!o->exited && o->host_tid)
+            fast_ids_changed(o);
+    }
+}
+
+void fast_forked(struct task *parent, struct mm *child, unsigned long flags)
+{
+    if (flags & CLONE_VM)
+        return;
+    /* Two memories over one table: neither would hear of what the other does. */
+    if (flags & CLONE_FILES) {
+        lanes_off(parent);
+        child->lanes_off = true;
+    }
+    /* With other threads at work, the host's copies of memory and descriptors are of different moments. */
+    if (!fdtable_shared(parent->fdt))
+        return;
+    memset(child->lanes, 0, sizeof(child->lanes));
+    child->lanes_unset = true;
+}
+
+/* Sites
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/* True once, when the site has been seen often enough. */
+static bool is_hot(struct mm *mm, uaddr_t ip)
+{
+    LOCKED(&mm->lanes_lock);
+    if (!mm->sites && !(mm->sites = calloc(SITES, sizeof(*mm->sites))))
+        return false;
+    struct fast_site *s = &mm->sites[(ip ^ ip >> 6 ^ ip >> 12) % SITES];
+    if (s->ip != ip)
+        *s = (struct fast_site){.ip = ip};
+    return ++s->calls == SITE_CALLS;
+}
+
+void fast_missed(struct task *t, const struct sysargs *a)
+{
+    if (!t->slot || a->ip < GATE_LIMIT || !may_be_fast(t) || !is_hot(t->process->mm, a->ip))
+        return;
+    LOCKED(&kernel.tasklist_lock);
+    t->patch_ip = a->ip;
+    signal_kick(t);
+}
+
+/* The mapping of ip; false: none, or one that others would see changed. */
+static bool find_mapping(const char *maps, struct gate_patch *p)
+{
+    for (const char *line = maps; line && *line; line = strchr(line, '\n'), line += line != NULL) {
+        unsigned long start, end;
+        char perm[5];
+
+        if (sscanf(line, "%lx-%lx %4s", &start, &end, perm) != 3)
+            return false;
+        if (p->ip <= start || p->ip > end)
+            continue;
+        p->start = start;
+        p->end = end;
+        p->prot = (uint32_t)((perm[0] == 'r' ? PROT_READ : 0) | (perm[1] == 'w' ? PROT_WRITE : 0) |
+                             (perm[2] == 'x' ? PROT_EXEC : 0));
+        return perm[3] == 'p' && perm[0] == 'r' && perm[2] == 'x';
+    }
+    return false;
+}
+
+void fast_take_patch(struct task *t, struct gate_patch *p)
+{
+    _cleanup_sb_ struct strbuf maps = {0};
+
+    p->ip = t->patch_ip;
+    t->patch_ip = 0;
+    if (!p->ip)
+        return;
+    if (host_proc_read(&maps, "%d/maps", t->process->host_pid) < 0 || !maps.s || !find_mapping(maps.s, p))
+        *p = (struct gate_patch){0};
+}

@@ -1,0 +1,33 @@
+/* What a guest does without the keep, from patched call sites (sandbox/gate/patch.c): its ids, and transfers
+ * on its lanes. The keep writes what the gate needs to know into struct gate_shared; it reads nothing back.
+ */
+#ifndef BAILEY_KEEP_FAST_H
+#define BAILEY_KEEP_FAST_H
+
+#include "sandbox/keep/kernel.h"
+
+struct mm;
+struct gate_patch;
+
+/* t's gate says where its slot is (0: it has none; what is not a slot's address counts as none). For a new
+ * thread, process or image, before it runs guest code. */
+void fast_attach(struct task *t, uaddr_t slot);
+/* t's ids changed, or whether it may use them without asking. */
+void fast_ids_changed(struct task *t);
+/* t has a new filter: where it looks at such calls, all of t's process are to reach the keep. */
+void fast_filtered(struct task *t);
+
+/* Descriptor fd is a lane at its number in t's own table: the gate may use it. No lock but the table's. */
+void fast_lane_set(struct task *t, unsigned fd);
+/* fd is about to be something else. Before the slot or the native descriptor changes. */
+void fast_lane_clear(struct task *t, unsigned fd);
+/* The child's memory is a copy of the parent's, its descriptors a copy or (CLONE_FILES) the same. */
+void fast_forked(struct task *parent, struct mm *child, unsigned long flags);
+
+/* A call that a patched site would have made by itself came from a->ip: after some of them the gate is asked
+ * to patch it. */
+void fast_missed(struct task *t, const struct sysargs *a);
+/* What t's gate is to patch now, once; p->ip 0: nothing. */
+void fast_take_patch(struct task *t, struct gate_patch *p);
+
+#endif

@@ -1,0 +1,427 @@
+/* System call instructions that come back so often that a runtime may change them under the program: what
+ * they do must stay what it was, for whoever is in the middle of them, too.
+ *
+ * With the argument "changed": whether both shapes were changed (status 0) is all that is asked. */
+#include <asm/prctl.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <ucontext.h>
+
+#include "tests/guest/check.h"
+
+#define OFTEN 400
+
+/* Both shapes that can be changed, each with what must survive it: the red zone, all other registers. */
+long site_mov(void);                                    /* getpid */
+long site_mov_gettid(void);                             /* gettid */
+long site_mov_getuid(void);                             /* getuid */
+long site_cmp(long nr, long a, long b, long c, long d); /* any */
+long site_checked(void); /* getpid; -1 where anything but rax, rcx and r11 has changed */
+extern const char site_mov_at[], site_cmp_at[];
+
+__asm__(
+    ".text\n"
+    "site_mov:\n"
+    "site_mov_at: mov $39, %eax\n syscall\n ret\n"
+    "site_mov_gettid: mov $186, %eax\n syscall\n ret\n"
+    "site_mov_getuid: mov $102, %eax\n syscall\n ret\n"
+    "site_cmp:\n"
+    " mov %rdi, %rax\n mov %rsi, %rdi\n mov %rdx, %rsi\n mov %rcx, %rdx\n mov %r8, %r10\n xor %ecx, %ecx\n"
+    "site_cmp_at: syscall\n cmp $-4096, %rax\n ja 1f\n ret\n"
+    "1: ret\n"
+    "site_checked:\n"
+    " push %rbx\n push %rbp\n push %r12\n push %r13\n push %r14\n push %r15\n"
+    " movq $0x1111, -8(%rsp)\n movq $0x2222, -128(%rsp)\n"
+    " mov $1, %ebx\n mov $2, %ebp\n mov $3, %r12d\n mov $4, %r13d\n mov $5, %r14d\n mov $6, %r15d\n"
+    " mov $7, %edi\n mov $8, %esi\n mov $9, %edx\n mov $10, %r8d\n mov $11, %r9d\n mov $12, %r10d\n"
+    " movq %rsp, %xmm7\n"
+    " mov $39, %eax\n syscall\n"
+    " cmpq $0x1111, -8(%rsp)\n jne 2f\n cmpq $0x2222, -128(%rsp)\n jne 2f\n"
+    " movq %xmm7, %rcx\n cmp %rsp, %rcx\n jne 2f\n"
+    " lea (%rbx,%rbp), %rcx\n add %r12, %rcx\n add %r13, %rcx\n add %r14, %rcx\n add %r15, %rcx\n"
+    " add %rdi, %rcx\n add %rsi, %rcx\n add %rdx, %rcx\n add %r8, %rcx\n add %r9, %rcx\n add %r10, %rcx\n"
+    " cmp $78, %rcx\n je 3f\n"
+    "2: mov $-1, %rax\n"
+    "3: pop %r15\n pop %r14\n pop %r13\n pop %r12\n pop %rbp\n pop %rbx\n ret\n");
+
+static void test_ids(void)
+{
+    long pid = getpid();
+    int wrong = 0;
+
+    for (int i = 0; i < OFTEN; i++)
+        wrong += site_mov() != pid || site_checked() != pid || site_cmp(SYS_getpid, 0, 0, 0, 0) != pid;
+    CHECK("both shapes, often", wrong == 0);
+    CHECK("other numbers by the same site",
+          site_cmp(SYS_getppid, 0, 0, 0, 0) == getppid() && site_cmp(SYS_getuid, 0, 0, 0, 0) == getuid() &&
+              site_cmp(SYS_close, -1, 0, 0, 0) == -EBADF && site_cmp(100000, 0, 0, 0, 0) == -ENOSYS);
+    CHECK("and gettid", site_cmp(SYS_gettid, 0, 0, 0, 0) == site_mov_gettid());
+}
+
+static void in_forked(void)
+{
+    CHECK("a forked child's pid", site_mov() == site_cmp(SYS_getpid, 0, 0, 0, 0) && site_mov() != getppid());
+    CHECK("and thread", site_mov_gettid() == site_mov());
+}
+
+static void test_children(void)
+{
+    CHECK("forked", in_child(in_forked) == 0);
+    pid_t parent = getpid();
+    volatile long seen = 0;
+    pid_t pid = vfork();
+    if (pid == 0) {
+        seen = site_mov();
+        _exit(0);
+    }
+    CHECK("a vforked child's pid", waitpid(pid, NULL, 0) == pid && seen == pid && site_mov() == parent);
+    pid = fork();
+    if (pid == 0)
+        _exit(site_mov() == getpid() && site_mov() != parent ? 0 : 1);
+    int status = -1;
+    CHECK("what fork returned is what it is told", waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static void become_other(void)
+{
+    for (int i = 0; i < OFTEN; i++)
+        (void)site_mov_getuid();
+    MUST(setgid(1234) == 0 && setuid(1234) == 0);
+    CHECK("the new uid", site_mov_getuid() == 1234 && site_cmp(SYS_geteuid, 0, 0, 0, 0) == 1234 &&
+                             site_cmp(SYS_getegid, 0, 0, 0, 0) == 1234);
+}
+
+/* Own segment bases
+ * ------------------------------------------------------------------------------------------ */
+
+static void with_own_gs(void)
+{
+    static uint64_t mine[8] = {77, 78};
+    uint64_t read = 0;
+    long pid = getpid();
+    int wrong = 0;
+
+    MUST(syscall(SYS_arch_prctl, ARCH_SET_GS, mine) == 0);
+    for (int i = 0; i < OFTEN; i++)
+        wrong += site_mov() != pid || site_cmp(SYS_getpid, 0, 0, 0, 0) != pid;
+    __asm__ volatile("mov %%gs:8, %0" : "=r"(read));
+    CHECK("%gs is the program's", read == 78 && mine[0] == 77 && wrong == 0);
+    MUST(syscall(SYS_arch_prctl, ARCH_SET_GS, 0) == 0);
+    CHECK("and none at all", site_mov() == pid);
+}
+
+/* Files
+ * ------------------------------------------------------------------------------------------------------ */
+
+static char path_a[] = "/tmp/sites-a", path_b[] = "/tmp/sites-b";
+
+static int make_file(const char *path, char c)
+{
+    char text[4096];
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+    memset(text, c, sizeof(text));
+    MUST(fd >= 0 && write(fd, text, sizeof(text)) == sizeof(text));
+    return fd;
+}
+
+static char at(int fd, long off)
+{
+    char c = 0;
+    long n = site_cmp(SYS_pread64, fd, (long)&c, 1, off);
+    return n == 1 ? c : (char)(n < 0 ? '!' : '.');
+}
+
+static void warm(int fd)
+{
+    for (int i = 0; i < OFTEN; i++)
+        (void)at(fd, i);
+}
+
+static void test_files(void)
+{
+    int a = make_file(path_a, 'a'), b = make_file(path_b, 'b');
+    char c;
+
+    warm(a);
+    warm(b);
+    CHECK("two files", at(a, 5) == 'a' && at(b, 5) == 'b' && at(a, 5000) == '.');
+    CHECK("closed", close(b) == 0 && at(b, 0) == '!');
+    int b2 = open(path_a, O_RDONLY);
+    CHECK("the number again", b2 == b && at(b2, 0) == 'a');
+    CHECK("not for writing", site_cmp(SYS_pwrite64, b2, (long)"x", 1, 0) == -EBADF && at(a, 0) == 'a');
+    warm(b2);
+    CHECK("after dup2",
+          dup2(a, b2) == b2 && site_cmp(SYS_pwrite64, b2, (long)"x", 1, 0) == 1 && at(a, 0) == 'x');
+    warm(b2);
+    int p[2];
+    CHECK("a pipe in its place", pipe(p) == 0 && dup2(p[0], b2) == b2 && write(p[1], "p", 1) == 1 &&
+                                     site_cmp(SYS_read, b2, (long)&c, 1, 0) == 1 && c == 'p');
+    CHECK("no seek there", at(b2, 0) == '!');
+    close(p[0]);
+    close(p[1]);
+    close(b2);
+    CHECK("a bad buffer", site_cmp(SYS_pread64, a, (long)bad_address, 1, 0) == -EFAULT);
+    CHECK("a bad number", site_cmp(SYS_pread64, 5000, (long)&c, 1, 0) == -EBADF &&
+                              site_cmp(SYS_pread64, -1, (long)&c, 1, 0) == -EBADF);
+    MUST(lseek(a, 0, SEEK_SET) == 0);
+    for (int i = 0; i < OFTEN; i++)
+        (void)site_cmp(SYS_read, a, (long)&c, 1, 0);
+    CHECK("a position of its own", lseek(a, 0, SEEK_CUR) == OFTEN);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(site_cmp(SYS_read, a, (long)&c, 1, 0) == 1 && close(a) == 0 && at(a, 0) == '!' ? 0 : 1);
+    int status = -1;
+    CHECK("shared with a child, closed in it alone", waitpid(pid, &status, 0) == pid && status == 0 &&
+                                                         lseek(a, 0, SEEK_CUR) == OFTEN + 1 &&
+                                                         at(a, 9) == 'a');
+    pid = vfork();
+    if (pid == 0) {
+        close(a);
+        _exit(at(a, 9) == '!' ? 0 : 1);
+    }
+    CHECK("closed in a vforked child", waitpid(pid, &status, 0) == pid && status == 0 && at(a, 9) == 'a');
+    close(a);
+}
+
+/* Threads
+ * ---------------------------------------------------------------------------------------------------- */
+
+static atomic_int go, wrong_seen;
+static int shared_fd;
+
+static void *swap_reader(void *arg)
+{
+    (void)arg;
+    while (go) {
+        char c = at(shared_fd, 7);
+        if (c != 'a' && c != 'b')
+            wrong_seen++;
+    }
+    return NULL;
+}
+
+/* dup2 replaces atomically: nobody may see neither file. */
+static void test_swap(void)
+{
+    int a = make_file(path_a, 'a'), b = make_file(path_b, 'b');
+    pthread_t t;
+
+    shared_fd = dup(a);
+    go = 1;
+    wrong_seen = 0;
+    MUST(pthread_create(&t, NULL, swap_reader, NULL) == 0);
+    for (int i = 0; i < 300; i++)
+        MUST(dup2(i % 2 ? a : b, shared_fd) == shared_fd);
+    go = 0;
+    pthread_join(t, NULL);
+    CHECK("replaced under a reader", wrong_seen == 0);
+    close(a);
+    close(b);
+    close(shared_fd);
+}
+
+/* Code made at run time: fresh sites of both shapes, at every alignment. */
+#define STUBS 64
+typedef long stub_fn(void);
+
+static unsigned char *stubs;
+
+static stub_fn *make_stub(unsigned i, bool cmp)
+{
+    static const unsigned char mov_shape[] = {0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3};
+    static const unsigned char cmp_shape[] = {0x31, 0xc0, 0xb0, 39,   0x90, 0x0f, 0x05,
+                                              0x48, 0x3d, 0,    0xf0, 0xff, 0xff, 0xc3};
+    unsigned char *p = stubs + i * 33UL;
+
+    memcpy(p, cmp ? cmp_shape : mov_shape, cmp ? sizeof(cmp_shape) : sizeof(mov_shape));
+    return (stub_fn *)(uintptr_t)p;
+}
+
+static void *stub_runner(void *arg)
+{
+    long pid = getpid();
+
+    (void)arg;
+    while (!go)
+        sched_yield();
+    for (unsigned i = 0; i < STUBS; i++)
+        for (int k = 0; k < OFTEN / 2; k++)
+            wrong_seen += ((stub_fn *)(uintptr_t)(stubs + i * 33UL))() != pid;
+    return NULL;
+}
+
+static void fork_while(int n)
+{
+    for (int i = 0; i < n; i++) {
+        pid_t pid = fork();
+        MUST(pid >= 0);
+        if (pid == 0) {
+            int bad = 0;
+            for (unsigned k = 0; k < STUBS; k++)
+                bad += ((stub_fn *)(uintptr_t)(stubs + k * 33UL))() != getpid();
+            _exit(bad ? 1 : 0);
+        }
+        int status = -1;
+        MUST(waitpid(pid, &status, 0) == pid);
+        wrong_seen += status != 0;
+    }
+}
+
+static void test_threads(bool cmp)
+{
+    pthread_t t[4];
+
+    stubs = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    MUST(stubs != MAP_FAILED);
+    for (unsigned i = 0; i < STUBS; i++)
+        (void)make_stub(i, cmp);
+    MUST(mprotect(stubs, 8192, PROT_READ | PROT_EXEC) == 0);
+    go = wrong_seen = 0;
+    for (int i = 0; i < 4; i++)
+        MUST(pthread_create(&t[i], NULL, stub_runner, NULL) == 0);
+    go = 1;
+    fork_while(20);
+    for (int i = 0; i < 4; i++)
+        pthread_join(t[i], NULL);
+    CHECK("threads on sites while they change, and forks meanwhile", wrong_seen == 0);
+    CHECK("the code can be written anew", mprotect(stubs, 8192, PROT_READ | PROT_WRITE) == 0 &&
+                                              memset(stubs, 0xc3, 8192) && munmap(stubs, 8192) == 0);
+}
+
+static void *own_tid(void *arg)
+{
+    long first = syscall(SYS_gettid);
+
+    (void)arg;
+    for (int i = 0; i < OFTEN; i++)
+        wrong_seen += site_mov_gettid() != first || site_mov() != getpid();
+    return NULL;
+}
+
+static void test_tids(void)
+{
+    pthread_t t[8];
+
+    wrong_seen = 0;
+    for (int i = 0; i < 8; i++)
+        MUST(pthread_create(&t[i], NULL, own_tid, NULL) == 0);
+    for (int i = 0; i < 8; i++)
+        pthread_join(t[i], NULL);
+    CHECK("each thread its own id", wrong_seen == 0 && site_mov_gettid() == getpid());
+}
+
+/* Signals
+ * ---------------------------------------------------------------------------------------------------- */
+
+extern const char __executable_start[], etext[];
+static volatile int ticks, stray;
+
+static void on_tick(int signo, siginfo_t *si, void *uc)
+{
+    uintptr_t ip = (uintptr_t)((ucontext_t *)uc)->uc_mcontext.gregs[REG_RIP];
+
+    (void)signo;
+    (void)si;
+    ticks++;
+    /* Of this program, or of what the host maps for every one (high up). */
+    if ((ip < (uintptr_t)__executable_start || ip >= (uintptr_t)etext) && ip < 0x700000000000)
+        stray++;
+    if (site_cmp(SYS_getpid, 0, 0, 0, 0) != getpid())
+        stray++;
+}
+
+static void test_signals(void)
+{
+    struct sigaction sa = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct itimerval often = {{0, 500}, {0, 500}}, off = {{0, 0}, {0, 0}};
+    int fd = make_file(path_a, 'a'), wrong = 0;
+    long pid = getpid(), until = now_ms() + 1500;
+
+    MUST(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
+    while (now_ms() < until && ticks < 1000)
+        for (int i = 0; i < 100; i++)
+            wrong += site_mov() != pid || site_cmp(SYS_getpid, 0, 0, 0, 0) != pid || site_checked() != pid ||
+                     at(fd, i) != 'a';
+    setitimer(ITIMER_REAL, &off, NULL);
+    CHECK("signals in the middle", ticks > 20 && wrong == 0);
+    CHECK("their handlers see the program's own code", stray == 0);
+    int p[2], got = 0;
+    char c;
+    MUST(pipe(p) == 0);
+    sa.sa_flags = SA_SIGINFO;
+    MUST(sigaction(SIGALRM, &sa, NULL) == 0);
+    struct itimerval once = {{0, 0}, {0, 20000}};
+    MUST(setitimer(ITIMER_REAL, &once, NULL) == 0);
+    got = (int)site_cmp(SYS_read, p[0], (long)&c, 1, 0);
+    CHECK("a wait by such a site ends with EINTR", got == -EINTR);
+    close(p[0]);
+    close(p[1]);
+    close(fd);
+}
+
+/* Filters
+ * ---------------------------------------------------------------------------------------------------- */
+
+static void with_filter(void)
+{
+    struct sock_filter prog[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpid, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pread64, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EDOM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog fprog = {sizeof(prog) / sizeof(prog[0]), prog};
+    int fd = make_file(path_a, 'a');
+    char c;
+
+    warm(fd);
+    for (int i = 0; i < OFTEN; i++)
+        (void)site_mov();
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &fprog) == 0);
+    CHECK("a filter of the program's own is asked",
+          site_mov() == -EDOM && site_cmp(SYS_pread64, fd, (long)&c, 1, 0) == -EDOM);
+}
+
+static void test_text(void)
+{
+    unsigned char text[8] = {0};
+    int fd = open("/proc/self/exe", O_RDONLY);
+    long off = site_mov_at - __executable_start;
+
+    CHECK("the file has its own bytes", fd >= 0 && pread(fd, text, 7, off) == 7 && text[0] == 0xb8 &&
+                                            text[1] == 39 && text[5] == 0x0f && text[6] == 0x05);
+    close(fd);
+}
+
+int main(int argc, char **argv)
+{
+    test_ids();
+    if (argc > 1 && strcmp(argv[1], "changed") == 0)
+        return site_mov_at[0] != (char)0xb8 && site_cmp_at[0] != 0x0f ? 0 : 1;
+    test_children();
+    CHECK("after setuid", in_child(become_other) == 0);
+    CHECK("with another %gs", in_child(with_own_gs) == 0);
+    test_files();
+    test_swap();
+    test_threads(false);
+    test_threads(true);
+    test_tids();
+    test_signals();
+    CHECK("filtered", in_child(with_filter) == 0);
+    test_text();
+    unlink(path_a);
+    unlink(path_b);
+    return check_done();
+}
