@@ -2,10 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -125,6 +127,26 @@ static char **join_pairs(const struct oci_pair *pairs, size_t n)
     return v;
 }
 
+/* Without names of its own a container has those of the namespace that it is in, which is a copy of the
+ * caller's where it is new. */
+static int take_names(const struct oci_config *c, struct keep_boot *b, struct err *e)
+{
+    const struct oci_namespace *ns = &c->lx.ns[OCI_NS_UTS];
+    struct utsname names;
+
+    if (ns->set && ns->path) {
+        _cleanup_close_ int fd = open(ns->path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || setns(fd, CLONE_NEWUTS) < 0)
+            return err_set(e, ERR_CONFIG, errno, "linux.namespaces: cannot join the uts namespace %s",
+                           ns->path);
+    }
+    if (uname(&names) < 0)
+        return err_set(e, ERR_SYS, errno, "uname");
+    b->hostname = c->hostname ? c->hostname : strdup(names.nodename);
+    b->domainname = c->domainname ? c->domainname : strdup(names.domainname);
+    return b->hostname && b->domainname ? 0 : err_set(e, ERR_SYS, ENOMEM, "memory");
+}
+
 /* The program's descriptors are its own: what it closes is closed. With a terminal there is not even the
  * log's on stderr, unless the caller stays: it may wait for the end of what it hears. */
 static int forget_stdio(const struct launch *l, struct err *e)
@@ -155,7 +177,7 @@ int keep_setup(const struct launch *l, int userns, int control, struct keep_setu
     b->process.notify_fd = l->notify_fd;
     b->process.porter = l->porter;
     seccomp_for_process(l->seccomp, &b->process);
-    if (take_stdio(l, &b->process, e) < 0 || forget_stdio(l, e) < 0)
+    if (take_stdio(l, &b->process, e) < 0 || forget_stdio(l, e) < 0 || take_names(c, b, e) < 0)
         return -1;
     int r = procfs_snapshot();
     if (r < 0)
@@ -176,8 +198,6 @@ int keep_setup(const struct launch *l, int userns, int control, struct keep_setu
     b->scratch_fd = ret->rootfs.scratch_fd;
     b->mounts = ret->rootfs.mounts;
     b->nmounts = ret->rootfs.nmounts;
-    b->hostname = c->hostname;
-    b->domainname = c->domainname;
     b->masked_paths = c->lx.masked_paths;
     b->readonly_paths = c->lx.readonly_paths;
     b->sysctl = join_pairs(c->lx.sysctl, c->lx.nsysctl);

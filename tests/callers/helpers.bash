@@ -59,8 +59,8 @@ gone() { # pid
 }
 
 wait_for() { # command...
-    local i
-    for ((i = 0; i < 400; i++)); do
+    local end=$((SECONDS + 30))
+    while [ $SECONDS -lt $end ]; do
         "$@" >/dev/null 2>&1 && return 0
         sleep 0.05
     done

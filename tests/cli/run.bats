@@ -43,6 +43,21 @@ wait_for() { # command...
     [ "$output" = 'b c|/tmp|castle|12|34|34 56 78|"quoted"' ]
 }
 
+@test "without a hostname: that of the namespace it is in" {
+    config 'del(.hostname)'
+    args hostname
+    run run_it x
+    [ "$output" = "$(hostname)" ]
+    command -v unshare nsenter || skip "no unshare"
+    unshare --uts sh -c 'hostname joined; exec sleep 60' 3>&- &
+    local other=$!
+    wait_for sh -c "nsenter --target $other --uts hostname | grep -q joined"
+    config --arg path "/proc/$other/ns/uts" '(.linux.namespaces[] | select(.type == "uts")).path = $path'
+    run run_it x
+    kill "$other"
+    [ "$output" = joined ]
+}
+
 @test "umask and rlimits" {
     config '.process.user.umask = 63 | .process.rlimits = [{"type": "RLIMIT_NOFILE", "soft": 50, "hard": 60}]'
     args sh -c 'umask; ulimit -n; ulimit -Hn'
