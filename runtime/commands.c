@@ -27,9 +27,9 @@ const struct option_def global_options[] = {
 };
 
 const struct command *const commands[] = {
-    &cmd_create,     &cmd_start,   &cmd_run,      &cmd_state, &cmd_list,   &cmd_ps,     &cmd_exec,
-    &cmd_kill,       &cmd_stop,    &cmd_delete,   &cmd_pause, &cmd_resume, &cmd_update, &cmd_events,
-    &cmd_checkpoint, &cmd_restore, &cmd_features, &cmd_spec,  &cmd_help,   NULL,
+    &cmd_create,     &cmd_start,   &cmd_run,      &cmd_state, &cmd_list,       &cmd_ps,     &cmd_exec,
+    &cmd_kill,       &cmd_stop,    &cmd_delete,   &cmd_pause, &cmd_resume,     &cmd_update, &cmd_events,
+    &cmd_checkpoint, &cmd_restore, &cmd_features, &cmd_spec,  &cmd_completion, &cmd_help,   NULL,
 };
 
 const struct command *command_find(const char *name)

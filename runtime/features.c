@@ -22,7 +22,7 @@ static void put_names(json_writer w, oci_names *names)
 /* Not there yet: a config that asks for them is refused, or warned about. */
 static const char *namespace_name(unsigned i)
 {
-    static const char *const not_yet[] = {"user", "time"};
+    static const char *const not_yet[] = {"time"};
     const char *name;
 
     for (unsigned at = 0; (name = oci_namespace_name(at)); at++) {

@@ -2,37 +2,55 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/version.h"
 #include "runtime/cmd.h"
 #include "runtime/options.h"
 
-static const char default_config[] =
-#include "runtime/default_config.inc"
-    ;
-
 struct spec_options {
     const char *bundle;
+    bool rootless;
 };
 
 static const struct option_def options[] = {
     {"bundle", 'b', "DIR", offsetof(struct spec_options, bundle), "where to write config.json (.)"},
+    {"rootless", 0, NULL, offsetof(struct spec_options, rootless),
+     "one that a user can run who is not root: a user namespace, no limits, the host's network"},
     {NULL, 0, NULL, 0, NULL},
 };
 
-static int write_config(int dir, const char *bundle, struct err *e)
+static const char resources[] =
+    "    \"resources\": { \"devices\": [{ \"allow\": false, \"access\": \"rwm\" }] },\n";
+static const char network[] = "      { \"type\": \"network\" },\n";
+static const char user_format[] =
+    ",\n      { \"type\": \"user\" }\n    ],\n"
+    "    \"uidMappings\": [{ \"containerID\": 0, \"hostID\": %u, \"size\": 1 }],\n"
+    "    \"gidMappings\": [{ \"containerID\": 0, \"hostID\": %u, \"size\": 1 }";
+
+static int put_config(int fd, bool rootless)
+{
+    char user[512] = "";
+
+    if (rootless)
+        snprintf(user, sizeof(user), user_format, geteuid(), getegid());
+    return dprintf(fd,
+#include "runtime/default_config.inc"
+                   , rootless ? "" : ", \"gid=5\"", rootless ? "" : resources, rootless ? "" : network, user);
+}
+
+static int write_config(int dir, const struct spec_options *o, struct err *e)
 {
     _cleanup_close_ int fd = openat(dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
     if (fd < 0 && errno == EEXIST)
-        return err_set(e, ERR_EXISTS, 0, "%s/config.json exists; remove it first", bundle);
+        return err_set(e, ERR_EXISTS, 0, "%s/config.json exists; remove it first", o->bundle);
     if (fd < 0)
-        return err_set(e, ERR_SYS, errno, "%s/config.json", bundle);
-    if (dprintf(fd, "%s", default_config) < 0) {
+        return err_set(e, ERR_SYS, errno, "%s/config.json", o->bundle);
+    if (put_config(fd, o->rootless) < 0) {
         unlinkat(dir, "config.json", 0);
-        return err_set(e, ERR_SYS, errno, "%s/config.json", bundle);
+        return err_set(e, ERR_SYS, errno, "%s/config.json", o->bundle);
     }
     return 0;
 }
@@ -50,7 +68,7 @@ static int run(const struct globals *g, char **argv, struct err *e)
     _cleanup_close_ int dir = open(o.bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return err_set(e, errno == ENOENT ? ERR_NOENT : ERR_SYS, errno, "bundle %s", o.bundle);
-    return write_config(dir, o.bundle, e);
+    return write_config(dir, &o, e);
 }
 
 const struct command cmd_spec = {

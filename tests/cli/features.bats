@@ -73,7 +73,7 @@ EOT
     "$BAILEY" features >"$BATS_TEST_TMPDIR/f.json"
     # With SCMP_ACT_ERRNO by default, so that nothing depends on what is compiled in.
     config --slurpfile f "$BATS_TEST_TMPDIR/f.json" '$f[0] as $f
-        | .linux.namespaces = [$f.linux.namespaces[] | {type: .}]
+        | .linux.namespaces = [$f.linux.namespaces[] | {type: .}] | .linux.uidMappings = [{containerID: 0, hostID: 0, size: 1}] | .linux.gidMappings = .linux.uidMappings
         | .process.capabilities.bounding = $f.linux.capabilities
         | .linux.seccomp = {
             defaultAction: "SCMP_ACT_ERRNO",
@@ -108,7 +108,7 @@ EOT
     command -v runc || skip "no runc"
     runc features >"$BATS_TEST_TMPDIR/runc.json" 2>/dev/null || skip "runc without features"
     "$BAILEY" features >"$BATS_TEST_TMPDIR/bailey.json"
-    for list in .hooks .mountOptions .linux.capabilities .linux.seccomp.actions .linux.seccomp.operators \
+    for list in .hooks .mountOptions .linux.namespaces .linux.capabilities .linux.seccomp.actions .linux.seccomp.operators \
         .linux.seccomp.archs .linux.seccomp.knownFlags; do
         # What a later runc may know is not for us to have.
         missing=$(jq -n --slurpfile r "$BATS_TEST_TMPDIR/runc.json" --slurpfile b "$BATS_TEST_TMPDIR/bailey.json" \
