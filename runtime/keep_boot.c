@@ -103,6 +103,34 @@ static int take_cgroup(const struct making *m, struct err *e)
     return 0;
 }
 
+static struct ns_id ns_of_path(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 ? (struct ns_id){st.st_dev, st.st_ino} : (struct ns_id){0, 0};
+}
+
+static struct ns_id ns_of(const struct launch *l, enum oci_ns_type type, const char *name)
+{
+    const struct oci_namespace *ns = &l->config->lx.ns[type];
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/ns/%s", l->porter, name);
+    return ns_of_path(ns->set && ns->path ? ns->path : path);
+}
+
+/* By which containers of a pod find what they share. */
+static void take_namespaces(const struct launch *l, struct ns_ids *ret)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/ns/pid", l->porter);
+    ret->pid = ns_of_path(path);
+    ret->pid_asked = ns_of(l, OCI_NS_PID, "pid");
+    ret->ipc = ns_of(l, OCI_NS_IPC, "ipc");
+    ret->uts = ns_of(l, OCI_NS_UTS, "uts");
+}
+
 /* While the container's tree is being made: hooks of the runtime, then those that see what the container
  * will. */
 static int run_hooks(void *arg, struct err *e)
@@ -177,6 +205,8 @@ int keep_setup(const struct launch *l, int userns, int control, struct keep_setu
     b->process.notify_fd = l->notify_fd;
     b->process.porter = l->porter;
     seccomp_for_process(l->seccomp, &b->process);
+    take_namespaces(l, &b->ns);
+    b->pod = l->pod;
     if (take_stdio(l, &b->process, e) < 0 || forget_stdio(l, e) < 0 || take_names(c, b, e) < 0)
         return -1;
     int r = procfs_snapshot();

@@ -41,6 +41,7 @@
 #include "runtime/interrupt.h"
 #include "runtime/keep_boot.h"
 #include "runtime/launch_internal.h"
+#include "runtime/launch_join.h"
 #include "runtime/seccomp.h"
 #include "sandbox/platform/messages.h"
 #include "sandbox/platform/porter.h"
@@ -124,7 +125,7 @@ int launch_say(int sock, uint32_t type, struct err *e)
 
 /* What the keep needs in its own user namespace: the guests' file rights, their memory, and to signal them.
  */
-static int drop_keep_caps(struct err *e)
+static int drop_keep_caps(bool pod, struct err *e)
 {
     static const int needed[] = {
         CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,  CAP_FSETID, CAP_KILL,    CAP_SETGID,
@@ -135,6 +136,8 @@ static int drop_keep_caps(struct err *e)
 
     for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
         set |= 1ULL << needed[i];
+    if (pod) /* the trees of those that join */
+        set |= 1ULL << CAP_SYS_CHROOT;
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
         if (!(set >> cap & 1) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
             return err_set(e, ERR_SYS, errno, "cannot drop capability %d", cap);
@@ -167,11 +170,19 @@ static int own_mounts(struct err *e)
     return unshare(CLONE_NEWNS) < 0 ? err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWNS)") : 0;
 }
 
+/* The container's ids, where it has its own, with its mounts made. */
+static int enter_ids(const struct launch *l, int userns, struct err *e)
+{
+    if (userns < 0 || l->rootless)
+        return 0;
+    return enter_configured(l, userns, e) < 0 || own_mounts(e) < 0 ? -1 : 0;
+}
+
 static int enter_userns(const struct launch *l, int userns, int control, bool *ret_partial, struct err *e)
 {
     struct control_msg m;
 
-    if (userns >= 0 && !l->rootless && (enter_configured(l, userns, e) < 0 || own_mounts(e) < 0))
+    if (enter_ids(l, userns, e) < 0)
         return -1;
     if (userns < 0 && unshare(CLONE_NEWUSER) < 0)
         return err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWUSER)");
@@ -179,7 +190,7 @@ static int enter_userns(const struct launch *l, int userns, int control, bool *r
         launch_expect_msg(control, CONTROL_MAPPED, &m, e) < 0)
         return -1;
     *ret_partial = m.value;
-    return drop_keep_caps(e);
+    return drop_keep_caps(l->pod, e);
 }
 
 #define KEEP_NOFILE 1048576 /* as much as a process may have by default (fs.nr_open) */
@@ -200,8 +211,9 @@ static void raise_keep_limits(void)
 /* Nothing of the runtime's but what is needed: its state directory would be a way out into the host. */
 static int keep_begin(const struct launch *l, const struct links *k, int *ret_userns, struct err *e)
 {
-    const int needed[] = {k->control[1], k->porter[0], k->gate,      l->listen_fd, l->status_fd, l->stdio[0],
-                          l->stdio[1],   l->stdio[2],  l->tty_slave, l->more_fd,   l->notify_fd, log_fd()};
+    const int needed[] = {k->control[1], k->porter[0], k->gate,     l->listen_fd, l->status_fd,
+                          l->stdio[0],   l->stdio[1],  l->stdio[2], l->tty_slave, l->more_fd,
+                          l->notify_fd,  l->pod_fd,    log_fd()};
 
     (void)fds_close_others(needed, ARRAY_SIZE(needed));
     (void)setsid();
@@ -213,12 +225,39 @@ static int keep_begin(const struct launch *l, const struct links *k, int *ret_us
     return launch_ns_network(l->config, l->porter, e);
 }
 
+static _Noreturn void failed(int control, const struct err *e)
+{
+    struct control_msg m = {.type = CONTROL_FAILED, .err = *e};
+
+    (void)msg_send(control, &m, sizeof(m), -1);
+    _exit(1);
+}
+
+/* In the place of a keep, where there is one already: makes the tree and hands it over. Lives until the
+ * porter is in its mount namespace. */
+static _Noreturn void builder_child(const struct launch *l, struct links *k)
+{
+    struct keep_setup setup;
+    struct err e = ERR_INIT;
+    int self = -1, userns = -1;
+
+    if (keep_begin(l, k, &userns, &e) == 0 && launch_join_prepare(&self, &e) == 0 &&
+        keep_setup(l, userns, k->control[1], &setup, &e) == 0 && enter_ids(l, userns, &e) == 0 &&
+        launch_join_send(l, &setup, k->porter[0], &self, &e) == 0 &&
+        launch_say(k->control[1], CONTROL_IN_USERNS, &e) == 0 &&
+        launch_expect(k->control[1], CONTROL_MAPPED, &e) == 0)
+        _exit(0);
+    failed(k->control[1], &e);
+}
+
 static _Noreturn void keep_child(const struct launch *l, struct links *k)
 {
     struct keep_setup setup;
     struct err e = ERR_INIT;
     int userns = -1;
 
+    if (l->pod_fd >= 0)
+        builder_child(l, k);
     if (keep_begin(l, k, &userns, &e) == 0 && keep_setup(l, userns, k->control[1], &setup, &e) == 0 &&
         enter_userns(l, userns, k->control[1], &setup.boot.partial_ids, &e) == 0) {
         cleanup_close_p(&userns);
@@ -229,9 +268,7 @@ static _Noreturn void keep_child(const struct launch *l, struct links *k)
         setup.boot.status_fd = l->status_fd;
         keep_main(&setup.boot);
     }
-    struct control_msg m = {.type = CONTROL_FAILED, .err = e};
-    (void)msg_send(k->control[1], &m, sizeof(m), -1);
-    _exit(1);
+    failed(k->control[1], &e);
 }
 
 /* Waits for the namespaces that its guests, and it itself, are to live in. */
@@ -316,11 +353,11 @@ static int fork_porter(struct launch *l, struct links *k, struct err *e)
     return l->steps.porter_made ? l->steps.porter_made(l->steps.arg, l->porter, e) : 0;
 }
 
-static int send_go(int porter_link, pid_t keep, struct err *e)
+static int send_go(int porter_link, pid_t keep, pid_t tree, struct err *e)
 {
     struct porter_msg m = {.type = PORTER_GO};
     _cleanup_close_ int userns = launch_open_ns(keep, "user", e);
-    _cleanup_close_ int mntns = userns < 0 ? -1 : launch_open_ns(keep, "mnt", e);
+    _cleanup_close_ int mntns = userns < 0 ? -1 : launch_open_ns(tree, "mnt", e);
 
     if (mntns < 0)
         return -1;
@@ -330,11 +367,13 @@ static int send_go(int porter_link, pid_t keep, struct err *e)
 
 static int fork_keep(struct launch *l, struct links *k, struct err *e)
 {
-    l->keep = fork();
-    if (l->keep < 0)
+    l->tree = fork();
+    if (l->tree < 0)
         return err_set(e, ERR_SYS, errno, "cannot make the keep");
-    if (l->keep == 0)
+    if (l->tree == 0)
         keep_child(l, k);
+    if (l->pod_fd < 0)
+        l->keep = l->tree;
     cleanup_close_p(&k->control[1]);
     k->control[1] = -1;
     return 0;
@@ -380,13 +419,16 @@ static int bring_up(struct launch *l, struct links *k, struct err *e)
         launch_say(control, CONTROL_HOOKS_DONE, e) < 0 || await_hooks(l, control, e) < 0 ||
         launch_expect(control, CONTROL_IN_USERNS, e) < 0)
         return -1;
-    if (!l->config->lx.ns[OCI_NS_USER].set && userns_map_same(l->keep, &l->ids.partial, e) < 0)
+    if (!l->config->lx.ns[OCI_NS_USER].set && l->pod_fd < 0 &&
+        userns_map_same(l->keep, &l->ids.partial, e) < 0)
         return -1;
-    if (send_go(k->porter[0], l->keep, e) < 0)
+    if (send_go(k->porter[0], l->keep, l->tree, e) < 0)
         return -1;
     cleanup_close_p(&k->porter[0]);
     k->porter[0] = -1;
-    return say_mapped(control, l->ids.partial, e) < 0 ? -1 : launch_expect(control, CONTROL_READY, e);
+    if (say_mapped(control, l->ids.partial, e) < 0)
+        return -1;
+    return launch_expect(l->pod_fd < 0 ? control : l->pod_fd, CONTROL_READY, e);
 }
 
 void launch_put_down(pid_t pid)
@@ -401,7 +443,9 @@ int launch_sandbox(struct launch *l, struct err *e)
 {
     _cleanup_(links_close) struct links k;
 
-    l->keep = l->porter = -1;
+    bool joins = l->pod_fd >= 0;
+
+    l->tree = l->porter = -1;
     l->control_fd = -1;
     l->ids = (struct userns_ids){.partial = false};
     l->rootless = userns_needed_first();
@@ -409,10 +453,12 @@ int launch_sandbox(struct launch *l, struct err *e)
         return -1;
     if (bring_up(l, &k, e) < 0) {
         launch_put_down(l->porter);
-        launch_put_down(l->keep);
+        launch_put_down(l->tree);
         return -1;
     }
-    l->control_fd = steal_fd(&k.control[0]);
+    if (joins)
+        (void)waitpid(l->tree, NULL, 0);
+    l->control_fd = steal_fd(joins ? &l->pod_fd : &k.control[0]);
     return 0;
 }
 
@@ -435,6 +481,7 @@ int launch_wait(struct launch *l, struct err *e)
     while (waitpid(l->porter, &status, 0) < 0)
         if (errno != EINTR)
             return err_set(e, ERR_SYS, errno, "cannot wait for the container");
+    /* That of a pod is nobody's child here. */
     while (waitpid(l->keep, NULL, 0) < 0 && errno == EINTR)
         ;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

@@ -35,6 +35,8 @@ struct launch {
     int more_fd;             /* a bag (platform/fdbag.h) of what the program gets from 3 on, or -1 */
     int notify_fd;           /* connected to NOTIFY_SOCKET, or -1 */
     int listen_fd;           /* a listening unix SOCK_SEQPACKET for later commands, or -1 */
+    int pod_fd;              /* connected to the keep that the container is to join, or -1: it gets its own */
+    bool pod;                /* it gets its own, and others may join */
     int status_fd;           /* a file that the keep writes the exit status to, or -1 */
     const struct seccomp_profile *seccomp; /* seccomp.h; NULL: none */
     bool strace, debug;
@@ -42,7 +44,8 @@ struct launch {
     struct launch_steps steps;
     const struct cgroup *cgroup; /* which steps.porter_made puts the porter into */
     /* out */
-    pid_t keep, porter;
+    pid_t keep, porter;    /* keep: in, with pod_fd */
+    pid_t tree;            /* who made the container's tree: the keep, or a child that ended since */
     struct userns_ids ids; /* of the container's own user namespace; all zero where it has none */
     bool rootless;         /* the caller can do nothing outside that namespace */
     int control_fd;        /* to the keep; the caller closes it */
@@ -75,8 +78,8 @@ struct launch_exec {
     int control_fd; /* connected to the keep's listen_fd */
     pid_t keep;     /* known to be that keep while keep_fd, its pidfd, says that it lives */
     int keep_fd;
-    int porter_fd;                    /* a pidfd of the container's: whose namespaces are joined */
-    int stdio[3], tty_slave, more_fd; /* as in struct launch */
+    int porter_fd;                         /* a pidfd of the container's: whose namespaces are joined */
+    int stdio[3], tty_slave, more_fd;      /* as in struct launch */
     const struct seccomp_profile *seccomp; /* the container's; NULL: none, as for hooks */
     bool strace;
     bool foreground;  /* the program ends with its caller, even where that is killed */

@@ -227,6 +227,11 @@ static int before_pivot(void *arg, pid_t porter, struct err *e)
     return hooks_before_pivot(&m->hooks, porter, e);
 }
 
+static int find_pod(struct making *m, struct err *e)
+{
+    return pod_find(m->g, m->config, &m->pod, e);
+}
+
 static int make_sandbox(struct making *m, struct err *e)
 {
     m->launch = (struct launch){
@@ -243,6 +248,9 @@ static int make_sandbox(struct making *m, struct err *e)
         .foreground = m->foreground,
         .control_fd = -1,
         .listen_fd = m->listen,
+        .pod_fd = steal_fd(&m->pod.conn),
+        .pod = m->pod.role == POD_SANDBOX,
+        .keep = m->pod.role == POD_MEMBER ? m->pod.sandbox.rec.keep.pid : -1,
         .status_fd = m->exit_file,
         .cgroup = &m->cgroup,
         .steps = {.arg = m, .porter_made = enter_cgroup, .mounted = mounted, .before_pivot = before_pivot},
@@ -295,6 +303,15 @@ static int settle(struct making *m, struct err *e)
     return cgroup_settle(&m->cgroup, &m->config->lx.resources, m->launch.porter, e);
 }
 
+/* That of a pod may have come and gone meanwhile: its sandbox's record says which one was meant. */
+static int note_keep(struct making *m)
+{
+    if (m->pod.role != POD_MEMBER)
+        return procid_of(m->launch.keep, &m->record.keep);
+    m->record.keep = m->pod.sandbox.rec.keep;
+    return 0;
+}
+
 static int write_record(struct making *m, struct err *e)
 {
     now(m->created, sizeof(m->created));
@@ -307,11 +324,12 @@ static int write_record(struct making *m, struct err *e)
         .owner = owner(m->owner),
         .status = STATUS_CREATED,
         .foreground = m->foreground && !m->o.keep,
+        .sandbox = m->pod.role == POD_MEMBER ? m->pod.sandbox.dir.id : NULL,
         .hooks = has_hooks(m->config),
         .annotations = m->config->annotations,
         .nannotations = m->config->nannotations,
     };
-    if (procid_of(m->launch.porter, &m->record.porter) || procid_of(m->launch.keep, &m->record.keep))
+    if (procid_of(m->launch.porter, &m->record.porter) || note_keep(m))
         return err_set(e, ERR_SYS, errno, "the sandbox ended early (see the log)");
     return record_save(&m->record, m->state.dir, e);
 }
@@ -351,6 +369,7 @@ static const struct {
     {make_files, NULL},
     {make_cgroup, remove_cgroup},
     {make_console, close_console},
+    {find_pod, NULL},
     {make_sandbox, end_sandbox},
     {settle, NULL},
     {write_record, NULL},
@@ -397,6 +416,8 @@ void making_release(struct making *m)
     console_close(&m->console);
     state_close(&m->state);
     cleanup_close_p(&m->launch.control_fd);
+    cleanup_close_p(&m->launch.pod_fd);
+    pod_close(&m->pod);
     cleanup_close_p(&m->listen);
     cleanup_close_p(&m->exit_file);
     cleanup_close_p(&m->more);

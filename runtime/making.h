@@ -9,6 +9,7 @@
 #include "runtime/console.h"
 #include "runtime/hooks.h"
 #include "runtime/launch.h"
+#include "runtime/pod.h"
 #include "runtime/record.h"
 #include "runtime/seccomp.h"
 #include "runtime/state.h"
@@ -58,6 +59,7 @@ struct making {
     struct console console;
     struct launch launch;
     struct hooks hooks;
+    struct pod pod;
     int listen, exit_file;
     int more, notify; /* for the program: runtime/passed.h */
     int signals;      /* signalfd with all that can be forwarded */
@@ -67,9 +69,10 @@ struct making {
 #define MAKING_INIT(globals)                                                                                 \
     {                                                                                                        \
         .g = (globals), .state = STATE_DIR_INIT, .console = CONSOLE_INIT, .listen = -1, .exit_file = -1,     \
-        .more = -1, .notify = -1, .signals = -1, .launch = {                                                 \
+        .more = -1, .notify = -1, .signals = -1, .pod = POD_INIT, .launch = {                                \
             .control_fd = -1,                                                                                \
             .listen_fd = -1,                                                                                 \
+            .pod_fd = -1,                                                                                    \
             .status_fd = -1                                                                                  \
         }                                                                                                    \
     }

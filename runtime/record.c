@@ -60,6 +60,8 @@ int record_save(const struct record *r, int dir, struct err *e)
     jw_number(w, "pidStart", (long long)r->porter.start);
     jw_number(w, "keep", r->keep.pid);
     jw_number(w, "keepStart", (long long)r->keep.start);
+    if (r->sandbox)
+        jw_member(w, "sandbox", r->sandbox);
     jw_bool(w, "foreground", r->foreground);
     jw_bool(w, "hooks", r->hooks);
     _cleanup_free_ char *text = jw_end(w);
@@ -105,7 +107,8 @@ static int read_members(struct json_reader *j, const struct json *o, struct reco
 
     if (json_string(j, o, "ociVersion", &r->version) || json_string(j, o, "bundle", &r->bundle) ||
         json_string(j, o, "rootfs", &r->rootfs) || json_string(j, o, "created", &r->created) ||
-        json_string(j, o, "owner", &r->owner) || json_string(j, o, "status", &word) ||
+        json_string(j, o, "owner", &r->owner) || json_string(j, o, "sandbox", &r->sandbox) ||
+        json_string(j, o, "status", &word) ||
         json_u32(j, o, "pid", INT32_MAX, &porter) || json_u32(j, o, "keep", INT32_MAX, &keep) ||
         json_bool(j, o, "foreground", &r->foreground) || json_bool(j, o, "hooks", &r->hooks) ||
         json_uint(j, o, "pidStart", UINT64_MAX, NULL, &r->porter.start) ||

@@ -20,6 +20,7 @@ struct record {
     const char *version, *id, *bundle, *rootfs; /* version: the specification's; paths are absolute */
     const char *created;                        /* RFC 3339 */
     const char *owner;                          /* the user who made it, by name or number */
+    const char *sandbox; /* the container whose keep this one joined (runtime/pod.h); NULL: it has its own */
     struct procid porter, keep;
     enum status status; /* as last written; see target_status */
     bool foreground;    /* a `bailey run` stands before it and removes it */

@@ -1,6 +1,7 @@
 #include "runtime/target.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -96,11 +97,17 @@ enum status target_status(const struct target *t)
     return keep_says_running(t) ? STATUS_RUNNING : STATUS_CREATED;
 }
 
+/* Until the keep, or that of its pod, has nothing of the container any more. */
 static bool wait_for_keep(const struct target *t, int ms)
 {
     _cleanup_close_ int keep = procid_open(&t->rec.keep);
 
-    return keep < 0 || procid_wait(keep, ms);
+    if (keep < 0 || !t->rec.sandbox)
+        return keep < 0 || procid_wait(keep, ms);
+    /* The last thing that it lets go of is the socket. */
+    _cleanup_close_ int sock = keepsock_connect(t->dir.dir);
+    struct pollfd fds[] = {{.fd = sock, .events = POLLIN}, {.fd = keep, .events = POLLIN}};
+    return sock < 0 || poll(fds, ARRAY_SIZE(fds), ms) > 0;
 }
 
 int target_exit_status(const struct target *t)
@@ -158,8 +165,11 @@ int target_end(struct target *t, struct err *e)
     if (alive && !procid_wait(t->porter, KILL_MS))
         return err_set(e, ERR_TIMEOUT, 0, "container %.255s: its porter %d does not end", t->dir.id,
                        t->rec.porter.pid);
-    if (wait_for_keep(t, KEEP_END_MS))
+    if (wait_for_keep(t, t->rec.sandbox ? KILL_MS : KEEP_END_MS))
         return 0;
+    if (t->rec.sandbox)
+        return err_set(e, ERR_TIMEOUT, 0, "container %.255s: the keep of its pod does not let go of it",
+                       t->dir.id);
     _cleanup_close_ int keep = procid_open(&t->rec.keep);
     if (keep >= 0 && syscall(SYS_pidfd_send_signal, keep, SIGKILL, NULL, 0) == 0 &&
         !procid_wait(keep, KILL_MS))

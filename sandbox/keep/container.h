@@ -158,6 +158,7 @@ struct keep_boot {
     bool pod;         /* other containers may join */
     bool host_procfs; /* one that joins has a procfs of the host among its mounts */
     bool partial_ids; /* the keep's user namespace does not have every id */
+    unsigned closed;  /* one that joins: bit n, its caller had closed standard descriptor n */
     bool net_host;
     bool strace, debug;
 };

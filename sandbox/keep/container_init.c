@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/tty.h"
@@ -57,7 +58,7 @@ static int enter_root(int root)
     return unshare(CLONE_FS) < 0 || fchdir(root) < 0 || chroot(".") < 0 ? -errno : 0;
 }
 
-static struct session *first_session(struct container *c, int *fds, struct err *e)
+static struct session *first_session(struct container *c, unsigned closed, int *fds, struct err *e)
 {
     struct keep_process p = KEEP_PROCESS_INIT;
     int r = spec_unpack(fds[JOIN_PROCESS], &p);
@@ -67,6 +68,12 @@ static struct session *first_session(struct container *c, int *fds, struct err *
         return NULL;
     }
     spec_take_fds(&p, fds + JOIN_STDIO);
+    for (int i = 0; i < 3; i++) {
+        if (closed >> i & 1) { /* something came in its place */
+            cleanup_close_p(&p.stdio[i]);
+            p.stdio[i] = -1;
+        }
+    }
     struct session *s = session_new(c, &p, steal_fd(&fds[JOIN_PORTER]), e);
     spec_free(&p);
     return s;
@@ -91,7 +98,7 @@ static struct container *join(int *fds, struct keep_boot *b, struct err *e)
         return NULL;
     }
     mount_ns_note_procfs(c, b->host_procfs);
-    c->first = first_session(c, fds, e);
+    c->first = first_session(c, b->closed, fds, e);
     if (c->first)
         return c;
     container_end(c);

@@ -67,6 +67,7 @@ int boot_spec_pack(const struct keep_boot *b)
     pack_number(&p, b->pids_limit);
     pack_number(&p, b->net_host);
     pack_number(&p, b->host_procfs);
+    pack_number(&p, b->closed);
     pack_ns(&p, &b->ns.pid);
     pack_ns(&p, &b->ns.pid_asked);
     pack_ns(&p, &b->ns.ipc);
@@ -88,6 +89,7 @@ static void unpack_all(struct unpack *u, struct boot_spec *s)
     b->pids_limit = unpack_number(u);
     b->net_host = unpack_number(u);
     b->host_procfs = unpack_number(u);
+    b->closed = (unsigned)unpack_number(u);
     unpack_ns(u, &b->ns.pid);
     unpack_ns(u, &b->ns.pid_asked);
     unpack_ns(u, &b->ns.ipc);

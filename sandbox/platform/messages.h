@@ -34,8 +34,8 @@ enum control_type {
                        none while the sandbox is made */
     CONTROL_PIDS_ANSWER,
     CONTROL_DONE,
-    CONTROL_JOIN,   /* a container for this sandbox; descriptors: enum join_fd of keep/container_init.h. ->
-                       READY, FAILED. From then on the connection is about that container */
+    CONTROL_JOIN,   /* a container for this sandbox; descriptors: enum join_fd of keep/container_init.h, the last
+                       `value` of them as those of CONTROL_CGROUP -> READY, FAILED. From then on the connection is about that container */
     CONTROL_DETACH, /* runtime: what I made on this connection (on that of its making the container, on others
                        programs of EXEC) is known now, live on without me. No answer */
 };
