@@ -22,7 +22,7 @@ LDLIBS += -lyajl_s -lseccomp -lcap -lm
 endif
 
 # Debian packages: to build, for the demo, to lint. Those of the tests are in tests/tests.mk.
-BUILD_PACKAGES := gcc binutils make libc6-dev linux-libc-dev libyajl-dev libseccomp-dev libcap-dev uthash-dev
+BUILD_PACKAGES := gcc binutils make libc6-dev linux-libc-dev libyajl-dev libseccomp-dev libcap-dev libsystemd-dev uthash-dev
 DEMO_PACKAGES := busybox-static jq
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 PREFIX ?= /usr/local
@@ -37,13 +37,14 @@ all:
 build: $(B)/bailey
 
 -include sandbox/gate/gate.mk
+-include runtime/systemd/systemd.mk
 -include tests/tests.mk
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
-$(B)/bailey: $(OBJ) $(GATE_OBJ)
+$(B)/bailey: $(OBJ) $(GATE_OBJ) $(SYSTEMD_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # The README's two commands. Each brings what it needs; the build follows in a make of its own, which sees it.

@@ -71,11 +71,8 @@ int cgroup_path(const char *cgroups_path, const char *id, char ret[CGROUP_PATH_M
     return 0;
 }
 
-int cgroup_plan(struct cgroup *cg, const char *cgroups_path, const char *id, struct err *e)
+int cgroup_find_trees(struct cgroup *cg, struct err *e)
 {
-    *cg = (struct cgroup){.asked = cgroups_path && *cgroups_path};
-    if (cgroup_path(cgroups_path, id, cg->path, e))
-        return -1;
     _cleanup_free_ char *text = cgroup_read("/proc/self/mountinfo");
     if (!text)
         return err_set(e, ERR_SYS, errno, "/proc/self/mountinfo");
@@ -83,6 +80,12 @@ int cgroup_plan(struct cgroup *cg, const char *cgroups_path, const char *id, str
     for (unsigned i = 0; i < cg->ntrees; i++)
         cg->trees[i].existed = UINT_MAX; /* nothing to be removed until it was looked at */
     return 0;
+}
+
+int cgroup_plan(struct cgroup *cg, const char *cgroups_path, const char *id, struct err *e)
+{
+    *cg = (struct cgroup){.asked = cgroups_path && *cgroups_path};
+    return cgroup_path(cgroups_path, id, cg->path, e) ? -1 : cgroup_find_trees(cg, e);
 }
 
 /* The path's first n components. */
@@ -136,13 +139,13 @@ static int look(struct cgroup *cg, struct err *e)
             if (!directory_at(t, path))
                 break;
         }
-        if (t->existed == depth(cg->path) && check_old(cg, t, e))
+        if (!cg->unit[0] && t->existed == depth(cg->path) && check_old(cg, t, e))
             return -1;
     }
     return 0;
 }
 
-static int save(const struct cgroup *cg, int state_dir, struct err *e)
+int cgroup_save(const struct cgroup *cg, int state_dir, struct err *e)
 {
     if (state_dir < 0)
         return 0;
@@ -151,6 +154,8 @@ static int save(const struct cgroup *cg, int state_dir, struct err *e)
     if (!f)
         return err_set(e, ERR_SYS, errno, "the cgroup's file in the state directory");
     fprintf(f, "%s\n", cg->path);
+    if (cg->unit[0])
+        fprintf(f, "unit %s\n", cg->unit);
     for (unsigned i = 0; i < cg->ntrees; i++)
         fprintf(f, "%d %x %u %s\n", cg->trees[i].version, cg->trees[i].ctls, cg->trees[i].existed,
                 cg->trees[i].mount);
@@ -174,6 +179,8 @@ int cgroup_load(struct cgroup *cg, int state_dir, struct err *e)
     memcpy(cg->path, line, strnlen(line, sizeof(cg->path) - 1));
     while (cg->ntrees < CGROUP_TREES_MAX && fgets(line, sizeof(line), f)) {
         struct cgroup_tree *t = &cg->trees[cg->ntrees];
+        if (sscanf(line, "unit %255s", cg->unit) == 1)
+            continue;
         if (sscanf(line, "%d %x %u %127[^\n]", &t->version, &t->ctls, &t->existed, t->mount) != 4)
             break;
         cg->ntrees++;
@@ -282,11 +289,22 @@ int cgroup_create(struct cgroup *cg, const struct oci_resources *res, int state_
     }
     if (!cg->asked)
         keep_only(cg, needed);
-    if (look(cg, e) || save(cg, state_dir, e) || make_trees(cg, needed, e)) {
+    if (look(cg, e) || cgroup_save(cg, state_dir, e) || make_trees(cg, needed, e)) {
         cgroup_remove(cg, state_dir);
         cg->ntrees = 0;
         return -1;
     }
+    drop_skipped(cg);
+    return 0;
+}
+
+int cgroup_adopt(struct cgroup *cg, const struct oci_resources *res, int state_dir, struct err *e)
+{
+    unsigned needed;
+
+    if (needed_by(cg, res, &needed, e) || look(cg, e) || cgroup_save(cg, state_dir, e) ||
+        make_trees(cg, needed, e))
+        return -1;
     drop_skipped(cg);
     return 0;
 }
@@ -341,7 +359,7 @@ int cgroup_widen(struct cgroup *cg, const struct oci_resources *res, int state_d
         all.trees[all.ntrees++] = more.trees[i];
     /* Frozen, so that none is born outside meanwhile. */
     bool was_frozen = cgroup_is_frozen(cg);
-    int r = save(&all, state_dir, e) || make_trees(&more, 0, e) ||
+    int r = cgroup_save(&all, state_dir, e) || make_trees(&more, 0, e) ||
                     (!was_frozen && cgroup_freeze(cg, true, e)) || attach_all(&more, cg, e)
                 ? -1
                 : 0;

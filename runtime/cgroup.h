@@ -34,7 +34,7 @@ enum cgroup_ctl {
     CG_CTLS
 };
 
-enum { CGROUP_TREES_MAX = 20, CGROUP_PATH_MAX = 1024, CGROUP_MOUNT_MAX = 128 };
+enum { CGROUP_TREES_MAX = 20, CGROUP_PATH_MAX = 1024, CGROUP_MOUNT_MAX = 128, CGROUP_UNIT_MAX = 256 };
 
 /* One mounted hierarchy. */
 struct cgroup_tree {
@@ -47,6 +47,7 @@ struct cgroup_tree {
 /* A container's cgroup: one directory of the same path in each hierarchy. A plain value. */
 struct cgroup {
     char path[CGROUP_PATH_MAX]; /* below each mount: "/a/b" */
+    char unit[CGROUP_UNIT_MAX]; /* of systemd's, whose cgroup it is; "": none */
     bool asked;                 /* config.json names it, so that it must be had */
     unsigned ntrees;
     struct cgroup_tree trees[CGROUP_TREES_MAX];
@@ -70,6 +71,15 @@ int cgroup_plan(struct cgroup *cg, const char *cgroups_path, const char *id, str
  * from *cg with a warning, unless res or the config's path ask for them. -1: nothing is left behind. */
 int cgroup_create(struct cgroup *cg, const struct oci_resources *res, int state_dir, struct err *e);
 
+/* The same with systemd as the manager, where the unit needs the porter: first the unit is planned and noted
+ * in state_dir; then, with the porter there, it is started with the porter in it and with the limits as
+ * properties, and what systemd leaves out is made. Limits are still to be applied (cgroup_enter). id: for
+ * people. */
+int cgroup_plan_unit(struct cgroup *cg, const struct oci_config *c, const char *id, int state_dir,
+                     struct err *e);
+int cgroup_start_unit(struct cgroup *cg, const struct oci_config *c, const char *id, pid_t porter,
+                      int state_dir, struct err *e);
+
 /* What cgroup_create wrote. 1: there is none (and *cg is empty, which all others take as nothing to do). */
 int cgroup_load(struct cgroup *cg, int state_dir, struct err *e);
 
@@ -80,6 +90,9 @@ int cgroup_widen(struct cgroup *cg, const struct oci_resources *res, int state_d
 /* Writes the limits. All that the config sets must be had; what a later kernel made meaningless is warned
  * about. */
 int cgroup_apply(const struct cgroup *cg, const struct oci_resources *res, struct err *e);
+
+/* New limits for a container that runs: cgroup_apply, with systemd knowing of them. */
+int cgroup_update(const struct cgroup *cg, const struct oci_resources *res, struct err *e);
 
 /* Moves the process (all its threads) in; its children will be born there. */
 int cgroup_attach(const struct cgroup *cg, pid_t pid, struct err *e);

@@ -47,6 +47,15 @@ extern const struct cgroup_ops cgroup_v1, cgroup_v2;
 /* Removes the path's own cgroup with all below it, then the parents that were made for it and are empty. */
 void cgroup_remove_tree(const struct cgroup *cg, const struct cgroup_tree *t);
 
+/* Fills cg's trees. */
+int cgroup_find_trees(struct cgroup *cg, struct err *e);
+/* Writes the file in state_dir. */
+int cgroup_save(const struct cgroup *cg, int state_dir, struct err *e);
+/* Like cgroup_create, for a path that exists in some hierarchies already, with processes in it. */
+int cgroup_adopt(struct cgroup *cg, const struct oci_resources *res, int state_dir, struct err *e);
+/* Stops cg's unit, if it is one. */
+void cgroup_stop_unit(const struct cgroup *cg);
+
 /* One value for one file. */
 struct cgroup_set {
     enum cgroup_ctl ctl;

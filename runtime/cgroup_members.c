@@ -221,6 +221,7 @@ void cgroup_remove_tree(const struct cgroup *cg, const struct cgroup_tree *t)
 
 void cgroup_remove(const struct cgroup *cg, int state_dir)
 {
+    cgroup_stop_unit(cg);
     for (unsigned i = 0; i < cg->ntrees; i++)
         cgroup_remove_tree(cg, &cg->trees[i]);
     if (state_dir >= 0)

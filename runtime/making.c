@@ -166,6 +166,10 @@ static int make_cgroup(struct making *m, struct err *e)
     char name[256];
     struct stat st;
 
+    if (m->g->cgroup_manager == CGROUP_MANAGER_DISABLED)
+        return 0;
+    if (m->g->cgroup_manager == CGROUP_MANAGER_SYSTEMD)
+        return cgroup_plan_unit(&m->cgroup, m->config, m->id, m->state.dir, e);
     if (fstat(m->state.dir, &st))
         return err_set(e, ERR_SYS, errno, "the state directory of container %.255s", m->id);
     snprintf(name, sizeof(name), "%.200s-%lx", m->id, (unsigned long)st.st_ino);
@@ -197,8 +201,10 @@ static void close_console(struct making *m)
 
 static int enter_cgroup(void *arg, pid_t porter, struct err *e)
 {
-    const struct making *m = arg;
+    struct making *m = arg;
 
+    if (m->cgroup.unit[0] && cgroup_start_unit(&m->cgroup, m->config, m->id, porter, m->state.dir, e))
+        return -1;
     if (cgroup_enter(&m->cgroup, &m->config->lx.resources, porter, e))
         return -1;
     return cgroup_delegate(&m->cgroup, m->config, e);

@@ -130,7 +130,7 @@ static int update(const struct globals *g, const char *id, const struct oci_reso
     if (cgroup_load(&cg, t.dir.dir, e) < 0)
         return -1;
     unsigned before = cg.ntrees;
-    if (cgroup_widen(&cg, res, t.dir.dir, e) || cgroup_apply(&cg, res, e))
+    if (cgroup_widen(&cg, res, t.dir.dir, e) || cgroup_update(&cg, res, e))
         return -1;
     return cg.ntrees > before ? show_inside(&t, &cg, e) : 0;
 }
