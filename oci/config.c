@@ -13,9 +13,9 @@
 
 /* Fields of the specification that this version does not act upon yet. */
 static const char *const not_honoured[][3] = {
-    {"process", "scheduler"},       {"process", "ioPriority"}, {"process", "selinuxLabel"},
-    {"process", "apparmorProfile"}, {"linux", "intelRdt"},     {"linux", "memoryPolicy"},
-    {"linux", "netDevices"},        {"linux", "personality"},  {"linux", "timeOffsets"},
+    {"linux", "intelRdt"},
+    {"linux", "netDevices"},
+    {"linux", "timeOffsets"},
 };
 
 bool oci_honours(const char *object, const char *field)

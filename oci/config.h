@@ -44,6 +44,23 @@ struct oci_caps {
     uint64_t bounding, effective, inheritable, permitted, ambient;
 };
 
+/* process.scheduler; numbers as sched_setattr(2) has them. */
+struct oci_scheduler {
+    bool set;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period; /* ns */
+};
+
+/* linux.memoryPolicy; as for set_mempolicy(2). */
+struct oci_memory_policy {
+    bool set;
+    int mode; /* with its flags */
+    uint64_t nodes;
+};
+
 struct oci_process {
     char **args; /* NULL-terminated, never empty */
     char **env;  /* NULL-terminated */
@@ -55,6 +72,9 @@ struct oci_process {
     struct oci_caps caps;
     bool no_new_privileges;
     struct oci_int oom_score_adj;
+    struct oci_scheduler scheduler;
+    struct oci_int io_priority;                    /* as for ioprio_set(2) */
+    const char *affinity_initial, *affinity_final; /* execCPUAffinity; NULL or "": not set */
     bool terminal;
     unsigned short console_height, console_width; /* 0: not set, or no terminal */
     const char *apparmor_profile, *selinux_label;
@@ -245,6 +265,8 @@ struct oci_linux {
     unsigned long rootfs_propagation;      /* like struct oci_mount's propagation */
     struct oci_seccomp *seccomp;           /* NULL: none */
     const char *mount_label;
+    struct oci_memory_policy memory_policy;
+    struct oci_int personality; /* as for personality(2) */
 };
 
 struct oci_config {

@@ -14,6 +14,14 @@ int parse_linux(struct json_reader *r, const struct json *root, struct oci_confi
 int parse_resources(struct json_reader *r, const struct json *lx, struct oci_resources *ret);
 /* The value of "resources" itself, as `bailey update --resources` reads it. */
 int parse_resources_object(struct json_reader *r, const struct json *obj, struct oci_resources *ret);
+int parse_scheduler(struct json_reader *r, const struct json *process, struct oci_scheduler *ret);
+int parse_io_priority(struct json_reader *r, const struct json *process, struct oci_int *ret);
+int parse_affinity(struct json_reader *r, const struct json *process, struct oci_process *p);
+int parse_memory_policy(struct json_reader *r, const struct json *lx, struct oci_memory_policy *ret);
+int parse_personality(struct json_reader *r, const struct json *lx, struct oci_int *ret);
+/* "0,2-4" of numbers below max as a call of set for each range. */
+int parse_number_list(const char *text, unsigned max, void (*set)(void *arg, unsigned first, unsigned last),
+                      void *arg);
 int parse_seccomp(struct json_reader *r, const struct json *lx, struct oci_seccomp **ret);
 
 /* Shared pieces. */

@@ -178,7 +178,8 @@ int parse_linux(struct json_reader *r, const struct json *root, struct oci_confi
         parse_pairs(r, lx, "sysctl", &l->sysctl, &l->nsysctl) || check_sysctl(r, lx, l) ||
         parse_paths(r, lx, "maskedPaths", &l->masked_paths) ||
         parse_paths(r, lx, "readonlyPaths", &l->readonly_paths) || parse_root_propagation(r, lx, l) ||
-        json_string(r, lx, "mountLabel", &l->mount_label) || parse_seccomp(r, lx, &l->seccomp))
+        json_string(r, lx, "mountLabel", &l->mount_label) || parse_seccomp(r, lx, &l->seccomp) ||
+        parse_memory_policy(r, lx, &l->memory_policy) || parse_personality(r, lx, &l->personality))
         return -1;
     return 0;
 }

@@ -194,7 +194,8 @@ int parse_process_object(struct json_reader *r, const struct json *obj, struct o
         return -1;
     if (json_bool(r, obj, "noNewPrivileges", &p->no_new_privileges) ||
         parse_oci_int(r, obj, "oomScoreAdj", -1000, 1000, &p->oom_score_adj) ||
-        json_string(r, obj, "apparmorProfile", &p->apparmor_profile) ||
+        parse_scheduler(r, obj, &p->scheduler) || parse_io_priority(r, obj, &p->io_priority) ||
+        parse_affinity(r, obj, p) || json_string(r, obj, "apparmorProfile", &p->apparmor_profile) ||
         json_string(r, obj, "selinuxLabel", &p->selinux_label))
         return -1;
     return 0;

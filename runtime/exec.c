@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 #include "runtime/attend.h"
 #include "runtime/cgroup.h"
+#include "runtime/confine.h"
 #include "runtime/exec_process.h"
 #include "runtime/launch.h"
 #include "runtime/launch_internal.h"
@@ -55,6 +56,7 @@ struct exec {
     struct oci_config *config; /* of --process; else the container's */
     struct oci_process process;
     struct seccomp_profile seccomp;
+    struct keep_confine confine;
     struct cgroup cgroup;
     struct console console;
     int keep, signals;
@@ -108,6 +110,7 @@ static int launch(struct exec *x, pid_t *ret, struct err *e)
         .tty_slave = x->console.slave,
         .more_fd = x->more,
         .seccomp = &x->seccomp,
+        .confine = &x->confine,
         .strace = x->g->strace,
         .foreground = !x->o.detach,
         .arg = x,
@@ -213,6 +216,8 @@ static int run(const struct globals *g, char **argv, struct err *e)
     if (args[0] && strcmp(args[0], "--") == 0)
         args++;
     if (target_open(g, argv[0], false, &x.target, e) || load_process(&x, args, e))
+        return -1;
+    if (confine_init(&x.process, &x.target.config->lx, &x.confine, e))
         return -1;
     return exec(&x, e);
 }

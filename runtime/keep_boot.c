@@ -83,6 +83,7 @@ void keep_process_from(const struct oci_process *p, struct keep_process *kp)
         .no_new_privs = p->no_new_privileges,
         .terminal = p->terminal,
         .oom_score_adj = p->oom_score_adj.set ? (int)p->oom_score_adj.v : own_oom_score_adj(),
+        .confine = KEEP_CONFINE_INIT,
         .stdio = {-1, -1, -1},
         .tty_fd = -1,
         .more_fd = -1,
@@ -205,6 +206,8 @@ int keep_setup(const struct launch *l, int userns, int control, struct keep_setu
     b->process.notify_fd = l->notify_fd;
     b->process.porter = l->porter;
     seccomp_for_process(l->seccomp, &b->process);
+    if (l->confine)
+        b->process.confine = *l->confine;
     take_namespaces(l, &b->ns);
     b->pod = l->pod;
     if (take_stdio(l, &b->process, e) < 0 || forget_stdio(l, e) < 0 || take_names(c, b, e) < 0)

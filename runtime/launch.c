@@ -39,6 +39,7 @@
 #include "oci/config.h"
 #include "runtime/cgroup_view.h"
 #include "runtime/interrupt.h"
+#include "runtime/confine.h"
 #include "runtime/keep_boot.h"
 #include "runtime/launch_internal.h"
 #include "runtime/launch_join.h"
@@ -304,6 +305,7 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
         .gate_fd = k->gate,
         .tty_fd = l->tty_slave,
         .all_calls = l->strace,
+        .confine = l->confine,
         .judged = l->seccomp ? &l->seccomp->judged : NULL,
         .in_userns = l->config->lx.ns[OCI_NS_USER].set,
     };
@@ -350,6 +352,8 @@ static int fork_porter(struct launch *l, struct links *k, struct err *e)
         return -1;
     cleanup_close_p(&k->porter[1]);
     k->porter[1] = -1;
+    if (confine_oom(l->config->process, l->porter, e) < 0)
+        return -1;
     return l->steps.porter_made ? l->steps.porter_made(l->steps.arg, l->porter, e) : 0;
 }
 

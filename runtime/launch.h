@@ -11,6 +11,7 @@
 struct cgroup;
 struct oci_config;
 struct oci_process;
+struct keep_confine;
 struct seccomp_profile;
 
 /* Called while a sandbox is made; NULL: nothing to do. 0, or -1 with *e set: the sandbox is taken down again.
@@ -39,6 +40,7 @@ struct launch {
     bool pod;                /* it gets its own, and others may join */
     int status_fd;           /* a file that the keep writes the exit status to, or -1 */
     const struct seccomp_profile *seccomp; /* seccomp.h; NULL: none */
+    const struct keep_confine *confine;    /* confine.h; NULL: nothing */
     bool strace, debug;
     bool foreground; /* the container ends with its caller, even where that is killed */
     struct launch_steps steps;
@@ -81,6 +83,7 @@ struct launch_exec {
     int porter_fd;                         /* a pidfd of the container's: whose namespaces are joined */
     int stdio[3], tty_slave, more_fd;      /* as in struct launch */
     const struct seccomp_profile *seccomp; /* the container's; NULL: none, as for hooks */
+    const struct keep_confine *confine;    /* as in struct launch */
     bool strace;
     bool foreground;  /* the program ends with its caller, even where that is killed */
     const char *hook; /* not NULL: a hook, to be run before the container's program, and its path */

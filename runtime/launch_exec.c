@@ -17,6 +17,7 @@
 #include "common/fds.h"
 #include "common/log.h"
 #include "oci/config.h"
+#include "runtime/confine.h"
 #include "runtime/keep_boot.h"
 #include "runtime/launch_internal.h"
 #include "runtime/procid.h"
@@ -63,6 +64,8 @@ static int exec_links_open(const struct launch_exec *x, struct exec_links *k, st
     p.path = x->hook;
     p.more_fd = x->more_fd;
     seccomp_for_process(x->seccomp, &p);
+    if (x->confine)
+        p.confine = *x->confine;
     k->spec = spec_pack(&p);
     return k->spec < 0 ? err_set(e, ERR_SYS, -k->spec, "cannot pack the process") : 0;
 }
@@ -87,6 +90,7 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
         .gate_fd = k->gate,
         .tty_fd = x->tty_slave,
         .all_calls = x->strace,
+        .confine = x->confine,
         .judged = x->seccomp ? &x->seccomp->judged : NULL,
         .in_userns = k->in_userns,
     };
@@ -174,7 +178,12 @@ static int bring_up(struct launch_exec *x, struct exec_links *k, struct err *e)
         return -1;
     cleanup_close_p(&k->porter[1]);
     k->porter[1] = -1;
+    if (confine_affinity(x->process->affinity_initial, x->exec_porter, "initial", e) < 0)
+        return -1;
     if (x->porter_made && x->porter_made(x->arg, x->exec_porter, e) < 0)
+        return -1;
+    if (confine_affinity(x->process->affinity_final, x->exec_porter, "final", e) < 0 ||
+        confine_oom(x->process, x->exec_porter, e) < 0)
         return -1;
     if (go(k->porter[0], e) < 0 || request(x, k, e) < 0)
         return -1;

@@ -104,6 +104,8 @@ static int load(struct making *m, struct err *e)
         return -1;
     if (check_config(m, e) || take_passed(m, e))
         return -1;
+    if (confine_init(m->config->process, &m->config->lx, &m->confine, e))
+        return -1;
     return seccomp_compile(m->config->lx.seccomp, &m->seccomp, e);
 }
 
@@ -249,6 +251,7 @@ static int make_sandbox(struct making *m, struct err *e)
         .more_fd = m->more,
         .notify_fd = m->notify,
         .seccomp = &m->seccomp,
+        .confine = &m->confine,
         .strace = m->g->strace,
         .debug = m->g->debug,
         .foreground = m->foreground,

@@ -6,6 +6,7 @@
 
 #include "runtime/cgroup.h"
 #include "runtime/cmd.h"
+#include "runtime/confine.h"
 #include "runtime/console.h"
 #include "runtime/hooks.h"
 #include "runtime/launch.h"
@@ -53,6 +54,7 @@ struct making {
     char bundle[PATH_MAX], rootfs[PATH_MAX], created[40], owner[64];
     struct oci_config *config;
     struct seccomp_profile seccomp;
+    struct keep_confine confine;
     struct state_dir state;
     struct cgroup cgroup;
     struct record record;

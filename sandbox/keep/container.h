@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 
 #include "sandbox/keep/cgroup.h"
+#include "sandbox/keep/confine.h"
 #include "sandbox/keep/kernel.h"
 #include "sandbox/keep/vfs.h"
 
@@ -123,8 +124,9 @@ struct keep_process {
     int more_fd;   /* a bag (platform/fdbag.h) of host descriptors that the program gets from 3 on, or -1 */
     int notify_fd; /* a container's own program: connected to the host's NOTIFY_SOCKET, or -1 */
     pid_t porter;  /* with notify_fd: its porter's host pid */
-    bool with_more, with_notify;      /* unpacked: those two are to come */
-    void *block;                      /* spec.c: what the strings lie in, where they are not the runtime's */
+    bool with_more, with_notify; /* unpacked: those two are to come */
+    void *block;                 /* spec.c: what the strings lie in, where they are not the runtime's */
+    struct keep_confine confine;
     const struct sock_filter *filter; /* the seccomp profile; NULL: none */
     unsigned nfilter;                 /* instructions */
     bool filter_log;                  /* SECCOMP_FILTER_FLAG_LOG */

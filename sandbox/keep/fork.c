@@ -86,6 +86,8 @@ static struct task *task_copy(struct process *p, struct task *parent, unsigned l
     t->seccomp_mode = parent->seccomp_mode;
     t->seccomp = parent->seccomp ? seccomp_get(parent->seccomp) : NULL;
     t->personality = parent->personality;
+    t->mempolicy = parent->mempolicy;
+    t->mempolicy_nodes = parent->mempolicy_nodes;
     t->timer_slack = parent->timer_slack;
     t->listener = parent->listener;
     t->vfork_child = flags & CLONE_VFORK;

@@ -6,6 +6,7 @@
 #include <linux/reboot.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/random.h>
 #include <sys/sysinfo.h>
 #include <sys/time.h>
@@ -34,6 +35,8 @@ long sys_uname(struct task *t, const struct sysargs *a)
         memcpy(u.nodename, uts->hostname, sizeof(u.nodename));
         memcpy(u.domainname, uts->domainname[0] ? uts->domainname : "(none)", uts->domainname[0] ? 65 : 7);
     }
+    if ((t->personality & PER_MASK) == PER_LINUX32)
+        memcpy(u.machine, "i686", sizeof("i686"));
     return copy_to_user(t, a->arg[0], &u, sizeof(u));
 }
 
@@ -287,14 +290,15 @@ long sys_get_mempolicy(struct task *t, const struct sysargs *a)
         return -EINVAL;
     if (mask && bits < 1)
         return -EINVAL;
-    if (mode && put_user(t, MPOL_DEFAULT, int, mode) < 0)
+    int now = flags & MPOL_F_NODE ? 0 : t->mempolicy;
+    if (mode && !(flags & MPOL_F_MEMS_ALLOWED) && put_user(t, now, int, mode) < 0)
         return -EFAULT;
     if (!mask)
         return 0;
     uint64_t words = (bits + 63) / 64;
     if (words > 64)
         return -EINVAL;
-    uint64_t nodes[64] = {flags & MPOL_F_MEMS_ALLOWED ? 1 : 0};
+    uint64_t nodes[64] = {flags & MPOL_F_MEMS_ALLOWED ? 1 : t->mempolicy_nodes};
     return copy_to_user(t, mask, nodes, words * sizeof(nodes[0]));
 }
 
@@ -306,9 +310,12 @@ long sys_set_mempolicy(struct task *t, const struct sysargs *a)
         return -EINVAL;
     if (a->arg[1] && a->arg[2] && get_user(t, &nodes, a->arg[1]) < 0)
         return -EFAULT;
-    if (mode == MPOL_DEFAULT || mode == MPOL_LOCAL)
-        return nodes ? -EINVAL : 0;
-    return nodes == 1 || (nodes == 0 && mode == MPOL_PREFERRED) ? 0 : -EINVAL;
+    bool none = mode == MPOL_DEFAULT || mode == MPOL_LOCAL;
+    if (none ? nodes != 0 : nodes != 1 && !(nodes == 0 && mode == MPOL_PREFERRED))
+        return -EINVAL;
+    t->mempolicy = mode == MPOL_PREFERRED && !nodes ? MPOL_LOCAL : (int)a->arg[0];
+    t->mempolicy_nodes = nodes;
+    return 0;
 }
 
 /* Namespaces -----------------------------------------------------------------------------------------------

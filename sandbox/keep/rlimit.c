@@ -38,6 +38,12 @@ static void tell_host(const struct process *p, int resource, const struct rlimit
     (void)prlimit(p->host_pid, (enum __rlimit_resource)resource, &host, NULL);
 }
 
+void rlimits_tell_host(const struct process *p)
+{
+    for (int i = 0; i < RLIM_NLIMITS; i++)
+        tell_host(p, i, &p->rlim[i]);
+}
+
 #define NR_OPEN 1048576
 
 static int check_new_limit(const struct task *t, int resource, const struct rlimit *old,

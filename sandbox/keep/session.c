@@ -176,6 +176,7 @@ static struct task *new_task(struct container *c, const struct keep_process *p, 
     t->no_new_privs = p->no_new_privs;
     t->process->oom_score_adj = p->oom_score_adj;
     memcpy(t->process->rlim, p->rlim, sizeof(p->rlim));
+    task_confine(t, &p->confine);
     return t;
 }
 

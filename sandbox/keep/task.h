@@ -188,7 +188,9 @@ struct task {
     int sched_policy, sched_priority, nice, ioprio;
     bool sched_reset_on_fork;
     uint64_t sched_runtime, sched_deadline, sched_period;
-    struct exec_plan *exec; /* between GATE_EXEC and GATE_EXEC_DONE (exec.h) */
+    int mempolicy;            /* as set_mempolicy(2) was given it; the guest's own ones have no effect */
+    uint64_t mempolicy_nodes; /* bit n is node n */
+    struct exec_plan *exec;   /* between GATE_EXEC and GATE_EXEC_DONE (exec.h) */
     struct listener *listener;
     uaddr_t slot;     /* struct gate_slot in its memory; 0: none */
     uaddr_t patch_ip; /* what its gate is to patch when it asks next; 0: nothing */
@@ -217,6 +219,14 @@ struct task *task_by_host_tid(pid_t host_tid);
 /* Attaches the host thread: from now on signals reach it. For a process's first thread host_pid and pidfd are
  * set too. The thread must be known to be alive (its notification is pending). tasklist_lock not held. */
 void task_set_host_tid(struct task *t, pid_t host_tid);
+
+/* Scheduling, I/O priority, memory policy and personality of a session's first task, before it runs
+ * (confine.h). */
+struct keep_confine;
+void task_confine(struct task *t, const struct keep_confine *c);
+
+/* Limits that the host enforces, for a host process that has just come to be one of the guest's. */
+void rlimits_tell_host(const struct process *p);
 
 /* The next free pid. tasklist_lock held. -EAGAIN when all are taken. */
 pid_t pid_alloc(struct pid_ns *ns);

@@ -17,6 +17,7 @@
 
 #include "common/cleanup.h"
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/confine.h"
 #include "sandbox/platform/gate_filter.h"
 
 /* Anybody but root; of a namespace with a few ids only, whoever there is. */
@@ -120,6 +121,12 @@ static int become(const struct porter *p, struct guest_boot *b)
 
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
+    const char *what;
+    int r = p->confine ? confine_apply(p->confine, &what) : 0;
+    if (r < 0) {
+        errno = -r;
+        return -1;
+    }
     b->step = 1;
     if (!p->in_userns && setns(p->userns_fd, CLONE_NEWUSER) < 0)
         return -1;

@@ -86,6 +86,7 @@ static struct task *task_of(struct listener *l, const struct seccomp_notif *n)
         t = steal_ptr(&l->first);
         task_set_host_tid(t, (pid_t)n->pid);
         t->process->host_pid = (pid_t)n->pid;
+        rlimits_tell_host(t->process);
         return t;
     }
     return NULL;

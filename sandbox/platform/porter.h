@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 struct call_set;
+struct keep_confine;
 
 struct porter {
     int keep_fd;    /* SOCK_SEQPACKET to the keep */
@@ -14,7 +15,8 @@ struct porter {
     int tty_fd;     /* the host pty's slave that becomes the porter's controlling terminal, or -1 */
     bool in_userns; /* this is the porter's own one already, and it is root there */
     bool all_calls; /* guests get the filter without native calls of their own */
-    const struct call_set *judged; /* what the seccomp profile has a say in (gate_filter.h) */
+    const struct keep_confine *confine; /* what the first guest's host process gets; NULL: nothing */
+    const struct call_set *judged;      /* what the seccomp profile has a say in (gate_filter.h) */
 };
 
 /* The porter's life, as pid 1 of the container's host pid namespace: makes the first guest process, forwards

@@ -27,10 +27,11 @@ struct header {
     int32_t porter;
     uint64_t cap_bounding, cap_effective, cap_inheritable, cap_permitted, cap_ambient;
     uint32_t nfilter, filter_log;
+    struct keep_confine confine;
     struct rlimit rlim[RLIM_NLIMITS];
 };
 
-#define SPEC_VERSION 3
+#define SPEC_VERSION 4
 
 static size_t list_size(char *const *v, uint32_t *n)
 {
@@ -69,6 +70,7 @@ static struct header header_of(const struct keep_process *p)
         .cap_ambient = p->cap_ambient,
         .nfilter = p->nfilter,
         .filter_log = p->filter_log,
+        .confine = p->confine,
     };
 
     h.strings = strlen(p->cwd) + 1;
@@ -139,6 +141,7 @@ static void take_header(const struct header *h, struct keep_process *p)
         .cap_ambient = h->cap_ambient,
         .nfilter = h->nfilter,
         .filter_log = h->filter_log,
+        .confine = h->confine,
         .stdio = {-1, -1, -1},
         .tty_fd = -1,
         .more_fd = -1,

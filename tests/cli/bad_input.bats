@@ -70,9 +70,9 @@ run_it() {
 @test "what would be unsafe to ignore is refused, the rest named" {
     config '.linux.namespaces += [{"type": "user"}]'
     refused 'config.json: linux.namespaces: "user" is not supported yet' run_it x
-    config 'del(.linux.namespaces[-1]) | .linux.personality = {"domain": "LINUX"} | .root.path = "nonexistent"'
+    config 'del(.linux.namespaces[-1]) | .linux.intelRdt = {"closID": "x"} | .root.path = "nonexistent"'
     run --separate-stderr run_it x
-    [ "${stderr_lines[0]}" = "bailey: warning: config.json: linux.personality: not supported yet, ignored" ]
+    [ "${stderr_lines[0]}" = "bailey: warning: config.json: linux.intelRdt: not supported yet, ignored" ]
 }
 
 @test "a missing rootfs, or one that is no directory" {
