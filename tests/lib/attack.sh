@@ -46,3 +46,55 @@ until_true() { # seconds command...
         sleep 0.02
     done
 }
+
+# For attacks on the host's side: a state directory, a busybox bundle in $bundle, and $decoy, a directory of the host
+# that no container was given, with a file "secret" that says "outside".
+decoy_open() {
+    scratch_open
+    state=$scratch/state
+    decoy=$scratch/decoy
+    result=0
+    mkdir "$decoy"
+    echo outside >"$decoy/secret"
+    bundle=$(bundle_new b busybox) || die "no bundle"
+    decoy_state >"$scratch/decoy.before"
+}
+
+decoy_state() {
+    find "$decoy" -printf '%P %y %m %U:%G %l\n' | sort
+    find "$decoy" -type f -exec sha256sum {} +
+}
+
+bad() {
+    echo "BAD: $*"
+    result=1
+}
+
+bailey() {
+    timeout -k 5 30 "$RUNTIME" --root "$state" "$@"
+}
+
+# Runs the bundle; what it says is in $scratch/out. Its status; a hang or a crash of the runtime is bad in any case.
+try() { # [args of run]
+    local status id
+    id=$(container_id try)
+    bailey run --bundle "$bundle" "$@" "$id" </dev/null >"$scratch/out" 2>&1
+    status=$?
+    # Killed, or asked to end by timeout(1).
+    case $status in
+    124 | 137 | 143)
+        bad "it hangs"
+        bailey delete --force "$id"
+        ;;
+    esac
+    ! grep -qE 'Segmentation|stack smashing|AddressSanitizer' "$scratch/out" || bad "a crash: $(cat "$scratch/out")"
+    return $status
+}
+
+# The last word of each: nothing of the host was reached, nothing is left. Ends the test.
+conclude() {
+    decoy_state >"$scratch/decoy.after"
+    diff "$scratch/decoy.before" "$scratch/decoy.after" || bad "the host's files changed"
+    [ -z "$(ls -A "$state" 2>/dev/null)" ] || bad "state is left: $(ls -A "$state")"
+    exit $result
+}
