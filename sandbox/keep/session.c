@@ -1,5 +1,6 @@
 #include "sandbox/keep/session.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -180,6 +181,19 @@ static struct task *new_task(struct container *c, const struct keep_process *p, 
     return t;
 }
 
+/* In the words of Go's library, which docker and podman look for to end with 127 or 126. */
+static int not_executable(const char *name, int error, struct err *e)
+{
+    char why[64] = "executable file not found in $PATH";
+
+    if (error != ENOENT || strchr(name, '/'))
+        snprintf(why, sizeof(why), "%s", strerror(error));
+    why[0] = (char)tolower((unsigned char)why[0]);
+    err_set(e, ERR_EXEC, 0, "process.args[0]: cannot execute %.300s: %s", name, why);
+    e->sys_errno = error;
+    return -1;
+}
+
 static int prepare(struct session *s, const struct keep_process *p, struct err *e)
 {
     int r = p->nfilter ? seccomp_apply_profile(s->first, p->filter, p->nfilter, p->filter_log) : 0;
@@ -199,10 +213,7 @@ static int prepare(struct session *s, const struct keep_process *p, struct err *
     if (!p->args)
         return 0;
     r = find_program(s->first, p, &s->first->exec);
-    if (r < 0)
-        return err_set(e, ERR_EXEC, -r, "process.args[0]: cannot execute %.300s",
-                       p->path ? p->path : p->args[0]);
-    return 0;
+    return r < 0 ? not_executable(p->path ? p->path : p->args[0], -r, e) : 0;
 }
 
 /* What a program that can not be made would have got: who waits for the end of its output must see it. */

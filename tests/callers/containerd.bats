@@ -93,7 +93,7 @@ ended_with() { # status
 @test "a program that is not there" {
     run ctr_run --rm $IMAGE x /no/such </dev/null 3>&-
     [ "$status" -ne 0 ]
-    [[ "$output" == *'/no/such'*'o such file or directory'* ]]
+    [[ "$output" == *'/no/such'*'no such file or directory'* ]]
     [ ! -e "$S/state-of-bailey/$GROUP/x" ]
 }
 
@@ -109,7 +109,7 @@ ended_with() { # status
     [ "$status" -eq 137 ]
     run in_x /no/such
     [ "$status" -ne 0 ]
-    [[ "$output" == *'o such file or directory'* ]]
+    [[ "$output" == *'no such file or directory'* ]]
 }
 
 @test "exec --detach, and kill of what was executed" {

@@ -141,7 +141,7 @@ teardown() {
     run cri ExecSync "{\"container_id\": \"$C\", \"cmd\": [\"/no/such\"]}"
     [ "$status" -eq 1 ]
     echo "$output" >&2
-    [[ "$output" == *"o such file or directory"* ]]
+    [[ "$output" == *"no such file or directory"* ]]
     begin=$(milliseconds)
     run cri ExecSync "{\"container_id\": \"$C\", \"cmd\": [\"sleep\", \"555\"], \"timeout\": 1}"
     [ "$status" -eq 1 ]
@@ -181,7 +181,7 @@ teardown() {
     [ "$(status "$C" exit_code) $(status "$C" reason)" = "0 Completed" ]
     run container c . /no/such
     echo "$output" >&2
-    [[ "$output" == *"/no/such"*"o such file or directory"* ]]
+    [[ "$output" == *"/no/such"*"no such file or directory"* ]]
 }
 
 @test "out of memory: the container is told to be, the other one lives" {

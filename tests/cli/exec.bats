@@ -69,7 +69,10 @@ not_run() { # message command...
     not_run 'option --env: must be NAME=VALUE, not "A"' bailey exec -e A x true
     not_run 'exec needs a program (see bailey exec --help)' bailey exec x
     not_run "container y does not exist" bailey exec y true
-    not_run "process.args[0]: cannot execute /nonexistent: No such file or directory" bailey exec x /nonexistent
+    not_run "process.args[0]: cannot execute /nonexistent: no such file or directory" bailey exec x /nonexistent
+    # What docker's client looks for, word by word.
+    not_run 'process.args[0]: cannot execute nonexistent: executable file not found in $PATH' bailey exec x nonexistent
+    not_run "process.args[0]: cannot execute /tmp: permission denied" bailey exec x /tmp
 }
 
 @test "--process FILE, detached; plain kill(2) on its pid ends the program" {
