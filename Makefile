@@ -30,10 +30,10 @@ PREFIX ?= /usr/local
 SRC := $(wildcard common/*.c oci/*.c runtime/*.c sandbox/keep/*.c sandbox/platform/*.c sandbox/net/*.c)
 OBJ := $(SRC:%.c=$(B)/obj/%.o)
 
-.PHONY: all build docs clean format lint asan asan-check install uninstall demo check
+.PHONY: all build docs man clean format lint asan asan-check install uninstall demo check
 all:
 	@tools/install-deps.sh $(BUILD_PACKAGES)
-	@$(SUBMAKE) build
+	@$(SUBMAKE) build man
 build: $(B)/bailey
 
 -include sandbox/gate/gate.mk
@@ -61,11 +61,24 @@ check:
 	@$(SUBMAKE) -s -j$(JOBS) build test-programs
 	@$(SUBMAKE) -s check-all
 
-install: build
+# What is printed from the command's own tables: the man page, the completion, the tables of the docs.
+man: $(B)/bailey.1 $(B)/bailey.bash
+$(B)/cli-doc: tools/cli-doc.c $(OBJ) $(GATE_OBJ) $(SYSTEMD_OBJ)
+	$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@.o
+	$(CC) $(CFLAGS) $(LDFLAGS) $@.o $(filter-out $(B)/obj/runtime/main.o,$(OBJ)) $(GATE_OBJ) $(SYSTEMD_OBJ) $(LDLIBS) -o $@
+$(B)/bailey.1: $(B)/cli-doc
+	$< man > $@.new && mv $@.new $@
+$(B)/bailey.bash: $(B)/bailey
+	$< completion bash > $@.new && mv $@.new $@
+
+install: build man
 	install -D -m 755 $(B)/bailey $(DESTDIR)$(PREFIX)/bin/bailey
+	install -D -m 644 $(B)/bailey.1 $(DESTDIR)$(PREFIX)/share/man/man1/bailey.1
+	install -D -m 644 $(B)/bailey.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/bailey
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/bailey
+	rm -f $(DESTDIR)$(PREFIX)/bin/bailey $(DESTDIR)$(PREFIX)/share/man/man1/bailey.1
+	rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/bailey
 
 # What the runtime reads from outside, with the sanitizers: unit tests, and bad input to the command.
 asan:
@@ -75,7 +88,8 @@ asan:
 asan-check: build $(UNIT_BIN) $(B)/tests/supervise
 	B=$(B) tests/run.sh unit cli/usage cli/bad_input
 
-docs: docs/syscalls.md
+docs: docs/syscalls.md $(B)/cli-doc
+	for d in docs/cli.md docs/errors.md; do $(B)/cli-doc tables $$d > $(B)/docs.new && cat $(B)/docs.new > $$d; done
 docs/syscalls.md: tools/syscalls-doc.c sandbox/keep/syscalls.def sandbox/keep/syscalls_notes.def
 	@mkdir -p $(B)
 	$(CC) -std=c17 $(WARN) -I. -O1 $< -o $(B)/syscalls-doc

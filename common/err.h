@@ -7,19 +7,22 @@
 
 #include <stdbool.h>
 
+/* What each means stands in err.c, for who uses the command in docs/errors.md. */
 enum err_code {
     ERR_OK = 0,
-    ERR_USAGE,       /* the command line is wrong */
-    ERR_NOENT,       /* no such container, bundle or file */
-    ERR_EXISTS,      /* a container with that id exists */
-    ERR_STATE,       /* the container's state does not allow it */
-    ERR_CONFIG,      /* config.json is not valid */
-    ERR_UNSUPPORTED, /* valid, but this runtime or this kernel cannot do it */
-    ERR_PERM,        /* the caller's rights do not suffice */
-    ERR_SYS,         /* a system call failed */
-    ERR_HOOK,        /* a hook failed */
-    ERR_TIMEOUT,     /* something took longer than it may */
-    ERR_EXEC,        /* the program cannot be executed */
+    ERR_USAGE,
+    ERR_NO_CONTAINER,
+    ERR_NOT_RUNNING,
+    ERR_STATE,
+    ERR_EXISTS,
+    ERR_NOENT,
+    ERR_CONFIG,
+    ERR_UNSUPPORTED,
+    ERR_PERM,
+    ERR_EXEC,
+    ERR_HOOK,
+    ERR_TIMEOUT,
+    ERR_SYS,
     ERR_CODE_COUNT_
 };
 
@@ -35,12 +38,16 @@ struct err {
     }
 
 /* Fills *e and returns -1. The message names the field, path or call at fault, and what to do where that is
- * known; it ends without a newline or a full stop. With sys_errno != 0, ": strerror" is appended. */
+ * known; it ends without a newline or a full stop. With sys_errno != 0, ": strerror" is appended. ERR_SYS
+ * with EPERM or EACCES becomes ERR_PERM. */
 int err_set(struct err *e, enum err_code code, int sys_errno, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The name that stands as "code" in the JSON log, for instance "ENOENT_CONTAINER". Never NULL. */
+/* The name that stands as "code" in the JSON log, for instance "NO_CONTAINER". Never NULL. */
 const char *err_code_name(enum err_code code);
+
+/* What it means, in a line. Never NULL. */
+const char *err_code_meaning(enum err_code code);
 
 /* The exit status of the command that ended with this error. */
 int err_exit_status(enum err_code code);

@@ -10,6 +10,7 @@
 
 #include "common/cleanup.h"
 #include "oci/parse.h"
+#include "oci/tables.h"
 
 #define SCHED_ISO_ 4 /* reserved: no kernel has it */
 #define SCHED_DEADLINE_ 6
@@ -59,6 +60,16 @@ static const struct word memory_flags[] = {
     {"MPOL_F_STATIC_NODES", MPOL_F_STATIC_NODES},
     {NULL, 0},
 };
+
+const char *oci_memory_mode(unsigned i)
+{
+    return i < ARRAY_SIZE(memory_modes) ? memory_modes[i].name : NULL;
+}
+
+const char *oci_memory_flag(unsigned i)
+{
+    return i < ARRAY_SIZE(memory_flags) ? memory_flags[i].name : NULL;
+}
 
 static const struct word domains[] = {{"LINUX", PER_LINUX}, {"LINUX32", PER_LINUX32}, {NULL, 0}};
 

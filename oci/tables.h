@@ -15,6 +15,8 @@ oci_names oci_seccomp_action; /* parse_seccomp.c */
 oci_names oci_seccomp_operator;
 oci_names oci_seccomp_arch;
 oci_names oci_seccomp_flag;
+oci_names oci_memory_mode; /* parse_confine.c */
+oci_names oci_memory_flag;
 oci_names oci_cap_name; /* caps.h */
 
 /* False for a field ("linux", "netDevices") that is parsed and not acted upon, so that it gets a warning. */

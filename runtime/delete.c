@@ -67,7 +67,7 @@ static int delete_remains(const struct globals *g, const char *id, struct err *e
 
     if (state_open(g->root, id, &s, e) || state_lock(&s, e)) {
         state_close(&s);
-        return e->code == ERR_NOENT ? 0 : -1;
+        return e->code == ERR_NO_CONTAINER ? 0 : -1;
     }
     remove_all(&s);
     return 0;
@@ -85,7 +85,7 @@ static int delete_one(const struct globals *g, const char *id, void *arg, struct
         end_first(g, id);
     if (target_open(g, id, true, &t, &why) == 0)
         return delete_container(&t, force, e);
-    if (force && why.code == ERR_NOENT)
+    if (force && why.code == ERR_NO_CONTAINER)
         return delete_remains(g, id, e);
     *e = why;
     return -1;

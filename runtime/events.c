@@ -103,7 +103,7 @@ static int events(const struct globals *g, const char *id, bool once, long inter
     if (target_open(g, id, false, &t, e))
         return -1;
     if (target_status(&t) == STATUS_STOPPED)
-        return err_set(e, ERR_STATE, 0, "container not running: %.255s", id);
+        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", id);
     if (cgroup_load(&cg, t.dir.dir, e) < 0)
         return -1;
     return once ? print_stats(&t, &cg, e) : follow(&t, &cg, interval, e);

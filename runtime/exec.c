@@ -156,13 +156,13 @@ static int exec(struct exec *x, struct err *e)
     if (s == STATUS_PAUSED && !x->o.ignore_paused)
         return err_set(e, ERR_STATE, 0, "container %.255s is paused (see --ignore-paused)", x->target.rec.id);
     if (s != STATUS_RUNNING && s != STATUS_PAUSED)
-        return err_set(e, ERR_STATE, 0, "container not running: %.255s is %s", x->target.rec.id,
+        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s is %s", x->target.rec.id,
                        status_name(s));
     if (cgroup_load(&x->cgroup, x->target.dir.dir, e) < 0)
         return -1;
     x->keep_fd = procid_open(&x->target.rec.keep);
     if (x->keep_fd < 0)
-        return err_set(e, ERR_STATE, 0, "container not running: %.255s", x->target.rec.id);
+        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", x->target.rec.id);
     x->keep = target_connect(&x->target, e);
     x->signals = x->keep < 0 ? -1 : attend_hold_signals(e);
     if (x->signals < 0 || open_console(x, e) || launch(x, &porter, e))

@@ -76,7 +76,7 @@ static void put_cgroup(json_writer w)
     static const struct {
         const char *name;
         bool has;
-    } kinds[] = {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", true}};
+    } kinds[] = {{"v1", true}, {"v2", true}, {"systemd", true}, {"systemdUser", false}, {"rdma", true}};
 
     jw_object(w, "cgroup");
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
@@ -113,6 +113,10 @@ static void put_linux(json_writer w)
     put_array(w, "capabilities", oci_cap_name);
     put_cgroup(w);
     put_seccomp(w);
+    jw_object(w, "memoryPolicy");
+    put_array(w, "modes", oci_memory_mode);
+    put_array(w, "flags", oci_memory_flag);
+    jw_close_object(w);
     put_enabled(w, "apparmor", oci_honours("process", "apparmorProfile"));
     put_enabled(w, "selinux", oci_honours("process", "selinuxLabel"));
     put_rdt(w);

@@ -25,7 +25,7 @@ static int kill_all(const struct target *t, int sig, struct err *e)
     struct control_msg m = {.type = CONTROL_SIGNAL, .value = sig};
 
     if (target_status(t) == STATUS_STOPPED)
-        return err_set(e, ERR_STATE, 0, "container not running: %.255s", t->dir.id);
+        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t->dir.id);
     _cleanup_close_ int keep = target_connect(t, e);
     if (keep < 0)
         return -1;

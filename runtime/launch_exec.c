@@ -59,7 +59,7 @@ static int exec_links_open(const struct launch_exec *x, struct exec_links *k, st
         return -1;
     /* The number was the keep's before and is now, so it was its all the time. */
     if (procid_wait(x->keep_fd, 0))
-        return err_set(e, ERR_STATE, 0, "container not running: its keep has ended");
+        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: its keep has ended");
     keep_process_from(x->process, &p);
     p.path = x->hook;
     p.more_fd = x->more_fd;

@@ -17,7 +17,7 @@ static int set_frozen(const struct globals *g, const char *id, bool frozen, stru
         return -1;
     enum status s = target_status(&t);
     if (s == STATUS_STOPPED)
-        return err_set(e, ERR_STATE, 0, "container not running: %.255s", id);
+        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", id);
     if (s != from)
         return err_set(e, ERR_STATE, 0, "cannot %s container %.255s: it is %s", frozen ? "pause" : "resume",
                        id, status_name(s));

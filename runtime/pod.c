@@ -101,7 +101,7 @@ int pod_find(const struct globals *g, const struct oci_config *c, struct pod *p,
         return err_set(e, ERR_CONFIG, 0, "config.json: annotations: the sandbox's id \"%.60s\" is none", id);
     if (target_open(g, id, false, &p->sandbox, &why) == 0)
         return connect_to(c, p, e);
-    if (why.code != ERR_NOENT) {
+    if (why.code != ERR_NO_CONTAINER) {
         *e = why;
         return -1;
     }

@@ -81,7 +81,7 @@ static int run(const struct globals *g, char **argv, struct err *e)
     if (target_open(g, argv[0], false, &t, e))
         return -1;
     if (target_status(&t) == STATUS_STOPPED)
-        return err_set(e, ERR_STATE, 0, "container not running: %.255s", t.rec.id);
+        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t.rec.id);
     _cleanup_close_ int fd = ask(&t, e);
     return fd < 0 ? -1 : print(fd, json, e);
 }

@@ -133,7 +133,7 @@ int record_load(int dir, const char *id, struct record *ret, struct err *e)
     *ret = (struct record){.id = id};
     if (textfile_read(dir, "state.json", &text, &len)) {
         if (errno == ENOENT)
-            return err_set(e, ERR_NOENT, 0, "container %.255s does not exist", id);
+            return err_set(e, ERR_NO_CONTAINER, 0, "container %.255s does not exist", id);
         return err_set(e, ERR_SYS, errno, "state.json of container %.255s", id);
     }
     if (json_parse(a, text, len, "state.json", &o, &why) || o->type != JSON_OBJECT ||

@@ -33,7 +33,7 @@ struct record {
 /* Writes state.json in the directory, whole or not at all. */
 int record_save(const struct record *r, int dir, struct err *e);
 
-/* Reads it. ERR_NOENT: there is none. *ret is the caller's, for record_release. */
+/* Reads it. ERR_NO_CONTAINER: there is none. *ret is the caller's, for record_release. */
 int record_load(int dir, const char *id, struct record *ret, struct err *e);
 void record_release(struct record *r);
 

@@ -95,7 +95,7 @@ static bool is_left_over(const struct state_dir *s)
     if (is_removed(s))
         return false;
     if (record_load(s->dir, s->id, &r, &ignored))
-        return ignored.code == ERR_NOENT;
+        return ignored.code == ERR_NO_CONTAINER;
     _cleanup_close_ int porter = procid_open(&r.porter);
     return r.foreground && porter < 0;
 }
@@ -134,7 +134,7 @@ int state_open(const char *root, const char *id, struct state_dir *s, struct err
     if (s->root >= 0 && open_dir(s) == 0)
         return 0;
     if (errno == ENOENT)
-        err_set(e, ERR_NOENT, 0, "container %.255s does not exist", id);
+        err_set(e, ERR_NO_CONTAINER, 0, "container %.255s does not exist", id);
     else
         err_set(e, ERR_SYS, errno, "the state directory of container %.255s in %.200s", id, root);
     state_close(s);
@@ -146,7 +146,7 @@ int state_lock(struct state_dir *s, struct err *e)
     while (flock(s->dir, LOCK_EX))
         if (errno != EINTR)
             return err_set(e, ERR_SYS, errno, "locking the state directory of container %s", s->id);
-    return is_removed(s) ? err_set(e, ERR_NOENT, 0, "container %s does not exist", s->id) : 0;
+    return is_removed(s) ? err_set(e, ERR_NO_CONTAINER, 0, "container %s does not exist", s->id) : 0;
 }
 
 void state_unlock(struct state_dir *s)

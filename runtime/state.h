@@ -24,10 +24,10 @@ int state_check_id(const char *id, struct err *e);
  * taken over, with its files. id must outlive *s. Undone by state_remove or state_close. */
 int state_create(const char *root, const char *id, struct state_dir *s, struct err *e);
 
-/* Opens an existing one, unlocked. ERR_NOENT: "container ID does not exist". */
+/* Opens an existing one, unlocked. ERR_NO_CONTAINER: "container ID does not exist". */
 int state_open(const char *root, const char *id, struct state_dir *s, struct err *e);
 
-/* Waits for the lock. ERR_NOENT if the container was removed meanwhile. */
+/* Waits for the lock. ERR_NO_CONTAINER if the container was removed meanwhile. */
 int state_lock(struct state_dir *s, struct err *e);
 void state_unlock(struct state_dir *s);
 

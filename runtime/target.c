@@ -70,7 +70,7 @@ int target_connect(const struct target *t, struct err *e)
 {
     int fd = keepsock_connect(t->dir.dir);
 
-    return fd < 0 ? err_set(e, ERR_STATE, 0, "container not running: %.255s", t->dir.id) : fd;
+    return fd < 0 ? err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t->dir.id) : fd;
 }
 
 static bool keep_says_running(const struct target *t)
@@ -151,7 +151,7 @@ int target_signal(const struct target *t, int sig, struct err *e)
         return stop_init(t, e);
     if (target_status(t) == STATUS_STOPPED ||
         (syscall(SYS_pidfd_send_signal, t->porter, sig, NULL, 0) < 0 && errno == ESRCH))
-        return err_set(e, ERR_STATE, 0, "container not running: %.255s", t->dir.id);
+        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t->dir.id);
     if (sig == SIGKILL)
         thaw(t);
     return 0;

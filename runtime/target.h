@@ -23,8 +23,8 @@ struct target {
     }
 
 /* Finds the container. lock: nobody else changes it until target_close; commands that only look do without,
- * so that they answer while another one works (the state is replaced as a whole). ERR_NOENT: "container ID
- * does not exist". id must outlive *t. */
+ * so that they answer while another one works (the state is replaced as a whole). ERR_NO_CONTAINER:
+ * "container ID does not exist". id must outlive *t. */
 int target_open(const struct globals *g, const char *id, bool lock, struct target *t, struct err *e);
 void target_close(struct target *t);
 
@@ -32,7 +32,7 @@ void target_close(struct target *t);
  * knows. */
 enum status target_status(const struct target *t);
 
-/* A connection to its keep, for requests of sandbox/platform/messages.h. ERR_STATE "container not running"
+/* A connection to its keep, for requests of sandbox/platform/messages.h. ERR_NOT_RUNNING "container not running"
  * where none listens. The caller closes it. */
 int target_connect(const struct target *t, struct err *e);
 

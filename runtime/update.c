@@ -126,7 +126,7 @@ static int update(const struct globals *g, const char *id, const struct oci_reso
     if (target_open(g, id, true, &t, e))
         return -1;
     if (target_status(&t) == STATUS_STOPPED)
-        return err_set(e, ERR_STATE, 0, "container not running: %.255s", id);
+        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", id);
     if (cgroup_load(&cg, t.dir.dir, e) < 0)
         return -1;
     unsigned before = cg.ntrees;

@@ -12,7 +12,7 @@ BENCH_BIN := $(patsubst tests/bench/%.c,$(B)/tests/bench/%,$(wildcard tests/benc
 UNIT_BIN := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 
 .PHONY: test-programs check-all check-unit check-cli check-guest check-attacks check-workloads check-callers bench test-packages
-test-programs: $(B)/tests/supervise $(TOOL_BIN) $(GUEST_BIN) $(ATTACK_BIN) $(CLI_BIN) $(BENCH_BIN) $(UNIT_BIN)
+test-programs: $(B)/cli-doc $(B)/tests/supervise $(TOOL_BIN) $(GUEST_BIN) $(ATTACK_BIN) $(CLI_BIN) $(BENCH_BIN) $(UNIT_BIN)
 
 check-all: build test-programs
 	B=$(B) tests/run.sh $(TESTS)
