@@ -171,6 +171,7 @@ static int take_names(const struct oci_config *c, struct keep_boot *b, struct er
     }
     if (uname(&names) < 0)
         return err_set(e, ERR_SYS, errno, "uname");
+    b->inherits_names = !c->hostname && !c->domainname;
     b->hostname = c->hostname ? c->hostname : strdup(names.nodename);
     b->domainname = c->domainname ? c->domainname : strdup(names.domainname);
     return b->hostname && b->domainname ? 0 : err_set(e, ERR_SYS, ENOMEM, "memory");

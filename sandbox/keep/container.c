@@ -20,8 +20,10 @@ static struct pid_ns *pid_ns_new(void)
 {
     struct pid_ns *ns = calloc(1, sizeof(*ns));
 
-    if (ns)
-        atomic_init(&ns->refs, 1);
+    if (!ns)
+        return NULL;
+    atomic_init(&ns->refs, 1);
+    ns->id = atomic_fetch_add(&kernel.next_pid_ns, 1) + 1;
     return ns;
 }
 

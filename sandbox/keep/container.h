@@ -29,6 +29,7 @@ struct ns_ids {
 /* A pid namespace. All of it under tasklist_lock. */
 struct pid_ns {
     atomic_uint refs;
+    uint64_t id;               /* never given twice; constant */
     struct process *init;      /* its pid 1; NULL: not made yet, or gone for ever. Not counted */
     struct task *tids;         /* by guest tid (hh_tid) */
     struct process *processes; /* by guest pid (hh_pid), zombies too */
@@ -148,6 +149,7 @@ struct keep_boot {
     int devpts_fd;  /* the root directory of a private devpts instance, or -1 */
     int scratch_fd; /* a directory on a private tmpfs, where mounts made by guests live; or -1 */
     const char *hostname, *domainname;
+    bool inherits_names; /* they are only what the host's namespace has, not the config's */
     const struct mount_spec *mounts;
     unsigned nmounts;
     struct keep_process process;

@@ -20,6 +20,8 @@ static void set_names(struct container *c, const struct keep_boot *b)
 
     LOCKED(&kernel.tasklist_lock);
     /* Names that others have already stay, unless the config says otherwise. */
+    if (b->inherits_names && u->hostname[0])
+        return;
     if (b->hostname || !u->hostname[0])
         snprintf(u->hostname, sizeof(u->hostname), "%s", b->hostname ? b->hostname : "localhost");
     if (b->domainname || !u->domainname[0])

@@ -61,6 +61,7 @@ struct kernel {
     struct container *container; /* the containers of this sandbox (utlist); tasklist_lock */
     pthread_mutex_t dead_lock;   /* leaf: dead_containers */
     struct container *dead_containers;
+    _Atomic uint64_t next_pid_ns;
     atomic_bool several;            /* there is, or was, more than one container */
     atomic_uint scratch_names;      /* names given so far in scratch_fd */
     atomic_uint mount_generation;   /* of all mount tables */

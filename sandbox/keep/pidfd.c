@@ -48,10 +48,11 @@ static void pidfd_release(struct file *f)
 /* The number, until it is reaped; after that it is nobody's. */
 static void pidfd_fdinfo(struct task *t, struct file *f, struct strbuf *sb)
 {
-    (void)t;
     const struct pidfd_wait *w = f->priv;
     LOCKED(&kernel.tasklist_lock);
-    int pid = w->process->state == PROCESS_DEAD ? -1 : w->process->pid;
+    int pid = w->process->state == PROCESS_DEAD                            ? -1
+              : w->process->container->pids == t->process->container->pids ? w->process->pid
+                                                                           : 0;
     sb_printf(sb, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
 }
 
@@ -154,7 +155,11 @@ long sys_pidfd_getfd(struct task *t, const struct sysargs *a)
     struct process *p = pidfd_process(t, (int)a->arg[0], NULL, &err);
     if (!p)
         return err;
-    struct fdtable *ft = table_of(t, p, &err);
+    /* One that came from another container of the pod is good for waiting alone. */
+    bool foreign = p->container->pids != t->process->container->pids;
+    struct fdtable *ft = foreign ? NULL : table_of(t, p, &err);
+    if (foreign)
+        err = -EPERM;
     process_put(p);
     if (!ft)
         return err;

@@ -327,7 +327,9 @@ long sys_pidfd_send_signal(struct task *t, const struct sysargs *a)
             return r;
     }
     LOCKED(&kernel.tasklist_lock);
-    if (p->container != t->process->container || p->state == PROCESS_DEAD)
+    if (p->state == PROCESS_DEAD)
         return -ESRCH;
+    if (p->container->pids != t->process->container->pids)
+        return -EINVAL;
     return kill_process(t, p, &info);
 }

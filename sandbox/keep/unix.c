@@ -475,15 +475,15 @@ static int opt_out(void *val, socklen_t *len, const void *data, size_t n)
     return 0;
 }
 
-static int opt_peercred(struct unix_sock *u, void *val, socklen_t *len)
+static int opt_peercred(const struct task *t, struct unix_sock *u, void *val, socklen_t *len)
 {
     struct unix_state *us = kernel.unix_state;
     struct ucred c = {0, (uid_t)-1, (gid_t)-1};
     LOCKED(&us->lock);
     if (u->status == UNIX_CONNECTED && u->remote.pid)
-        c = (struct ucred){u->remote.pid, u->remote.uid, u->remote.gid};
+        c = unix_cred_for(t, &u->remote);
     else if (u->status == UNIX_LISTEN)
-        c = (struct ucred){u->self.pid, u->self.uid, u->self.gid};
+        c = unix_cred_for(t, &u->self);
     return opt_out(val, len, &c, sizeof(c));
 }
 
@@ -491,12 +491,11 @@ static int unix_getsockopt(struct task *t, struct file *f, int level, int opt, v
 {
     struct unix_sock *u = unix_of(f);
     int v;
-    (void)t;
     if (level != SOL_SOCKET)
         return -EOPNOTSUPP;
     switch (opt) {
     case SO_PEERCRED:
-        return opt_peercred(u, val, len);
+        return opt_peercred(t, u, val, len);
     case SO_PASSCRED:
         v = atomic_load(&u->passcred);
         return opt_out(val, len, &v, sizeof(v));

@@ -23,6 +23,7 @@ enum unix_status { UNIX_IDLE, UNIX_LISTEN, UNIX_CONNECTED, UNIX_CLOSED };
 struct notify;
 
 struct unix_cred {
+    uint64_t pids; /* the id of the pid namespace that pid is in */
     pid_t pid;
     uid_t uid;
     gid_t gid;
@@ -108,6 +109,8 @@ static inline struct unix_sock *unix_of(struct file *f)
 }
 
 void unix_cred_of(struct task *t, struct unix_cred *c);
+/* The same as t is to see it: pids of another namespace are 0. */
+struct ucred unix_cred_for(const struct task *t, const struct unix_cred *c);
 
 /* Names (unix_name.c). */
 int unix_bind(struct task *t, struct file *f, const struct sock_addr *addr);

@@ -11,9 +11,16 @@
 
 void unix_cred_of(struct task *t, struct unix_cred *c)
 {
+    c->pids = t->process->container->pids->id;
     c->pid = t->process->pid;
     c->uid = t->cred->euid;
     c->gid = t->cred->egid;
+}
+
+struct ucred unix_cred_for(const struct task *t, const struct unix_cred *c)
+{
+    bool known = c->pids == t->process->container->pids->id;
+    return (struct ucred){known ? c->pid : 0, c->uid, c->gid};
 }
 
 static struct unix_parcel *parcel_new(unsigned room)
@@ -49,7 +56,7 @@ static int add_cred(struct task *t, struct unix_parcel *p, const char *data, siz
     if (r < 0)
         return r;
     p->has_cred = true;
-    p->cred = (struct unix_cred){c.pid, c.uid, c.gid};
+    p->cred = (struct unix_cred){t->process->container->pids->id, c.pid, c.uid, c.gid};
     return 0;
 }
 
@@ -237,7 +244,7 @@ void unix_parcel_deliver(struct task *t, struct unix_sock *u, struct unix_parcel
         if (!cred && p && p->has_cred)
             cred = &p->cred;
         if (cred)
-            c = (struct ucred){cred->pid, cred->uid, cred->gid};
+            c = unix_cred_for(t, cred);
         (void)sock_put_cmsg(m, &used, SOL_SOCKET, SCM_CREDENTIALS, &c, sizeof(c));
     }
     if (p && p->nfiles)

@@ -64,6 +64,7 @@ int boot_spec_pack(const struct keep_boot *b)
     pack_string(&p, b->id);
     pack_string(&p, b->hostname);
     pack_string(&p, b->domainname);
+    pack_number(&p, b->inherits_names);
     pack_number(&p, b->pids_limit);
     pack_number(&p, b->net_host);
     pack_number(&p, b->host_procfs);
@@ -86,6 +87,7 @@ static void unpack_all(struct unpack *u, struct boot_spec *s)
     b->id = unpack_string(u);
     b->hostname = unpack_string(u);
     b->domainname = unpack_string(u);
+    b->inherits_names = unpack_number(u);
     b->pids_limit = unpack_number(u);
     b->net_host = unpack_number(u);
     b->host_procfs = unpack_number(u);
