@@ -14,8 +14,6 @@
 /* Fields of the specification that this version does not act upon yet. */
 static const char *const not_honoured[][3] = {
     {"linux", "intelRdt"},
-    {"linux", "netDevices"},
-    {"linux", "timeOffsets"},
 };
 
 bool oci_honours(const char *object, const char *field)

@@ -251,6 +251,18 @@ struct oci_seccomp {
     size_t nrules;
 };
 
+/* What a time namespace adds to a clock. */
+struct oci_time_offset {
+    int64_t secs;
+    uint32_t nanosecs;
+};
+
+/* An interface of the runtime's that moves into the container's network namespace. */
+struct oci_net_device {
+    const char *host_name;
+    const char *name; /* what it is called there; never NULL */
+};
+
 struct oci_linux {
     struct oci_namespace ns[OCI_NS_TYPES];
     struct oci_idmap *uid_mappings, *gid_mappings;
@@ -267,6 +279,10 @@ struct oci_linux {
     const char *mount_label;
     struct oci_memory_policy memory_policy;
     struct oci_int personality; /* as for personality(2) */
+    bool has_time_offsets;
+    struct oci_time_offset monotonic, boottime;
+    struct oci_net_device *net_devices;
+    size_t nnet_devices;
 };
 
 struct oci_config {

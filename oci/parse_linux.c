@@ -1,4 +1,5 @@
 /* The "linux" object of config.json, but for resources and seccomp. */
+#include <net/if.h>
 #include <string.h>
 
 #include "common/cleanup.h"
@@ -162,6 +163,76 @@ static int check_sysctl(struct json_reader *r, const struct json *lx, const stru
     return 0;
 }
 
+static int parse_offset(struct json_reader *r, const struct json *list, const char *key,
+                        struct oci_time_offset *ret)
+{
+    const struct json *v;
+
+    if (json_object(r, list, key, &v))
+        return -1;
+    return json_int(r, v, "secs", INT64_MIN / 2, INT64_MAX / 2, NULL, &ret->secs) ||
+                   json_u32(r, v, "nanosecs", 999999999, &ret->nanosecs)
+               ? -1
+               : 0;
+}
+
+static int parse_time_offsets(struct json_reader *r, const struct json *lx, struct oci_linux *l)
+{
+    const struct json *list;
+    const struct oci_namespace *ns = &l->ns[OCI_NS_TIME];
+
+    if (json_object(r, lx, "timeOffsets", &list))
+        return -1;
+    l->has_time_offsets = list && list->n > 0;
+    if (!l->has_time_offsets)
+        return 0;
+    for (const struct json *v = list->first; v; v = v->next)
+        if (strcmp(v->key, "monotonic") != 0 && strcmp(v->key, "boottime") != 0)
+            return json_error(v, NULL, r->e, "only monotonic and boottime have offsets");
+    if (!ns->set || ns->path)
+        return json_error(lx, "timeOffsets", r->e, "needs a new namespace of type \"time\"");
+    return parse_offset(r, list, "monotonic", &l->monotonic) ||
+                   parse_offset(r, list, "boottime", &l->boottime)
+               ? -1
+               : 0;
+}
+
+/* As the kernel takes a name: dev_valid_name(). */
+static bool is_interface_name(const char *s)
+{
+    size_t n = strlen(s);
+
+    return n > 0 && n < IFNAMSIZ && strcmp(s, ".") != 0 && strcmp(s, "..") != 0 &&
+           !strpbrk(s, "/: \t\n\v\f\r");
+}
+
+static int parse_net_devices(struct json_reader *r, const struct json *lx, struct oci_linux *l)
+{
+    const struct json *list;
+
+    if (json_object(r, lx, "netDevices", &list))
+        return -1;
+    if (!list || list->n == 0)
+        return 0;
+    if (!l->ns[OCI_NS_NET].set)
+        return json_error(lx, "netDevices", r->e, "needs a namespace of type \"network\"");
+    l->net_devices = arena_alloc(r->a, list->n, sizeof(*l->net_devices));
+    for (const struct json *v = list->first; v; v = v->next) {
+        struct oci_net_device *d = &l->net_devices[l->nnet_devices++];
+        if (json_must_be(r, v, JSON_OBJECT))
+            return -1;
+        d->host_name = d->name = v->key;
+        if (json_string(r, v, "name", &d->name))
+            return -1;
+        if (!*d->name)
+            d->name = d->host_name;
+        if (!is_interface_name(d->host_name) || !is_interface_name(d->name))
+            return json_error(v, NULL, r->e, "\"%.40s\" is no interface's name",
+                              is_interface_name(d->name) ? d->host_name : d->name);
+    }
+    return 0;
+}
+
 int parse_linux(struct json_reader *r, const struct json *root, struct oci_config *c)
 {
     struct oci_linux *l = &c->lx;
@@ -178,7 +249,8 @@ int parse_linux(struct json_reader *r, const struct json *root, struct oci_confi
         parse_pairs(r, lx, "sysctl", &l->sysctl, &l->nsysctl) || check_sysctl(r, lx, l) ||
         parse_paths(r, lx, "maskedPaths", &l->masked_paths) ||
         parse_paths(r, lx, "readonlyPaths", &l->readonly_paths) || parse_root_propagation(r, lx, l) ||
-        json_string(r, lx, "mountLabel", &l->mount_label) || parse_seccomp(r, lx, &l->seccomp) ||
+        json_string(r, lx, "mountLabel", &l->mount_label) || parse_time_offsets(r, lx, l) ||
+        parse_net_devices(r, lx, l) || parse_seccomp(r, lx, &l->seccomp) ||
         parse_memory_policy(r, lx, &l->memory_policy) || parse_personality(r, lx, &l->personality))
         return -1;
     return 0;

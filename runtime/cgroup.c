@@ -249,7 +249,10 @@ static int make_trees(struct cgroup *cg, unsigned needed, struct err *e)
             t->ctls = 0;
         }
     }
-    if (skipped)
+    /* Without root it is the usual case. */
+    if (skipped && geteuid() != 0)
+        log_debug("cgroups: not all can be made (%s)", strerror(skipped));
+    else if (skipped)
         log_warning("cgroups: not all can be made (%s); nothing is limited there", strerror(skipped));
     return 0;
 }
@@ -294,8 +297,9 @@ int cgroup_create(struct cgroup *cg, const struct oci_resources *res, int state_
         cg->ntrees = 0;
         return -1;
     }
+    unsigned planned = cg->ntrees;
     drop_skipped(cg);
-    return 0;
+    return cg->ntrees < planned ? cgroup_save(cg, state_dir, e) : 0;
 }
 
 int cgroup_adopt(struct cgroup *cg, const struct oci_resources *res, int state_dir, struct err *e)

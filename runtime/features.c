@@ -19,22 +19,6 @@ static void put_names(json_writer w, oci_names *names)
         jw_string(w, name);
 }
 
-/* Not there yet: a config that asks for them is refused, or warned about. */
-static const char *namespace_name(unsigned i)
-{
-    static const char *const not_yet[] = {"time"};
-    const char *name;
-
-    for (unsigned at = 0; (name = oci_namespace_name(at)); at++) {
-        bool has = true;
-        for (size_t k = 0; k < ARRAY_SIZE(not_yet); k++)
-            has = has && strcmp(name, not_yet[k]) != 0;
-        if (has && i-- == 0)
-            return name;
-    }
-    return NULL;
-}
-
 static void put_array(json_writer w, const char *key, oci_names *names)
 {
     jw_array(w, key);
@@ -109,7 +93,7 @@ static void put_rdt(json_writer w)
 static void put_linux(json_writer w)
 {
     jw_object(w, "linux");
-    put_array(w, "namespaces", namespace_name);
+    put_array(w, "namespaces", oci_namespace_name);
     put_array(w, "capabilities", oci_cap_name);
     put_cgroup(w);
     put_seccomp(w);

@@ -43,6 +43,7 @@
 #include "runtime/keep_boot.h"
 #include "runtime/launch_internal.h"
 #include "runtime/launch_join.h"
+#include "runtime/launch_time.h"
 #include "runtime/seccomp.h"
 #include "sandbox/platform/messages.h"
 #include "sandbox/platform/porter.h"
@@ -408,11 +409,22 @@ static int say_mapped(int control, bool partial, struct err *e)
     return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
 }
 
+static int fork_both(struct launch *l, struct links *k, struct err *e)
+{
+    int own_time = -1;
+
+    if (launch_time_begin(l->config, &own_time, e) < 0)
+        return -1;
+    int r = fork_porter(l, k, e) < 0 ? -1 : fork_keep(l, k, e);
+    launch_time_end(&own_time);
+    return r;
+}
+
 static int bring_up(struct launch *l, struct links *k, struct err *e)
 {
     int control = k->control[0];
 
-    if (fork_porter(l, k, e) < 0 || fork_keep(l, k, e) < 0 || launch_expect(control, CONTROL_MOUNTED, e) < 0)
+    if (fork_both(l, k, e) < 0 || launch_expect(control, CONTROL_MOUNTED, e) < 0)
         return -1;
     /* The porter had the time that the mounts took; createContainer hooks will look into its namespaces. */
     if (launch_expect(k->porter[0], CONTROL_JOINED, e) < 0)

@@ -19,6 +19,11 @@
 #include "common/log.h"
 #include "oci/config.h"
 #include "runtime/launch_internal.h"
+#include "runtime/netdev.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
 
 /* As /proc/PID/ns names them. */
 static const struct {
@@ -145,15 +150,55 @@ int launch_open_ns(pid_t pid, const char *name, struct err *e)
     return fd < 0 ? err_set(e, ERR_SYS, errno, "cannot open %s", path) : fd;
 }
 
+static pid_t pid_of(int pidfd)
+{
+    char path[48], line[80];
+    pid_t pid = -1;
+
+    snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+    _cleanup_fclose_ FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "Pid: %d", &pid) == 1)
+            break;
+    return pid;
+}
+
+static bool differs(pid_t pid, const char *file)
+{
+    char theirs[64], ours[64];
+    struct stat a, b;
+
+    snprintf(theirs, sizeof(theirs), "/proc/%d/ns/%s", pid, file);
+    snprintf(ours, sizeof(ours), "/proc/self/ns/%s", file);
+    return stat(theirs, &a) || stat(ours, &b) || a.st_ino != b.st_ino || a.st_dev != b.st_dev;
+}
+
+/* Who is root in the container's user namespace only may enter what that one owns: what the container shares
+ * with the host is left out. */
+static int join_own(int pidfd)
+{
+    pid_t pid = pid_of(pidfd);
+    int flags = CLONE_NEWPID;
+
+    if (pid <= 0)
+        return -1;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (differs(pid, kinds[i].file))
+            flags |= kinds[i].flag;
+    return setns(pidfd, flags);
+}
+
 int launch_ns_join(int pidfd, bool *ret_userns, struct err *e)
 {
-    const int flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
+    const int flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWTIME;
 
     /* One's own user namespace can not be entered again: EINVAL. */
     *ret_userns = setns(pidfd, flags | CLONE_NEWUSER) == 0;
-    if (!*ret_userns && (errno != EINVAL || setns(pidfd, flags) < 0))
-        return err_set(e, ERR_SYS, errno, "cannot join the container's namespaces");
-    return 0;
+    if (!*ret_userns && errno == EPERM)
+        *ret_userns = join_own(pidfd) == 0;
+    else if (!*ret_userns && errno == EINVAL && setns(pidfd, flags) == 0)
+        return 0;
+    return *ret_userns ? 0 : err_set(e, ERR_SYS, errno, "cannot join the container's namespaces");
 }
 
 /* The network -------------------------------------------------------------------------------- */
@@ -187,6 +232,16 @@ static void relax_netns(void)
     }
 }
 
+static int enter_network(const struct oci_linux *l, const char *path, struct err *e)
+{
+    if (l->nnet_devices == 0)
+        return join(path, CLONE_NEWNET, "network", e);
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, ERR_CONFIG, errno, "linux.namespaces: cannot join the network namespace %s", path);
+    return netdev_move(l->net_devices, l->nnet_devices, fd, e);
+}
+
 int launch_ns_network(const struct oci_config *c, pid_t porter, struct err *e)
 {
     const struct oci_namespace *ns = &c->lx.ns[OCI_NS_NET];
@@ -195,7 +250,7 @@ int launch_ns_network(const struct oci_config *c, pid_t porter, struct err *e)
     if (!ns->set)
         return 0;
     snprintf(path, sizeof(path), "/proc/%d/ns/net", porter);
-    if (join(ns->path ? ns->path : path, CLONE_NEWNET, "network", e) < 0)
+    if (enter_network(&c->lx, ns->path ? ns->path : path, e) < 0)
         return -1;
     if (!ns->path && loopback_up(e) < 0)
         return -1;

@@ -1,6 +1,6 @@
 # The tests. `make check` (the root Makefile) ends in tests/run.sh, which runs them all; here are the parts by themselves
 # and what they need built. RUNTIME=... and REFERENCE=... choose what runs, TESTS='guest/signal*' a part.
-TEST_PACKAGES := bats bc busybox-static debootstrap golang-github-containers-common jq libcmocka-dev procps psmisc python3 runc systemd \
+TEST_PACKAGES := bats bc busybox-static debootstrap golang-github-containers-common jq libcmocka-dev procps psmisc python3 runc systemd uidmap iproute2 \
     bsdutils containerd containernetworking-plugins python3-grpcio python3-protobuf protobuf-compiler
 TEST_CFLAGS := -O2 -g -std=c17 $(WARN) -D_GNU_SOURCE -I. -pthread -MMD -MP
 
