@@ -168,7 +168,7 @@ static const struct {
 } native[] = {
 #define GUEST(call, condition, reason) {#call, SYS_##call},
 #define GATE(call, reason)
-#define LANE(call, reason) {#call, SYS_##call},
+#define LANE(call, condition, reason) {#call, SYS_##call},
 #define TRAP(call, reason)
 #include "seccomp-profiles/gate.def"
 };

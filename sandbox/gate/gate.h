@@ -39,8 +39,15 @@ void patch_site(const struct gate_patch *p);
 void patch_after_fork(void);
 /* True: the trap came from a site that was being patched, and is to be taken again. */
 int patch_trapped(struct native_ucontext *uc);
-/* A context within a patched call, as it would be in the unpatched program. */
-void patch_translate(struct native_ucontext *uc);
+enum patch_state {
+    PATCH_NONE,   /* no native call was interrupted */
+    PATCH_WAITED, /* one was, and the context stands on its instruction, to make it again */
+    PATCH_EINTR,  /* one was that is never made again by itself: the context stands behind it, with EINTR */
+};
+/* Makes a context within a patched call what it would be in the unpatched program. */
+enum patch_state patch_translate(struct native_ucontext *uc);
+/* The number of the thread's last native call. */
+uint64_t patch_number(void);
 /* A system call instruction stands at ip, or stood there before it was patched. */
 int patch_is_syscall(uint64_t ip);
 

@@ -22,6 +22,7 @@
 #define MEMBARRIER_SYNC_CORE 32
 #define MEMBARRIER_REGISTER_SYNC_CORE 64
 #define HWCAP2_FSGSBASE 2UL
+#define EINTR 4
 #define EBADF 9
 #define TRAP_INT3 3
 #define INT3 0xcc
@@ -372,9 +373,23 @@ static void leave_island(struct native_sigcontext *r, uint64_t at, uint64_t site
         r->cx = r->ip;
 }
 
-void patch_translate(struct native_ucontext *uc)
+/* The host's call leaves its return address in rcx: on the instruction again, it has been in the kernel. */
+static enum patch_state state_of(const struct native_sigcontext *r)
+{
+    if (r->ip == (uint64_t)gate_fast_call && r->cx == (uint64_t)gate_fast_called)
+        return PATCH_WAITED;
+    return r->ip == (uint64_t)gate_fast_called && r->ax == (uint64_t)-EINTR ? PATCH_EINTR : PATCH_NONE;
+}
+
+uint64_t patch_number(void)
+{
+    return ((const struct gate_slot *)gs_base())->nr;
+}
+
+enum patch_state patch_translate(struct native_ucontext *uc)
 {
     struct native_sigcontext *r = &uc->mc;
+    enum patch_state state = state_of(r);
     uint64_t at, site;
 
     if (r->ip >= (uint64_t)gate_fast && r->ip < (uint64_t)gate_fast_end)
@@ -382,4 +397,5 @@ void patch_translate(struct native_ucontext *uc)
     site = site_of_island(r->ip, &at);
     if (site)
         leave_island(r, at, site);
+    return state;
 }

@@ -82,7 +82,14 @@ void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct ga
         return;
     if (s->patch.ip)
         patch_site(&s->patch);
-    patch_translate(uc);
+    enum patch_state in = patch_translate(uc);
+    if (in == PATCH_WAITED && s->deliver && !(s->flags & SA_RESTART)) {
+        uc->mc.ip += 2;
+        uc->mc.ax = (uint64_t)-EINTR;
+    } else if (in == PATCH_EINTR && !s->deliver) {
+        uc->mc.ip -= 2;
+        uc->mc.ax = patch_number();
+    }
     apply_restart(uc, s);
     if (s->deliver)
         build_frame(area_current(), uc, s);

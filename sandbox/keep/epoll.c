@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <sys/epoll.h>
+#include <sys/syscall.h>
 
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/signal.h"
@@ -77,7 +78,7 @@ static long do_create(struct task *t, int flags)
         return -ENOMEM;
     int fd = epoll_create1(EPOLL_CLOEXEC), r = -errno;
     if (fd >= 0)
-        r = hostio_install(t, &epoll_ops, (unsigned)flags | O_RDWR, 0, fd, e);
+        r = hostio_install(t, &epoll_ops, (unsigned)flags | O_RDWR, FILE_STREAM, fd, e);
     if (r < 0)
         free(e);
     return r;
@@ -227,6 +228,8 @@ static long do_wait(struct task *t, const struct sysargs *a, const struct timesp
     }
     if (r > 0 && copy_to_user(t, a->arg[1], ev, (size_t)r * sizeof(*ev)) < 0)
         return -EFAULT;
+    if (r > 0 && (a->nr == SYS_epoll_wait || !a->arg[4]))
+        t->used_lane = lane_stream(t, a, (int)a->arg[0], f);
     return r;
 }
 

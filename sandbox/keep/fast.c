@@ -27,6 +27,10 @@ struct fast_site {
     unsigned calls;
 };
 
+static const int lane_calls[] = {SYS_read,   SYS_write,    SYS_pread64,    SYS_pwrite64,   SYS_writev,
+                                 SYS_sendto, SYS_recvfrom, SYS_epoll_wait, SYS_epoll_pwait};
+static const int id_calls[] = {SYS_getpid, SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid};
+
 /* Ids
  * --------------------------------------------------------------------------------------------------------
  */
@@ -34,13 +38,18 @@ struct fast_site {
 /* One answer for all of them: a filter that looks at one is rare, and then speed does not matter. */
 static bool may_be_fast(const struct task *t)
 {
-    static const int calls[] = {SYS_read,   SYS_write,  SYS_pread64, SYS_pwrite64, SYS_getpid,
-                                SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid,   SYS_getegid};
-
-    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-        if (!seccomp_always_allows(t, calls[i]))
+    for (size_t i = 0; i < ARRAY_SIZE(lane_calls); i++)
+        if (!seccomp_always_allows(t, lane_calls[i]))
+            return false;
+    for (size_t i = 0; i < ARRAY_SIZE(id_calls); i++)
+        if (!seccomp_always_allows(t, id_calls[i]))
             return false;
     return !kernel.strace;
+}
+
+bool fast_is_possible(const struct task *t)
+{
+    return t->slot && may_be_fast(t);
 }
 
 /* Where a write here fails, the guest took its gate's memory away, and has itself to blame. */
@@ -175,9 +184,21 @@ static bool is_hot(struct mm *mm, uaddr_t ip)
     return ++s->calls == SITE_CALLS;
 }
 
-void fast_missed(struct task *t, const struct sysargs *a)
+static bool is_one_of(int nr, const int *calls, size_t n)
 {
-    if (!t->slot || a->ip < GATE_LIMIT || !may_be_fast(t) || !is_hot(t->process->mm, a->ip))
+    for (size_t i = 0; i < n; i++)
+        if (calls[i] == nr)
+            return true;
+    return false;
+}
+
+void fast_missed(struct task *t, const struct sysargs *a, long r)
+{
+    bool missed = t->used_lane ? is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls))
+                               : r >= 0 && is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls));
+
+    t->used_lane = false;
+    if (!missed || a->ip < GATE_LIMIT || !fast_is_possible(t) || !is_hot(t->process->mm, a->ip))
         return;
     LOCKED(&kernel.tasklist_lock);
     t->patch_ip = a->ip;

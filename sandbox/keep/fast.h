@@ -17,6 +17,8 @@ void fast_ids_changed(struct task *t);
 /* t has a new filter: where it looks at such calls, all of t's process are to reach the keep. */
 void fast_filtered(struct task *t);
 
+/* t's gate may act by itself at all. */
+bool fast_is_possible(const struct task *t);
 /* Descriptor fd is a lane at its number in t's own table: the gate may use it. No lock but the table's. */
 void fast_lane_set(struct task *t, unsigned fd);
 /* fd is about to be something else. Before the slot or the native descriptor changes. */
@@ -24,9 +26,9 @@ void fast_lane_clear(struct task *t, unsigned fd);
 /* The child's memory is a copy of the parent's, its descriptors a copy or (CLONE_FILES) the same. */
 void fast_forked(struct task *parent, struct mm *child, unsigned long flags);
 
-/* A call that a patched site would have made by itself came from a->ip: after some of them the gate is asked
- * to patch it. */
-void fast_missed(struct task *t, const struct sysargs *a);
+/* A call came to the keep and was answered by r: if a patched site would have made it by itself, and that
+ * happens often, the gate is asked to patch the one at a->ip. */
+void fast_missed(struct task *t, const struct sysargs *a, long r);
 /* What t's gate is to patch now, once; p->ip 0: nothing. */
 void fast_take_patch(struct task *t, struct gate_patch *p);
 

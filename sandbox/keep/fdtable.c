@@ -342,7 +342,7 @@ static int donate(struct task *t, struct fdtable *ft, const struct sysargs *a, i
 {
     if (ft->slots[fd].lane == LANE_HERE)
         return 0;
-    int r = addfd_here(t, a, f->hostfd, fd);
+    int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd);
     if (r < 0)
         return r;
     ft->slots[fd].lane = LANE_HERE;
@@ -375,6 +375,38 @@ bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f,
     }
     if (donate(t, ft, a, fd, f) < 0)
         return false;
+    fast_lane_set(t, (unsigned)fd);
+    return true;
+}
+
+static int become_lane(struct file *f)
+{
+    LOCKED(&f->pos_lock);
+    if (atomic_load(&f->laned))
+        return 0;
+    int r = f->ops->become_lane ? f->ops->become_lane(f) : 0;
+    if (r == 0)
+        atomic_store(&f->laned, true);
+    return r;
+}
+
+bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f)
+{
+    struct fdtable *ft = t->fdt;
+    if (!(f->kind & FILE_STREAM) || !fast_is_possible(t))
+        return false;
+    LOCKED(&ft->lock);
+    if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f)
+        return false;
+    struct slot *s = &ft->slots[fd];
+    if (s->lane != LANE_HERE) {
+        if (s->uses < LANE_USES) {
+            s->uses++;
+            return false;
+        }
+        if (become_lane(f) < 0 || donate(t, ft, a, fd, f) < 0)
+            return false;
+    }
     fast_lane_set(t, (unsigned)fd);
     return true;
 }

@@ -46,6 +46,7 @@ struct file *file_new(const struct file_ops *ops, unsigned flags, unsigned kind,
     f->ops = ops;
     f->kind = kind;
     f->hostfd = hostfd;
+    f->lanefd = -1;
     f->priv = priv;
     pthread_mutex_init(&f->pos_lock, NULL);
     return f;
@@ -65,6 +66,8 @@ static void file_free(struct file *f)
         f->ops->release(f);
     if (f->hostfd >= 0 && !(f->dentry && f->dentry->fd == f->hostfd))
         (void)close(f->hostfd);
+    if (f->lanefd >= 0)
+        (void)close(f->lanefd);
     if (f->dentry)
         dentry_put(f->dentry);
     pthread_mutex_destroy(&f->pos_lock);

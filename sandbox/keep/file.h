@@ -45,6 +45,9 @@ struct file_ops {
     /* Opens the same object anew, through /proc/PID/fd/N, for a file without a dentry (a pipe, a memfd).
      * NULL: -ENXIO. */
     int (*reopen)(struct task *t, struct file *f, int flags, struct file **ret);
+    /* Makes the host's description fit for guests: it follows f's O_NONBLOCK from then on. Once; pos_lock
+     * held. 0 or -errno. */
+    int (*become_lane)(struct file *f);
     void (*release)(struct file *f); /* the last reference is gone; hostfd is closed after it */
 };
 
@@ -55,6 +58,7 @@ enum file_flag {
     FILE_DIR = 8,
     FILE_RAW_READ = 16,  /* host reads of hostfd are the file's own reads (splice and sendfile may use it) */
     FILE_RAW_WRITE = 32, /* likewise for writes */
+    FILE_STREAM = 64,    /* may be donated, to be used by the gate alone */
 };
 
 struct file {
@@ -63,6 +67,8 @@ struct file {
     atomic_uint flags; /* O_* as F_GETFL reports them (access mode, O_APPEND, O_NONBLOCK ...) */
     unsigned kind;     /* enum file_flag */
     int hostfd;        /* owned (by the dentry where dentry->fd is the same number); -1 none */
+    int lanefd;        /* another description of the same, for guests; -1: theirs is hostfd */
+    atomic_bool laned; /* become_lane was called */
     pthread_mutex_t pos_lock;
     off_t pos;             /* of keep-held positions; a lane's is the host's (lseek on hostfd) */
     struct dentry *dentry; /* where it was opened; NULL for pipes, sockets, anonymous inodes */
@@ -128,6 +134,9 @@ void fd_for_each(struct fdtable *ft, void (*fn)(int fd, struct file *f, bool clo
 int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f);
 /* True if fd is a lane of t. */
 bool lane_is(struct task *t, int fd);
+/* A guest used the FILE_STREAM f behind fd by the keep: once that pays, the gate is given its descriptor.
+ * True: it has it. */
+bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f);
 /* As lane_donate, but only once that pays: for transfers of len bytes that the keep could as well make
  * itself. True: the host may run the call. */
 bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len);

@@ -51,7 +51,7 @@ static int inet_type_check(struct task *t, int family, int type, int protocol)
 static int inet_file(const struct sock *like, int hostfd, unsigned flags, struct file **ret)
 {
     struct sock *s = malloc(sizeof(*s));
-    unsigned kind = like->type == SOCK_STREAM ? FILE_RAW_READ | FILE_RAW_WRITE : 0U;
+    unsigned kind = like->type == SOCK_STREAM ? FILE_RAW_READ | FILE_RAW_WRITE | FILE_STREAM : 0U;
     if (s)
         *s = *like;
     *ret = s ? file_new(&sock_ops, O_RDWR | (flags & SOCK_NONBLOCK), kind, hostfd, s) : NULL;

@@ -45,7 +45,7 @@ static bool lane_takes(struct transfer *x, int fd, size_t len)
     else if (x->dir == DIR_READ && len >= LANE_BYTES && (x->f->kind & FILE_LANE) &&
              fstat(x->f->hostfd, &st) == 0 && st.st_size < LANE_BYTES)
         len = 0; /* a large buffer for a small file */
-    return lane_ready(x->t, x->a, fd, x->f, len);
+    return x->t->used_lane = lane_ready(x->t, x->a, fd, x->f, len);
 }
 
 static ssize_t lane_transfer(struct transfer *x, struct uio *u)
@@ -58,7 +58,7 @@ static ssize_t lane_transfer(struct transfer *x, struct uio *u)
 }
 
 /* The keep's own transfer. */
-static ssize_t transfer(struct transfer *x, struct uio *u)
+static ssize_t transfer_here(struct transfer *x, struct uio *u)
 {
     struct file *f = x->f;
     if (f->kind & FILE_LANE)
@@ -77,6 +77,14 @@ static ssize_t transfer(struct transfer *x, struct uio *u)
         return fn(x->t, f, u, NULL);
     LOCKED(&f->pos_lock);
     return fn(x->t, f, u, &f->pos);
+}
+
+static ssize_t transfer(struct transfer *x, int fd, struct uio *u)
+{
+    ssize_t n = transfer_here(x, u);
+    if (n > 0)
+        x->t->used_lane = lane_stream(x->t, x->a, fd, x->f);
+    return n;
 }
 
 static long rw_one(struct task *t, const struct sysargs *a, enum direction dir, bool positioned)
@@ -99,7 +107,7 @@ static long rw_one(struct task *t, const struct sysargs *a, enum direction dir, 
         return SYS_CONTINUE;
     struct uio u;
     uio_init_one(&u, t, a->arg[1], len < MAX_RW_COUNT ? len : MAX_RW_COUNT);
-    return transfer(&x, &u);
+    return transfer(&x, fd, &u);
 }
 
 static long rw_vec(struct task *t, const struct sysargs *a, enum direction dir, off_t pos, int rwf)
@@ -119,7 +127,7 @@ static long rw_vec(struct task *t, const struct sysargs *a, enum direction dir, 
     int r = uio_init_vec(&u, t, a->arg[1], a->arg[2]);
     if (r < 0)
         return r;
-    long n = lane_takes(&x, fd, u.resid) ? SYS_CONTINUE : transfer(&x, &u);
+    long n = lane_takes(&x, fd, u.resid) ? SYS_CONTINUE : transfer(&x, fd, &u);
     uio_done(&u);
     return n;
 }

@@ -33,6 +33,12 @@ static bool writable(struct file *f)
     return acc == O_WRONLY || acc == O_RDWR;
 }
 
+/* The host's own call could wait, and only a signal of the host's would end that. */
+static bool could_wait(struct file *f)
+{
+    return atomic_load(&f->laned) && f->lanefd < 0 && !file_nonblock(f);
+}
+
 static ssize_t step_sendfile(struct mover *m, size_t left)
 {
     ssize_t n = sendfile(m->out->hostfd, m->in->hostfd, m->in_off, left);
@@ -167,7 +173,8 @@ long sys_sendfile(struct task *t, const struct sysargs *a)
     if ((in->kind | out->kind) & FILE_DIR)
         return -EINVAL;
     m.nonblock = file_nonblock(out);
-    bool native = (in->kind & FILE_LANE) && (out->kind & (FILE_LANE | FILE_RAW_WRITE)) && out->hostfd >= 0;
+    bool native = (in->kind & FILE_LANE) && (out->kind & (FILE_LANE | FILE_RAW_WRITE)) && out->hostfd >= 0 &&
+                  !could_wait(out);
     m.step = native ? step_sendfile : step_copy;
     ssize_t n = mover_run(&m, true);
     if (n > 0 && m.in_off && put_user(t, off, off_t, a->arg[2]) < 0)
@@ -179,6 +186,21 @@ static bool can_splice(struct file *in, struct file *out)
 {
     return in->hostfd >= 0 && out->hostfd >= 0 && (in->kind & (FILE_LANE | FILE_RAW_READ)) &&
            (out->kind & (FILE_LANE | FILE_RAW_WRITE));
+}
+
+/* Bytes that were taken from one end go to the other, however long that takes. */
+static ssize_t step_carry(struct mover *m, size_t left)
+{
+    _cleanup_iobuf_ struct iobuf b;
+    struct uio u;
+    if (iobuf_init(&b, left) < 0)
+        return -ENOMEM;
+    uio_init_kernel(&u, b.p, left < b.size ? left : b.size);
+    ssize_t n = in_read(m, &u, m->in_off);
+    if (n <= 0)
+        return n;
+    uio_init_kernel(&u, b.p, (size_t)n);
+    return out_write(m, &u);
 }
 
 long sys_splice(struct task *t, const struct sysargs *a)
@@ -207,6 +229,8 @@ long sys_splice(struct task *t, const struct sysargs *a)
     if (!can_splice(in, out))
         return -EINVAL;
     m.nonblock = (flags & SPLICE_F_NONBLOCK) || file_nonblock(in) || file_nonblock(out);
+    if (could_wait(in) || could_wait(out))
+        m.step = step_carry;
     ssize_t n = mover_run(&m, false);
     if (n > 0 && m.in_off && put_user(t, in_off, off_t, a->arg[1]) < 0)
         return -EFAULT;

@@ -44,6 +44,34 @@ static void sock_release(struct file *f)
     s->proto->release(f);
 }
 
+static int mirror_timeout(const struct file *f, int opt, const struct timespec *ts)
+{
+    struct timeval tv = {ts->tv_sec, (ts->tv_nsec + 999) / 1000};
+    return setsockopt(f->hostfd, SOL_SOCKET, opt, &tv, sizeof(tv)) < 0 ? -errno : 0;
+}
+
+/* What waits on the host's socket by itself, waits as the guest asked for. The keep's own transfers are all
+ * MSG_DONTWAIT. */
+static int sock_become_lane(struct file *f)
+{
+    const struct sock *s = f->priv;
+    int r = mirror_timeout(f, SO_RCVTIMEO, &s->rcvtimeo);
+    if (r == 0)
+        r = mirror_timeout(f, SO_SNDTIMEO, &s->sndtimeo);
+    if (r == 0 && fcntl(f->hostfd, F_SETFL, file_nonblock(f) ? O_NONBLOCK : 0) < 0)
+        r = -errno;
+    return r;
+}
+
+static int sock_set_flags(struct task *t, struct file *f, unsigned flags)
+{
+    (void)t;
+    LOCKED(&f->pos_lock);
+    if (!atomic_load(&f->laned))
+        return 0;
+    return fcntl(f->hostfd, F_SETFL, (int)(flags & O_NONBLOCK)) < 0 ? -errno : 0;
+}
+
 const struct file_ops sock_ops = {
     .name = "socket",
     .read = sock_read,
@@ -51,6 +79,8 @@ const struct file_ops sock_ops = {
     .ioctl = sock_ioctl,
     .stat = hostio_stat,
     .link_name = hostio_link_name,
+    .set_flags = sock_set_flags,
+    .become_lane = sock_become_lane,
     .release = sock_release,
 };
 
@@ -305,8 +335,12 @@ long sys_setsockopt(struct task *t, const struct sysargs *a)
     if (copy_from_user(t, val, a->arg[3], (size_t)len) < 0)
         return -EFAULT;
     struct timespec *ts = timeout_option(s, level, opt);
-    if (ts)
-        return set_timeout(ts, val, (size_t)len);
+    if (ts) {
+        err = set_timeout(ts, val, (size_t)len);
+        if (err == 0 && atomic_load(&f->laned))
+            err = sock_become_lane(f);
+        return err;
+    }
     return s->proto->setsockopt(t, f, level, opt, val, (socklen_t)len);
 }
 

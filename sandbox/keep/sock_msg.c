@@ -82,7 +82,10 @@ long sys_sendto(struct task *t, const struct sysargs *a)
         m.addr.len = (socklen_t)len;
     }
     uio_init_one(&u, t, a->arg[1], a->arg[2]);
-    return s->proto->sendmsg(t, f, &m, (int)a->arg[3]);
+    ssize_t n = s->proto->sendmsg(t, f, &m, (int)a->arg[3]);
+    if (n > 0 && !a->arg[4])
+        t->used_lane = lane_stream(t, a, (int)a->arg[0], f);
+    return n;
 }
 
 static int name_to_user(struct task *t, const struct sock_addr *addr, uaddr_t name, int room)
@@ -105,6 +108,8 @@ long sys_recvfrom(struct task *t, const struct sysargs *a)
         return -EINVAL;
     uio_init_one(&u, t, a->arg[1], a->arg[2]);
     ssize_t n = s->proto->recvmsg(t, f, &m, (int)a->arg[3]);
+    if (n > 0 && !a->arg[4])
+        t->used_lane = lane_stream(t, a, (int)a->arg[0], f);
     if (n < 0 || !a->arg[4])
         return n;
     if (get_user(t, &room, a->arg[5]) < 0)

@@ -122,27 +122,6 @@ static void answer(struct task *t, const struct sysargs *a, long r)
     (void)notif_answer(a, r);
 }
 
-/* What a patched site would have done by itself. */
-static bool could_be_fast(int nr, long r)
-{
-    switch (nr) {
-    case SYS_read:
-    case SYS_write:
-    case SYS_pread64:
-    case SYS_pwrite64:
-        return r == SYS_CONTINUE;
-    case SYS_getpid:
-    case SYS_gettid:
-    case SYS_getuid:
-    case SYS_geteuid:
-    case SYS_getgid:
-    case SYS_getegid:
-        return r >= 0;
-    default:
-        return false;
-    }
-}
-
 static bool is_signal_call(int nr)
 {
     return nr == GATE_SIGNAL || nr == GATE_FAULT;
@@ -164,8 +143,7 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
     long r = t->seccomp_mode && seccomp_covers(a) ? seccomp_check(t, a) : 0;
     if (r == 0)
         r = fn ? run(t, a, fn) : -ENOSYS;
-    if (could_be_fast(a->nr, r))
-        fast_missed(t, a);
+    fast_missed(t, a, r);
     if (kernel.strace)
         strace_call(t, a, r, &start);
     answer(t, a, r);

@@ -193,6 +193,7 @@ struct task {
     struct exec_plan *exec;   /* between GATE_EXEC and GATE_EXEC_DONE (exec.h) */
     struct listener *listener;
     uaddr_t slot;     /* struct gate_slot in its memory; 0: none */
+    bool used_lane;   /* by the call being served, which the gate could have made */
     uaddr_t patch_ip; /* what its gate is to patch when it asks next; 0: nothing */
     UT_hash_handle hh_tid, hh_host;
 };

@@ -8,7 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <asm/prctl.h>
 
 #include "sandbox/gate/abi.h"
 
@@ -17,7 +16,7 @@
 #define LO(i) ((unsigned)(offsetof(struct seccomp_data, args) + 8 * (i)))
 #define HI(i) (LO(i) + 4)
 
-enum condition { ANY, ABOVE_GATE, ANON_MAP, REMAP, ADVICE, FUTEX_OP, FUTEX_PI, SEGMENT_BASES, OWN_CLOCK };
+enum condition { ANY, ABOVE_GATE, ANON_MAP, REMAP, ADVICE, FUTEX_OP, FUTEX_PI, NO_ADDRESS, OWN_CLOCK };
 
 struct rule {
     int nr;
@@ -27,7 +26,7 @@ struct rule {
 
 #define GUEST(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
 #define GATE(call, reason)
-#define LANE(call, reason)
+#define LANE(call, cond, reason)
 #define TRAP(call, reason)
 static const struct rule guest_native[] = {
 #include "seccomp-profiles/gate.def"
@@ -49,7 +48,7 @@ static const struct rule gate_native[] = {
 #undef GATE
 #define GATE(call, reason)
 #undef LANE
-#define LANE(call, reason) {__NR_##call, ANY, SECCOMP_RET_ALLOW},
+#define LANE(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
 static const struct rule lane_native[] = {
 #include "seccomp-profiles/gate.def"
 };
@@ -104,6 +103,16 @@ static void bits(struct prog *p, int i, uint32_t mask, uint32_t set)
     }
 }
 
+/* Falls through when argument i is zero. */
+static void null(struct prog *p, int i)
+{
+    load(p, LO(i));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2);
+    load(p, HI(i));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    ret(p, SECCOMP_RET_USER_NOTIF);
+}
+
 /* Falls through when the low word of argument i, masked, is one of the list. */
 static void one_of(struct prog *p, int i, uint32_t mask, const uint32_t *list, unsigned n)
 {
@@ -143,7 +152,6 @@ static void condition(struct prog *p, enum condition c)
         MADV_DONTDUMP, MADV_DODUMP,        MADV_COLD,           MADV_WIPEONFORK, MADV_KEEPONFORK,
         MADV_PAGEOUT,  MADV_POPULATE_READ, MADV_POPULATE_WRITE,
     };
-    static const uint32_t segment[] = {ARCH_SET_FS, ARCH_GET_FS, ARCH_SET_GS, ARCH_GET_GS};
     static const uint32_t clocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11};
 
     switch (c) {
@@ -173,8 +181,8 @@ static void condition(struct prog *p, enum condition c)
     case FUTEX_PI:
         one_of(p, 1, FUTEX_OP_MASK, pi_ops, sizeof(pi_ops) / sizeof(pi_ops[0]));
         break;
-    case SEGMENT_BASES:
-        one_of(p, 0, UINT32_MAX, segment, sizeof(segment) / sizeof(segment[0]));
+    case NO_ADDRESS:
+        null(p, 4);
         break;
     case OWN_CLOCK:
         one_of(p, 0, UINT32_MAX, clocks, sizeof(clocks) / sizeof(clocks[0]));

@@ -119,10 +119,24 @@ static const struct row rows[] = {
     {GUEST_IP, __NR_clock_gettime, {11, 0x1000}, ALLOW},
     {GUEST_IP, __NR_clock_gettime, {10, 0x1000}, NOTIFY},
     {GUEST_IP, __NR_clock_gettime, {(uint32_t)-6, 0x1000}, NOTIFY},
-    {GUEST_IP, __NR_arch_prctl, {ARCH_SET_FS, 0x1000}, ALLOW},
+    {GUEST_IP, __NR_arch_prctl, {ARCH_SET_FS, 0x1000}, NOTIFY},
     {GUEST_IP, __NR_arch_prctl, {0x3001 /* ARCH_CET_STATUS */, 0x1000}, NOTIFY},
     {GUEST_IP, __NR_sched_yield, {0}, ALLOW},
     {GUEST_IP, __NR_rseq, {0}, ALLOW},
+    /* lanes: by the gate alone, and to no address */
+    {GATE_IP, __NR_read, {3, 0x1000, 10}, ALLOW},
+    {GUEST_IP, __NR_read, {3, 0x1000, 10}, NOTIFY},
+    {GATE_IP, __NR_pwrite64, {3, 0x1000, 10, 0}, ALLOW},
+    {GUEST_IP, __NR_pwrite64, {3, 0x1000, 10, 0}, NOTIFY},
+    {GATE_IP, __NR_writev, {3, 0x1000, 1}, ALLOW},
+    {GATE_IP, __NR_readv, {3, 0x1000, 1}, NOTIFY},
+    {GATE_IP, __NR_sendto, {3, 0x1000, 10, 0, 0, 0}, ALLOW},
+    {GATE_IP, __NR_sendto, {3, 0x1000, 10, 0, 0x2000, 16}, NOTIFY},
+    {GATE_IP, __NR_recvfrom, {3, 0x1000, 10, 0, 0x100000000, 0}, NOTIFY},
+    {GATE_IP, __NR_sendmsg, {3, 0x1000, 0}, NOTIFY},
+    {GATE_IP, __NR_recvmsg, {3, 0x1000, 0}, NOTIFY},
+    {GATE_IP, __NR_epoll_wait, {3, 0x1000, 1, ~0UL}, ALLOW},
+    {GATE_IP, __NR_epoll_ctl, {3, 1, 4, 0x1000}, NOTIFY},
     /* what needs registers */
     {GUEST_IP, __NR_clone, {17}, TRAP},
     {GUEST_IP, __NR_vfork, {0}, TRAP},
@@ -219,8 +233,19 @@ static void nothing_is_native_when_all_is_watched(void **state)
     }
 }
 
+static bool is_lane_call(int nr)
+{
+    static const int calls[] = {__NR_read,   __NR_write,  __NR_pread64,  __NR_pwrite64,
+                                __NR_writev, __NR_sendto, __NR_recvfrom, __NR_epoll_wait};
+
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+        if (calls[i] == nr)
+            return true;
+    return false;
+}
+
 /* Whatever the profile has a say in is asked of the keep; the others stay as they are. The gate's own calls
- * are not the guest's. */
+ * are not the guest's, but for those on lanes, which it makes for the guest. */
 static void judged_calls_ring(void **state)
 {
     (void)state;
@@ -231,7 +256,7 @@ static void judged_calls_ring(void **state)
             struct call_set judged = {0};
             call_set_add(&judged, nr);
             uint32_t got = run_with(&d, false, &judged);
-            bool asked = rows[i].ip == GUEST_IP && rows[i].nr == nr;
+            bool asked = rows[i].nr == nr && (rows[i].ip == GUEST_IP || is_lane_call(nr));
             if (!asked || want == NOTIFY || want == REFUSE)
                 assert_int_equal(got, want);
             else

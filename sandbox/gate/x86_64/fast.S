@@ -18,7 +18,8 @@
 #define SLOT_GID 32
 #define SLOT_EGID 36
 #define EBADF 9
-#define FAST_CALLS 187
+#define FAST_CALLS 282
+#define NR_epoll_wait 232
 
 /* r11 := the slot's offset; refuses where GS is not ours. */
 .macro find_slot
@@ -62,6 +63,18 @@ refuse:
     lea -2(%rcx), %r11
     jmp *%r11
 
+/* epoll_pwait without a mask */
+fast_pwait:
+    test %r8, %r8
+    jnz refuse
+    mov $NR_epoll_wait, %eax
+    jmp fast_lane
+
+/* sendto, recvfrom: the peer's address is the keep's to look at */
+fast_no_address:
+    test %r8, %r8
+    jnz refuse
+
 fast_lane:
     cmp $LANE_FDS, %rdi
     jae refuse
@@ -94,11 +107,18 @@ fast_table:
     .endr
     .quad fast_lane /* 17: pread64 */
     .quad fast_lane /* 18: pwrite64 */
-    .rept 20
+    .quad refuse
+    .quad fast_lane /* 20: writev */
+    .rept 18
     .quad refuse
     .endr
     .quad fast_getpid /* 39 */
-    .rept 62
+    .rept 4
+    .quad refuse
+    .endr
+    .quad fast_no_address /* 44: sendto */
+    .quad fast_no_address /* 45: recvfrom */
+    .rept 56
     .quad refuse
     .endr
     .quad fast_getuid /* 102 */
@@ -112,6 +132,14 @@ fast_table:
     .quad refuse
     .endr
     .quad fast_gettid /* 186 */
+    .rept 45
+    .quad refuse
+    .endr
+    .quad fast_lane /* 232: epoll_wait */
+    .rept 48
+    .quad refuse
+    .endr
+    .quad fast_pwait /* 281: epoll_pwait */
 
 
     .section .note.GNU-stack, "", @progbits

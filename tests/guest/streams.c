@@ -1,0 +1,442 @@
+/* Pipes, TCP sockets and epoll that are used so often that a runtime may hand them to the program's own
+ * process: what they do must stay what it was. Every test warms its descriptors up first. */
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+
+#include "tests/guest/check.h"
+
+#define OFTEN 200
+
+struct ends {
+    int in, out; /* read from in what was written to out */
+    bool tcp;
+};
+
+static void warm(struct ends e)
+{
+    char c;
+    for (int i = 0; i < OFTEN; i++)
+        MUST(write(e.out, "w", 1) == 1 && read(e.in, &c, 1) == 1 && c == 'w');
+}
+
+static void warm_messages(struct ends e)
+{
+    char c;
+    for (int i = 0; i < OFTEN; i++)
+        MUST(send(e.out, "m", 1, 0) == 1 && recv(e.in, &c, 1, 0) == 1 && c == 'm');
+}
+
+static struct ends make_pipe(void)
+{
+    int p[2];
+    MUST(pipe(p) == 0);
+    struct ends e = {p[0], p[1], false};
+    warm(e);
+    return e;
+}
+
+static struct ends make_tcp(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    int l = socket(AF_INET, SOCK_STREAM, 0), out = socket(AF_INET, SOCK_STREAM, 0);
+
+    MUST(l >= 0 && out >= 0 && bind(l, (struct sockaddr *)&a, len) == 0 && listen(l, 1) == 0);
+    MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && connect(out, (struct sockaddr *)&a, len) == 0);
+    int in = accept(l, NULL, NULL);
+    MUST(in >= 0 && close(l) == 0);
+    struct ends e = {in, out, true};
+    warm(e);
+    warm_messages(e);
+    return e;
+}
+
+static void shut(struct ends e)
+{
+    close(e.in);
+    close(e.out);
+}
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int signo)
+{
+    caught = signo;
+}
+
+static void handle(int signo, int flags)
+{
+    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
+    caught = 0;
+    MUST(sigaction(signo, &sa, NULL) == 0);
+}
+
+static void alarm_in(int ms)
+{
+    struct itimerval it = {{0, 0}, {ms / 1000, ms % 1000 * 1000}};
+    MUST(setitimer(ITIMER_REAL, &it, NULL) == 0);
+}
+
+/* A child that writes after a while. */
+static pid_t later(struct ends e, const char *text, size_t n, int ms)
+{
+    pid_t pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0) {
+        nap_ms(ms);
+        _exit(write(e.out, text, n) == (ssize_t)n ? 0 : 1);
+    }
+    return pid;
+}
+
+static void reap(pid_t pid)
+{
+    int status = -1;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    CHECK("the child did its part", status == 0);
+}
+
+static void test_waits(struct ends e)
+{
+    char c = 0;
+    pid_t pid = later(e, "x", 1, 50);
+    CHECK("a read waits", read(e.in, &c, 1) == 1 && c == 'x');
+    reap(pid);
+    handle(SIGALRM, 0);
+    alarm_in(30);
+    CHECK_ERRNO("interrupted", read(e.in, &c, 1), EINTR);
+    CHECK("by the handler", caught == SIGALRM);
+    handle(SIGALRM, SA_RESTART);
+    alarm_in(30);
+    pid = later(e, "y", 1, 120);
+    CHECK("restarted", read(e.in, &c, 1) == 1 && c == 'y' && caught == SIGALRM);
+    reap(pid);
+    struct pollfd p = {e.in, POLLIN, 0};
+    CHECK("poll: nothing", poll(&p, 1, 0) == 0);
+    MUST(write(e.out, "z", 1) == 1);
+    CHECK("poll: something", poll(&p, 1, 1000) == 1 && (p.revents & POLLIN) && read(e.in, &c, 1) == 1);
+}
+
+static void test_nonblock(struct ends e)
+{
+    char c, big[4096] = {0};
+    int flags = fcntl(e.in, F_GETFL), n = 0;
+    MUST(fcntl(e.in, F_SETFL, flags | O_NONBLOCK) == 0);
+    CHECK_ERRNO("not to wait", read(e.in, &c, 1), EAGAIN);
+    MUST(fcntl(e.in, F_SETFL, flags) == 0);
+    pid_t pid = later(e, "n", 1, 50);
+    CHECK("to wait again", read(e.in, &c, 1) == 1 && c == 'n');
+    reap(pid);
+    pid = fork();
+    if (pid == 0)
+        _exit(fcntl(e.in, F_SETFL, flags | O_NONBLOCK) == 0 ? 0 : 1);
+    reap(pid);
+    CHECK_ERRNO("a child's doing", read(e.in, &c, 1), EAGAIN);
+    int on = 0;
+    MUST(ioctl(e.in, FIONBIO, &on) == 0 && fcntl(e.in, F_GETFL) == flags);
+    MUST(fcntl(e.out, F_SETFL, fcntl(e.out, F_GETFL) | O_NONBLOCK) == 0);
+    while (write(e.out, big, sizeof(big)) > 0)
+        n++;
+    CHECK("until it is full", n > 3 && errno == EAGAIN);
+    MUST(fcntl(e.out, F_SETFL, fcntl(e.out, F_GETFL) & ~O_NONBLOCK) == 0);
+    MUST(fcntl(e.in, F_SETFL, flags | O_NONBLOCK) == 0);
+    for (int quiet = 0; quiet < 20;) {
+        if (read(e.in, big, sizeof(big)) > 0) {
+            quiet = 0;
+        } else {
+            quiet++;
+            nap_ms(2);
+        }
+    }
+    MUST(fcntl(e.in, F_SETFL, flags) == 0);
+}
+
+static void *drain(void *arg)
+{
+    struct ends *e = arg;
+    char buf[5000];
+    long sum = 0;
+    for (ssize_t n; (n = read(e->in, buf, sizeof(buf))) > 0;)
+        sum += n;
+    return (void *)sum;
+}
+
+/* More than fits: a blocking write returns when all is written. */
+static void test_bulk(struct ends e)
+{
+    static char big[3 << 20];
+    pthread_t t;
+    void *sum;
+    struct iovec v[2] = {{big, 1 << 20}, {big, 1 << 19}};
+
+    MUST(pthread_create(&t, NULL, drain, &e) == 0);
+    CHECK("all of it", write(e.out, big, sizeof(big)) == sizeof(big));
+    CHECK("and by pieces", writev(e.out, v, 2) == 3 << 19);
+    if (e.tcp)
+        shutdown(e.out, SHUT_WR);
+    else
+        close(e.out);
+    MUST(pthread_join(t, &sum) == 0);
+    CHECK("to the end of file", (long)sum == (long)sizeof(big) + (3 << 19));
+    CHECK("which stays", read(e.in, big, 1) == 0);
+    if (e.tcp)
+        close(e.out);
+    close(e.in);
+}
+
+static void test_broken(struct ends e)
+{
+    handle(SIGPIPE, 0);
+    close(e.in);
+    ssize_t r = 0;
+    for (int i = 0; i < 100 && r >= 0; i++) {
+        r = write(e.out, "b", 1);
+        nap_ms(1);
+    }
+    CHECK("nobody reads", r == -1 && (errno == EPIPE || errno == ECONNRESET));
+    for (int i = 0; i < 100 && !caught; i++)
+        (void)!write(e.out, "b", 1);
+    CHECK("SIGPIPE", caught == SIGPIPE);
+    close(e.out);
+}
+
+static void test_end_in_child(void)
+{
+    struct ends e = make_pipe();
+    char c;
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(e.in);
+        for (int i = 0; i < OFTEN; i++)
+            MUST(write(e.out, "c", 1) == 1);
+        _exit(0);
+    }
+    close(e.out);
+    int n = 0;
+    while (read(e.in, &c, 1) == 1)
+        n++;
+    CHECK("a child's bytes, then the end", n == OFTEN);
+    reap(pid);
+    close(e.in);
+}
+
+static void test_killed_writer(void)
+{
+    struct ends e = make_pipe();
+    char c;
+    pid_t pid = fork();
+    if (pid == 0) {
+        warm(e);
+        pause();
+    }
+    close(e.out);
+    nap_ms(50);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    while (read(e.in, &c, 1) == 1)
+        ;
+    CHECK("a killed writer's end is closed", read(e.in, &c, 1) == 0);
+    close(e.in);
+}
+
+static void test_exec(const char *self)
+{
+    struct ends e = make_pipe();
+    char in[16];
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(e.out);
+        snprintf(in, sizeof(in), "%d", e.in);
+        execl(self, self, "count", in, (char *)NULL);
+        _exit(127);
+    }
+    close(e.in);
+    for (int i = 0; i < OFTEN; i++)
+        MUST(write(e.out, "e", 1) == 1);
+    close(e.out);
+    reap(pid);
+}
+
+static int count(int fd)
+{
+    char c;
+    int n = 0;
+    while (read(fd, &c, 1) == 1)
+        n++;
+    return n == OFTEN ? 0 : 1;
+}
+
+static void *closer(void *arg)
+{
+    struct ends *e = arg;
+    nap_ms(50);
+    MUST(write(e->out, "q", 1) == 1);
+    return NULL;
+}
+
+static void test_stopped(void)
+{
+    struct ends e = make_pipe();
+    pthread_t t;
+    char c;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(read(e.in, &c, 1) == 1 && c == 's' ? 0 : 1);
+    nap_ms(30);
+    int status;
+    kill(pid, SIGSTOP);
+    MUST(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+    MUST(write(e.out, "s", 1) == 1);
+    kill(pid, SIGCONT);
+    reap(pid);
+    MUST(pthread_create(&t, NULL, closer, &e) == 0);
+    CHECK("from another thread", read(e.in, &c, 1) == 1 && c == 'q');
+    pthread_join(t, NULL);
+    shut(e);
+}
+
+static void test_socket(void)
+{
+    struct ends e = make_tcp();
+    struct timeval tv = {0, 60000}, none = {0, 0};
+    struct sockaddr_in from;
+    socklen_t len = sizeof(from);
+    char buf[16];
+
+    CHECK_ERRNO("MSG_DONTWAIT", recv(e.in, buf, 1, MSG_DONTWAIT), EAGAIN);
+    pid_t pid = later(e, "tail", 4, 50);
+    MUST(write(e.out, "head", 4) == 4);
+    CHECK("MSG_WAITALL", recv(e.in, buf, 8, MSG_WAITALL) == 8 && memcmp(buf, "headtail", 8) == 0);
+    reap(pid);
+    MUST(send(e.out, "p", 1, MSG_NOSIGNAL) == 1);
+    CHECK("MSG_PEEK", recv(e.in, buf, 16, MSG_PEEK) == 1 && recv(e.in, buf, 16, 0) == 1);
+    MUST(send(e.out, "a", 1, 0) == 1);
+    CHECK("with a place for the address",
+          recvfrom(e.in, buf, 1, 0, (struct sockaddr *)&from, &len) == 1 && buf[0] == 'a');
+    MUST(setsockopt(e.in, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
+    long begin = now_ms();
+    CHECK_ERRNO("a time-out", read(e.in, buf, 1), EAGAIN);
+    CHECK("after its time", now_ms() - begin >= 50);
+    MUST(setsockopt(e.in, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none)) == 0);
+    pid = later(e, "t", 1, 120);
+    CHECK("and none", read(e.in, buf, 1) == 1 && buf[0] == 't');
+    reap(pid);
+    shut(e);
+}
+
+static void test_sendfile(void)
+{
+    struct ends e = make_tcp();
+    static char text[400000];
+    pthread_t t;
+    void *sum;
+    int fd = open("/tmp/streams", O_RDWR | O_CREAT | O_TRUNC, 0600), p[2];
+
+    MUST(fd >= 0 && write(fd, text, sizeof(text)) == sizeof(text));
+    MUST(pthread_create(&t, NULL, drain, &e) == 0);
+    long done = 0;
+    for (off_t off = 0; off < (off_t)sizeof(text);) {
+        ssize_t n = sendfile(e.out, fd, &off, sizeof(text) - (size_t)off);
+        MUST(n > 0);
+        done += n;
+    }
+    CHECK("sendfile to one that waits", done == sizeof(text));
+    MUST(pipe(p) == 0 && write(p[1], "spliced", 7) == 7);
+    CHECK("splice to it", splice(p[0], NULL, e.out, NULL, 100, 0) == 7);
+    shutdown(e.out, SHUT_WR);
+    pthread_join(t, &sum);
+    CHECK("it arrives", (long)sum == (long)sizeof(text) + 7);
+    close(p[0]);
+    close(p[1]);
+    close(fd);
+    unlink("/tmp/streams");
+    shut(e);
+}
+
+static int epfd;
+
+static void *add_later(void *arg)
+{
+    struct ends *e = arg;
+    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = 0x123456789abcdef0};
+    nap_ms(50);
+    MUST(epoll_ctl(epfd, EPOLL_CTL_ADD, e->in, &ev) == 0 && write(e->out, "l", 1) == 1);
+    return NULL;
+}
+
+static void test_epoll(void)
+{
+    struct ends e = make_pipe(), f = make_tcp();
+    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = 0xfeedfacecafebeef}, got[4];
+    pthread_t t;
+    char c;
+
+    epfd = epoll_create1(EPOLL_CLOEXEC);
+    MUST(epfd >= 0 && epoll_ctl(epfd, EPOLL_CTL_ADD, e.in, &ev) == 0);
+    for (int i = 0; i < OFTEN; i++)
+        MUST(write(e.out, "e", 1) == 1 && epoll_wait(epfd, got, 4, 1000) == 1 &&
+             epoll_pwait(epfd, got, 4, 1000, NULL) == 1 && read(e.in, &c, 1) == 1);
+    CHECK("its data", got[0].data.u64 == 0xfeedfacecafebeef && got[0].events == EPOLLIN);
+    long begin = now_ms();
+    CHECK("a time-out", epoll_wait(epfd, got, 4, 60) == 0 && now_ms() - begin >= 55);
+    handle(SIGALRM, SA_RESTART);
+    alarm_in(30);
+    CHECK_ERRNO("interrupted, whatever the handler's flags", epoll_wait(epfd, got, 4, 2000), EINTR);
+    CHECK_ERRNO("no room", epoll_wait(epfd, got, 0, 0), EINVAL);
+    MUST(pthread_create(&t, NULL, add_later, &f) == 0);
+    CHECK("what is added meanwhile", epoll_wait(epfd, got, 4, 2000) == 1 &&
+                                         got[0].data.u64 == 0x123456789abcdef0 && read(f.in, &c, 1) == 1);
+    pthread_join(t, NULL);
+    CHECK("taken out", epoll_ctl(epfd, EPOLL_CTL_DEL, f.in, NULL) == 0 && write(f.out, "d", 1) == 1 &&
+                           epoll_wait(epfd, got, 4, 30) == 0);
+    sigset_t block, none;
+    sigemptyset(&none);
+    sigemptyset(&block);
+    sigaddset(&block, SIGALRM);
+    sigprocmask(SIG_BLOCK, &block, NULL);
+    handle(SIGALRM, 0);
+    alarm_in(20);
+    CHECK("blocked", epoll_wait(epfd, got, 4, 60) == 0 && !caught);
+    CHECK_ERRNO("let in by its mask", epoll_pwait(epfd, got, 4, 2000, &none), EINTR);
+    CHECK("once", caught == SIGALRM);
+    sigprocmask(SIG_UNBLOCK, &block, NULL);
+    close(e.in);
+    CHECK("closed files are not watched", write(f.out, "d", 1) == 1 && epoll_wait(epfd, got, 4, 20) == 0);
+    close(epfd);
+    close(e.out);
+    shut(f);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "count") == 0)
+        return count(atoi(argv[2]));
+    struct ends p = make_pipe(), s = make_tcp();
+    test_waits(p);
+    test_waits(s);
+    test_nonblock(p);
+    test_nonblock(s);
+    test_bulk(p);
+    test_bulk(s);
+    test_broken(make_pipe());
+    test_broken(make_tcp());
+    test_end_in_child();
+    test_killed_writer();
+    test_exec(argv[0]);
+    test_stopped();
+    test_socket();
+    test_sendfile();
+    test_epoll();
+    return check_done();
+}
