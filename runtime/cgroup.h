@@ -97,6 +97,11 @@ int cgroup_update(const struct cgroup *cg, const struct oci_resources *res, stru
 /* Moves the process (all its threads) in; its children will be born there. */
 int cgroup_attach(const struct cgroup *cg, pid_t pid, struct err *e);
 
+/* The same for exec's --cgroup [CONTROLLER,...:]PATH: PATH, which must exist, is below the container's
+ * cgroup. */
+struct option_list;
+int cgroup_attach_at(const struct cgroup *cg, const struct option_list *args, pid_t pid, struct err *e);
+
 /* For a new container: cgroup_apply and cgroup_attach of its porter. A pids.limit that would not even let the
  * porter make the first process waits for cgroup_settle, once that process is there; it also keeps the host
  * from choosing the porter when memory is out. */

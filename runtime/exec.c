@@ -95,7 +95,7 @@ static int open_console(struct exec *x, struct err *e)
 static int enter_cgroup(void *arg, pid_t porter, struct err *e)
 {
     const struct exec *x = arg;
-    return cgroup_attach(&x->cgroup, porter, e);
+    return cgroup_attach_at(&x->cgroup, &x->o.cgroups, porter, e);
 }
 
 static int launch(struct exec *x, pid_t *ret, struct err *e)

@@ -60,7 +60,7 @@ static void put_cgroup(json_writer w)
     static const struct {
         const char *name;
         bool has;
-    } kinds[] = {{"v1", true}, {"v2", true}, {"systemd", true}, {"systemdUser", false}, {"rdma", true}};
+    } kinds[] = {{"v1", true}, {"v2", true}, {"systemd", true}, {"systemdUser", true}, {"rdma", true}};
 
     jw_object(w, "cgroup");
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)

@@ -32,6 +32,8 @@ static void print_one(struct listing *l, const struct target *t)
     enum status s = target_status(t);
     pid_t pid = s == STATUS_STOPPED ? 0 : t->rec.porter.pid;
 
+    target_tidy(t, s);
+
     if (l->o->quiet) {
         puts(t->rec.id);
     } else if (l->json) {

@@ -108,9 +108,9 @@ static int read_members(struct json_reader *j, const struct json *o, struct reco
     if (json_string(j, o, "ociVersion", &r->version) || json_string(j, o, "bundle", &r->bundle) ||
         json_string(j, o, "rootfs", &r->rootfs) || json_string(j, o, "created", &r->created) ||
         json_string(j, o, "owner", &r->owner) || json_string(j, o, "sandbox", &r->sandbox) ||
-        json_string(j, o, "status", &word) ||
-        json_u32(j, o, "pid", INT32_MAX, &porter) || json_u32(j, o, "keep", INT32_MAX, &keep) ||
-        json_bool(j, o, "foreground", &r->foreground) || json_bool(j, o, "hooks", &r->hooks) ||
+        json_string(j, o, "status", &word) || json_u32(j, o, "pid", INT32_MAX, &porter) ||
+        json_u32(j, o, "keep", INT32_MAX, &keep) || json_bool(j, o, "foreground", &r->foreground) ||
+        json_bool(j, o, "hooks", &r->hooks) ||
         json_uint(j, o, "pidStart", UINT64_MAX, NULL, &r->porter.start) ||
         json_uint(j, o, "keepStart", UINT64_MAX, NULL, &r->keep.start))
         return -1;

@@ -21,6 +21,8 @@ static int run(const struct globals *g, char **argv, struct err *e)
         return -1;
     enum status s = target_status(&t);
     bool stopped = s == STATUS_STOPPED;
+
+    target_tidy(&t, s);
     bool runs = s == STATUS_RUNNING || s == STATUS_PAUSED;
     _cleanup_free_ char *text =
         record_state_json(&t.rec, s, stopped ? 0 : t.rec.porter.pid, stopped ? target_exit_status(&t) : -1,

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -98,6 +99,18 @@ enum status target_status(const struct target *t)
 }
 
 /* Until the keep, or that of its pod, has nothing of the container any more. */
+void target_tidy(const struct target *t, enum status s)
+{
+    struct err ignored = ERR_INIT;
+    struct cgroup cg;
+
+    if (s != STATUS_STOPPED || !t->rec.foreground || flock(t->dir.dir, LOCK_EX | LOCK_NB))
+        return;
+    if (cgroup_load(&cg, t->dir.dir, &ignored) == 0)
+        cgroup_remove(&cg, t->dir.dir);
+    (void)flock(t->dir.dir, LOCK_UN);
+}
+
 static bool wait_for_keep(const struct target *t, int ms)
 {
     _cleanup_close_ int keep = procid_open(&t->rec.keep);

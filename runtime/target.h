@@ -32,6 +32,10 @@ void target_close(struct target *t);
  * knows. */
 enum status target_status(const struct target *t);
 
+/* Takes away the cgroups of a container whose `run` was killed, and which has ended with that: nobody else
+ * would before the id is used again. Never waits. s: what target_status said. */
+void target_tidy(const struct target *t, enum status s);
+
 /* A connection to its keep, for requests of sandbox/platform/messages.h. ERR_NOT_RUNNING "container not running"
  * where none listens. The caller closes it. */
 int target_connect(const struct target *t, struct err *e);
