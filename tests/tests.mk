@@ -1,7 +1,8 @@
 # The tests. `make check` (the root Makefile) ends in tests/run.sh, which runs them all; here are the parts by themselves
 # and what they need built. RUNTIME=... and REFERENCE=... choose what runs, TESTS='guest/signal*' a part.
-TEST_PACKAGES := bats bc busybox-static debootstrap golang-github-containers-common jq libcmocka-dev procps psmisc python3 runc systemd uidmap iproute2 \
-    bsdutils containerd containernetworking-plugins python3-grpcio python3-protobuf protobuf-compiler
+TEST_PACKAGES := bats bc bsdutils busybox-static conmon containerd containernetworking-plugins debootstrap docker.io \
+    golang-github-containers-common iproute2 jq libcmocka-dev podman procps protobuf-compiler psmisc python3 python3-grpcio \
+    python3-protobuf runc systemd uidmap
 TEST_CFLAGS := -O2 -g -std=c17 $(WARN) -D_GNU_SOURCE -I. -pthread -MMD -MP
 
 GUEST_BIN := $(patsubst tests/guest/%.c,$(B)/tests/guest/%,$(wildcard tests/guest/*.c))

@@ -6,6 +6,7 @@ load containerd
 
 setup_file() {
     containerd_begin '' ', "io.containerd.grpc.v1.cri"'
+    export STATES=$S/state-of-bailey/$GROUP
     image
     ctr image import "$S/image.tar" >/dev/null
 }
@@ -58,11 +59,11 @@ ended_with() { # status
     [ "$status" -eq 7 ]
     [ "$output" = out ]
     [[ "$stderr" == err* ]]
-    [ ! -e "$S/state-of-bailey/$GROUP/x" ]
+    [ ! -e "$STATES/x" ]
 }
 
 @test "it is bailey's kernel, with containerd's own specification" {
-    run ctr_run --rm $IMAGE x sh -c 'dmesg | head -1; grep -c . /proc/mounts; id -u; ls /sys/fs/cgroup >/dev/null && echo cgroup' \
+    run ctr_run --rm $IMAGE x sh -c 'uname -r; grep -c . /proc/mounts; id -u; ls /sys/fs/cgroup >/dev/null && echo cgroup' \
         </dev/null 3>&-
     echo "$output" >&2
     [[ "${lines[0]}" == *bailey* ]]
@@ -94,7 +95,7 @@ ended_with() { # status
     run ctr_run --rm $IMAGE x /no/such </dev/null 3>&-
     [ "$status" -ne 0 ]
     [[ "$output" == *'/no/such'*'no such file or directory'* ]]
-    [ ! -e "$S/state-of-bailey/$GROUP/x" ]
+    [ ! -e "$STATES/x" ]
 }
 
 @test "exec: streams, exit status, signals" {
@@ -166,7 +167,7 @@ bailey_state() {
     start_x sleep 1000
     run ctr task delete --force x
     [ -z "$(status_of_x)" ]
-    [ ! -e "$S/state-of-bailey/$GROUP/x" ]
+    [ ! -e "$STATES/x" ]
 }
 
 @test "pause and resume" {
@@ -222,12 +223,12 @@ two_processes() {
     wait_for gone "$pid"
     ctr task delete --force x 2>/dev/null || true
     [ -z "$(status_of_x)" ]
-    wait_for test ! -e "$S/state-of-bailey/$GROUP/x"
+    wait_for test ! -e "$STATES/x"
 }
 
 @test "the sandbox is killed: the container has ended with 137" {
     start_x sleep 1000
-    keep=$(jq -r '.keep // .keepPid // empty' "$S/state-of-bailey/$GROUP/x/state.json")
+    keep=$(jq -r '.keep // .keepPid // empty' "$STATES/x/state.json")
     [ -n "$keep" ]
     kill -KILL "$keep"
     wait_for is STOPPED

@@ -7,19 +7,18 @@ IMAGE=localhost/busybox:1
 # The packages' own programs, whatever else is first in PATH.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 
-# A folder for the engine in $S: short, since sockets have their place in it. The folders that engines insist on
+# The runtime's --root is in $STATES, for the check at the end. A folder for the engine in $S: short, since sockets have their place in it. The folders that engines insist on
 # (/run/containerd and the like) become mounts of ours in this test's own mount namespace.
 engine_begin() { # folder...
     local dir
     S=$(mktemp -d "/tmp/bt-${BAILEY_TEST_RUN:-$$}-XXXXX")
     export S
-    for dir in "$@"; do
+    for dir in /run/netns "$@"; do
         [ -d "$dir" ] || { mkdir -p "$dir" && echo "$dir" >>"$S/made"; }
         mount -t tmpfs -o mode=755 bailey-test "$dir"
         echo "$dir" >>"$S/mounted"
     done
     export GROUP=${S##*/} # where the containers' control groups are, in each hierarchy
-    namespaces >"$S/namespaces"
 }
 
 # Control groups below the engine's own.
@@ -29,11 +28,6 @@ cgroups() {
 
 no_cgroups() {
     [ -z "$(cgroups)" ]
-}
-
-# Named network namespaces of the host.
-namespaces() {
-    find /run/netns /var/run/docker/netns -type f 2>/dev/null | sort
 }
 
 # Starts a daemon whose output is in $S/NAME.log. Its pid is in $S/NAME.pid.
@@ -80,6 +74,11 @@ no_processes() {
     [ -z "$(of_engine)" ]
 }
 
+# The runtime knows no container.
+no_states() {
+    [ -d "$STATES" ] && [ -z "$(ls -A "$STATES")" ]
+}
+
 # The engine has ended: says what it left, and puts the folder away. Fails where there was something.
 engine_end() {
     local left=0 dir
@@ -87,9 +86,8 @@ engine_end() {
     wait_for no_cgroups || true
     cgroups >"$S/more"
     find /sys/fs/cgroup -depth -type d -name "$GROUP*" -exec rmdir {} + 2>/dev/null
-    namespaces | comm -13 "$S/namespaces" - >>"$S/more"
-    grep -F " $S/" /proc/self/mountinfo | cut -d' ' -f5 >>"$S/more"
-    find "$S/state-of-bailey" -mindepth 2 -maxdepth 2 >>"$S/more" 2>/dev/null
+    grep -oE " ($S|/run/netns)/[^ ]*" /proc/self/mountinfo >>"$S/more"
+    find "$STATES" -mindepth 1 -maxdepth 1 >>"$S/more" 2>/dev/null
     if [ -s "$S/more" ]; then
         sed 's/^/left behind: /' "$S/more" >&2
         left=1
