@@ -41,7 +41,7 @@ outside_the_list() {
         number[$nr]=$name
     done < <(sed -nE 's/^SYS(_NONE|_ALIAS)?\(([0-9]+), ([a-z0-9_]+),.*/\3 \2/p' "$repo/sandbox/keep/syscalls.def")
     local allowed
-    allowed=" $(sed -nE 's/^(GUEST|GATE)\(([a-z0-9_]+),.*/\2/p' "$repo/seccomp-profiles/gate.def" | tr '\n' ' ')"
+    allowed=" $(sed -nE 's/^(GUEST|GATE|LANE)\(([a-z0-9_]+),.*/\2/p' "$repo/seccomp-profiles/gate.def" | tr '\n' ' ')"
     allowed+=" $(awk '!/^#/ { print $1 }' "$repo/tests/attacks/native.list" | tr '\n' ' ')"
     while read -r count nr; do
         name=${number[$nr]:-number $nr}
