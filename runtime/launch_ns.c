@@ -20,6 +20,7 @@
 #include "oci/config.h"
 #include "runtime/launch_internal.h"
 #include "runtime/netdev.h"
+#include "runtime/sysctl.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -253,6 +254,8 @@ int launch_ns_network(const struct oci_config *c, pid_t porter, struct err *e)
     if (enter_network(&c->lx, ns->path ? ns->path : path, e) < 0)
         return -1;
     if (!ns->path && loopback_up(e) < 0)
+        return -1;
+    if (sysctl_write_net(c, e) < 0)
         return -1;
     relax_netns();
     return 0;

@@ -25,6 +25,7 @@
 #include "runtime/poststop.h"
 #include "runtime/sendfd.h"
 #include "runtime/starting.h"
+#include "runtime/sysctl.h"
 #include "runtime/textfile.h"
 
 /* Arguments and config.json ---------------------------------------------------------------------------------
@@ -102,7 +103,7 @@ static int load(struct making *m, struct err *e)
     if (m->o.config ? oci_config_load_file(m->o.config, &m->config, e)
                     : oci_config_load(m->bundle, &m->config, e))
         return -1;
-    if (check_config(m, e) || take_passed(m, e))
+    if (check_config(m, e) || sysctl_check(m->config, e) || take_passed(m, e))
         return -1;
     if (confine_init(m->config->process, &m->config->lx, &m->confine, e))
         return -1;

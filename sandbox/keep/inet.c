@@ -17,10 +17,10 @@
 
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/procfs.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/vfs.h"
 
-#define UNPRIVILEGED_PORT 1024
 #define IFCONF_MAX 65536
 
 /* 0, or why there is no such socket. */
@@ -87,25 +87,13 @@ static void inet_release(struct file *f)
     free(f->priv);
 }
 
-/* The lowest port that needs no capability, as the network namespace has it. */
-static int unprivileged_port(void)
-{
-    char buf[16] = "";
-    _cleanup_close_ int fd =
-        openat(kernel.procfd, "sys/net/ipv4/ip_unprivileged_port_start", O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || read(fd, buf, sizeof(buf) - 1) <= 0)
-        return UNPRIVILEGED_PORT;
-    return (int)strtol(buf, NULL, 10);
-}
-
 static int inet_bind(struct task *t, struct file *f, const struct sock_addr *addr)
 {
     struct sock *s = f->priv;
     if (s->family != AF_NETLINK && addr->len >= sizeof(struct sockaddr_in)) {
         /* The port is at the same place for both families. */
         int port = ntohs(((const struct sockaddr_in *)&addr->ss)->sin_port);
-        if (port && port < UNPRIVILEGED_PORT && !capable(t, CAP_NET_BIND_SERVICE) &&
-            port < unprivileged_port())
+        if (port && !capable(t, CAP_NET_BIND_SERVICE) && port < (int)procfs_limit(LIMIT_UNPRIVILEGED_PORT))
             return -EACCES;
     }
     return bind(f->hostfd, (const struct sockaddr *)&addr->ss, addr->len) < 0 ? -errno : 0;

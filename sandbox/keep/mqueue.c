@@ -10,14 +10,12 @@
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/mqueue.h"
+#include "sandbox/keep/procfs.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
 
-#define QUEUES_MAX 256
-#define DEFAULT_MAXMSG 10
-#define DEFAULT_MSGSIZE 8192
 #define HARD_MAXMSG 65536
 #define HARD_MSGSIZE (16 << 20)
 #define PRIO_MAX_ 32768
@@ -180,8 +178,10 @@ static struct mqueue *queue_of_fd(struct task *t, int fd, struct file **file)
 static int check_attr(struct task *t, const struct mq_attr *attr)
 {
     bool resource = capable(t, CAP_SYS_RESOURCE);
-    long maxmsg = resource ? HARD_MAXMSG : DEFAULT_MAXMSG,
-         msgsize = resource ? HARD_MSGSIZE : DEFAULT_MSGSIZE;
+    long maxmsg = resource ? HARD_MAXMSG : (long)procfs_limit(LIMIT_MQ_MSG),
+         msgsize = resource ? HARD_MSGSIZE : (long)procfs_limit(LIMIT_MQ_MSGSIZE);
+    maxmsg = maxmsg > HARD_MAXMSG ? HARD_MAXMSG : maxmsg;
+    msgsize = msgsize > HARD_MSGSIZE ? HARD_MSGSIZE : msgsize;
     if (attr->mq_maxmsg <= 0 || attr->mq_msgsize <= 0 || attr->mq_maxmsg > maxmsg ||
         attr->mq_msgsize > msgsize)
         return -EINVAL;
@@ -197,7 +197,7 @@ static int queue_make(struct task *t, struct ipc *ipc, const char *name, mode_t 
     DL_COUNT(ipc->mqueues, q, n);
     if (r < 0)
         return r;
-    if (n >= QUEUES_MAX && !capable(t, CAP_SYS_RESOURCE))
+    if ((unsigned long)n >= procfs_limit(LIMIT_MQ_QUEUES) && !capable(t, CAP_SYS_RESOURCE))
         return -ENOSPC;
     q = calloc(1, sizeof(*q));
     int fd = q ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
@@ -260,10 +260,17 @@ static int queue_open(struct task *t, const char *name, int flags, mode_t mode, 
     return 0;
 }
 
+static long usual(enum keep_limit def, enum keep_limit max)
+{
+    unsigned long d = procfs_limit(def), m = procfs_limit(max);
+    return (long)(d < m ? d : m);
+}
+
 long sys_mq_open(struct task *t, const struct sysargs *a)
 {
     char name[NAME_MAX + 1];
-    struct mq_attr attr = {.mq_maxmsg = DEFAULT_MAXMSG, .mq_msgsize = DEFAULT_MSGSIZE};
+    struct mq_attr attr = {.mq_maxmsg = usual(LIMIT_MQ_MSG_DEFAULT, LIMIT_MQ_MSG),
+                           .mq_msgsize = usual(LIMIT_MQ_MSGSIZE_DEFAULT, LIMIT_MQ_MSGSIZE)};
     int flags = (int)a->arg[1];
     long r = strncpy_from_user(t, name, a->arg[0], NAME_MAX + 1);
     if (r >= 0)

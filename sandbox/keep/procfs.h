@@ -21,6 +21,33 @@ int procfs_init(const struct keep_boot *b);
  * host's numbers stay. ret (may be NULL) gets a bit for each. */
 unsigned procfs_cpus(const struct container *c, unsigned long ret[CPU_WORDS]);
 
+/* Sysctls that other parts of the keep go by. Any thread, no lock; the usual values where there is no procfs.
+ */
+enum keep_limit {
+    LIMIT_MSGMAX,
+    LIMIT_MSGMNB,
+    LIMIT_MSGMNI,
+    LIMIT_SEMMSL,
+    LIMIT_SEMMNS,
+    LIMIT_SEMOPM,
+    LIMIT_SEMMNI,
+    LIMIT_SHMMAX,
+    LIMIT_SHMALL,
+    LIMIT_SHMMNI,
+    LIMIT_MQ_QUEUES,
+    LIMIT_MQ_MSG,
+    LIMIT_MQ_MSGSIZE,
+    LIMIT_MQ_MSG_DEFAULT,
+    LIMIT_MQ_MSGSIZE_DEFAULT,
+    LIMIT_UNPRIVILEGED_PORT,
+    LIMITS
+};
+unsigned long procfs_limit(enum keep_limit l);
+
+/* Whether "key=value" (dots or slashes in the key) can be set: 0; -ENOENT: there is no such setting; -EACCES:
+ * it is read-only; -EINVAL: not with that value. Needs nothing else of procfs. */
+int procfs_sysctl_check(const char *setting);
+
 /* The (first) number of a sysctl, by its path below /proc/sys. 0, or -ENOENT. */
 int procfs_sysctl(const char *path, long *ret);
 

@@ -20,6 +20,7 @@ struct procfs {
     char boot_id[37];
     pthread_mutex_t lock; /* leaf; guards what follows */
     struct sysctl_value *sysctl;
+    atomic_ulong limits[LIMITS]; /* no lock */
 };
 
 /* The host's side ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@
 
 #define VALUE_MAX 256
 
-enum kind { KIND_RO, KIND_NUM, KIND_STR, KIND_FN };
+enum kind { KIND_RO, KIND_NUM, KIND_BIG, KIND_STR, KIND_FN };
 
 struct sysctl {
     const char *path;
@@ -107,12 +107,60 @@ static int show_file_nr(struct task *t, struct strbuf *sb)
 #define SYSCTL_NUM(path_, text_, min_, max_)                                                                 \
     {.path = (path_), .kind = KIND_NUM, .mode = 0644, .init = (text_), .min = (min_), .max = (max_)},
 #define SYSCTL_STR(path_, text_) {.path = (path_), .kind = KIND_STR, .mode = 0644, .init = (text_)},
+#define SYSCTL_BIG(path_, text_) {.path = (path_), .kind = KIND_BIG, .mode = 0644, .init = (text_)},
 #define SYSCTL_FN(path_, mode_, show_, write_)                                                               \
     {.path = (path_), .kind = KIND_FN, .mode = (mode_), .show = (show_), .write = (write_)},
 
 static const struct sysctl sysctls[] = {
 #include "sandbox/keep/sysctls.def"
 };
+
+/* Limits ----------------------------------------------------------------------------------------------------
+ */
+
+static const struct {
+    const char *path;
+    unsigned nth; /* number in it */
+    unsigned long usual;
+} limits[LIMITS] = {
+    [LIMIT_MSGMAX] = {"kernel/msgmax", 0, 8192},
+    [LIMIT_MSGMNB] = {"kernel/msgmnb", 0, 16384},
+    [LIMIT_MSGMNI] = {"kernel/msgmni", 0, 32000},
+    [LIMIT_SEMMSL] = {"kernel/sem", 0, 32000},
+    [LIMIT_SEMMNS] = {"kernel/sem", 1, 1024000000},
+    [LIMIT_SEMOPM] = {"kernel/sem", 2, 500},
+    [LIMIT_SEMMNI] = {"kernel/sem", 3, 32000},
+    [LIMIT_SHMMAX] = {"kernel/shmmax", 0, 18446744073692774399UL},
+    [LIMIT_SHMALL] = {"kernel/shmall", 0, 18446744073692774399UL},
+    [LIMIT_SHMMNI] = {"kernel/shmmni", 0, 4096},
+    [LIMIT_MQ_QUEUES] = {"fs/mqueue/queues_max", 0, 256},
+    [LIMIT_MQ_MSG] = {"fs/mqueue/msg_max", 0, 10},
+    [LIMIT_MQ_MSGSIZE] = {"fs/mqueue/msgsize_max", 0, 8192},
+    [LIMIT_MQ_MSG_DEFAULT] = {"fs/mqueue/msg_default", 0, 10},
+    [LIMIT_MQ_MSGSIZE_DEFAULT] = {"fs/mqueue/msgsize_default", 0, 8192},
+    [LIMIT_UNPRIVILEGED_PORT] = {"net/ipv4/ip_unprivileged_port_start", 0, 1024},
+};
+
+unsigned long procfs_limit(enum keep_limit l)
+{
+    const struct procfs *pf = kernel.procfs;
+    return pf && pf->sysctl ? atomic_load_explicit(&pf->limits[l], memory_order_relaxed) : limits[l].usual;
+}
+
+/* The setting of this path has this text now. */
+static void note_limits(struct procfs *pf, const char *path, const char *text)
+{
+    for (size_t i = 0; i < LIMITS; i++) {
+        const char *s = text;
+        char *end;
+        if (strcmp(limits[i].path, path) != 0)
+            continue;
+        unsigned long v = strtoul(s, &end, 10);
+        for (unsigned n = 0; n < limits[i].nth; n++)
+            v = strtoul(end, &end, 10);
+        atomic_store_explicit(&pf->limits[i], v, memory_order_relaxed);
+    }
+}
 
 /* Values ----------------------------------------------------------------------------------------------------
  */
@@ -145,25 +193,41 @@ static bool normalise_numbers(const struct sysctl *s, const char *value, const c
     return !value[strspn(value, " \t\n")];
 }
 
+/* One number of the whole range of unsigned long. */
+static bool is_big(const char *value)
+{
+    char *end;
+    errno = 0;
+    (void)strtoul(value, &end, 10);
+    return *value >= '0' && *value <= '9' && !errno && !end[strspn(end, " \t\n")];
+}
+
+/* The text that the setting is to have, from a value and the text that it has now. */
+static int normalise(const struct sysctl *s, const char *value, const char *old, char out[VALUE_MAX])
+{
+    if (s->kind == KIND_RO)
+        return -EACCES;
+    if (strlen(value) >= VALUE_MAX || (s->kind == KIND_BIG && !is_big(value)))
+        return -EINVAL;
+    if (s->kind == KIND_NUM)
+        return normalise_numbers(s, value, old, out) ? 0 : -EINVAL;
+    (void)snprintf(out, VALUE_MAX, "%s", value);
+    return 0;
+}
+
 /* Sets a value from text without a newline at its end. t may be NULL at the start. */
 static int sysctl_set(struct procfs *pf, struct task *t, size_t i, const char *value)
 {
     const struct sysctl *s = &sysctls[i];
+    char out[VALUE_MAX] = "";
     if (s->kind == KIND_FN)
         return s->write && t ? s->write(t, value) : -EACCES;
-    if (s->kind == KIND_RO)
-        return -EACCES;
-    if (strlen(value) >= VALUE_MAX)
-        return -EINVAL;
     LOCKED(&pf->lock);
-    if (s->kind == KIND_STR) {
-        (void)snprintf(pf->sysctl[i].s, VALUE_MAX, "%s", value);
-        return 0;
-    }
-    char out[VALUE_MAX] = "";
-    if (!normalise_numbers(s, value, pf->sysctl[i].s, out))
-        return -EINVAL;
+    int r = normalise(s, value, pf->sysctl[i].s, out);
+    if (r)
+        return r;
     memcpy(pf->sysctl[i].s, out, sizeof(out));
+    note_limits(pf, s->path, out);
     return 0;
 }
 
@@ -175,8 +239,9 @@ static int find(const char *path)
     return -1;
 }
 
-/* "net.core.somaxconn=1024": dots or slashes, as sysctl(8). */
-static int apply(struct procfs *pf, const char *setting)
+/* "net.core.somaxconn=1024": dots or slashes, as sysctl(8). The place in the table and the value; -EINVAL,
+ * -ENOENT. */
+static int take_apart(const char *setting, const char **value)
 {
     char path[VALUE_MAX];
     size_t len = strcspn(setting, "=");
@@ -188,11 +253,31 @@ static int apply(struct procfs *pf, const char *setting)
     for (char *c = path; !slashes && *c; c++)
         if (*c == '.')
             *c = '/';
+    *value = setting + len + 1;
     int i = find(path);
-    /* The names of the machine are set by other means, before this. */
-    if (i >= 0 && sysctls[i].kind == KIND_FN)
+    return i < 0 ? -ENOENT : i;
+}
+
+int procfs_sysctl_check(const char *setting)
+{
+    const char *value = "";
+    char out[VALUE_MAX] = "";
+    int i = take_apart(setting, &value);
+    if (i < 0)
+        return i;
+    return sysctls[i].kind == KIND_FN ? -EACCES : normalise(&sysctls[i], value, sysctls[i].init, out);
+}
+
+/* Those of the network namespace that are not shown are the host's business alone. */
+static int apply(struct procfs *pf, const char *setting)
+{
+    const char *value = "";
+    int i = take_apart(setting, &value);
+    if (i == -ENOENT && strncmp(setting, "net", 3) == 0)
         return 0;
-    return i < 0 ? -ENOENT : sysctl_set(pf, NULL, (size_t)i, setting + len + 1);
+    if (i >= 0 && sysctls[i].kind == KIND_FN) /* the machine's names are set by other means, before this */
+        return 0;
+    return i < 0 ? i : sysctl_set(pf, NULL, (size_t)i, value);
 }
 
 int proc_sysctl_init(struct procfs *pf, const struct keep_boot *b)
@@ -203,6 +288,8 @@ int proc_sysctl_init(struct procfs *pf, const struct keep_boot *b)
     for (size_t i = 0; i < ARRAY_SIZE(sysctls); i++)
         if (sysctls[i].init)
             (void)snprintf(pf->sysctl[i].s, VALUE_MAX, "%s", sysctls[i].init);
+    for (size_t i = 0; i < ARRAY_SIZE(sysctls); i++)
+        note_limits(pf, sysctls[i].path, pf->sysctl[i].s);
     for (char *const *s = b->sysctl; s && *s; s++) {
         int r = apply(pf, *s);
         if (r < 0) {

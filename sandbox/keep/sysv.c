@@ -20,9 +20,7 @@ struct ipc *ipc_new(void)
     if (!ipc)
         return NULL;
     ipc->users = 1;
-    ipc->sem.max = 4096;
-    ipc->msg.max = 1024;
-    ipc->shm.max = 4096;
+    ipc->sem.max = ipc->msg.max = ipc->shm.max = 1 << SLOT_BITS; /* settings say less (procfs.h) */
     return ipc;
 }
 

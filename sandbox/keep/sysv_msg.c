@@ -5,14 +5,14 @@
 #include <sys/msg.h>
 
 #include "sandbox/keep/container.h"
+#include "sandbox/keep/procfs.h"
 #include "sandbox/keep/pseudo.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
 
-#define MSG_SIZE_MAX 8192
-#define MSG_QUEUE_MAX 16384
+#define MSG_SIZE_MAX (1UL << 20) /* whatever the settings say */
 #define MSG_TOTAL_MAX (64 << 20) /* bytes of memory that a container's messages take */
 
 struct message {
@@ -75,12 +75,14 @@ long sys_msgget(struct task *t, const struct sysargs *a)
     int r = ipc_lookup(t, &ipc->msg, key, flags, &o);
     if (r != 0)
         return r < 0 ? r : o->id;
+    if (ipc->msg.used >= procfs_limit(LIMIT_MSGMNI))
+        return -ENOSPC;
     struct msg_queue *q = calloc(1, sizeof(*q));
     if (!q)
         return -ENOMEM;
     q->obj.free = queue_free;
     q->ipc = ipc;
-    q->limit = MSG_QUEUE_MAX;
+    q->limit = procfs_limit(LIMIT_MSGMNB);
     q->ctime = wall_clock();
     pthread_cond_init(&q->changed, NULL);
     r = ipc_add(t, &ipc->msg, &q->obj, key, flags);
@@ -124,12 +126,18 @@ static long send_message(struct task *t, struct msg_queue *q, struct message *m,
     return 0;
 }
 
+static uint64_t message_max(void)
+{
+    unsigned long limit = procfs_limit(LIMIT_MSGMAX);
+    return limit < MSG_SIZE_MAX ? limit : MSG_SIZE_MAX;
+}
+
 long sys_msgsnd(struct task *t, const struct sysargs *a)
 {
     int64_t type;
     if (get_user(t, &type, a->arg[1]) < 0)
         return -EFAULT;
-    if (a->arg[2] > MSG_SIZE_MAX || (int)a->arg[0] < 0 || type < 1)
+    if (a->arg[2] > message_max() || (int)a->arg[0] < 0 || type < 1)
         return -EINVAL;
     _cleanup_free_ struct message *m = malloc(sizeof(*m) + a->arg[2]);
     if (!m)
@@ -245,7 +253,7 @@ static long change_queue(struct task *t, struct msg_queue *q, int cmd, const str
         return 0;
     }
     memcpy(&ds, buf->data, sizeof(ds));
-    if (ds.msg_qbytes > MSG_QUEUE_MAX)
+    if (ds.msg_qbytes > procfs_limit(LIMIT_MSGMNB))
         return capable(t, CAP_SYS_RESOURCE) ? -EINVAL : -EPERM;
     ipc_set_perm(&q->obj, &ds.msg_perm);
     q->limit = ds.msg_qbytes;
@@ -256,9 +264,10 @@ static long change_queue(struct task *t, struct msg_queue *q, int cmd, const str
 
 static long info(const struct ipc *ipc, int cmd, struct ipc_buf *buf)
 {
-    struct msginfo mi = {.msgmax = MSG_SIZE_MAX,
-                         .msgmnb = MSG_QUEUE_MAX,
-                         .msgmni = (int)ipc->msg.max,
+    int queue_max = (int)procfs_limit(LIMIT_MSGMNB), queues = (int)procfs_limit(LIMIT_MSGMNI);
+    struct msginfo mi = {.msgmax = (int)procfs_limit(LIMIT_MSGMAX),
+                         .msgmnb = queue_max,
+                         .msgmni = queues,
                          .msgssz = 16,
                          .msgseg = 0xffff};
     int msgs = 0;
@@ -269,10 +278,10 @@ static long info(const struct ipc *ipc, int cmd, struct ipc_buf *buf)
         mi.msgmap += (int)q->count;
         msgs += (int)q->bytes;
     }
-    mi.msgpool = cmd == MSG_INFO ? (int)ipc->msg.used : (int)(ipc->msg.max * MSG_QUEUE_MAX / 1024);
-    mi.msgtql = cmd == MSG_INFO ? msgs : MSG_QUEUE_MAX;
+    mi.msgpool = cmd == MSG_INFO ? (int)ipc->msg.used : (int)((long)queues * queue_max / 1024);
+    mi.msgtql = cmd == MSG_INFO ? msgs : queue_max;
     if (cmd == IPC_INFO)
-        mi.msgmap = MSG_QUEUE_MAX;
+        mi.msgmap = queue_max;
     (void)ipc_buf_put(buf, &mi, sizeof(mi));
     return ipc_last_slot(&ipc->msg);
 }

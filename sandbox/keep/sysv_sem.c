@@ -5,6 +5,7 @@
 #include <sys/sem.h>
 
 #include "sandbox/keep/container.h"
+#include "sandbox/keep/procfs.h"
 #include "sandbox/keep/pseudo.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
@@ -61,9 +62,10 @@ static struct sem_set *set_find(struct task *t, int id)
 
 static long set_make(struct task *t, struct ipc *ipc, key_t key, unsigned n, int flags)
 {
-    if (n == 0 || n > SEM_PER_SET)
+    if (n == 0 || n > SEM_PER_SET || n > procfs_limit(LIMIT_SEMMSL))
         return -EINVAL;
-    if (ipc->nsems + n > SEM_TOTAL)
+    if (ipc->nsems + n > SEM_TOTAL || ipc->nsems + n > procfs_limit(LIMIT_SEMMNS) ||
+        ipc->sem.used >= procfs_limit(LIMIT_SEMMNI))
         return -ENOSPC;
     struct sem_set *s = calloc(1, sizeof(*s) + n * sizeof(s->sem[0]));
     if (!s)
@@ -213,7 +215,7 @@ static long do_semop(struct task *t, const struct sysargs *a, const struct times
     uint64_t n = (unsigned)a->arg[2];
     if (n < 1)
         return -EINVAL;
-    if (n > SEM_OPS)
+    if (n > SEM_OPS || n > procfs_limit(LIMIT_SEMOPM))
         return -E2BIG;
     struct sembuf ops[SEM_OPS];
     if (copy_from_user(t, ops, a->arg[1], n * sizeof(ops[0])) < 0)
@@ -399,11 +401,11 @@ static long change_set(struct task *t, struct sem_set *s, int cmd, const struct 
 static long info(const struct ipc *ipc, int cmd, struct ipc_buf *buf)
 {
     struct seminfo si = {.semmap = SEM_TOTAL,
-                         .semmni = (int)ipc->sem.max,
-                         .semmns = SEM_TOTAL,
+                         .semmni = (int)procfs_limit(LIMIT_SEMMNI),
+                         .semmns = (int)procfs_limit(LIMIT_SEMMNS),
                          .semmnu = SEM_TOTAL,
-                         .semmsl = SEM_PER_SET,
-                         .semopm = SEM_OPS,
+                         .semmsl = (int)procfs_limit(LIMIT_SEMMSL),
+                         .semopm = (int)procfs_limit(LIMIT_SEMOPM),
                          .semume = SEM_OPS,
                          .semvmx = SEM_VALUE,
                          .semusz = 20,

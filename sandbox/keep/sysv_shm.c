@@ -139,8 +139,13 @@ static long segment_make(struct task *t, struct ipc *ipc, key_t key, size_t size
 {
     if (size == 0)
         return -EINVAL;
+    if (size > procfs_limit(LIMIT_SHMMAX))
+        return -EINVAL;
     if (size > SEGMENT_MAX)
         return -ENOMEM;
+    if (ipc->shm.used >= procfs_limit(LIMIT_SHMMNI) ||
+        ipc->shm_pages + pages(size) > procfs_limit(LIMIT_SHMALL))
+        return -ENOSPC;
     if (flags & SHM_HUGETLB) /* the host's reserve is not the guest's to take */
         return -EPERM;
     struct segment *s = calloc(1, sizeof(*s));
@@ -352,11 +357,11 @@ static long change_segment(struct task *t, struct segment *s, int cmd, const str
 static long info(const struct ipc *ipc, int cmd, struct ipc_buf *buf)
 {
     if (cmd == IPC_INFO) {
-        struct shminfo si = {.shmmax = SEGMENT_MAX,
+        struct shminfo si = {.shmmax = procfs_limit(LIMIT_SHMMAX),
                              .shmmin = 1,
-                             .shmmni = ipc->shm.max,
-                             .shmseg = ipc->shm.max,
-                             .shmall = SEGMENT_MAX / PAGE};
+                             .shmmni = procfs_limit(LIMIT_SHMMNI),
+                             .shmseg = procfs_limit(LIMIT_SHMMNI),
+                             .shmall = procfs_limit(LIMIT_SHMALL)};
         (void)ipc_buf_put(buf, &si, sizeof(si));
     } else {
         struct shm_info si = {
