@@ -17,6 +17,12 @@
  * state at its start. Aligned to its size, so that the state is found from the stack pointer. */
 #define GATE_AREA_SIZE 32768UL
 
+/* The gate's only native argument: blanks, to make room for the command that the host is to show. */
+#define GATE_BLANKS_16 "                "
+#define GATE_BLANKS_64 GATE_BLANKS_16 GATE_BLANKS_16 GATE_BLANKS_16 GATE_BLANKS_16
+#define GATE_TITLE_TEXT "gate" GATE_BLANKS_64 GATE_BLANKS_64 GATE_BLANKS_64 GATE_BLANKS_16 GATE_BLANKS_16
+#define GATE_TITLE sizeof(GATE_TITLE_TEXT)
+
 /* The native real-time signal with which the keep tells a guest thread that a guest signal waits. */
 #define GATE_KICK_SIGNAL 64
 

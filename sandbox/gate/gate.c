@@ -159,7 +159,7 @@ void gate_brk(struct native_ucontext *uc)
 void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t argv, uint64_t envp,
                  uint64_t flags)
 {
-    static const char *const native_argv[] = {"gate", NULL};
+    static const char *const native_argv[] = {GATE_TITLE_TEXT, NULL};
     long r = sys6(GATE_EXEC, dirfd, path, argv, envp, flags,
                   uc->mc.ip | (uc->mc.ax == NR_execve ? GATE_EXEC_PLAIN : 0));
 

@@ -178,6 +178,18 @@ static uaddr_t write_stack(struct task *t, const struct exec_plan *p, uaddr_t to
     return sp;
 }
 
+/* The gate's only argument is room for what the host shows of the process (/proc/PID/cmdline): there goes the
+ * program's command, as far as it fits. The pointer is the guest's own, as is the memory. */
+static void show_command(struct task *t, const struct exec_plan *p, uaddr_t native_sp)
+{
+    char title[GATE_TITLE] = "";
+    uint64_t at;
+
+    memcpy(title, p->args.data, p->args.len < sizeof(title) ? p->args.len : sizeof(title) - 1);
+    if (get_user(t, &at, native_sp + sizeof(at)) == 0)
+        (void)copy_to_user(t, at, title, sizeof(title));
+}
+
 static int donate(const struct sysargs *a, struct gate_exec *ge, const struct elf_image *img, struct file *f)
 {
     int fd = notif_addfd(a, f->hostfd, -1);
@@ -205,6 +217,7 @@ static int load(struct task *t, struct exec_plan *p, const struct sysargs *a, st
         return r;
     ge.entry = p->interp_file ? p->interp.base + p->interp.entry : p->image.base + p->image.entry;
     ge.sp = write_stack(t, p, a->arg[1], a->arg[2], mm);
+    show_command(t, p, a->arg[1]);
     mm->start_brk = ge.brk;
     mm->vdso = a->arg[2];
     if (!ge.sp)

@@ -148,7 +148,8 @@ static int become(const struct porter *p, struct guest_boot *b)
 
 void guest_become(const struct porter *p, struct guest_boot *b)
 {
-    static char *const argv[] = {"gate", NULL};
+    static char title[] = GATE_TITLE_TEXT;
+    static char *const argv[] = {title, NULL};
     static char *const envp[] = {NULL};
     long (*springboard)(int, const char *, char *const *, long, char *const *, int) = (void *)GATE_BASE;
 

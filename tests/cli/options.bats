@@ -203,3 +203,33 @@ open(sys.argv[2], \"wb\").write(s.recv(4096))" "$1" "$3/got" 3>&- &
     [ "$output" = "bailey: option --l3-cache-schema: Intel RDT is not supported" ]
     [ "$status" -eq 1 ]
 }
+
+@test "ps is the host's, with the commands that the guests run" {
+    args sh -c 'sleep 1111 & exec sleep 2222'
+    detached bailey run -d -b "$BUNDLE" x
+    for _ in $(seq 100); do
+        bailey ps x | grep -q "sleep 1111" && bailey ps x | grep -q "sleep 2222" && break
+        sleep 0.05
+    done
+    run bailey ps x
+    echo "$output"
+    [[ "${lines[0]}" =~ ^UID\ +PID\ +PPID.*CMD$ ]]
+    [ "${#lines[@]}" -eq 3 ]
+    [[ "$output" == *" sleep 1111"* && "$output" == *" sleep 2222"* ]]
+    # The same by what engines do: the host's ps, and the pids as JSON.
+    for pid in $(bailey ps -f json x | jq '.[]'); do
+        [[ "$(ps -o args= -p "$pid")" =~ ^(sleep 1111|sleep 2222)\ *$ ]]
+    done
+    [ "$(bailey ps x -e -o pid | tail -n +2 | tr -d ' ' | sort | xargs)" = "$(bailey ps -f json x | jq '.[]' | sort | xargs)" ]
+    run bailey ps x -o user
+    [ "$output" = "bailey: ps prints no column PID with these arguments" ]
+    [ "$status" -eq 1 ]
+}
+
+@test "a long command shows as far as it fits, and is whole inside" {
+    long=$(printf 'x%.0s' $(seq 1000))
+    config --arg long "$long" '.process.args = ["sh", "-c", "sleep 1000; : \($long)"]'
+    detached bailey run -d -b "$BUNDLE" x
+    bailey ps x | grep -q "sh -c sleep 1000; : xxxx"
+    [ "$(bailey exec x sh -c 'tr "\0" " " </proc/1/cmdline | wc -c' 3>&-)" -gt 1000 ]
+}
