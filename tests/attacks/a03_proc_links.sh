@@ -14,19 +14,19 @@ refused() { # what
 }
 for place in proc sys; do
     for link in /elsewhere elsewhere "$decoy" ../../../../../../../../.."$decoy" /proc /sys . / loop; do
-        rmdir "$root/$place" 2>/dev/null || rm -f "$root/$place"
+        rmdir "${root:?}/$place" 2>/dev/null || rm -f "${root:?}/$place"
         ln -s "$link" "$root/$place"
         [ "$link" != loop ] || ln -sfn "$place" "$root/loop"
         [ "$link" != "/$place" ] || continue # a loop of one, below
         refused "/$place -> $link"
     done
-    rm -f "$root/$place"
+    rm -f "${root:?}/$place"
     ln -s "$place" "$root/$place"
     refused "/$place -> itself"
-    rm -f "$root/$place"
+    rm -f "${root:?}/$place"
     echo text >"$root/$place"
     refused "/$place a file"
-    rm -f "$root/$place"
+    rm -f "${root:?}/$place"
     mkdir "$root/$place"
 done
 # The same by a volume, with the mount of /proc after it.

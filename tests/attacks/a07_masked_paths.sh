@@ -16,7 +16,7 @@ bundle_args "$bundle" /bin/sh -c 'cat /test/hidden /test/dir/* /proc/kcore; ls /
 null_before=$(stat -c '%F %t:%T %a %u:%g' /dev/null)
 mkdir -p "$root/dev"
 for evil in /test/target "$decoy/secret" ../../../../../../.."$decoy/secret" /proc/sys/kernel/core_pattern file fifo dir; do
-    rm -rf "$root/dev/null"
+    rm -rf "${root:?}/dev/null"
     case $evil in
     file) echo image >"$root/dev/null" ;;
     fifo) mkfifo "$root/dev/null" ;;
@@ -29,7 +29,7 @@ for evil in /test/target "$decoy/secret" ../../../../../../.."$decoy/secret" /pr
     [ "$(cat "$root/test/target")" = image ] || bad "/dev/null -> $evil was written through"
 done
 # Without tricks it works, and shows nothing.
-rm -rf "$root/dev"
+rm -rf "${root:?}/dev"
 try || bad "it does not run: $(cat "$scratch/out")"
 ! grep -qx 'hidden\|written' "$scratch/out" || bad "the hidden is seen: $(cat "$scratch/out")"
 [ "$(stat -c '%F %t:%T %a %u:%g' /dev/null)" = "$null_before" ] || bad "the host's /dev/null changed"

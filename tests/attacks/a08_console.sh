@@ -17,22 +17,22 @@ attempt() { # what
     [ "$(cat "$root/test/target")" = image ] || bad "$1: the image's file was written through"
 }
 for evil in /test "$decoy" ../../../../../../../.."$decoy" /proc/sys/kernel; do
-    rm -rf "$root/dev/pts"
+    rm -rf "${root:?}/dev/pts"
     ln -s "$evil" "$root/dev/pts"
     attempt "/dev/pts -> $evil"
 done
-rm -rf "$root/dev/pts"
+rm -rf "${root:?}/dev/pts"
 mkdir "$root/dev/pts"
 ln -s "$decoy/secret" "$root/dev/pts/0"
 ln -s "$decoy/secret" "$root/dev/pts/ptmx"
 attempt "/dev/pts/0 -> decoy"
-rm -rf "$root/dev/pts"
+rm -rf "${root:?}/dev/pts"
 for evil in /test/target "$decoy/secret" /proc/sysrq-trigger; do
-    rm -rf "$root/dev/console"
+    rm -rf "${root:?}/dev/console"
     ln -s "$evil" "$root/dev/console"
     attempt "/dev/console -> $evil"
 done
-rm -rf "$root/dev"
+rm -rf "${root:?}/dev"
 attempt "nothing there"
 bundle_set "$bundle" '.mounts += [{"destination": "/dev/pts", "type": "devpts", "source": "devpts"}]'
 attempt "a devpts"

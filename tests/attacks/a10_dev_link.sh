@@ -18,22 +18,22 @@ bundle_set "$bundle" '.mounts |= map(select(.destination | startswith("/dev") | 
 cp "$bundle/config.json" "$scratch/bare.json"
 for link in "$decoy" ../../../../../../../../.."$decoy" /test/../.."$decoy" /proc/self/cwd /proc/self/root"$decoy"; do
     for config in with without bare; do
-        rm -rf "$root/dev"
+        rm -rf "${root:?}/dev"
         ln -s "$link" "$root/dev"
         cp "$scratch/$config.json" "$bundle/config.json"
         try
         echo "/dev -> $link, $config mounts: status $?: $(head -1 "$scratch/out" | cut -c1-150)"
     done
 done
-rm -f "$root/dev"
+rm -f "${root:?}/dev"
 mkdir "$root/dev"
 for name in pts shm mqueue fd stdin ptmx null console; do
-    rm -rf "$root/dev/$name"
+    rm -rf "${root:?}/dev/$name"
     ln -s "$decoy/$name" "$root/dev/$name"
     cp "$scratch/without.json" "$bundle/config.json"
     try
     echo "/dev/$name a link: status $?: $(head -1 "$scratch/out" | cut -c1-150)"
-    rm -rf "$root/dev/$name"
+    rm -rf "${root:?}/dev/$name"
 done
 [ -z "$(find "$root$decoy" -type c -o -type b 2>/dev/null)" ] || bad "devices below the image's own $decoy"
 conclude

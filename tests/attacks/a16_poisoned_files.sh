@@ -12,7 +12,7 @@ bundle_set "$bundle" '.process.env |= map(select(startswith("HOME=") | not)) | .
 bundle_args "$bundle" /bin/sh -c 'echo "home $HOME"; exec grep ^Uid /proc/self/status'
 for file in passwd group hostname hosts resolv.conf; do
     for kind in fifo huge link dotdot dir loop device garbage; do
-        rm -rf "$root/etc/$file"
+        rm -rf "${root:?}/etc/$file"
         case $kind in
         fifo) mkfifo "$root/etc/$file" ;;
         huge) truncate -s 1T "$root/etc/$file" ;;
@@ -28,7 +28,7 @@ for file in passwd group hostname hosts resolv.conf; do
         [ "$(bc <<<"$EPOCHREALTIME - $begin < 15")" = 1 ] || bad "$file a $kind: it takes long"
         ! grep -qF "$decoy" "$scratch/out" || bad "$file a $kind: the host's was read: $(cat "$scratch/out")"
         grep -q "^Uid:.1000" "$scratch/out" || bad "$file a $kind: $(cat "$scratch/out")"
-        rm -rf "$root/etc/$file"
+        rm -rf "${root:?}/etc/$file"
     done
 done
 conclude

@@ -16,7 +16,7 @@ printf '#!/bin/sh\necho image >/test/ran\n' >"$root$decoy/hook"
 chmod 755 "$root$decoy/hook"
 for kind in prestart createRuntime createContainer poststart poststop; do
     : >"$log"
-    rm -f "$root/test/ran"
+    rm -f "${root:?}/test/ran"
     bundle_set "$bundle" --arg k $kind --arg p "$decoy/hook" '.hooks = {($k): [{"path": $p}]}'
     try || bad "$kind: $(cat "$scratch/out")"
     [ "$(cat "$log")" = "host $bundle" ] || bad "$kind: ran '$(cat "$log")'"
