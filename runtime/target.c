@@ -145,14 +145,18 @@ static void thaw(const struct target *t)
         log_err(&why);
 }
 
-/* The host would stop the porter, and no guest. */
-static int stop_init(const struct target *t, struct err *e)
+/* By the keep: in the order in which they were sent, acted on when this returns, and whatever state the host
+ * has the porter in (it may be stopped, or be asked to stop, which is meant for the guest). */
+static int signal_by_keep(const struct target *t, int sig, struct err *e)
 {
-    struct control_msg m = {.type = CONTROL_SIGNAL_INIT, .value = SIGSTOP};
+    const struct timeval patience = {.tv_sec = 10};
+    struct control_msg m = {.type = CONTROL_SIGNAL_INIT, .value = sig};
     _cleanup_close_ int keep = target_connect(t, e);
 
     if (keep < 0)
         return -1;
+    if (setsockopt(keep, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
+        return err_set(e, ERR_SYS, errno, "setsockopt");
     int r = msg_send(keep, &m, sizeof(m), -1);
     return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox")
                  : launch_expect(keep, CONTROL_DONE, e);
@@ -160,10 +164,11 @@ static int stop_init(const struct target *t, struct err *e)
 
 int target_signal(const struct target *t, int sig, struct err *e)
 {
-    if (sig == SIGSTOP && target_status(t) != STATUS_STOPPED)
-        return stop_init(t, e);
-    if (target_status(t) == STATUS_STOPPED ||
-        (syscall(SYS_pidfd_send_signal, t->porter, sig, NULL, 0) < 0 && errno == ESRCH))
+    bool ended = target_status(t) == STATUS_STOPPED;
+
+    if (!ended && sig != 0 && sig != SIGKILL)
+        return signal_by_keep(t, sig, e);
+    if (ended || (syscall(SYS_pidfd_send_signal, t->porter, sig, NULL, 0) < 0 && errno == ESRCH))
         return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t->dir.id);
     if (sig == SIGKILL)
         thaw(t);

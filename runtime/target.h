@@ -36,15 +36,15 @@ enum status target_status(const struct target *t);
  * would before the id is used again. Never waits. s: what target_status said. */
 void target_tidy(const struct target *t, enum status s);
 
-/* A connection to its keep, for requests of sandbox/platform/messages.h. ERR_NOT_RUNNING "container not running"
- * where none listens. The caller closes it. */
+/* A connection to its keep, for requests of sandbox/platform/messages.h. ERR_NOT_RUNNING "container not
+ * running" where none listens. The caller closes it. */
 int target_connect(const struct target *t, struct err *e);
 
 /* The exit status of its program (128 + signal), as far as the keep could tell before it ended; else -1. */
 int target_exit_status(const struct target *t);
 
-/* Sends a signal to its first process: by its porter, which passes it on; SIGSTOP by the keep. ERR_STATE
- * "container not running". */
+/* Sends a signal to its first process, by the keep; SIGKILL to the porter, whose end no guest can put off.
+ * ERR_NOT_RUNNING "container not running". */
 int target_signal(const struct target *t, int sig, struct err *e);
 
 /* Reads the configuration that it was made from. */

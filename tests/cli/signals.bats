@@ -164,6 +164,52 @@ host_state_of() { # pid
     wait_for is x stopped
 }
 
+@test "signals: they reach the program in their order, the porter stopped or not" {
+    args sh -c 'for s in TERM USR1 HUP; do trap "echo $s" $s; done; echo ready; while :; do sleep 0.05; done'
+    create x
+    bailey start x
+    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    for _ in 1 2 3 4 5; do
+        bailey kill x TERM
+        bailey kill x STOP
+        bailey kill x CONT
+        bailey kill x USR1
+    done
+    wait_for grep -q USR1 "$BATS_TEST_TMPDIR/out"
+    kill -STOP "$(pid_of x)"
+    bailey kill x HUP
+    wait_for grep -q HUP "$BATS_TEST_TMPDIR/out"
+    kill -CONT "$(pid_of x)"
+    is x running
+    kill -STOP "$(pid_of x)"
+    bailey kill x KILL
+    wait_for is x stopped
+}
+
+@test "signals: a pid that is somebody else's by now is left alone" {
+    args sleep 60
+    create x
+    bailey start x
+    sleep 300 3>&- &
+    innocent=$!
+    kill -KILL "$(pid_of x)"
+    wait_for is x stopped
+    cp "$STATE/x/state.json" "$BATS_TEST_TMPDIR/saved"
+    # As if the host had given both numbers away again.
+    jq --argjson p $innocent '.pid = $p | .keep = $p' <"$BATS_TEST_TMPDIR/saved" >"$STATE/x/state.json"
+    [ "$(pid_of x)" = 0 ]
+    is x stopped
+    for command in "kill x KILL" "kill --all x TERM" "kill x 0" "start x" "exec x true" "pause x" "ps x" "update --memory 1 x" "stop x" \
+        "delete --force x"; do
+        run bailey $command
+        echo "$command: $status $output" >&2
+        kill -0 $innocent
+        [ "$(cat /proc/$innocent/comm)" = sleep ]
+    done
+    nothing_left
+    kill $innocent
+}
+
 @test "signals: from inside, init is only reached by what it handles" {
     args sh -c 'trap "echo USR1" USR1; echo ready; while :; do sleep 0.05; done'
     create x
