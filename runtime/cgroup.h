@@ -130,6 +130,10 @@ void cgroup_remove(const struct cgroup *cg, int state_dir);
 /* How many of its processes the host has killed for want of memory. */
 uint64_t cgroup_oom_kills(const struct cgroup *cg);
 
+/* A descriptor that is ready to be read when that number may have changed (what is read is to be thrown
+ * away), and once the cgroup is gone; the caller closes it. -1: this kernel has none. */
+int cgroup_oom_watch(const struct cgroup *cg);
+
 /* Writes the statistics as the "data" object of runc's `events --stats`. */
 int cgroup_print_stats(const struct cgroup *cg, FILE *out, struct err *e);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "common/log.h"
@@ -173,24 +174,51 @@ static bool kill_at_once(const struct cgroup *cg)
     return t && cgroup_file(t, cg->path, "cgroup.kill", file) && cgroup_write(file, "1") == 0;
 }
 
+/* Version 1: frozen first, so that none is born behind the list; what was killed dies when it is let go. */
+static void kill_listed(const struct cgroup *cg, const pid_t *pids, size_t n)
+{
+    struct err ignored = ERR_INIT;
+
+    (void)cgroup_freeze(cg, true, &ignored);
+    for (size_t i = 0; i < n; i++)
+        if (pids[i] > 1 && pids[i] != getpid())
+            (void)kill(pids[i], SIGKILL);
+}
+
+/* Who is in any of the hierarchies: not everybody need be in all. */
+static int all_pids(const struct cgroup *cg, struct pid_list *l, struct err *e)
+{
+    char dir[PATH_MAX];
+
+    for (unsigned i = 0; i < cg->ntrees; i++) {
+        int r = cgroup_file(&cg->trees[i], cg->path, "", dir) ? walk(dir, visit_pids, l, 0) : ENAMETOOLONG;
+        if (r)
+            return err_set(e, ERR_SYS, r, "cannot list the processes of cgroup %s", dir);
+    }
+    return 0;
+}
+
+static void free_list(const struct pid_list *l)
+{
+    free(l->p);
+}
+
 int cgroup_kill(const struct cgroup *cg, struct err *e)
 {
     static const struct timespec moment = {.tv_nsec = 5 * 1000 * 1000};
-    bool one_by_one = !kill_at_once(cg);
 
     for (int i = 0; i < 2000; i++) {
-        _cleanup_free_ pid_t *pids = NULL;
-        size_t n = 0;
+        _cleanup_(free_list) struct pid_list l = {0};
         struct err ignored = ERR_INIT;
-        if (cgroup_pids(cg, &pids, &n, e))
+        if (all_pids(cg, &l, e))
             return -1;
-        if (n == 0)
+        if (l.n == 0)
             return 0;
-        for (size_t k = 0; one_by_one && k < n; k++)
-            if (pids[k] > 1)
-                (void)kill(pids[k], SIGKILL);
-        if (i % 20 == 0) /* the killed of version 1 die when they are let go */
-            (void)cgroup_freeze(cg, false, &ignored);
+        if (i % 20 == 0) {
+            (void)kill_at_once(cg);
+            kill_listed(cg, l.p, l.n);
+        }
+        (void)cgroup_freeze(cg, false, &ignored);
         nanosleep(&moment, NULL);
     }
     return err_set(e, ERR_TIMEOUT, 0, "cgroup %s: processes in it do not end", cg->path);

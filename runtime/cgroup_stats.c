@@ -6,7 +6,7 @@
 #include "common/cleanup.h"
 #include "runtime/cgroup_internal.h"
 
-static char *read_of(const struct cgroup *cg, enum cgroup_ctl ctl, const char *file)
+char *cgroup_read_of(const struct cgroup *cg, enum cgroup_ctl ctl, const char *file)
 {
     const struct cgroup_tree *t = cgroup_tree_of(cg, ctl);
     char path[PATH_MAX];
@@ -15,9 +15,9 @@ static char *read_of(const struct cgroup *cg, enum cgroup_ctl ctl, const char *f
 }
 
 /* A file of one number; "max" is the greatest, as runc has it. */
-static uint64_t number(const struct cgroup *cg, enum cgroup_ctl ctl, const char *file)
+uint64_t cgroup_number_of(const struct cgroup *cg, enum cgroup_ctl ctl, const char *file)
 {
-    _cleanup_free_ char *text = read_of(cg, ctl, file);
+    _cleanup_free_ char *text = cgroup_read_of(cg, ctl, file);
 
     if (!text)
         return 0;
@@ -25,7 +25,7 @@ static uint64_t number(const struct cgroup *cg, enum cgroup_ctl ctl, const char 
 }
 
 /* The number after a key at a line's start. */
-static uint64_t value_of(const char *text, const char *key)
+uint64_t cgroup_value_of(const char *text, const char *key)
 {
     size_t len = strlen(key);
 
@@ -47,7 +47,7 @@ static bool is_v2(const struct cgroup *cg, enum cgroup_ctl ctl)
 
 static void print_percpu(const struct cgroup *cg, FILE *out)
 {
-    _cleanup_free_ char *text = read_of(cg, CG_CPUACCT, "cpuacct.usage_percpu");
+    _cleanup_free_ char *text = cgroup_read_of(cg, CG_CPUACCT, "cpuacct.usage_percpu");
     char *save = NULL, *word = text ? strtok_r(text, " \n", &save) : NULL;
 
     for (const char *comma = ""; word; word = strtok_r(NULL, " \n", &save), comma = ",")
@@ -58,26 +58,31 @@ static void print_cpu(const struct cgroup *cg, FILE *out)
 {
     bool v2 = is_v2(cg, CG_CPU);
     _cleanup_free_ char *stat =
-        read_of(cg, v2 || !cgroup_tree_of(cg, CG_CPU) ? CG_UNIFIED : CG_CPU, "cpu.stat");
+        cgroup_read_of(cg, v2 || !cgroup_tree_of(cg, CG_CPU) ? CG_UNIFIED : CG_CPU, "cpu.stat");
     uint64_t total, user, kernel;
 
     if (!cgroup_tree_of(cg, CG_CPUACCT)) { /* version 2 counts everywhere */
-        total = value_of(stat, "usage_usec") * 1000;
-        user = value_of(stat, "user_usec") * 1000;
-        kernel = value_of(stat, "system_usec") * 1000;
+        total = cgroup_value_of(stat, "usage_usec") * 1000;
+        user = cgroup_value_of(stat, "user_usec") * 1000;
+        kernel = cgroup_value_of(stat, "system_usec") * 1000;
     } else {
-        total = number(cg, CG_CPUACCT, "cpuacct.usage");
-        user = number(cg, CG_CPUACCT, "cpuacct.usage_user");
-        kernel = number(cg, CG_CPUACCT, "cpuacct.usage_sys");
+        total = cgroup_number_of(cg, CG_CPUACCT, "cpuacct.usage");
+        user = cgroup_number_of(cg, CG_CPUACCT, "cpuacct.usage_user");
+        kernel = cgroup_number_of(cg, CG_CPUACCT, "cpuacct.usage_sys");
     }
     fprintf(out, "\"cpu\":{\"usage\":{\"total\":%" PRIu64 ",\"percpu\":[", total);
     print_percpu(cg, out);
+    fputs("],\"percpu_kernel\":[", out);
+    cgroup_print_percpu(cg, true, out);
+    fputs("],\"percpu_user\":[", out);
+    cgroup_print_percpu(cg, false, out);
     fprintf(out,
-            "],\"percpu_kernel\":[],\"percpu_user\":[],\"kernel\":%" PRIu64 ",\"user\":%" PRIu64
-            "},\"throttling\":{\"periods\":%" PRIu64 ",\"throttledPeriods\":%" PRIu64
-            ",\"throttledTime\":%" PRIu64 "}}",
-            kernel, user, value_of(stat, "nr_periods"), value_of(stat, "nr_throttled"),
-            v2 ? value_of(stat, "throttled_usec") * 1000 : value_of(stat, "throttled_time"));
+            "],\"kernel\":%" PRIu64 ",\"user\":%" PRIu64 "},\"throttling\":{\"periods\":%" PRIu64
+            ",\"throttledPeriods\":%" PRIu64 ",\"throttledTime\":%" PRIu64 "}",
+            kernel, user, cgroup_value_of(stat, "nr_periods"), cgroup_value_of(stat, "nr_throttled"),
+            v2 ? cgroup_value_of(stat, "throttled_usec") * 1000 : cgroup_value_of(stat, "throttled_time"));
+    cgroup_print_psi(cg, "cpu.pressure", out);
+    fputc('}', out);
 }
 
 struct memory_files {
@@ -89,9 +94,10 @@ static void print_memory_kind(const struct cgroup *cg, FILE *out, const struct m
     fprintf(out,
             "\"%s\":{\"limit\":%" PRIu64 ",\"usage\":%" PRIu64 ",\"max\":%" PRIu64 ",\"failcnt\":%" PRIu64
             "},",
-            f->name, f->limit ? number(cg, CG_MEMORY, f->limit) : 0,
-            f->usage ? number(cg, CG_MEMORY, f->usage) : 0, f->max ? number(cg, CG_MEMORY, f->max) : 0,
-            f->failcnt ? number(cg, CG_MEMORY, f->failcnt) : 0);
+            f->name, f->limit ? cgroup_number_of(cg, CG_MEMORY, f->limit) : 0,
+            f->usage ? cgroup_number_of(cg, CG_MEMORY, f->usage) : 0,
+            f->max ? cgroup_number_of(cg, CG_MEMORY, f->max) : 0,
+            f->failcnt ? cgroup_number_of(cg, CG_MEMORY, f->failcnt) : 0);
 }
 
 static void print_raw(char *stat, FILE *out)
@@ -127,20 +133,22 @@ static void print_memory(const struct cgroup *cg, FILE *out)
         {"kernelTCP", NULL, NULL, NULL, NULL},
     };
     bool two = is_v2(cg, CG_MEMORY);
-    _cleanup_free_ char *stat = read_of(cg, CG_MEMORY, "memory.stat");
+    _cleanup_free_ char *stat = cgroup_read_of(cg, CG_MEMORY, "memory.stat");
 
-    fprintf(out, "\"memory\":{\"cache\":%" PRIu64 ",", value_of(stat, two ? "file" : "cache"));
+    fprintf(out, "\"memory\":{\"cache\":%" PRIu64 ",", cgroup_value_of(stat, two ? "file" : "cache"));
     for (size_t i = 0; i < ARRAY_SIZE(v1); i++)
         print_memory_kind(cg, out, two ? &v2[i] : &v1[i]);
     fputs("\"raw\":{", out);
     print_raw(stat, out);
-    fputs("}}", out);
+    fputc('}', out);
+    cgroup_print_psi(cg, "memory.pressure", out);
+    fputc('}', out);
 }
 
 /* "8:0 Read 4096" lines of version 1. */
 static void print_io_v1(const struct cgroup *cg, FILE *out, const char *name, const char *file)
 {
-    _cleanup_free_ char *text = read_of(cg, CG_IO, file);
+    _cleanup_free_ char *text = cgroup_read_of(cg, CG_IO, file);
     char *save = NULL, *line = text ? strtok_r(text, "\n", &save) : NULL, op[16];
     unsigned major, minor;
     uint64_t v;
@@ -159,7 +167,7 @@ static void print_io_v1(const struct cgroup *cg, FILE *out, const char *name, co
 static void print_io_v2(const struct cgroup *cg, FILE *out, const char *name, const char *const words[2])
 {
     static const char *const ops[2] = {"Read", "Write"};
-    _cleanup_free_ char *text = read_of(cg, CG_IO, "io.stat");
+    _cleanup_free_ char *text = cgroup_read_of(cg, CG_IO, "io.stat");
     char *save = NULL, *line = text ? strtok_r(text, "\n", &save) : NULL;
     const char *comma = "";
     unsigned major, minor;
@@ -190,21 +198,16 @@ static void print_io(const struct cgroup *cg, FILE *out)
         print_io_v1(cg, out, "ioServiceBytesRecursive", "blkio.throttle.io_service_bytes_recursive");
         fputc(',', out);
         print_io_v1(cg, out, "ioServicedRecursive", "blkio.throttle.io_serviced_recursive");
+    } else {
+        fputs("\"ioServiceBytesRecursive\":[]", out);
     }
+    cgroup_print_psi(cg, "io.pressure", out);
     fputc('}', out);
-}
-
-uint64_t cgroup_oom_kills(const struct cgroup *cg)
-{
-    _cleanup_free_ char *text =
-        read_of(cg, CG_MEMORY, is_v2(cg, CG_MEMORY) ? "memory.events" : "memory.oom_control");
-
-    return value_of(text, "oom_kill");
 }
 
 int cgroup_print_stats(const struct cgroup *cg, FILE *out, struct err *e)
 {
-    uint64_t limit = number(cg, CG_PIDS, "pids.max");
+    uint64_t limit = cgroup_number_of(cg, CG_PIDS, "pids.max");
 
     if (cg->ntrees == 0)
         return err_set(e, ERR_UNSUPPORTED, 0, "the container has no cgroup to count in");
@@ -213,8 +216,12 @@ int cgroup_print_stats(const struct cgroup *cg, FILE *out, struct err *e)
     fputc(',', out);
     print_memory(cg, out);
     fprintf(out, ",\"pids\":{\"current\":%" PRIu64 ",\"limit\":%" PRIu64 "},",
-            number(cg, CG_PIDS, "pids.current"), limit == UINT64_MAX ? 0 : limit);
+            cgroup_number_of(cg, CG_PIDS, "pids.current"), limit == UINT64_MAX ? 0 : limit);
     print_io(cg, out);
-    fputs(",\"hugetlb\":{},\"intel_rdt\":{},\"network_interfaces\":null}", out);
+    fputc(',', out);
+    cgroup_print_cpuset(cg, out);
+    fputc(',', out);
+    cgroup_print_hugetlb(cg, out);
+    fputs(",\"intel_rdt\":{},\"network_interfaces\":null}", out);
     return ferror(out) ? err_set(e, ERR_SYS, EIO, "writing the statistics") : 0;
 }

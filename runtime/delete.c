@@ -44,7 +44,7 @@ static int delete_container(struct target *t, bool force, struct err *e)
     if (s != STATUS_STOPPED && s != STATUS_CREATED && !force)
         return err_set(e, ERR_STATE, 0, "cannot delete container %.255s: it is %s, not stopped (see --force)",
                        t->dir.id, status_name(s));
-    if (target_end(t, e))
+    if (target_end(t, e) || (force && target_kill_rest(t, e)))
         return -1;
     remove_all(&t->dir);
     return 0;

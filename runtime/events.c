@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "runtime/cgroup.h"
@@ -23,6 +24,7 @@ static const struct option_def options[] = {
     {NULL, 0, NULL, 0, NULL},
 };
 
+/* The kernel tells that memory is out before it has counted who was killed for it. */
 enum { OOM_CHECK_MS = 500 };
 
 /* "5s", "500ms", "2m", or seconds. */
@@ -76,11 +78,14 @@ static long now_ms(void)
 /* Until the container ends, or stdout is no longer read. */
 static int follow(const struct target *t, const struct cgroup *cg, long interval, struct err *e)
 {
+    _cleanup_close_ int oom = cgroup_oom_watch(cg);
     uint64_t seen = cgroup_oom_kills(cg);
     long next = now_ms();
+    char ignored[4096];
 
     for (;;) {
-        struct pollfd fds[2] = {{.fd = t->porter, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+        struct pollfd fds[3] = {
+            {.fd = t->porter, .events = POLLIN}, {.fd = STDOUT_FILENO}, {.fd = oom, .events = POLLIN}};
         print_ooms(cg, t->dir.id, &seen);
         if (now_ms() >= next) {
             if (print_stats(t, cg, e))
@@ -90,6 +95,10 @@ static int follow(const struct target *t, const struct cgroup *cg, long interval
         if (poll(fds, ARRAY_SIZE(fds), OOM_CHECK_MS < interval ? OOM_CHECK_MS : (int)interval) < 0 &&
             errno != EINTR)
             return err_set(e, ERR_SYS, errno, "poll");
+        if (fds[2].revents & POLLIN)
+            (void)!read(oom, ignored, sizeof(ignored));
+        if (fds[0].revents)
+            print_ooms(cg, t->dir.id, &seen);
         if (fds[0].revents || fds[1].revents & POLLERR)
             return 0;
     }

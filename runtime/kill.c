@@ -35,6 +35,16 @@ static int kill_all(const struct target *t, int sig, struct err *e)
     return launch_expect(keep, CONTROL_DONE, e);
 }
 
+/* Nothing that a guest does can hold that one up, so it goes to where all of them end; then to what in the
+ * cgroup was none of them. That there is nobody any more is as it should be. */
+static int end_all(const struct target *t, struct err *e)
+{
+    if (target_signal(t, 9, e) && e->code != ERR_NOT_RUNNING)
+        return -1;
+    *e = (struct err)ERR_INIT;
+    return t->porter < 0 || procid_wait(t->porter, 10000) ? target_kill_rest(t, e) : 0;
+}
+
 struct sending {
     int sig;
     bool all;
@@ -48,8 +58,9 @@ static int send(const struct globals *g, const char *id, void *arg, struct err *
 
     if (target_open(g, id, false, &t, e))
         return -1;
-    /* Nothing that a guest does can hold that one up, so it goes to where all of them end. */
-    return s->all && sig != 9 && sig != 0 ? kill_all(&t, sig, e) : target_signal(&t, sig, e);
+    if (s->all && sig == 9)
+        return end_all(&t, e);
+    return s->all && sig != 0 ? kill_all(&t, sig, e) : target_signal(&t, sig, e);
 }
 
 static int run(const struct globals *g, char **argv, struct err *e)

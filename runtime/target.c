@@ -175,6 +175,14 @@ int target_signal(const struct target *t, int sig, struct err *e)
     return 0;
 }
 
+int target_kill_rest(const struct target *t, struct err *e)
+{
+    struct cgroup cg;
+
+    int r = cgroup_load(&cg, t->dir.dir, e);
+    return r < 0 ? -1 : r > 0 || cg.ntrees == 0 ? 0 : cgroup_kill(&cg, e);
+}
+
 int target_end(struct target *t, struct err *e)
 {
     struct err gone = ERR_INIT;

@@ -53,6 +53,9 @@ int target_load_config(struct target *t, struct err *e);
 /* The same where it has hooks, and fills t->hooks: *ret points to them, or is NULL. */
 int target_load_hooks(struct target *t, const struct hooks **ret, struct err *e);
 
+/* Kills what is in the cgroups of a container that has ended, and did not end with it. */
+int target_kill_rest(const struct target *t, struct err *e);
+
 /* Ends it by force, paused or not, and waits for porter and keep. */
 int target_end(struct target *t, struct err *e);
 

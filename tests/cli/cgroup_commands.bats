@@ -146,6 +146,16 @@ no_cgroup_left() {
     run --separate-stderr bailey events --stats "$ID"
     [ "$status" -eq 0 ]
     [ "$(jq -r '[.type, .id, .data.pids.limit, .data.memory.usage.limit - .data.memory.usage.limit % 1000000] | join(" ")' <<<"$output")" = "stats $ID 20 49000000" ]
+    if is_v1; then
+        [ "$(jq -r '.data.cpuset.cpus | length' <<<"$output")" = "$(nproc)" ]
+        [ "$(jq '.data.cpu.usage | [.percpu, .percpu_user, .percpu_kernel] | map(length) | unique | length' <<<"$output")" = 1 ]
+    fi
+    if grep -qs hugetlb /sys/fs/cgroup/unified/cgroup.controllers /sys/fs/cgroup/cgroup.controllers; then
+        [ "$(jq '.data.hugetlb["2MB"].usage' <<<"$output")" = 0 ]
+    fi
+    if [ -f /sys/fs/cgroup/unified/cpu.pressure ] || [ -f /sys/fs/cgroup/cpu.pressure ]; then
+        [ "$(jq '.data.cpu.psi.some.total >= 0 and .data.memory.psi.full.total >= 0 and .data.blkio.psi.some.avg10 >= 0' <<<"$output")" = true ]
+    fi
     [ "$(jq '.data.cpu.usage.total > 0 and .data.memory.usage.usage > 0 and .data.pids.current >= 2' <<<"$output")" = true ]
 }
 
@@ -171,4 +181,30 @@ no_cgroup_left() {
         [ "$status" -eq 1 ]
         [ "$stderr" = "bailey: container not running: $ID" ]
     done
+}
+
+@test "kill --all with KILL and delete --force end what else is in the cgroup; nobody left is no error" {
+    is_v1 || skip "reads the files of version 1"
+    config --arg p "/$ID" '.linux.cgroupsPath = $p | .root.readonly = false'
+    start_it
+    sh -c 'sleep 1000 & echo $! >"$1"; wait' sh "$BATS_TEST_TMPDIR/stray" 3>&- &
+    while [ ! -s "$BATS_TEST_TMPDIR/stray" ]; do sleep 0.02; done
+    cat "$BATS_TEST_TMPDIR/stray" >"/sys/fs/cgroup/pids/$ID/cgroup.procs"
+    cat "$BATS_TEST_TMPDIR/stray" >"/sys/fs/cgroup/cpu/$ID/cgroup.procs"
+    bailey pause "$ID"
+    bailey kill --all "$ID" KILL
+    wait $!
+    [ "$(status)" = stopped ]
+    [ -z "$(cat "/sys/fs/cgroup/pids/$ID/cgroup.procs")" ]
+    bailey kill --all "$ID" KILL
+    run --separate-stderr bailey kill "$ID" KILL
+    [ "$stderr" = "bailey: container not running: $ID" ]
+    sh -c 'sleep 1000 & echo $! >"$1"; wait' sh "$BATS_TEST_TMPDIR/stray" 3>&- &
+    sleep 0.3
+    for controller in memory freezer; do
+        cat "$BATS_TEST_TMPDIR/stray" >"/sys/fs/cgroup/$controller/$ID/cgroup.procs"
+    done
+    bailey delete --force "$ID"
+    wait $!
+    no_cgroup_left
 }
