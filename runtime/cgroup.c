@@ -374,18 +374,33 @@ int cgroup_widen(struct cgroup *cg, const struct oci_resources *res, int state_d
     return r;
 }
 
-int cgroup_attach(const struct cgroup *cg, pid_t pid, struct err *e)
+static int attach(const struct cgroup *cg, unsigned ctls, pid_t pid, struct err *e)
 {
     char file[PATH_MAX], text[16];
 
     snprintf(text, sizeof(text), "%d", pid);
     for (unsigned i = 0; i < cg->ntrees; i++) {
+        if (!(cg->trees[i].ctls & ctls))
+            continue;
         int r = cgroup_file(&cg->trees[i], cg->path, "cgroup.procs", file) ? cgroup_write(file, text)
                                                                            : ENAMETOOLONG;
         if (r)
             return err_set(e, ERR_SYS, r, "cannot move a process into cgroup %s", file);
     }
     return 0;
+}
+
+int cgroup_attach(const struct cgroup *cg, pid_t pid, struct err *e)
+{
+    return attach(cg, ~0U, pid, e);
+}
+
+int cgroup_attach_keep(const struct cgroup *cg, pid_t keep, struct err *e)
+{
+    static const unsigned counted =
+        1U << CG_CPU | 1U << CG_CPUACCT | 1U << CG_MEMORY | 1U << CG_IO | 1U << CG_PIDS | 1U << CG_UNIFIED;
+
+    return attach(cg, counted, keep, e);
 }
 
 /* Fewer than the porter and the first process. */

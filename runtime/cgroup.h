@@ -1,5 +1,6 @@
 /* A container's control groups on the host: where its porters and guests are counted and limited. The keep is
- * outside of them, so that no limit of a container can end the kernel that serves it.
+ * outside of them, so that no limit of a container can end the kernel that serves it; only that of a pod is
+ * in those of the pod's sandbox, where an engine looks for what the pod takes beside its containers.
  *
  * All three layouts of a host are one here: a list of hierarchies, each version 1 or 2 with its controllers.
  */
@@ -101,6 +102,10 @@ int cgroup_attach(const struct cgroup *cg, pid_t pid, struct err *e);
  * cgroup. */
 struct option_list;
 int cgroup_attach_at(const struct cgroup *cg, const struct option_list *args, pid_t pid, struct err *e);
+
+/* The same for the keep of a pod, whose use of memory and CPU is the pod's: only into hierarchies that count
+ * or share out something, where that can be told from freezing and devices (version 1). */
+int cgroup_attach_keep(const struct cgroup *cg, pid_t keep, struct err *e);
 
 /* For a new container: cgroup_apply and cgroup_attach of its porter. A pids.limit that would not even let the
  * porter make the first process waits for cgroup_settle, once that process is there; it also keeps the host

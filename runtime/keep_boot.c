@@ -116,7 +116,10 @@ static struct ns_id ns_of(const struct launch *l, enum oci_ns_type type, const c
     const struct oci_namespace *ns = &l->config->lx.ns[type];
     char path[64];
 
-    snprintf(path, sizeof(path), "/proc/%d/ns/%s", l->porter, name);
+    if (ns->set)
+        snprintf(path, sizeof(path), "/proc/%d/ns/%s", l->porter, name);
+    else
+        snprintf(path, sizeof(path), "/proc/self/ns/%s", name);
     return ns_of_path(ns->set && ns->path ? ns->path : path);
 }
 

@@ -310,6 +310,8 @@ static const char *owner(char buf[64])
 
 static int settle(struct making *m, struct err *e)
 {
+    if (m->pod.role == POD_SANDBOX && cgroup_attach_keep(&m->cgroup, m->launch.keep, e))
+        return -1;
     return cgroup_settle(&m->cgroup, &m->config->lx.resources, m->launch.porter, e);
 }
 

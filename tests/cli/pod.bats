@@ -123,6 +123,28 @@ keep_of() { # id
     done
 }
 
+@test "control groups: each container's own, the keep with the sandbox" {
+    local parent=/bailey-test-pod-$$-$RANDOM
+    sandbox --arg p "$parent/sb" '.linux.cgroupsPath = $p'
+    joining a sh -c 'sleep 1000 & exec sleep 1000'
+    config --arg p "$parent/a" '.linux.cgroupsPath = $p | .linux.resources.pids.limit = 5'
+    make a
+    in_memory() { # pid
+        grep -E '^[0-9]+:memory:|^0::' "/proc/$1/cgroup" | grep -o "$parent/.*" | head -1
+    }
+    [ "$(in_memory "$(pid sb)")" = "$parent/sb" ]
+    [ "$(in_memory "$(keep_of sb)")" = "$parent/sb" ]
+    [ "$(in_memory "$(pid a)")" = "$parent/a" ]
+    for p in $(bailey ps --format json a 3>&- | jq -r .[]); do
+        [ "$(in_memory "$p")" = "$parent/a" ]
+    done
+    # Its limits are its own.
+    run in_c a sh -c 'sleep 1 & sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait'
+    [[ "$output" == *"can't fork"* ]]
+    in_c sb sh -c 'sleep 0 & sleep 0 & sleep 0 & sleep 0 & sleep 0 & wait'
+    [ "$(bailey events --stats a 3>&- | jq .data.pids.current)" -le 3 ]
+}
+
 @test "each has its own root, links and dots included, whoever walks" {
     sandbox
     member a sh -c 'cat /etc/me /top/etc/me /top/../../top/etc/me; exec sleep 1000'
