@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -120,15 +121,32 @@ int hooks_creating(const struct hooks *h, pid_t porter, struct err *e)
     return run_all(&s, e);
 }
 
-/* The porter is its pid namespace's first process. */
+/* The program is the first process in the keep's eyes. */
 #define PID_INSIDE 1
+
+/* The pid that the porter has in the innermost of its pid namespaces (proc(5), NSpid): what a process there
+ * sees. 1 where it is its own. */
+static pid_t pid_in_namespace(pid_t porter)
+{
+    char path[64], line[512];
+    const char *last;
+    pid_t pid = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", porter);
+    _cleanup_fclose_ FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof(line), f))
+        if (strncmp(line, "NSpid:", 6) == 0 && (last = strrchr(line, '\t')))
+            pid = (pid_t)strtol(last, NULL, 10);
+    return pid > 0 ? pid : PID_INSIDE;
+}
 
 int hooks_before_pivot(const struct hooks *h, pid_t porter, struct err *e)
 {
-    return run_all(
-        &(struct sequence){
-            .hooks = h, .kind = OCI_HOOK_CREATE_CONTAINER, .pid = PID_INSIDE, .namespaces = porter},
-        e);
+    return run_all(&(struct sequence){.hooks = h,
+                                      .kind = OCI_HOOK_CREATE_CONTAINER,
+                                      .pid = pid_in_namespace(porter),
+                                      .namespaces = porter},
+                   e);
 }
 
 int hooks_start_container(const struct hooks *h, const struct launch_exec *sandbox, struct err *e)

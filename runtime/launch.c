@@ -47,6 +47,7 @@
 #include "runtime/seccomp.h"
 #include "sandbox/platform/messages.h"
 #include "sandbox/platform/porter.h"
+#include "sandbox/platform/relay.h"
 
 extern const char gate_image[], gate_image_end[];
 
@@ -309,6 +310,7 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
         .confine = l->confine,
         .judged = l->seccomp ? &l->seccomp->judged : NULL,
         .in_userns = l->config->lx.ns[OCI_NS_USER].set,
+        .enter_mntns = launch_ns_is_new(l->config, OCI_NS_MNT),
     };
     struct err e = ERR_INIT;
 
@@ -325,10 +327,12 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
     if (msg_send(p.keep_fd, &m, sizeof(m), -1) < 0 || m.type == CONTROL_FAILED)
         _exit(137);
     wait_for_go(&p);
-    if (p.in_userns && porter_becomes_root(l, &e) < 0) {
+    if ((p.in_userns && porter_becomes_root(l, &e) < 0) || launch_ns_cgroup(l->config, &e) < 0) {
         log_err(&e);
         _exit(137);
     }
+    if (!launch_ns_is_new(l->config, OCI_NS_PID))
+        relay_main(&p);
     porter_main(&p);
 }
 
@@ -401,6 +405,19 @@ static int await_hooks(const struct launch *l, int control, struct err *e)
                    sigabbrev_np(interrupt_take(asked)));
 }
 
+/* A porter that could not join its namespaces takes the keep's from it, too: its reason is the first. */
+static int expect_mounted(const struct links *k, struct err *e)
+{
+    struct pollfd pfd = {.fd = k->porter[0], .events = POLLIN};
+    struct err why = ERR_INIT;
+
+    if (launch_expect(k->control[0], CONTROL_MOUNTED, e) == 0)
+        return 0;
+    if (poll(&pfd, 1, 0) == 1 && launch_expect(k->porter[0], CONTROL_JOINED, &why) < 0 && why.code != ERR_SYS)
+        *e = why;
+    return -1;
+}
+
 static int say_mapped(int control, bool partial, struct err *e)
 {
     struct control_msg m = {.type = CONTROL_MAPPED, .value = partial};
@@ -424,7 +441,7 @@ static int bring_up(struct launch *l, struct links *k, struct err *e)
 {
     int control = k->control[0];
 
-    if (fork_both(l, k, e) < 0 || launch_expect(control, CONTROL_MOUNTED, e) < 0)
+    if (fork_both(l, k, e) < 0 || expect_mounted(k, e) < 0)
         return -1;
     /* The porter had the time that the mounts took; createContainer hooks will look into its namespaces. */
     if (launch_expect(k->porter[0], CONTROL_JOINED, e) < 0)

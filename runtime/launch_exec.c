@@ -93,6 +93,7 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
         .confine = x->confine,
         .judged = x->seccomp ? &x->seccomp->judged : NULL,
         .in_userns = k->in_userns,
+        .enter_mntns = true,
     };
     struct porter_msg m;
 

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "oci/config.h"
 #include "runtime/launch.h"
 
 /* The gate's image in a sealed memfd; -1 with *e set. */
@@ -15,6 +16,12 @@ int launch_open_ns(pid_t pid, const char *name, struct err *e);
 pid_t launch_ns_fork(const struct oci_config *c, struct err *e);
 /* In the porter: what of them is still to be joined, and the names. */
 int launch_ns_enter(const struct oci_config *c, struct err *e);
+/* In the porter, when it is in its cgroup: the cgroup namespace. */
+int launch_ns_cgroup(const struct oci_config *c, struct err *e);
+/* In the keep to be: the mount namespace that its own is to be a copy of, if the config names one. */
+int launch_ns_mount(const struct oci_config *c, struct err *e);
+/* Whether the container is to have one of its own. */
+bool launch_ns_is_new(const struct oci_config *c, enum oci_ns_type type);
 /* The network namespace that the porter has, for the keep, which makes its guests' inet sockets. */
 int launch_ns_network(const struct oci_config *c, pid_t porter, struct err *e);
 /* Enters all of a porter's namespaces but the mount namespace, as they are of a process whose pidfd that is;

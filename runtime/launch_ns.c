@@ -2,6 +2,7 @@
  * look at the porter find what they asked for. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,51 +21,101 @@
 #include "oci/config.h"
 #include "runtime/launch_internal.h"
 #include "runtime/netdev.h"
+#include "runtime/procid.h"
 #include "runtime/sysctl.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif
 
-/* As /proc/PID/ns names them. */
+/* In the order in which they are joined. */
 static const struct {
     enum oci_ns_type type;
     int flag;
-    const char *file, *name;
+    const char *name, *file; /* in config.json, in /proc/PID/ns */
+    bool at_birth;           /* a new one is made by the porter's clone */
+    bool shared;             /* an exec's porter enters it by setns(2) on the container's */
 } kinds[] = {
-    {OCI_NS_NET, CLONE_NEWNET, "net", "network"},
-    {OCI_NS_IPC, CLONE_NEWIPC, "ipc", "ipc"},
-    {OCI_NS_UTS, CLONE_NEWUTS, "uts", "uts"},
+    {OCI_NS_NET, CLONE_NEWNET, "network", "net", true, true},
+    {OCI_NS_IPC, CLONE_NEWIPC, "ipc", "ipc", true, true},
+    {OCI_NS_UTS, CLONE_NEWUTS, "uts", "uts", true, true},
+    {OCI_NS_TIME, CLONE_NEWTIME, "time", "time", false, true}, /* its offsets come first */
+    {OCI_NS_PID, CLONE_NEWPID, "pid", "pid", true, false},
+    {OCI_NS_CGROUP, CLONE_NEWCGROUP, "cgroup", "cgroup", false, true}, /* its root is to be the own cgroup */
+    {OCI_NS_MNT, CLONE_NEWNS, "mount", "mnt", false, false},           /* the keep makes it */
     /* Last: who is in a user namespace may not enter those of the host any more. */
-    {OCI_NS_USER, CLONE_NEWUSER, "user", "user"},
+    {OCI_NS_USER, CLONE_NEWUSER, "user", "user", true, true},
 };
 
-static int join(const char *path, int type, const char *name, struct err *e)
+static int open_ns(const char *path, int type, const char *name, struct err *e)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    if (fd < 0 || setns(fd, type) < 0)
+    if (fd < 0)
+        return err_set(e, ERR_CONFIG, errno, "linux.namespaces: the %s namespace %s", name, path);
+    if (ioctl(fd, NS_GET_NSTYPE) != type)
+        return err_set(e, ERR_CONFIG, 0, "linux.namespaces: %s is no %s namespace", path, name);
+    return steal_fd(&fd);
+}
+
+static int enter_ns(int fd, int type, const char *path, const char *name, struct err *e)
+{
+    if (setns(fd, type) < 0)
         return err_set(e, ERR_CONFIG, errno, "linux.namespaces: cannot join the %s namespace %s", name, path);
     return 0;
 }
 
+static int join(const char *path, int type, const char *name, struct err *e)
+{
+    _cleanup_close_ int fd = open_ns(path, type, name, e);
+
+    return fd < 0 ? -1 : enter_ns(fd, type, path, name, e);
+}
+
+int launch_ns_mount(const struct oci_config *c, struct err *e)
+{
+    const char *path = c->lx.ns[OCI_NS_MNT].path;
+
+    return path ? join(path, CLONE_NEWNS, "mount", e) : 0;
+}
+
+static void close_all(int (*fds)[ARRAY_SIZE(kinds)])
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        cleanup_close_p(&(*fds)[i]);
+}
+
+/* All paths are the caller's, so they are opened before another mount namespace is entered. */
 static int join_named(const struct oci_config *c, struct err *e)
 {
+    _cleanup_(close_all) int fds[ARRAY_SIZE(kinds)];
+
+    memset(fds, -1, sizeof(fds));
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        const struct oci_namespace *ns = &c->lx.ns[kinds[i].type];
-        if (ns->set && ns->path && join(ns->path, kinds[i].flag, kinds[i].name, e) < 0)
+        const char *path = c->lx.ns[kinds[i].type].path;
+        fds[i] = path ? open_ns(path, kinds[i].flag, kinds[i].name, e) : -1;
+        if (path && fds[i] < 0)
             return -1;
     }
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (fds[i] >= 0 &&
+            enter_ns(fds[i], kinds[i].flag, c->lx.ns[kinds[i].type].path, kinds[i].name, e) < 0)
+            return -1;
     return 0;
+}
+
+static bool is_new(const struct oci_config *c, enum oci_ns_type type)
+{
+    return c->lx.ns[type].set && !c->lx.ns[type].path;
 }
 
 /* The flags for clone(2). Of all new namespaces a new user namespace becomes the owner. */
 static unsigned long new_flags(const struct oci_config *c)
 {
-    unsigned long flags = CLONE_NEWPID;
+    unsigned long flags = 0;
 
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-        if (c->lx.ns[kinds[i].type].set && !c->lx.ns[kinds[i].type].path)
+        if (kinds[i].at_birth && is_new(c, kinds[i].type))
             flags |= (unsigned long)kinds[i].flag;
     return flags;
 }
@@ -75,6 +126,12 @@ static bool has_path(const struct oci_config *c)
         if (c->lx.ns[kinds[i].type].path)
             return true;
     return false;
+}
+
+/* A pid namespace is entered by being born in it; the host's namespaces are joined while that is allowed. */
+static bool joins_before_birth(const struct oci_config *c)
+{
+    return c->lx.ns[OCI_NS_PID].path || (c->lx.ns[OCI_NS_USER].set && has_path(c));
 }
 
 /* Like fork(2), with flags of clone(2). */
@@ -89,8 +146,8 @@ struct joined {
     struct err err;
 };
 
-/* Namespaces of the host's are joined before the new user namespace takes away the right to, by a helper, as
- * the caller must stay where it is. Returns like fork(2), in the helper's child too. */
+/* They are joined by a helper, as the caller must stay where it is. Returns like fork(2), in the helper's
+ * child too. */
 static pid_t fork_joined(const struct oci_config *c, struct err *e)
 {
     struct joined *j = mmap(NULL, sizeof(*j), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -121,7 +178,7 @@ static pid_t fork_joined(const struct oci_config *c, struct err *e)
 
 pid_t launch_ns_fork(const struct oci_config *c, struct err *e)
 {
-    if (c->lx.ns[OCI_NS_USER].set && has_path(c))
+    if (joins_before_birth(c))
         return fork_joined(c, e);
     pid_t pid = fork_with(new_flags(c));
     return pid < 0 ? err_set(e, ERR_SYS, errno, "cannot make the porter") : pid;
@@ -129,7 +186,7 @@ pid_t launch_ns_fork(const struct oci_config *c, struct err *e)
 
 int launch_ns_enter(const struct oci_config *c, struct err *e)
 {
-    if (!c->lx.ns[OCI_NS_USER].set && join_named(c, e) < 0)
+    if (!joins_before_birth(c) && has_path(c) && join_named(c, e) < 0)
         return -1;
     if (!c->lx.ns[OCI_NS_UTS].set)
         return 0;
@@ -138,6 +195,18 @@ int launch_ns_enter(const struct oci_config *c, struct err *e)
     if (c->domainname && setdomainname(c->domainname, strlen(c->domainname)) < 0)
         return err_set(e, ERR_CONFIG, errno, "domainname");
     return 0;
+}
+
+int launch_ns_cgroup(const struct oci_config *c, struct err *e)
+{
+    if (is_new(c, OCI_NS_CGROUP) && unshare(CLONE_NEWCGROUP) < 0)
+        return err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWCGROUP)");
+    return 0;
+}
+
+bool launch_ns_is_new(const struct oci_config *c, enum oci_ns_type type)
+{
+    return is_new(c, type);
 }
 
 /* Other processes' --------------------------------------------------------------------------- */
@@ -151,6 +220,7 @@ int launch_open_ns(pid_t pid, const char *name, struct err *e)
     return fd < 0 ? err_set(e, ERR_SYS, errno, "cannot open %s", path) : fd;
 }
 
+/* The number of a pidfd's process (proc(5), fdinfo), or -1. */
 static pid_t pid_of(int pidfd)
 {
     char path[48], line[80];
@@ -179,27 +249,48 @@ static bool differs(pid_t pid, const char *file)
 static int join_own(int pidfd)
 {
     pid_t pid = pid_of(pidfd);
-    int flags = CLONE_NEWPID;
+    int flags = 0;
 
-    if (pid <= 0)
-        return -1;
-    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-        if (differs(pid, kinds[i].file))
+    for (size_t i = 0; pid > 0 && i < ARRAY_SIZE(kinds); i++)
+        if (kinds[i].shared && differs(pid, kinds[i].file))
             flags |= kinds[i].flag;
-    return setns(pidfd, flags);
+    return flags ? setns(pidfd, flags) : -1;
+}
+
+/* Behind a relay (platform/relay.h) the guests' namespace is its children's. */
+static int open_guests_pidns(int pidfd)
+{
+    struct err ignored = ERR_INIT;
+    _cleanup_close_ int fd = launch_open_ns(pid_of(pidfd), "pid_for_children", &ignored);
+
+    /* The number was the porter's then if it still is. */
+    return fd >= 0 && !procid_wait(pidfd, 0) ? steal_fd(&fd) : -1;
+}
+
+/* All but the pid namespace. True: the user namespace was one of its own. */
+static int join_shared(int pidfd, bool *ret_userns)
+{
+    int flags = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        flags |= kinds[i].shared ? kinds[i].flag : 0;
+    *ret_userns = setns(pidfd, flags) == 0;
+    if (*ret_userns)
+        return 0;
+    /* One's own user namespace can not be entered again. */
+    if (errno == EINVAL)
+        return setns(pidfd, flags & ~CLONE_NEWUSER);
+    *ret_userns = errno == EPERM && join_own(pidfd) == 0;
+    return *ret_userns ? 0 : -1;
 }
 
 int launch_ns_join(int pidfd, bool *ret_userns, struct err *e)
 {
-    const int flags = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWTIME;
+    _cleanup_close_ int pidns = open_guests_pidns(pidfd);
 
-    /* One's own user namespace can not be entered again: EINVAL. */
-    *ret_userns = setns(pidfd, flags | CLONE_NEWUSER) == 0;
-    if (!*ret_userns && errno == EPERM)
-        *ret_userns = join_own(pidfd) == 0;
-    else if (!*ret_userns && errno == EINVAL && setns(pidfd, flags) == 0)
-        return 0;
-    return *ret_userns ? 0 : err_set(e, ERR_SYS, errno, "cannot join the container's namespaces");
+    if (pidns < 0 || join_shared(pidfd, ret_userns) < 0 || setns(pidns, CLONE_NEWPID) < 0)
+        return err_set(e, ERR_SYS, errno, "cannot join the container's namespaces");
+    return 0;
 }
 
 /* The network -------------------------------------------------------------------------------- */

@@ -12,14 +12,17 @@
 #include <sys/syscall.h>
 
 #include "common/cleanup.h"
+#include "runtime/launch_internal.h"
 #include "runtime/mounts.h"
 #include "runtime/pathfd.h"
 #include "runtime/userns.h"
 
-static int enter_namespace(struct err *e)
+static int enter_namespace(const struct tree *t, struct err *e)
 {
     struct mount_attr attr = {.propagation = MS_PRIVATE};
 
+    if (launch_ns_mount(t->config, e) < 0)
+        return -1;
     if (unshare(CLONE_NEWNS))
         return err_set(e, ERR_SYS, errno, "a new mount namespace");
     if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)))
@@ -174,7 +177,7 @@ static int build(struct tree *t, struct rootfs *ret, struct err *e)
     t->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (t->proc_fd < 0)
         return err_set(e, ERR_SYS, errno, "/proc/self/fd");
-    if (enter_namespace(e) || private_mounts(t, ret, e) || attach_root(t, e))
+    if (enter_namespace(t, e) || private_mounts(t, ret, e) || attach_root(t, e))
         return -1;
     note_root(t);
     if (make_mounts(t, e) || make_cwd(t, e) || close_root(t, e) || t->plan->before_pivot(t->plan->arg, e) ||

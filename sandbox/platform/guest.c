@@ -128,6 +128,8 @@ static int become(const struct porter *p, struct guest_boot *b)
         return -1;
     }
     b->step = 1;
+    if (!p->enter_mntns && setns(p->mntns_fd, CLONE_NEWNS) < 0)
+        return -1;
     if (!p->in_userns && setns(p->userns_fd, CLONE_NEWUSER) < 0)
         return -1;
     b->step = 2;

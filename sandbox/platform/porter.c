@@ -21,9 +21,7 @@
 #include "sandbox/platform/guest.h"
 #include "sandbox/platform/keep_filter.h"
 #include "sandbox/platform/messages.h"
-
-/* As after a SIGKILL: the sandbox broke. */
-#define EXIT_BROKEN 137
+#include "sandbox/platform/porter_parts.h"
 
 static int open_pidfd(pid_t pid)
 {
@@ -57,23 +55,23 @@ static void first_guest(const struct porter *p)
     struct porter_msg m = {.type = PORTER_LISTENER};
 
     if (b == MAP_FAILED)
-        _exit(EXIT_BROKEN);
+        _exit(PORTER_BROKEN);
     pid_t child = fork();
     if (child == 0) {
         (void)setsid(); /* the host's terminal signals the porter alone; who is in front, the keep knows */
         guest_become(p, b);
-        _exit(EXIT_BROKEN);
+        _exit(PORTER_BROKEN);
     }
     int listener = child > 0 ? take_listener(child, b) : -1;
     if (listener < 0) {
         log_error("cannot make the first guest process (step %d): %s", b->step, strerror(errno));
-        _exit(EXIT_BROKEN);
+        _exit(PORTER_BROKEN);
     }
     int r = msg_send(p->keep_fd, &m, sizeof(m), listener);
     close(listener);
     munmap(b, sizeof(*b));
     if (r < 0)
-        _exit(EXIT_BROKEN);
+        _exit(PORTER_BROKEN);
 }
 
 static void reap(int keep_fd)
@@ -87,18 +85,16 @@ static void reap(int keep_fd)
     }
 }
 
-static void on_signal(int sigfd, int keep_fd)
+bool porter_take_signal(int sigfd, int keep_fd)
 {
     struct signalfd_siginfo si;
 
     if (read(sigfd, &si, sizeof(si)) != sizeof(si))
-        return;
+        return false;
     if (si.ssi_signo == SIGCHLD &&
         (si.ssi_code == CLD_EXITED || si.ssi_code == CLD_KILLED || si.ssi_code == CLD_DUMPED ||
-         si.ssi_code == CLD_STOPPED || si.ssi_code == CLD_CONTINUED)) {
-        reap(keep_fd);
-        return;
-    }
+         si.ssi_code == CLD_STOPPED || si.ssi_code == CLD_CONTINUED))
+        return true;
     struct porter_msg m = {
         .type = PORTER_SIGNAL,
         .a = (int)si.ssi_signo,
@@ -107,6 +103,7 @@ static void on_signal(int sigfd, int keep_fd)
         .d = si.ssi_uid,
     };
     (void)msg_send(keep_fd, &m, sizeof(m), -1);
+    return false;
 }
 
 static void on_keep(int keep_fd)
@@ -115,7 +112,7 @@ static void on_keep(int keep_fd)
 
     /* Without its keep the container ends, and with its pid 1 every guest. */
     if (msg_recv(keep_fd, &m, sizeof(m), NULL) < 0 || m.type != PORTER_EXIT)
-        _exit(EXIT_BROKEN);
+        _exit(PORTER_BROKEN);
     _exit(WIFEXITED(m.a) ? WEXITSTATUS(m.a) : 128 + WTERMSIG(m.a));
 }
 
@@ -126,19 +123,25 @@ static void take_terminal(int tty_fd)
         (void)ioctl(tty_fd, TIOCSCTTY, 0);
 }
 
-_Noreturn void porter_main(const struct porter *p)
+int porter_begin(const struct porter *p)
 {
     sigset_t all;
-    int keep_fd = p->keep_fd;
 
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     take_terminal(p->tty_fd);
-    if (setns(p->mntns_fd, CLONE_NEWNS) < 0)
-        _exit(EXIT_BROKEN);
-    int sigfd = signalfd(-1, &all, SFD_CLOEXEC);
+    /* Nobody's directory is to be kept in use. */
+    if (p->enter_mntns ? setns(p->mntns_fd, CLONE_NEWNS) < 0 : chdir("/") < 0)
+        return -1;
+    return signalfd(-1, &all, SFD_CLOEXEC);
+}
+
+_Noreturn void porter_main(const struct porter *p)
+{
+    int keep_fd = p->keep_fd, sigfd = porter_begin(p);
+
     if (sigfd < 0)
-        _exit(EXIT_BROKEN);
+        _exit(PORTER_BROKEN);
     first_guest(p);
     const int needed[] = {keep_fd, sigfd, log_fd()};
     (void)fds_close_others(needed, sizeof(needed) / sizeof(needed[0]));
@@ -147,9 +150,9 @@ _Noreturn void porter_main(const struct porter *p)
     struct pollfd fds[2] = {{.fd = sigfd, .events = POLLIN}, {.fd = keep_fd, .events = POLLIN}};
     for (;;) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            _exit(EXIT_BROKEN);
-        if (fds[0].revents)
-            on_signal(sigfd, keep_fd);
+            _exit(PORTER_BROKEN);
+        if (fds[0].revents && porter_take_signal(sigfd, keep_fd))
+            reap(keep_fd);
         if (fds[1].revents)
             on_keep(keep_fd);
     }

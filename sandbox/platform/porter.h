@@ -8,13 +8,15 @@ struct call_set;
 struct keep_confine;
 
 struct porter {
-    int keep_fd;    /* SOCK_SEQPACKET to the keep */
-    int mntns_fd;   /* the keep's mount namespace: the container's tree, and no host */
-    int userns_fd;  /* the keep's user namespace, for the guests */
-    int gate_fd;    /* the gate's image */
-    int tty_fd;     /* the host pty's slave that becomes the porter's controlling terminal, or -1 */
-    bool in_userns; /* this is the porter's own one already, and it is root there */
-    bool all_calls; /* guests get the filter without native calls of their own */
+    int keep_fd;  /* SOCK_SEQPACKET to the keep */
+    int mntns_fd; /* the keep's mount namespace: the container's tree, and no host; guests always begin there
+                   */
+    bool enter_mntns; /* the porter, too */
+    int userns_fd;    /* the keep's user namespace, for the guests */
+    int gate_fd;      /* the gate's image */
+    int tty_fd;       /* the host pty's slave that becomes the porter's controlling terminal, or -1 */
+    bool in_userns;   /* this is the porter's own one already, and it is root there */
+    bool all_calls;   /* guests get the filter without native calls of their own */
     const struct keep_confine *confine; /* what the first guest's host process gets; NULL: nothing */
     const struct call_set *judged;      /* what the seccomp profile has a say in (gate_filter.h) */
 };

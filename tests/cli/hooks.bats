@@ -231,7 +231,7 @@ TABLE
     hook startContainer /nonexistent/hook hook
     run --separate-stderr run_it x
     [ "$status" -eq 1 ]
-    [[ "$stderr" == *"hook startContainer[0] (/nonexistent/hook) cannot be run: "*"No such file or directory"* ]]
+    [[ "$stderr" == *"hook startContainer[0] (/nonexistent/hook) cannot be run: "*"no such file or directory"* ]]
     [ "$(kinds_run)" = "poststop poststop" ]
     nothing_left
 }

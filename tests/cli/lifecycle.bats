@@ -42,7 +42,7 @@ fails_with() { # message command...
 }
 
 @test "created, running, stopped, gone" {
-    args sh -c 'echo hello; sleep 0.5; exit 7'
+    args sh -c 'echo hello; until [ -e /tmp/go ]; do sleep 0.05; done; exit 7'
     config '.annotations = {"a.b": "c \"d\""}'
     create x
     status_is x created
@@ -56,6 +56,7 @@ fails_with() { # message command...
     status_is x running
     fails_with "cannot start container x: it is running, not created" bailey start x
     fails_with "cannot delete container x: it is running, not stopped (see --force)" bailey delete x
+    : >"$BUNDLE/rootfs/tmp/go"
     wait_for status_is x stopped
     [ "$(cat "$BATS_TEST_TMPDIR/out")" = hello ]
     [ "$(bailey state x | jq -r '[.pid, .exitStatus] | tostring')" = "[0,7]" ]

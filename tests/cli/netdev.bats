@@ -114,7 +114,7 @@ run_in_net() {
         run bailey run --bundle "$BUNDLE" x
         echo "$type: $output"
         [ "$status" -eq 1 ]
-        [[ "$output" == *"cannot join the $type namespace $wrong: Invalid argument"* ]]
+        [[ "$output" == *"$wrong is no $type namespace"* || "$output" == *"cannot join the time namespace"* ]]
         nothing_left
         config --arg t $type '.linux.namespaces |= map(select(.type != $t))'
     done

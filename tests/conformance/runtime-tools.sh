@@ -27,7 +27,7 @@ for dir in bailey runc crun; do
     mkdir -p /run/$dir && mount -t tmpfs -o mode=700 state /run/$dir
 done
 
-# The words that expected.txt uses: pass (or nothing to say, and status 0), fail, none (no verdict at all), time (not done).
+# The words that expected.txt uses: pass (no complaint, and status 0), fail, time (not done in time).
 run_test() { # name
     local log=$LOGS/$1.log status
     RUNTIME=$RUNTIME TMPDIR=$scratch timeout -k 5 120 "validation/$1/$1.t" >"$log" 2>&1 </dev/null
@@ -54,7 +54,7 @@ for name; do
     note=
     if [ "$RUNTIME" = "$(realpath "$usual")" ]; then
         expected=$(expected_of "$name")
-        [ "$result" = "${expected:-pass}" ] || { note="EXPECTED ${expected:-pass}"; surprises=$((surprises + 1)); }
+        [ "$result" = "${expected:-pass}" ] || [ "$expected" = any ] || { note="EXPECTED ${expected:-pass}"; surprises=$((surprises + 1)); }
     fi
     [ $result = pass ] && passed=$((passed + 1))
     all_ok=$((all_ok + ok)) all_not=$((all_not + not_ok))
