@@ -120,7 +120,8 @@ struct gate_slot {
     uint32_t valid; /* the ids below are right */
     int32_t pid, tid;
     uint32_t uid, euid, gid, egid;
-    uint32_t pad[6];
+    uint64_t untouched; /* a bit for each signal (1 << number) whose action is the default, with no flags */
+    uint64_t pad[2];
 };
 
 struct gate_shared {

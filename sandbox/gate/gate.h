@@ -46,6 +46,8 @@ enum patch_state {
 };
 /* Makes a context within a patched call what it would be in the unpatched program. */
 enum patch_state patch_translate(struct native_ucontext *uc);
+/* True: it was the gate that met a bad address of the guest's; the call is for the keep to refuse. */
+int patch_faulted(struct native_ucontext *uc);
 /* The number of the thread's last native call. */
 uint64_t patch_number(void);
 /* A system call instruction stands at ip, or stood there before it was patched. */

@@ -42,7 +42,8 @@ _Static_assert(
     __builtin_offsetof(struct gate_slot, nr) == 8 && __builtin_offsetof(struct gate_slot, valid) == 12 &&
         __builtin_offsetof(struct gate_slot, pid) == 16 && __builtin_offsetof(struct gate_slot, tid) == 20 &&
         __builtin_offsetof(struct gate_slot, uid) == 24 && __builtin_offsetof(struct gate_slot, euid) == 28 &&
-        __builtin_offsetof(struct gate_slot, gid) == 32 && __builtin_offsetof(struct gate_slot, egid) == 36,
+        __builtin_offsetof(struct gate_slot, gid) == 32 && __builtin_offsetof(struct gate_slot, egid) == 36 &&
+        __builtin_offsetof(struct gate_slot, untouched) == 40,
     "fast.S: SLOT_*");
 
 struct gate_shared gate_shared __attribute__((section(".shared,\"aw\",@nobits#")));
@@ -384,6 +385,14 @@ static enum patch_state state_of(const struct native_sigcontext *r)
 uint64_t patch_number(void)
 {
     return ((const struct gate_slot *)gs_base())->nr;
+}
+
+int patch_faulted(struct native_ucontext *uc)
+{
+    if (uc->mc.ip < (uint64_t)gate_fast || uc->mc.ip >= (uint64_t)gate_fast_end)
+        return 0;
+    (void)patch_translate(uc);
+    return 1;
 }
 
 enum patch_state patch_translate(struct native_ucontext *uc)

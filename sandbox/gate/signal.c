@@ -5,6 +5,8 @@
 #define SA_ONSTACK 0x08000000UL
 #define SA_RESTART 0x10000000UL
 #define SIGTRAP 5
+#define SIGBUS 7
+#define SIGSEGV 11
 #define SS_ONSTACK 1
 #define SS_DISABLE 2
 #define SS_AUTODISARM ((int32_t)(1U << 31))
@@ -104,11 +106,16 @@ void gate_on_kick(int sig, struct native_siginfo *si, struct native_ucontext *uc
     gate_apply_signal(uc, sys1(GATE_SIGNAL, s), s);
 }
 
+static int is_fault(int sig)
+{
+    return sig == SIGSEGV || sig == SIGBUS;
+}
+
 void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *uc)
 {
     struct gate_signal *s = &area_current()->sig;
 
-    if (sig == SIGTRAP && patch_trapped(uc))
+    if ((sig == SIGTRAP && patch_trapped(uc)) || (is_fault(sig) && patch_faulted(uc)))
         return;
     gate_apply_signal(uc, sys4(GATE_FAULT, s, si, uc->mc.err, uc->mc.trapno), s);
 }

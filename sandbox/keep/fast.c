@@ -29,7 +29,8 @@ struct fast_site {
 
 static const int lane_calls[] = {SYS_read,   SYS_write,    SYS_pread64,    SYS_pwrite64,   SYS_writev,
                                  SYS_sendto, SYS_recvfrom, SYS_epoll_wait, SYS_epoll_pwait};
-static const int id_calls[] = {SYS_getpid, SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid};
+static const int id_calls[] = {SYS_getpid, SYS_gettid,  SYS_getuid,      SYS_geteuid,
+                               SYS_getgid, SYS_getegid, SYS_rt_sigaction};
 
 /* Ids
  * --------------------------------------------------------------------------------------------------------
@@ -53,6 +54,20 @@ bool fast_is_possible(const struct task *t)
 }
 
 /* Where a write here fails, the guest took its gate's memory away, and has itself to blame. */
+/* The gate answers for actions only of processes that do not share them with others. */
+static uint64_t untouched_actions(const struct process *p)
+{
+    static const struct ksigaction none;
+    uint64_t set = 0;
+
+    if (atomic_load(&p->sighand->refs) > 1)
+        return 0;
+    for (int signo = 1; signo < KSIG_MAX; signo++)
+        if (memcmp(&p->sighand->action[signo - 1], &none, sizeof(none)) == 0)
+            set |= UINT64_C(1) << signo;
+    return set & ~(UINT64_C(1) << SIGKILL | UINT64_C(1) << SIGSTOP);
+}
+
 void fast_ids_changed(struct task *t)
 {
     struct gate_slot s = {
@@ -63,6 +78,7 @@ void fast_ids_changed(struct task *t)
         .euid = t->cred->euid,
         .gid = t->cred->gid,
         .egid = t->cred->egid,
+        .untouched = untouched_actions(t->process),
     };
 
     if (t->slot)
@@ -137,19 +153,24 @@ static void lanes_off(struct task *t)
     (void)copy_to_user(t, LANES_AT, mm->lanes, sizeof(mm->lanes));
 }
 
-void fast_filtered(struct task *t)
+void fast_actions_changed(struct task *t)
 {
     struct task *o;
 
-    if (may_be_fast(t))
-        return;
-    lanes_off(t);
     LOCKED(&kernel.tasklist_lock);
     DL_FOREACH2(t->process->threads, o, thread_next)
     {
         if (!o->exited && o->host_tid)
             fast_ids_changed(o);
     }
+}
+
+void fast_filtered(struct task *t)
+{
+    if (may_be_fast(t))
+        return;
+    lanes_off(t);
+    fast_actions_changed(t);
 }
 
 void fast_forked(struct task *parent, struct mm *child, unsigned long flags)

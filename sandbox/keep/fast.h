@@ -14,6 +14,8 @@ struct gate_patch;
 void fast_attach(struct task *t, uaddr_t slot);
 /* t's ids changed, or whether it may use them without asking. */
 void fast_ids_changed(struct task *t);
+/* The actions of t's process changed, or with whom it shares them. No lock held. */
+void fast_actions_changed(struct task *t);
 /* t has a new filter: where it looks at such calls, all of t's process are to reach the keep. */
 void fast_filtered(struct task *t);
 

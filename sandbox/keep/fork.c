@@ -177,6 +177,8 @@ struct task *task_fork(struct task *parent, unsigned long flags, pid_t *ret_pid,
         return NULL;
     if (p->mm)
         fast_forked(parent, p->mm, flags);
+    if ((flags & CLONE_SIGHAND) && !thread)
+        fast_actions_changed(parent);
     struct task *t = p->sighand && p->mm ? task_copy(p, parent, flags) : NULL;
     if (t && t->fs && t->fdt) {
         LOCKED(&kernel.tasklist_lock);

@@ -2,6 +2,7 @@
 #include <linux/capability.h>
 #include <string.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
@@ -35,6 +36,8 @@ long sys_rt_sigaction(struct task *t, const struct sysargs *a)
         return -EFAULT;
     if (signo < 1 || signo > KSIG_MAX || (a->arg[1] && (SIGBIT(signo) & SIGSET_UNBLOCKABLE)))
         return -EINVAL;
+    static const struct ksigaction none;
+    bool changed = false;
     {
         LOCKED(&kernel.tasklist_lock);
         struct ksigaction *sa = &t->process->sighand->action[signo - 1];
@@ -42,9 +45,12 @@ long sys_rt_sigaction(struct task *t, const struct sysargs *a)
         if (a->arg[1]) {
             new.mask &= ~SIGSET_UNBLOCKABLE;
             *sa = new;
+            changed = (memcmp(&old, &none, sizeof(none)) == 0) != (memcmp(sa, &none, sizeof(none)) == 0);
             flush_ignored(t->process, signo);
         }
     }
+    if (changed)
+        fast_actions_changed(t);
     return a->arg[2] ? copy_to_user(t, a->arg[2], &old, sizeof(old)) : 0;
 }
 

@@ -52,6 +52,8 @@ static const struct rule gate_native[] = {
 static const struct rule lane_native[] = {
 #include "seccomp-profiles/gate.def"
 };
+/* Its flags are in memory, where no filter sees them: libc then takes clone, with flags in a register. */
+static const struct rule refused[] = {{__NR_clone3, ANY, SECCOMP_RET_ERRNO | ENOSYS}};
 /* Locks with priority inheritance, where plain futex calls are not native. */
 static const struct rule pi_traps[] = {{__NR_futex, FUTEX_PI, SECCOMP_RET_TRAP}};
 
@@ -249,8 +251,10 @@ unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_ca
 
     p.f[to_guest].k = p.n - to_guest - 1;
     load(&p, offsetof(struct seccomp_data, nr));
-    if (!all_calls)
+    if (!all_calls) {
         rules_unless(&p, judged, guest_native, COUNT(guest_native));
+        rules_unless(&p, judged, refused, COUNT(refused));
+    }
     if (all_calls || call_set_has(judged, __NR_futex))
         trap_rules(&p, pi_traps, COUNT(pi_traps), judged);
     trap_rules(&p, guest_traps, COUNT(guest_traps), judged);

@@ -369,6 +369,59 @@ static void test_signals(void)
     close(fd);
 }
 
+struct kernel_action {
+    uint64_t handler, flags, restorer, mask;
+};
+
+static long action(int signo, const struct kernel_action *set, struct kernel_action *old)
+{
+    return site_cmp(SYS_rt_sigaction, signo, (long)set, (long)old, 8);
+}
+
+static void *set_action(void *arg)
+{
+    struct sigaction sa = {.sa_handler = SIG_IGN};
+
+    (void)arg;
+    MUST(sigaction(SIGUSR2, &sa, NULL) == 0);
+    return NULL;
+}
+
+static void actions(void)
+{
+    struct kernel_action old, ignore = {.handler = 1}, dfl = {0};
+    pthread_t t;
+    int wrong = 0;
+
+    for (int i = 0; i < OFTEN; i++) {
+        memset(&old, 1, sizeof(old));
+        wrong += action(SIGUSR1, NULL, &old) != 0 || old.handler || old.flags || old.mask;
+    }
+    CHECK("the default action, often asked for", wrong == 0);
+    CHECK("set to the default", action(SIGUSR1, &dfl, &old) == 0 && old.handler == 0);
+    CHECK("set to something", action(SIGUSR1, &ignore, &old) == 0 && old.handler == 0 &&
+                                  action(SIGUSR1, NULL, &old) == 0 && old.handler == 1);
+    MUST(kill(getpid(), SIGUSR1) == 0);
+    CHECK("and back", action(SIGUSR1, &dfl, &old) == 0 && old.handler == 1 &&
+                          action(SIGUSR1, NULL, &old) == 0 && old.handler == 0);
+    CHECK("set by another thread", pthread_create(&t, NULL, set_action, NULL) == 0 &&
+                                       pthread_join(t, NULL) == 0 && action(SIGUSR2, NULL, &old) == 0 &&
+                                       old.handler == 1);
+    CHECK("bad addresses",
+          action(SIGHUP, bad_address, &old) == -EFAULT && action(SIGHUP, NULL, bad_address) == -EFAULT);
+    CHECK("bad signals", action(0, NULL, &old) == -EINVAL && action(65, NULL, &old) == -EINVAL &&
+                             action(SIGKILL, &dfl, NULL) == -EINVAL && action(SIGKILL, NULL, &old) == 0);
+    CHECK("a bad size", site_cmp(SYS_rt_sigaction, SIGHUP, 0, (long)&old, 4) == -EINVAL);
+    pid_t pid = vfork();
+    if (pid == 0) {
+        (void)action(SIGHUP, &ignore, NULL);
+        _exit(action(SIGHUP, NULL, &old) == 0 && old.handler == 1 ? 0 : 1);
+    }
+    int status = -1;
+    CHECK("a vforked child's are its own", waitpid(pid, &status, 0) == pid && status == 0 &&
+                                               action(SIGHUP, NULL, &old) == 0 && old.handler == 0);
+}
+
 /* Filters
  * ---------------------------------------------------------------------------------------------------- */
 
@@ -419,6 +472,7 @@ int main(int argc, char **argv)
     test_threads(true);
     test_tids();
     test_signals();
+    CHECK("actions", in_child(actions) == 0);
     CHECK("filtered", in_child(with_filter) == 0);
     test_text();
     unlink(path_a);

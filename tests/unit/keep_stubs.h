@@ -71,6 +71,10 @@ void fast_forked(struct task *parent, struct mm *child, unsigned long flags)
     (void)child;
     (void)flags;
 }
+void fast_actions_changed(struct task *t)
+{
+    (void)t;
+}
 void fast_filtered(struct task *t)
 {
     (void)t;

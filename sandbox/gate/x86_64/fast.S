@@ -17,6 +17,7 @@
 #define SLOT_EUID 28
 #define SLOT_GID 32
 #define SLOT_EGID 36
+#define SLOT_UNTOUCHED 40
 #define EBADF 9
 #define FAST_CALLS 282
 #define NR_epoll_wait 232
@@ -53,6 +54,30 @@ gate_fast:
     id geteuid, SLOT_EUID
     id getgid, SLOT_GID
     id getegid, SLOT_EGID
+
+/* To ask for an action that is the default, or to set it to that again, as posix_spawn does for every signal. What
+ * faults here is a bad address, for the keep to say so (gate_on_fault). */
+fast_sigaction:
+    cmp $8, %r10
+    jne refuse
+    cmp $64, %rdi
+    jae refuse
+    find_slot
+    cmpl $0, SLOTS + SLOT_VALID(%r11)
+    je refuse
+    bt %rdi, SLOTS + SLOT_UNTOUCHED(%r11)
+    jnc refuse
+    test %rsi, %rsi
+    jz 1f
+    cmpq $0, (%rsi)
+    jne refuse
+1:  xor %r11d, %r11d
+    test %rdx, %rdx
+    jz answer
+    mov %r11, (%rdx)
+    mov %r11, 8(%rdx)
+    mov %r11, 16(%rdx)
+    mov %r11, 24(%rdx)
 
 answer:
     mov %r11d, %eax
@@ -102,7 +127,11 @@ gate_fast_end:
 fast_table:
     .quad fast_lane /* read */
     .quad fast_lane /* write */
-    .rept 15
+    .rept 11
+    .quad refuse
+    .endr
+    .quad fast_sigaction /* 13: rt_sigaction */
+    .rept 3
     .quad refuse
     .endr
     .quad fast_lane /* 17: pread64 */
