@@ -437,6 +437,16 @@ static int fork_both(struct launch *l, struct links *k, struct err *e)
     return r;
 }
 
+/* A pod's keep that refuses the container lets its porter end: then its answer is what is to be told. */
+static int why_no_porter(const struct launch *l, struct err *e)
+{
+    struct err answer = ERR_INIT;
+
+    if (l->pod_fd >= 0 && launch_expect(l->pod_fd, CONTROL_READY, &answer) < 0)
+        *e = answer;
+    return -1;
+}
+
 static int bring_up(struct launch *l, struct links *k, struct err *e)
 {
     int control = k->control[0];
@@ -456,7 +466,7 @@ static int bring_up(struct launch *l, struct links *k, struct err *e)
         userns_map_same(l->keep, &l->ids.partial, e) < 0)
         return -1;
     if (send_go(k->porter[0], l->keep, l->tree, e) < 0)
-        return -1;
+        return why_no_porter(l, e);
     cleanup_close_p(&k->porter[0]);
     k->porter[0] = -1;
     if (say_mapped(control, l->ids.partial, e) < 0)
