@@ -391,7 +391,7 @@ int patch_faulted(struct native_ucontext *uc)
 {
     if (uc->mc.ip < (uint64_t)gate_fast || uc->mc.ip >= (uint64_t)gate_fast_end)
         return 0;
-    (void)patch_translate(uc);
+    leave_gate(&uc->mc); /* not the island: its instruction rings, the site would come here again */
     return 1;
 }
 
