@@ -1,37 +1,54 @@
 #include "oci/json_write.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <yajl/yajl_gen.h>
 
-json_writer jw_begin(bool pretty)
-{
-    yajl_gen g = yajl_gen_alloc(NULL);
+struct json_writer_ {
+    yajl_gen g;
+    bool failed; /* yajl would go on behind a string that it refused */
+};
 
-    if (g) {
-        (void)yajl_gen_config(g, yajl_gen_beautify, pretty);
-        (void)yajl_gen_config(g, yajl_gen_indent_string, "  ");
-        (void)yajl_gen_config(g, yajl_gen_validate_utf8, 1);
-        (void)yajl_gen_map_open(g);
-    }
-    return g;
+static void note(json_writer w, yajl_gen_status s)
+{
+    w->failed = w->failed || s != yajl_gen_status_ok;
 }
 
-/* After any error the generator is not complete, and closing the last object fails. */
+json_writer jw_begin(bool pretty)
+{
+    json_writer w = calloc(1, sizeof(*w));
+
+    if (!w)
+        return NULL;
+    w->g = yajl_gen_alloc(NULL);
+    if (!w->g) {
+        free(w);
+        return NULL;
+    }
+    (void)yajl_gen_config(w->g, yajl_gen_beautify, pretty);
+    (void)yajl_gen_config(w->g, yajl_gen_indent_string, "  ");
+    (void)yajl_gen_config(w->g, yajl_gen_validate_utf8, 1);
+    note(w, yajl_gen_map_open(w->g));
+    return w;
+}
+
 char *jw_end(json_writer w)
 {
     const unsigned char *text;
     size_t len;
     char *ret = NULL;
 
-    if (yajl_gen_map_close(w) == yajl_gen_status_ok && yajl_gen_get_buf(w, &text, &len) == yajl_gen_status_ok)
+    note(w, yajl_gen_map_close(w->g));
+    if (!w->failed && yajl_gen_get_buf(w->g, &text, &len) == yajl_gen_status_ok)
         ret = strndup((const char *)text, len);
-    yajl_gen_free(w);
+    yajl_gen_free(w->g);
+    free(w);
     return ret;
 }
 
 void jw_string(json_writer w, const char *s)
 {
-    (void)yajl_gen_string(w, (const unsigned char *)s, strlen(s));
+    note(w, yajl_gen_string(w->g, (const unsigned char *)s, strlen(s)));
 }
 
 void jw_member(json_writer w, const char *key, const char *value)
@@ -43,33 +60,33 @@ void jw_member(json_writer w, const char *key, const char *value)
 void jw_number(json_writer w, const char *key, long long value)
 {
     jw_string(w, key);
-    (void)yajl_gen_integer(w, value);
+    note(w, yajl_gen_integer(w->g, value));
 }
 
 void jw_bool(json_writer w, const char *key, bool value)
 {
     jw_string(w, key);
-    (void)yajl_gen_bool(w, value);
+    note(w, yajl_gen_bool(w->g, value));
 }
 
 void jw_object(json_writer w, const char *key)
 {
     jw_string(w, key);
-    (void)yajl_gen_map_open(w);
+    note(w, yajl_gen_map_open(w->g));
 }
 
 void jw_array(json_writer w, const char *key)
 {
     jw_string(w, key);
-    (void)yajl_gen_array_open(w);
+    note(w, yajl_gen_array_open(w->g));
 }
 
 void jw_close_object(json_writer w)
 {
-    (void)yajl_gen_map_close(w);
+    note(w, yajl_gen_map_close(w->g));
 }
 
 void jw_close_array(json_writer w)
 {
-    (void)yajl_gen_array_close(w);
+    note(w, yajl_gen_array_close(w->g));
 }

@@ -1,11 +1,11 @@
-/* JSON out: thin names over yajl's generator, which checks UTF-8 and nesting. After an error it stays in
- * error, and jw_end tells. */
+/* JSON out: thin names over yajl's generator, which checks UTF-8 and nesting. An error is remembered for
+ * jw_end. */
 #ifndef BAILEY_OCI_JSON_WRITE_H
 #define BAILEY_OCI_JSON_WRITE_H
 
 #include <stdbool.h>
 
-typedef struct yajl_gen_t *json_writer;
+typedef struct json_writer_ *json_writer;
 
 /* An object is begun. pretty: over several lines. NULL: no memory. */
 json_writer jw_begin(bool pretty);

@@ -163,6 +163,17 @@ static int make_files(struct making *m, struct err *e)
     return 0;
 }
 
+/* A user who may not make any goes without, limits and all. */
+static int without_cgroup(struct making *m, const struct err *e)
+{
+    if (m->g->rootless != ROOTLESS_TRUE || e->code != ERR_PERM)
+        return -1;
+    log_warning("%s: the container has no control group, and no limits", e->msg);
+    m->cgroup = (struct cgroup){.ntrees = 0};
+    m->config->lx.resources = (struct oci_resources){.ndevices = 0};
+    return 0;
+}
+
 /* Where the config names no cgroup: ids are unique below one --root only, state directories everywhere. */
 static int make_cgroup(struct making *m, struct err *e)
 {
@@ -178,7 +189,9 @@ static int make_cgroup(struct making *m, struct err *e)
     snprintf(name, sizeof(name), "%.200s-%lx", m->id, (unsigned long)st.st_ino);
     if (cgroup_plan(&m->cgroup, m->config->lx.cgroups_path, name, e))
         return -1;
-    return cgroup_create(&m->cgroup, &m->config->lx.resources, m->state.dir, e);
+    if (cgroup_create(&m->cgroup, &m->config->lx.resources, m->state.dir, e) == 0)
+        return 0;
+    return without_cgroup(m, e);
 }
 
 static void remove_cgroup(struct making *m)

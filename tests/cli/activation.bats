@@ -174,3 +174,21 @@ PY
     [ "$output" = "[]" ]
     [[ "$stderr" == "bailey: warning: NOTIFY_SOCKET: /nonexistent/notify: No such file or directory: "* ]]
 }
+
+@test "a container that joins a pod's keep gets them, too" {
+    args sleep 1000
+    config '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "x"}'
+    bailey run -d -b "$BUNDLE" x </dev/null >/dev/null 2>&1 3>&-
+    make_server
+    args sh -c 'cat <&3; echo "$LISTEN_FDS"; exec activated notify'
+    net=/proc/$(bailey state x | jq .pid)/ns/net
+    config --arg net "$net" '.annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "x"}
+        | .linux.namespaces |= map(if .type == "network" then .path = $net else . end)'
+    listen_notify
+    NOTIFY_SOCKET=$BATS_TEST_TMPDIR/notify.sock run bailey run --pid-file pid --preserve-fds 1 -b "$BUNDLE" y 3</etc/hostname
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [ "${lines[0]}" = "$(cat /etc/hostname)" ]
+    for _ in $(seq 100); do [ -s notify.got ] && break; sleep 0.05; done
+    [ "$(cat notify.got)" = "'READY=1\\nMAINPID=$(cat pid)\\n'" ]
+}

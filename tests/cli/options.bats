@@ -233,3 +233,27 @@ open(sys.argv[2], \"wb\").write(s.recv(4096))" "$1" "$3/got" 3>&- &
     bailey ps x | grep -q "sh -c sleep 1000; : xxxx"
     [ "$(bailey exec x sh -c 'tr "\0" " " </proc/1/cmdline | wc -c' 3>&-)" -gt 1000 ]
 }
+
+@test "--rootless true: a user's container goes without the limits that only root could set" {
+    open=$(mktemp -d)
+    chmod 755 "$open"
+    cp -r "$BUNDLE" "$open/bundle"
+    rm "$open/bundle/config.json"
+    cp "$BAILEY" "$open/bailey"
+    chown -R 1234:1234 "$open/bundle"
+    as_user() {
+        setpriv --reuid 1234 --regid 1234 --clear-groups timeout 20 "$open/bailey" --root "$open/bundle/state" "$@" 3>&-
+    }
+    as_user spec --rootless --bundle "$open/bundle"
+    BUNDLE=$open/bundle config '.process.terminal = false | .process.args = ["id", "-u"]
+        | .linux.resources = {"memory": {"limit": 100000000}}'
+    run --separate-stderr as_user run -b "$open/bundle" r
+    without=$status
+    run --separate-stderr as_user --rootless true run -b "$open/bundle" r
+    rm -r "$open"
+    echo "$without $status $output $stderr"
+    [ "$without" -eq 1 ]
+    [ "$status" -eq 0 ]
+    [ "$output" = 0 ]
+    [[ "$stderr" == *"warning: cannot make cgroup "*": the container has no control group, and no limits" ]]
+}
