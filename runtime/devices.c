@@ -147,7 +147,8 @@ int devices_make(struct tree *t, struct err *e)
     if (t->dev_is_bound)
         return 0;
     /* Opened once and without symlinks: an image whose /dev leads elsewhere gets nothing made there. */
-    _cleanup_close_ __attribute__((unused)) int made = pathfd_mkdir(t->root, "/dev");
+    if (mkdirat(t->root, "dev", 0755) && errno != EEXIST && errno != EROFS)
+        return err_set(e, ERR_SYS, errno, "/dev in the container");
     _cleanup_close_ int dev = pathfd_open_plain(t->root, "/dev", O_PATH | O_DIRECTORY);
     if (dev < 0)
         return err_set(e, ERR_CONFIG, -dev, "/dev in the container");

@@ -105,7 +105,7 @@ static void put_linux(json_writer w)
     put_enabled(w, "selinux", oci_honours("process", "selinuxLabel"));
     put_rdt(w);
     jw_object(w, "mountExtensions");
-    put_enabled(w, "idmap", false);
+    put_enabled(w, "idmap", true);
     jw_close_object(w);
     put_enabled(w, "netDevices", oci_honours("linux", "netDevices"));
     jw_close_object(w);

@@ -15,13 +15,6 @@
 #include "runtime/pathfd.h"
 #include "runtime/userns.h"
 
-#ifndef MS_NOSYMFOLLOW
-#define MS_NOSYMFOLLOW 256
-#endif
-#ifndef MOUNT_ATTR_NOSYMFOLLOW
-#define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
-#endif
-
 enum kind { KIND_VIRTUAL, KIND_REAL, KIND_REFUSED };
 
 /* What a "type" of config.json becomes. The keep has file systems of its own for what shows a kernel's state;
@@ -50,7 +43,7 @@ static enum kind kind_of(const struct oci_mount *m, const char **ret_real)
     return KIND_REFUSED;
 }
 
-static const char *where(const struct tree *t, size_t index)
+const char *mounts_where(const struct tree *t, size_t index)
 {
     return arena_printf(t->arena, "config.json: mounts[%zu] (%.80s)", index,
                         t->config->mounts[index].destination);
@@ -95,7 +88,7 @@ const char *mounts_options_text(struct tree *t, unsigned long flags, const char 
                          : arena_strndup(t->arena, buf, strlen(buf));
 }
 
-static uint64_t attrs_of(unsigned long flags)
+uint64_t mounts_attrs(unsigned long flags)
 {
     uint64_t attrs = flags & MS_RDONLY ? MOUNT_ATTR_RDONLY : 0;
 
@@ -175,7 +168,7 @@ static void note_cover(struct tree *t, const char *target, int fd)
     t->covers = list;
 }
 
-static int attach(int mount, int point)
+int mounts_attach(int mount, int point)
 {
     return move_mount(mount, "", point, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) ? -errno : 0;
 }
@@ -189,7 +182,7 @@ static int cover_point(struct tree *t, int point)
 
     if (fd < 0)
         return fd;
-    int r = attach(fd, point);
+    int r = mounts_attach(fd, point);
     return r < 0 ? r : steal_fd(&fd);
 }
 
@@ -216,7 +209,7 @@ static int need_cover(struct tree *t, struct cover *c)
     return c->fd < 0 ? c->fd : 0;
 }
 
-static int target_name(struct tree *t, int point, const char **ret)
+int mounts_target(struct tree *t, int point, const char **ret)
 {
     char name[PATH_MAX];
 
@@ -229,7 +222,7 @@ static int target_name(struct tree *t, int point, const char **ret)
 }
 
 /* Opens the place of a real mount, making it if need be; *ret_target: its path without symlinks. */
-static int open_point(struct tree *t, const char *destination, bool directory, const char **ret_target)
+int mounts_point(struct tree *t, const char *destination, bool directory, const char **ret_target)
 {
     char clean[PATH_MAX];
     int r = pathfd_clean(destination, clean, sizeof(clean));
@@ -242,7 +235,7 @@ static int open_point(struct tree *t, const char *destination, bool directory, c
         directory ? pathfd_mkdir(t->root, destination) : pathfd_touch(t->root, destination);
     if (point < 0)
         return point;
-    r = target_name(t, point, ret_target);
+    r = mounts_target(t, point, ret_target);
     if (r < 0)
         return r;
     return strcmp(*ret_target, "/") == 0 ? -EBUSY : steal_fd(&point);
@@ -316,134 +309,68 @@ static int own_options(struct tree *t, size_t index, const char **ret, struct er
         const char *word;
         if (!own_option(t, o, &word))
             return err_set(e, ERR_CONFIG, 0, "%s: option \"%.60s\": not mapped in the user namespace",
-                           where(t, index), o);
+                           mounts_where(t, index), o);
         all = arena_printf(t->arena, "%s%s%s", all, *all ? "," : "", word);
     }
     *ret = all;
     return 0;
 }
 
+/* Those flags of mount(2) that belong to the file system, as its options. */
+static const char *with_super_flags(struct tree *t, unsigned long flags, const char *data)
+{
+    static const struct {
+        unsigned long flag;
+        const char *word;
+    } super[] = {{MS_SYNCHRONOUS, "sync"}, {MS_DIRSYNC, "dirsync"}, {MS_LAZYTIME, "lazytime"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(super); i++)
+        if (flags & super[i].flag)
+            data = arena_printf(t->arena, "%s%s%s", data, *data ? "," : "", super[i].word);
+    return data;
+}
+
+/* Detached, with what tmpcopyup puts into it. */
+static int new_real(struct tree *t, size_t index, const char *type, const char *data, struct err *e)
+{
+    const struct oci_mount *m = &t->config->mounts[index];
+    const char *source = m->source && *m->source ? m->source : m->type, *bad;
+    struct mount_attr close = {.attr_set = m->flags & MS_RDONLY ? MOUNT_ATTR_RDONLY : 0};
+    uint64_t attrs = (mounts_attrs(m->flags) & ~close.attr_set) | MOUNT_ATTR_NODEV;
+    _cleanup_close_ int fd =
+        mounts_new_fs(t->arena, type, source, with_super_flags(t, m->flags, data), (unsigned)attrs, &bad);
+
+    if (fd < 0 && bad)
+        return err_set(e, ERR_CONFIG, -fd, "%s: option \"%.60s\"", mounts_where(t, index), bad);
+    if (fd < 0)
+        return err_set(e, ERR_SYS, -fd, "%s: mounting %s", mounts_where(t, index), type);
+    int r = m->tmpcopyup && strcmp(type, "tmpfs") == 0 ? mounts_copy_up(t, fd, m->destination) : 0;
+    if (r < 0)
+        return err_set(e, ERR_SYS, -r, "%s: tmpcopyup", mounts_where(t, index));
+    if (close.attr_set && mount_setattr(fd, "", AT_EMPTY_PATH, &close, sizeof(close)))
+        return err_set(e, ERR_SYS, errno, "%s: read-only", mounts_where(t, index));
+    return steal_fd(&fd);
+}
+
 static int make_real(struct tree *t, size_t index, const char *type, struct err *e)
 {
     const struct oci_mount *m = &t->config->mounts[index];
     struct mount_spec spec = {.type = m->type, .host = true, .flags = m->flags};
-    const char *bad, *data;
+    const char *data;
 
     if (own_options(t, index, &data, e))
         return -1;
-    if (m->tmpcopyup)
-        return err_set(e, ERR_UNSUPPORTED, 0, "%s: tmpcopyup is not supported", where(t, index));
     spec.source = m->source && *m->source ? m->source : m->type;
-    spec.options = mounts_options_text(t, m->flags, m->data);
-    _cleanup_close_ int fd = mounts_new_fs(t->arena, type, spec.source, data,
-                                           (unsigned)(attrs_of(m->flags) | MOUNT_ATTR_NODEV), &bad);
-    if (fd < 0 && bad)
-        return err_set(e, ERR_CONFIG, -fd, "%s: option \"%.60s\"", where(t, index), bad);
+    spec.options = mounts_options_text(t, m->flags, with_super_flags(t, m->flags, m->data));
+    spec.propagation = m->propagation & (MS_SHARED | MS_UNBINDABLE);
+    _cleanup_close_ int fd = new_real(t, index, type, data, e);
     if (fd < 0)
-        return err_set(e, ERR_SYS, -fd, "%s: mounting %s", where(t, index), type);
-    _cleanup_close_ int point = open_point(t, m->destination, true, &spec.target);
-    int r = point < 0 ? point : attach(fd, point);
+        return -1;
+    _cleanup_close_ int point = mounts_point(t, m->destination, true, &spec.target);
+    int r = point < 0 ? point : mounts_attach(fd, point);
     if (r < 0)
-        return err_set(e, ERR_SYS, -r, "%s", where(t, index));
+        return err_set(e, ERR_SYS, -r, "%s", mounts_where(t, index));
     mounts_note(t, &spec);
-    return 0;
-}
-
-/* Binds ------------------------------------------------------------------------------------- */
-
-/* No propagation reaches a container: what appeared by it would lack nodev. */
-static int set_attrs(int fd, const struct oci_mount *m)
-{
-    struct mount_attr all = {
-        .attr_set = MOUNT_ATTR_NODEV | m->rec_set, .attr_clr = m->rec_clear, .propagation = MS_PRIVATE};
-    struct mount_attr top = {.attr_set = attrs_of(m->flags), .attr_clr = attrs_of(m->flags_clear)};
-
-    all.attr_clr &= ~(uint64_t)MOUNT_ATTR_NODEV;
-    if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &all, sizeof(all)))
-        return -errno;
-    /* What is forced on is not taken back; access times are one field, set as a whole. */
-    top.attr_clr &= ~((uint64_t)MOUNT_ATTR_NODEV | MOUNT_ATTR__ATIME);
-    if ((m->flags | m->flags_clear) & (MS_NOATIME | MS_RELATIME | MS_STRICTATIME))
-        top.attr_clr |= MOUNT_ATTR__ATIME;
-    if (!top.attr_set && !top.attr_clr)
-        return 0;
-    return mount_setattr(fd, "", AT_EMPTY_PATH, &top, sizeof(top)) ? -errno : 0;
-}
-
-static int open_source(struct tree *t, const struct oci_mount *m, bool *ret_directory)
-{
-    const char *path = m->source;
-    struct stat st;
-
-    if (path[0] != '/')
-        path = arena_printf(t->arena, "%s/%s", t->bundle, path);
-    _cleanup_close_ int fd =
-        open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->recursive ? AT_RECURSIVE : 0));
-    if (fd < 0 || fstat(fd, &st))
-        return -errno;
-    *ret_directory = S_ISDIR(st.st_mode);
-    return steal_fd(&fd);
-}
-
-unsigned long mounts_real_flags(int fd, unsigned long asked)
-{
-    struct statfs s;
-
-    if (fstatfs(fd, &s))
-        return asked;
-    asked &= ~(unsigned long)MS_RDONLY;
-    return asked |
-           ((unsigned long)s.f_flags & (MS_RDONLY | MS_NOSUID | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME));
-}
-
-static int make_bind(struct tree *t, size_t index, struct err *e)
-{
-    const struct oci_mount *m = &t->config->mounts[index];
-    struct mount_spec spec = {.host = true};
-    bool directory = false;
-
-    if (m->idmap || m->nuid_mappings > 0)
-        return err_set(e, ERR_UNSUPPORTED, 0, "%s: idmapped mounts are not supported", where(t, index));
-    if (m->propagation & (MS_SHARED | MS_SLAVE))
-        log_info("%s: mounts made later on the host will not show up", where(t, index));
-    _cleanup_close_ int fd = open_source(t, m, &directory);
-    if (fd < 0)
-        return err_set(e, ERR_SYS, -fd, "%s: source %.200s", where(t, index), m->source);
-    int r = set_attrs(fd, m);
-    if (r < 0)
-        return err_set(e, ERR_SYS, -r, "%s: options", where(t, index));
-    _cleanup_close_ int point = open_point(t, m->destination, directory, &spec.target);
-    r = point < 0 ? point : attach(fd, point);
-    if (r < 0)
-        return err_set(e, ERR_SYS, -r, "%s", where(t, index));
-    spec.type = mounts_fs_name(fd);
-    spec.source = mounts_source_name(spec.type);
-    spec.flags = mounts_real_flags(fd, m->flags);
-    spec.options = mounts_options_text(t, spec.flags, NULL);
-    mounts_note(t, &spec);
-    t->dev_is_bound |= strcmp(spec.target, "/dev") == 0;
-    return 0;
-}
-
-/* mount -o remount,...: new flags for a mount that is there. */
-static int make_remount(struct tree *t, size_t index, struct err *e)
-{
-    const struct oci_mount *m = &t->config->mounts[index];
-    const char *target;
-
-    _cleanup_close_ int point = pathfd_open(t->root, m->destination, O_PATH);
-    int r = point < 0 ? point : target_name(t, point, &target);
-    if (r == 0)
-        r = set_attrs(point, m);
-    if (r < 0)
-        return err_set(e, ERR_SYS, -r, "%s: remounting", where(t, index));
-    for (unsigned i = 0; i < t->nspecs; i++) {
-        struct mount_spec *s = &t->specs[i];
-        if (strcmp(s->target, target) != 0)
-            continue;
-        s->flags = mounts_real_flags(point, m->flags);
-        s->options = mounts_options_text(t, s->flags, NULL);
-    }
     return 0;
 }
 
@@ -457,7 +384,7 @@ static int virtual_point(struct tree *t, const struct oci_mount *m, const char *
 
     if (point < 0)
         return point;
-    int r = target_name(t, point, ret_target);
+    int r = mounts_target(t, point, ret_target);
     if (r < 0)
         return r;
     bool strict = strcmp(m->type, "proc") == 0 || strcmp(m->type, "sysfs") == 0;
@@ -487,9 +414,10 @@ static int make_virtual(struct tree *t, size_t index, struct err *e)
         r = virtual_point(t, m, clean, &spec.target);
     }
     if (r == -ELOOP)
-        return err_set(e, ERR_CONFIG, 0, "%s: not an ordinary directory in the container", where(t, index));
+        return err_set(e, ERR_CONFIG, 0, "%s: not an ordinary directory in the container",
+                       mounts_where(t, index));
     if (r < 0)
-        return err_set(e, ERR_SYS, -r, "%s", where(t, index));
+        return err_set(e, ERR_SYS, -r, "%s", mounts_where(t, index));
     mounts_note(t, &spec);
     return 0;
 }
@@ -500,9 +428,9 @@ int mounts_make(struct tree *t, size_t index, struct err *e)
     const char *real = NULL;
 
     if (m->remount)
-        return make_remount(t, index, e);
+        return mounts_remount(t, index, e);
     if (m->bind)
-        return make_bind(t, index, e);
+        return mounts_bind(t, index, e);
     switch (kind_of(m, &real)) {
     case KIND_VIRTUAL:
         return make_virtual(t, index, e);
@@ -511,6 +439,6 @@ int mounts_make(struct tree *t, size_t index, struct err *e)
     case KIND_REFUSED:
         break;
     }
-    return err_set(e, ERR_UNSUPPORTED, 0, "%s: file system type \"%.40s\" is not supported", where(t, index),
-                   m->type);
+    return err_set(e, ERR_UNSUPPORTED, 0, "%s: file system type \"%.40s\" is not supported",
+                   mounts_where(t, index), m->type);
 }

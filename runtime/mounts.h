@@ -6,6 +6,16 @@
 #include "oci/config.h"
 #include "runtime/rootfs.h"
 
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
+#ifndef MOUNT_ATTR_NOSYMFOLLOW
+#define MOUNT_ATTR_NOSYMFOLLOW 0x00200000
+#endif
+#ifndef MS_LAZYTIME
+#define MS_LAZYTIME (1 << 25)
+#endif
+
 /* A place where the keep will put a file system of its own. */
 struct cover {
     const char *target;
@@ -28,6 +38,23 @@ struct tree {
 
 /* Makes config->mounts[index] and notes it in specs. */
 int mounts_make(struct tree *t, size_t index, struct err *e);
+
+/* Those of them that bind or remount (binds.c). */
+int mounts_bind(struct tree *t, size_t index, struct err *e);
+int mounts_remount(struct tree *t, size_t index, struct err *e);
+/* tmpcopyup: fills a new file system, a detached mount, with what the container's tree has at destination
+ * (copyup.c). */
+int mounts_copy_up(struct tree *t, int fs, const char *destination);
+
+/* For messages: "config.json: mounts[2] (/data)". */
+const char *mounts_where(const struct tree *t, size_t index);
+/* MS_ flags as mount_setattr(2) takes them. */
+uint64_t mounts_attrs(unsigned long flags);
+/* Opens the place of a real mount (O_PATH), making it if need be; *ret_target: its path in the container,
+ * without symlinks. A detached mount is put there by mounts_attach. All: -errno on failure. */
+int mounts_point(struct tree *t, const char *destination, bool directory, const char **ret_target);
+int mounts_attach(int mount, int point);
+int mounts_target(struct tree *t, int point, const char **ret);
 
 /* Hides a directory under an empty one, or a file under an empty device; shows a place read-only. A place
  * that is not there is fine. */

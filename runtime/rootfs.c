@@ -19,21 +19,22 @@
 
 static int enter_namespace(const struct tree *t, struct err *e)
 {
-    struct mount_attr attr = {.propagation = MS_PRIVATE};
+    struct mount_attr attr = {.propagation = MS_SLAVE};
 
     if (launch_ns_mount(t->config, e) < 0)
         return -1;
     if (unshare(CLONE_NEWNS))
         return err_set(e, ERR_SYS, errno, "a new mount namespace");
+    /* Nothing goes back to the host; what comes from it reaches only what is not made private later. */
     if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)))
-        return err_set(e, ERR_SYS, errno, "making all mounts private");
+        return err_set(e, ERR_SYS, errno, "making all mounts slaves");
     return 0;
 }
 
 /* The root directory becomes a mount of its own, without the host's devices. */
 static int attach_root(struct tree *t, struct err *e)
 {
-    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NODEV};
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_NODEV, .propagation = MS_PRIVATE};
     const char *path = t->config->root.path;
 
     if (path[0] != '/')
@@ -63,6 +64,7 @@ static void note_root(struct tree *t)
         .flags = mounts_real_flags(t->root, 0),
     };
 
+    spec.propagation = t->config->lx.rootfs_propagation & (MS_SHARED | MS_UNBINDABLE);
     if (t->config->root.readonly)
         spec.flags |= MS_RDONLY;
     spec.options = mounts_options_text(t, spec.flags, NULL);

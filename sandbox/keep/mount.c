@@ -505,6 +505,20 @@ int mount_visible_id(struct mount_ns *ns, const struct dentry *d, uint64_t host_
     return id;
 }
 
+struct mount *mount_listed(struct mount_ns *ns, struct dentry *d)
+{
+    struct mount *m, *hit = d->mnt;
+
+    if (d->node || d->mnt != ns->main || dentry_identity(d) < 0)
+        return hit;
+    pthread_rwlock_rdlock(&ns->lock);
+    DL_FOREACH(ns->mounts, m)
+    if ((m->kind & MOUNT_REAL) && m->host_id == d->mnt_id)
+        hit = m;
+    pthread_rwlock_unlock(&ns->lock);
+    return hit;
+}
+
 /* The node that a mount of the container's start covers, found by its path. */
 static struct dentry *find_inner(struct task *t, struct mount *m)
 {

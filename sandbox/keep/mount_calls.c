@@ -142,7 +142,7 @@ static int bind_one(struct request *q, struct dentry *from, struct dentry *point
 {
     const struct mount *src = from->mnt;
 
-    if (!src)
+    if (!src || (mount_listed(q->ns, from)->propagation & MS_UNBINDABLE))
         return -EINVAL;
     struct mount *m = mount_new(q->ns, NULL, src->fstype, src->source, src->options, src->flags & KEPT_FLAGS);
     if (!m)
@@ -186,8 +186,8 @@ static unsigned list_below(struct mount_ns *ns, const char *path, struct below *
     pthread_rwlock_rdlock(&ns->lock);
     DL_FOREACH(ns->mounts, m)
     {
-        if (m == ns->main || !m->root || count == max || strncmp(m->target, path, n) != 0 ||
-            m->target[n] != '/')
+        if (m == ns->main || !m->root || count == max || (m->propagation & MS_UNBINDABLE) ||
+            strncmp(m->target, path, n) != 0 || m->target[n] != '/')
             continue;
         out[count].root = dentry_get(m->root);
         snprintf(out[count].rel, sizeof(out[count].rel), "%s", m->target + n + 1);
@@ -243,20 +243,50 @@ static int mount_bind(struct request *q, struct dentry *point)
 /* Changing what is there
  * ------------------------------------------------------------------------------------------ */
 
+/* lock held. A mount is in one state: shared, unbindable, or neither; what its master is, stays. */
+static void set_propagation(struct mount_ns *ns, struct mount *m, unsigned long flags)
+{
+    size_t n = strcmp(m->target, "/") == 0 ? 0 : strlen(m->target);
+    struct mount *below;
+
+    m->propagation = flags & (MS_SHARED | MS_UNBINDABLE);
+    if (flags & MS_PRIVATE)
+        m->master = 0;
+    if (!(flags & MS_REC))
+        return;
+    DL_FOREACH(ns->mounts, below)
+    if (below != m && strncmp(below->target, m->target, n) == 0 && below->target[n] == '/') {
+        below->propagation = m->propagation;
+        below->master = flags & MS_PRIVATE ? 0 : below->master;
+    }
+}
+
+/* The mount whose root that is, or NULL; one of the host's among ours (a real one) too. */
+static struct mount *mount_rooted_at(struct mount_ns *ns, struct dentry *d)
+{
+    char path[PATH_MAX];
+    struct mount *m = mount_listed(ns, d);
+
+    if (m == d->mnt)
+        return m && m->root && dentry_same(d, m->root) ? m : NULL;
+    return dentry_path_abs(d, path, sizeof(path)) >= 0 && strcmp(path, m->target) == 0 ? m : NULL;
+}
+
 static int mount_change(struct request *q, struct dentry *point)
 {
-    struct mount *m = point->mnt;
+    struct mount *m = mount_rooted_at(q->ns, point);
 
-    if (!m || !m->root || !dentry_same(point, m->root))
-        return m && m == q->ns->main && dentry_type(point) == S_IFDIR ? 0 : -EINVAL;
+    if (!m)
+        return point->mnt == q->ns->main && dentry_type(point) == S_IFDIR ? 0 : -EINVAL;
+    bool given = m == q->ns->main || (m->kind & MOUNT_REAL);
     pthread_rwlock_wrlock(&q->ns->lock);
     if (q->flags & PROPAGATION)
-        m->shared = q->flags & MS_SHARED;
-    else if (m != q->ns->main)
+        set_propagation(q->ns, m, q->flags);
+    else if (!given)
         m->flags = (m->flags & ~(unsigned long)KEPT_FLAGS) | (q->flags & KEPT_FLAGS);
     pthread_rwlock_unlock(&q->ns->lock);
-    /* The root itself can not be changed by the keep: only what asks for no change is true. */
-    bool refused = m == q->ns->main && !(q->flags & PROPAGATION) && ((q->flags ^ m->flags) & MS_RDONLY);
+    /* What the runtime made can not be changed by the keep: only what asks for no change is true. */
+    bool refused = given && !(q->flags & PROPAGATION) && ((q->flags ^ m->flags) & MS_RDONLY);
     return refused ? -EPERM : 0;
 }
 

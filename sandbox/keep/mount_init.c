@@ -28,6 +28,20 @@ static bool host_procfs_below(void)
     return false;
 }
 
+/* What only mountinfo is to tell. */
+static int note_shown(struct mount *m, const struct mount_spec *spec)
+{
+    char *root = spec->root ? strdup(spec->root) : NULL;
+
+    m->propagation = spec->propagation;
+    m->master = spec->master;
+    if (!spec->root)
+        return 0;
+    free(m->real_root);
+    m->real_root = root;
+    return root ? 0 : -ENOMEM;
+}
+
 static int real_mount(struct mount_ns *ns, const struct mount_spec *spec)
 {
     struct statx stx;
@@ -36,6 +50,10 @@ static int real_mount(struct mount_ns *ns, const struct mount_spec *spec)
     if (!m)
         return -ENOMEM;
     m->kind = MOUNT_REAL;
+    if (note_shown(m, spec) < 0) {
+        mount_put(m);
+        return -ENOMEM;
+    }
     if (statx(AT_FDCWD, spec->target, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_MNT_ID, &stx) == 0) {
         m->host_id = stx.stx_mnt_id;
         m->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
@@ -202,6 +220,7 @@ static int main_mount(struct mount_ns *ns, int rootfd, const struct mount_spec *
     mount_set_root(m, d);
     m->dev = d->dev;
     m->host_id = d->mnt_id;
+    m->propagation = spec ? spec->propagation : 0;
     m->target = strdup("/");
     ns->main = m;
     DL_APPEND(ns->mounts, m);

@@ -5,12 +5,16 @@
 #include <sys/mount.h>
 #include <sys/statvfs.h>
 
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
+
 static const struct {
     unsigned long flag;
     const char *name;
 } flag_names[] = {
     {MS_NOSUID, "nosuid"},   {MS_NODEV, "nodev"},           {MS_NOEXEC, "noexec"},
-    {MS_NOATIME, "noatime"}, {MS_NODIRATIME, "nodiratime"},
+    {MS_NOATIME, "noatime"}, {MS_NODIRATIME, "nodiratime"}, {MS_NOSYMFOLLOW, "nosymfollow"},
 };
 
 /* Spaces and the like as the kernel writes them. */
@@ -38,9 +42,9 @@ static void put_flags(struct strbuf *sb, const struct mount *m)
 static void put_options(struct strbuf *sb, const struct mount *m)
 {
     static const char *const shown_as_flags[] = {
-        "rw",       "ro",      "nosuid",   "nodev",       "noexec",      "suid",   "dev",
-        "exec",     "noatime", "relatime", "nodiratime",  "bind",        "rbind",  "private",
-        "rprivate", "slave",   "rslave",   "strictatime", "newinstance", "shared", "rshared"};
+        "rw",      "ro",       "nosuid",      "nodev",       "noexec", "suid",   "dev",     "exec",
+        "noatime", "relatime", "nodiratime",  "nosymfollow", "bind",   "rbind",  "private", "rprivate",
+        "slave",   "rslave",   "strictatime", "newinstance", "shared", "rshared"};
     _cleanup_free_ char *copy = strdup(m->options);
     char *save = NULL;
 
@@ -85,8 +89,12 @@ static void show_one(struct strbuf *sb, const struct mount *m, const char *targe
     put_escaped(sb, target);
     sb_put(sb, " ", 1);
     put_flags(sb, m);
-    if (m->shared)
+    if (m->propagation & MS_SHARED)
         sb_printf(sb, " shared:%d", m->id);
+    if (m->master)
+        sb_printf(sb, " master:%u", m->master);
+    if (m->propagation & MS_UNBINDABLE)
+        sb_printf(sb, " unbindable");
     sb_printf(sb, " - %s ", m->fstype);
     put_escaped(sb, m->source);
     sb_printf(sb, " %s", m->flags & MS_RDONLY ? "ro" : "rw");

@@ -101,9 +101,12 @@ struct mount_spec {     /* what the runtime hands over, in order; [0] is "/" */
     const char *type;   /* "proc", "sysfs", "devpts", "mqueue", "cgroup", ...; or what the host mount is:
                            "ext4", "tmpfs", "bind" */
     const char *source;
-    const char *options; /* as mountinfo shows them */
-    bool host;           /* true: a real mount stands there in the keep's mount namespace */
-    unsigned long flags; /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, ... */
+    const char *options;       /* as mountinfo shows them */
+    bool host;                 /* true: a real mount stands there in the keep's mount namespace */
+    unsigned long flags;       /* MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, ... */
+    const char *root;          /* within its file system, for mountinfo; NULL: "/" */
+    unsigned long propagation; /* MS_SHARED, MS_UNBINDABLE: as config.json wants it seen */
+    unsigned master;           /* the host's peer group whose mounts appear in it; 0: none */
 };
 
 /* Builds a container's mount namespace. rootfd: the container's root directory in the keep's own mount

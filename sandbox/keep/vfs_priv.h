@@ -57,10 +57,11 @@ struct mount {
     char *real_root; /* what mountinfo shows as the root within the file system */
     const struct pseudo_fs *fs;
     dev_t dev;
-    uint64_t host_id;  /* the host's mount id, 0 unknown */
-    char *host_prefix; /* the host's path of root, for those that are not main's */
-    char *scratch;     /* the name below kernel.scratch_fd that is its own, or NULL */
-    bool shared;
+    uint64_t host_id;          /* the host's mount id, 0 unknown */
+    char *host_prefix;         /* the host's path of root, for those that are not main's */
+    char *scratch;             /* the name below kernel.scratch_fd that is its own, or NULL */
+    unsigned long propagation; /* MS_SHARED, MS_UNBINDABLE; 0: private */
+    unsigned master;           /* the host's peer group that it is a slave of, or 0 */
 };
 
 struct mount_ns {
@@ -96,6 +97,8 @@ bool mount_lexical(struct mount_ns *ns, const char *path);
 struct dentry *mount_root_at(struct mount_ns *ns, const struct statx *stx);
 /* The mount id that the guest sees for an object on host mount host_id. */
 int mount_visible_id(struct mount_ns *ns, const struct dentry *d, uint64_t host_id);
+/* The mount of the table that d is on: d->mnt, or among main's one of the real ones. No reference. */
+struct mount *mount_listed(struct mount_ns *ns, struct dentry *d);
 /* Below a mounted root, or at one: the place of the mount in its parent. A reference; NULL for main. */
 struct dentry *mount_leave(struct task *t, struct mount *m);
 /* A new mount, not in the table yet; parent gets a reference. NULL: no memory. Strings are copied. */

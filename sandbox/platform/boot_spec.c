@@ -31,6 +31,9 @@ static void pack_mounts(struct pack *p, const struct keep_boot *b)
         pack_string(p, m->options);
         pack_number(p, m->host);
         pack_number(p, m->flags);
+        pack_string(p, m->root);
+        pack_number(p, m->propagation);
+        pack_number(p, m->master);
     }
 }
 
@@ -50,6 +53,9 @@ static void unpack_mounts(struct unpack *u, struct boot_spec *s)
         m->options = unpack_string(u);
         m->host = unpack_number(u);
         m->flags = unpack_number(u);
+        m->root = unpack_string(u);
+        m->propagation = unpack_number(u);
+        m->master = (unsigned)unpack_number(u);
         u->failed |= !m->target || m->target[0] != '/' || !m->type;
     }
     s->boot.mounts = s->mounts;

@@ -69,7 +69,7 @@ run_it() {
 
 @test "what would be unsafe to ignore is refused, the rest named" {
     config '.linux.namespaces += [{"type": "user"}]'
-    refused 'config.json: linux.namespaces: "user" is not supported yet' run_it x
+    refused "config.json: a new user namespace needs both linux.uidMappings and linux.gidMappings" run_it x
     config 'del(.linux.namespaces[-1]) | .linux.intelRdt = {"closID": "x"} | .root.path = "nonexistent"'
     run --separate-stderr run_it x
     [ "${stderr_lines[0]}" = "bailey: warning: config.json: linux.intelRdt: not supported yet, ignored" ]
@@ -97,7 +97,7 @@ run_it() {
     run --separate-stderr setpriv --reuid 65534 --clear-groups /tmp/bailey-test-$$ --root "$STATE" run -b "$BUNDLE" x
     rm /tmp/bailey-test-$$
     [ "$status" -eq 1 ]
-    [ "$stderr" = "bailey: bailey needs root to make a container" ]
+    [ "$stderr" = "bailey: without root a container needs a user namespace in config.json (see bailey spec --rootless)" ]
     nothing_left
 }
 
