@@ -1,11 +1,26 @@
 /* bailey pause and bailey resume: the container's processes are stopped by the host's freezer. The keep runs
- * on, and answers. */
+ * on and answers, but does nothing for them. */
 #include <stddef.h>
 
 #include "common/cleanup.h"
 #include "runtime/cgroup.h"
 #include "runtime/idcmd.h"
+#include "runtime/launch_internal.h"
 #include "runtime/target.h"
+#include "sandbox/platform/messages.h"
+
+/* What guests have begun in the keep is held there. */
+static int tell_keep(const struct target *t, bool frozen, struct err *e)
+{
+    struct control_msg m = {.type = CONTROL_FREEZE, .value = frozen};
+    _cleanup_close_ int keep = target_connect(t, e);
+
+    if (keep < 0)
+        return -1;
+    int r = msg_send(keep, &m, sizeof(m), -1);
+    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox")
+                 : launch_expect(keep, CONTROL_DONE, e);
+}
 
 static int set_frozen(const struct globals *g, const char *id, bool frozen, struct err *e)
 {
@@ -21,7 +36,8 @@ static int set_frozen(const struct globals *g, const char *id, bool frozen, stru
     if (s != from)
         return err_set(e, ERR_STATE, 0, "cannot %s container %.255s: it is %s", frozen ? "pause" : "resume",
                        id, status_name(s));
-    if (cgroup_load(&cg, t.dir.dir, e) < 0 || cgroup_freeze(&cg, frozen, e))
+    if (cgroup_load(&cg, t.dir.dir, e) < 0 || (frozen && cgroup_freeze(&cg, true, e)) ||
+        tell_keep(&t, frozen, e) || (!frozen && cgroup_freeze(&cg, false, e)))
         return -1;
     t.rec.status = frozen ? STATUS_PAUSED : STATUS_RUNNING;
     return record_save(&t.rec, t.dir.dir, e);

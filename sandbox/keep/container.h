@@ -58,6 +58,7 @@ struct container {
     struct mount_ns *mounts;
     struct devpts *devpts;         /* tty.c */
     unsigned ntasks;               /* zombies too; tasklist_lock */
+    atomic_bool frozen;            /* paused; changed under tasklist_lock */
     bool started;                  /* the program may run; tasklist_lock */
     bool ended;                    /* all of it is to go; tasklist_lock */
     bool count_memory;             /* somebody asked for resource usage: note peaks at exit from now on */
@@ -86,6 +87,10 @@ void containers_bury(void);
 
 struct pid_ns *pid_ns_get(struct pid_ns *ns);
 void pid_ns_put(struct pid_ns *ns);
+
+/* Paused: the host has frozen its guests, and the keep does nothing more for them before the end of it
+ * (sleep.c). */
+void container_freeze(struct container *c, bool frozen);
 
 /* Takes the place of c's own namespaces with those that another container with the same ones of the host has
  * (and *ns is c's from now on). Before anything of c's is in them. tasklist_lock not held. */

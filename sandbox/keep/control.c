@@ -299,6 +299,10 @@ static bool request(struct control *k, struct client *client, const struct contr
     case CONTROL_CGROUP:
         take_cgroup(c, client->fd, fds);
         return true;
+    case CONTROL_FREEZE:
+        container_freeze(c, m->value != 0);
+        answer(client->fd, CONTROL_DONE, NULL);
+        return true;
     case CONTROL_DETACH:
         detach(client);
         return true;

@@ -71,6 +71,7 @@ struct kernel {
     int gate_fd;                    /* the gate's image */
     struct session *sessions;       /* session.c (utlist) */
     pthread_cond_t started_cond;    /* some container.started changed */
+    pthread_cond_t thawed;          /* some container.frozen has become false */
     struct timespec boot;           /* CLOCK_BOOTTIME at start */
     struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
     int dead_fd;                    /* neither to be read nor written: what a revoked lane becomes */

@@ -20,6 +20,7 @@
 struct kernel kernel = {
     .tasklist_lock = PTHREAD_MUTEX_INITIALIZER,
     .started_cond = PTHREAD_COND_INITIALIZER,
+    .thawed = PTHREAD_COND_INITIALIZER,
     .procfd = -1,
     .scratch_fd = -1,
     .dead_lock = PTHREAD_MUTEX_INITIALIZER,

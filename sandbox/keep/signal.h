@@ -105,6 +105,9 @@ int host_block_begin(struct task *t);
 void host_block_end(struct task *t);
 const sigset_t *host_wait_sigmask(void);
 
+/* Where t's container is paused: waits until it is not, or t is to die. Takes the lock. */
+void task_await_thaw(struct task *t);
+
 /* A handler that found signal_pending() itself and returns -ERESTART*: makes sure that the gate will ask.
  * Takes the lock. */
 void signal_interrupted(struct task *t);

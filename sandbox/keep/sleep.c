@@ -49,6 +49,47 @@ void signal_interrupted(struct task *t)
     signal_kick(t);
 }
 
+/* [T] What a paused container has begun goes on when the container does: nothing is taken or given for it
+ * meanwhile. Whoever is to die does not wait. */
+static void await_thaw(struct task *t)
+{
+    const struct process *p = t->process;
+
+    if (!p->container->frozen)
+        return;
+    worker_about_to_block();
+    while (p->container->frozen && !p->group_exit && !(atomic_load(&t->life) & TASK_DYING)) {
+        t->sleep_cond = &kernel.thawed;
+        t->sleep = SLEEP_COND;
+        pthread_cond_wait(&kernel.thawed, &kernel.tasklist_lock);
+        t->sleep = SLEEP_NONE;
+        t->sleep_cond = NULL;
+    }
+}
+
+void task_await_thaw(struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    await_thaw(t);
+}
+
+void container_freeze(struct container *c, bool frozen)
+{
+    struct process *p, *tmp;
+    struct task *t;
+
+    LOCKED(&kernel.tasklist_lock);
+    c->frozen = frozen;
+    if (!frozen) {
+        pthread_cond_broadcast(&kernel.thawed);
+        return;
+    }
+    HASH_ITER(hh_pid, c->pids->processes, p, tmp)
+    DL_FOREACH2(p->threads, t, thread_next)
+    if (p->container == c && t->sleep == SLEEP_HOST)
+        task_interrupt(t);
+}
+
 int task_wait(struct task *t, pthread_cond_t *cond, const struct timespec *deadline)
 {
     if (signal_pending(t)) {
@@ -62,6 +103,7 @@ int task_wait(struct task *t, pthread_cond_t *cond, const struct timespec *deadl
                      : pthread_cond_wait(cond, &kernel.tasklist_lock);
     t->sleep = SLEEP_NONE;
     t->sleep_cond = NULL;
+    await_thaw(t);
     if (signal_pending(t)) {
         signal_kick(t);
         return -ERESTARTSYS;
@@ -74,6 +116,7 @@ int host_block_begin(struct task *t)
     tasks_bury();
     worker_about_to_block();
     LOCKED(&kernel.tasklist_lock);
+    await_thaw(t);
     if (signal_pending(t)) {
         signal_kick(t);
         return -ERESTARTSYS;
@@ -130,6 +173,8 @@ static int poll_once(struct task *t, struct pollfd *fds, unsigned n, const struc
     host_block_end(t);
     if (r == -EINTR)
         return interrupted(t) ? -ERESTARTSYS : -EAGAIN;
+    if (r > 0 && t->process->container->frozen) /* that it is ready was not for it to hear */
+        return -EAGAIN;
     return r;
 }
 

@@ -1,4 +1,5 @@
 /* From a notification to its handler and back. */
+#include "sandbox/keep/container.h"
 #include "sandbox/keep/syscall.h"
 
 #include <errno.h>
@@ -133,6 +134,8 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
 
     if (!task_enter(t))
         return;
+    if (t->process->container->frozen)
+        task_await_thaw(t);
     if (kernel.strace)
         clock_gettime(CLOCK_MONOTONIC, &start);
     if (!is_signal_call(a->nr)) {

@@ -32,10 +32,12 @@ enum control_type {
                        hierarchy (DIRECTORY: the number of its descriptor among those that follow, or -1), and
                        the container's directories, which are the roots of detached mounts -> DONE, FAILED;
                        none while the sandbox is made */
+    CONTROL_FREEZE, /* value: 1 once the host has frozen the guests, 0 before it lets them go on -> DONE */
     CONTROL_PIDS_ANSWER,
     CONTROL_DONE,
-    CONTROL_JOIN,   /* a container for this sandbox; descriptors: enum join_fd of keep/container_init.h, the last
-                       `value` of them as those of CONTROL_CGROUP -> READY, FAILED. From then on the connection is about that container */
+    CONTROL_JOIN,   /* a container for this sandbox; descriptors: enum join_fd of keep/container_init.h, the
+                       last   `value` of them as those of CONTROL_CGROUP -> READY, FAILED. From then on the
+                       connection is about that container */
     CONTROL_DETACH, /* runtime: what I made on this connection (on that of its making the container, on others
                        programs of EXEC) is known now, live on without me. No answer */
 };

@@ -81,6 +81,34 @@ no_cgroup_left() {
     [ "$(count)" = text ]
 }
 
+@test "the keep takes no input for what is paused" {
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    exec 5<>"$BATS_TEST_TMPDIR/in"
+    args sh -c 'echo ready; while read x; do echo "got $x"; done'
+    bailey create --bundle "$BUNDLE" "$ID" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- 5>&-
+    bailey start "$ID" 5>&-
+    echo one >&5
+    for _ in $(seq 100); do
+        grep -q 'got one' "$BATS_TEST_TMPDIR/out" && break
+        sleep 0.05
+    done
+    grep -q 'got one' "$BATS_TEST_TMPDIR/out"
+    bailey pause "$ID" 5>&-
+    echo two >&5
+    sleep 0.3
+    local line
+    read -r -t 1 -u 5 line # it is still there
+    [ "$line" = two ]
+    echo three >&5
+    bailey resume "$ID" 5>&-
+    for _ in $(seq 100); do
+        grep -q 'got three' "$BATS_TEST_TMPDIR/out" && break
+        sleep 0.05
+    done
+    [ "$(cat "$BATS_TEST_TMPDIR/out")" = $'ready\ngot one\ngot three' ]
+    exec 5>&-
+}
+
 @test "what is paused can be deleted by force, and leaves nothing" {
     config '.root.readonly = false'
     start_it
