@@ -92,10 +92,12 @@ run_it() {
 
 @test "not root" {
     command -v setpriv || skip "no setpriv"
-    chmod 755 "$BATS_TEST_TMPDIR"
-    cp "$BAILEY" /tmp/bailey-test-$$
-    run --separate-stderr setpriv --reuid 65534 --clear-groups /tmp/bailey-test-$$ --root "$STATE" run -b "$BUNDLE" x
-    rm /tmp/bailey-test-$$
+    dir=$(mktemp -d /tmp/bailey-test-XXXXXX) # where that user may look
+    cp "$BAILEY" "$dir/bailey"
+    cp -r "$BUNDLE" "$dir/bundle"
+    chmod 755 "$dir"
+    run --separate-stderr setpriv --reuid 65534 --clear-groups "$dir/bailey" --root "$STATE" run -b "$dir/bundle" x
+    rm -rf "$dir"
     [ "$status" -eq 1 ]
     [ "$stderr" = "bailey: without root a container needs a user namespace in config.json (see bailey spec --rootless)" ]
     nothing_left
