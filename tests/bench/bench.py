@@ -19,28 +19,45 @@ BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 # name, what it is, and its promise: (factor, of what) or None
 ROWS = [
     ("getppid", "getppid, answered by the keep", (1.5, "round trip")),
+    ("getpid", "getpid, from a patched site", (0.5, "runc")),
     ("touch", "first touch of a page", (1.05, "runc")),
     ("cpu", "processor-bound loop", (1.05, "runc")),
-    ("fork", "fork + exit + wait", (3, "runc")),
-    ("exec", "fork + exec + wait, static program", (3, "runc")),
+    ("fork", "fork + exit + wait", (1.5, "runc")),
+    ("exec", "fork + exec + wait, static program", (1.7, "runc")),
     ("spawn", "posix_spawn + wait, static program", None),
-    ("open", "open + close", (4, "round trip")),
-    ("stat", "stat, 5 directories deep", (3, "round trip")),
+    ("open", "open + close", (3, "round trip")),
+    ("stat", "stat, 5 directories deep", (1.7, "round trip")),
     ("fstat", "fstat", None),
-    ("pread", "pread of 4 KiB", None),
-    ("pwrite", "pwrite of 4 KiB", None),
-    ("mmap", "mmap + munmap, anonymous", None),
-    ("pipe", "pipe, a byte there and back", None),
-    ("unix", "unix socket, a byte there and back", None),
-    ("tcp", "TCP on loopback, a byte there and back", None),
+    ("pread", "pread of 4 KiB", (1.5, "runc")),
+    ("pwrite", "pwrite of 4 KiB", (1.5, "runc")),
+    ("mmap", "mmap + munmap, anonymous", (5, "runc")),
+    ("pipe", "pipe, a byte there and back", (2, "runc")),
+    ("unix", "unix socket, a byte there and back", (2, "runc")),
+    ("tcp", "TCP on loopback, a byte there and back", (1.5, "runc")),
     ("signal", "signal to oneself, handled", None),
-    ("thread", "thread, made and joined", None),
-    ("getpid", "getpid", None),
+    ("thread", "thread, made and joined", (2, "runc")),
     ("clock", "clock_gettime", None),
-    ("start", "run of /bin/true, start to exit", (0.8, "runc")),
+    ("start", "run of /bin/true, start to exit", (0.5, "runc")),
     ("cycle", "create + start + delete of /bin/true", (1.0, "runc")),
-    ("execute", "exec of /bin/true", (1.0, "runc")),
+    ("execute", "exec of /bin/true", (0.5, "runc")),
     ("idle", "idle sandbox, memory of its processes", (4 * 1048576, "bytes")),
+]
+
+
+# Programs as people run them (apps.sh): name, what it is, whether more is better, the promise against runc.
+APPS = [
+    ("redis", "redis-benchmark, SET and GET, requests/s", True, 0.85),
+    ("nginx", "nginx and ab, requests/s", True, 0.85),
+    ("nginx-k", "nginx and ab, connections kept, requests/s", True, 0.85),
+    ("node", "node's HTTP server and ab, requests/s", True, 0.85),
+    ("find", "find /", False, None),
+    ("ls", "ls -lR /usr/lib", False, None),
+    ("tar", "tar of 20 MB", False, None),
+    ("untar", "and back", False, None),
+    ("git", "git add, commit, status of that", False, None),
+    ("gcc", "make of 8 files by gcc", False, None),
+    ("python", "10 starts of python3", False, None),
+    ("sh", "200 programs started by sh", False, None),
 ]
 
 
@@ -145,6 +162,40 @@ def execute(runtime, times):
     return statistics.median(took)
 
 
+def apps(runtime):
+    bundle = os.environ["BENCH_DEBIAN"]
+    if runtime:
+        argv = runtime + ["run", "--bundle", bundle, f"bt-{os.environ['BENCH_RUN']}-apps-{time.monotonic_ns()}"]
+    else:
+        return {}
+    out = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=600).stdout.decode()
+    return {f[0]: float(f[1]) for f in (line.split() for line in out.splitlines()) if len(f) == 2}
+
+
+def geometric(values):
+    return statistics.geometric_mean(values) if values else float("nan")
+
+
+def apps_table(found, medians):
+    names = [n for n in found if found[n]]
+    lines = ["| what | " + " | ".join(names) + " | against runc | |", "| --- |" + " ---: |" * len(names) + " ---: | --- |"]
+    ratios = {True: [], False: []}
+    for name, what, more, promise in APPS:
+        values = [medians[n].get(name) for n in names]
+        cells = ["" if v is None else f"{v:,.0f}" if more else seconds(v) for v in values]
+        ours, base = medians["bailey"].get(name), medians.get("runc", {}).get(name)
+        ratio = ours / base if ours and base else None
+        if ratio:
+            ratios[more].append(ratio)
+        word = "" if not ratio or not promise else "pass" if ratio >= promise else "miss"
+        lines.append(f"| {what} | " + " | ".join(cells) + f" | {ratio or 0:.2f} | {word} |")
+    served, spent = geometric(ratios[True]), geometric(ratios[False])
+    blank = " |" * len(names)
+    lines.append(f"| servers, geometric mean, at least 0.9 |{blank} {served:.2f} | {'pass' if served >= 0.9 else 'miss'} |")
+    lines.append(f"| others, geometric mean, at most 1.5 |{blank} {spent:.2f} | {'pass' if spent <= 1.5 else 'miss'} |")
+    return "\n".join(lines)
+
+
 def tree(pid):
     pids = [pid]
     for task in os.listdir(f"/proc/{pid}/task"):
@@ -238,6 +289,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write")
+    parser.add_argument("--apps", type=int, default=3, help="rounds of whole programs; 0: none")
     parser.add_argument("--only", help="one test of micro, or start, cycle, execute or idle")
     options = parser.parse_args()
     found = runtimes()
@@ -264,6 +316,15 @@ def main():
     medians = {n: {t: statistics.median(v) for t, v in s.items()} for n, s in samples.items()}
     text, missed = table(found, medians, statistics.median(trips))
     print(text)
+    if options.apps and not options.only:
+        programs = {n: {} for n in found}
+        for _ in range(options.apps):
+            for n, runtime in found.items():
+                for name, value in apps(runtime).items():
+                    programs[n].setdefault(name, []).append(value)
+        second = apps_table(found, {n: {k: statistics.median(v) for k, v in p.items()} for n, p in programs.items()})
+        print(second)
+        text += "\n\n" + second
     note = ", ".join(f"{n} {b / 1048576:.2f} MiB" for n, b in parts)
     print(f"\nidle, by process: {note}\n{missed} of the promised figures missed")
     if options.write:

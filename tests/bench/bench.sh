@@ -9,8 +9,12 @@ umount /sys/fs/cgroup/unified 2>/dev/null || true # crun refuses hybrid control 
 scratch_open
 bundle=$(bundle_new bench busybox)
 cp "$B/tests/bench/micro" "$bundle/rootfs/test/micro"
+debian=$(bundle_new apps debian)
+cp "$repo/tests/bench/apps.sh" "$debian/rootfs/test/apps.sh"
+bundle_args "$debian" /bin/bash /test/apps.sh
+export BENCH_DEBIAN=$debian
 export BENCH_BUNDLE=$bundle BENCH_ROUNDTRIP=$B/tests/bench/roundtrip BENCH_RUNTIME=$RUNTIME BENCH_RUN=$BAILEY_TEST_RUN
 status=0
-python3 "$repo/tests/bench/bench.py" "$@" || status=$?
-umount "$bundle/rootfs"
+/usr/bin/python3 "$repo/tests/bench/bench.py" "$@" || status=$?
+umount "$bundle/rootfs" "$debian/rootfs"
 exit $status
