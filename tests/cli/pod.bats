@@ -16,7 +16,7 @@ member_bundle() { # name args...
     for applet in sh ls cat echo sleep kill ps stat true id hostname dmesg mount nc readlink seq ln rm touch wc; do
         ln -sf busybox "$BUNDLE/rootfs/bin/$applet"
     done
-    ln -f "$BASE/bin/calls" "$BUNDLE/rootfs/bin/calls"
+    ln -f "$BASE/bin/calls" "$BASE/bin/fdpass" "$BUNDLE/rootfs/bin/"
     echo "$name" >"$BUNDLE/rootfs/etc/me"
     ln -sfn / "$BUNDLE/rootfs/top"
     rm -f "$BUNDLE/config.json"
@@ -30,7 +30,7 @@ member_bundle() { # name args...
 sandbox() {
     BASE=$BATS_TEST_TMPDIR/base
     mkdir -p "$BASE/bin"
-    cp /bin/busybox "$B/tests/tools/calls" "$BASE/bin"
+    cp /bin/busybox "$B/tests/tools/"{calls,fdpass} "$BASE/bin"
     member_bundle sb sleep 1000
     config --arg p $CRI '.hostname = "pod" | .annotations = {($p + ".container-type"): "sandbox", ($p + ".sandbox-id"): "sb"}'
     config "$@"
@@ -187,6 +187,58 @@ keep_of() { # id
     status_is sb running
     run in_c b cat /tmp/hit
     [ "$status" -ne 0 ]
+}
+
+@test "a directory that another container gave away leads into that one's tree, and no further" {
+    sandbox
+    joining a sh -c 'echo of-a >/tmp/mine; fdpass give door /tmp; exec sleep 1000'
+    config '.mounts += [{destination: "/vol", type: "tmpfs", source: "tmpfs", options: ["rw"]}]'
+    make a
+    member b sh -c 'exec fdpass take door sh -c "
+        cd /proc/self/fd/3 && cat mine ../etc/me ../../../../etc/me ../top/etc/me; ls ../proc ../vol; ls -l /proc/self/fd/3 | cut -d\> -f2
+        echo more >../vol/new
+        until [ -e /tmp/go ]; do sleep 0.1; done
+        cat mine ../etc/me ../vol/new /etc/me; ls ..; echo done; exec sleep 1000"'
+    ln -sf busybox "$BATS_TEST_TMPDIR/b/rootfs/bin/cut"
+    wait_for grep -q /tmp "$BATS_TEST_TMPDIR/b.out"
+    # Its own links are its own; an absolute one starts at the root of who walks.
+    run head -5 "$BATS_TEST_TMPDIR/b.out"
+    [ "$output" = "$(printf '%s\n' 'peer 0' of-a a a b)" ]
+    # What is the keep's own in the other container is not there by this way.
+    ! grep -q '^1$' "$BATS_TEST_TMPDIR/b.out"
+    # The giver ends; what was given stays harmless.
+    bailey kill a KILL 3>&-
+    wait_for status_is a stopped
+    bailey delete a 3>&-
+    in_c b touch /tmp/go
+    wait_for grep -q done "$BATS_TEST_TMPDIR/b.out"
+    member a sh -c 'exec sleep 1000'
+    [ "$(in_c a cat /etc/me)" = a ]
+    [ "$(in_c b cat /etc/me)" = b ]
+}
+
+@test "create of a member, killed before its steps" {
+    sandbox
+    member b sleep 1000
+    joining a sleep 1000
+    local fds i status=99
+    fds=$(ls "/proc/$(keep_of sb)/fd" | wc -l)
+    for i in $(seq 1 4 400); do
+        status=0
+        timeout 30 "$B/tests/tools/killat" "$i" "$BAILEY" --root "$STATE" create --bundle "$BUNDLE" a \
+            </dev/null >/dev/null 2>&1 3>&- || status=$?
+        bailey delete --force a 3>&-
+        [ $status -eq 99 ] || break
+    done
+    [ $status -eq 0 ]
+    [ "$i" -gt 20 ]
+    fewer() {
+        [ "$(ls "/proc/$(keep_of sb)/fd" | wc -l)" -le "$fds" ]
+    }
+    wait_for fewer
+    make a
+    [ "$(in_c a cat /etc/me)" = a ]
+    status_is b running
 }
 
 @test "what the pod shares: the network, names, System V objects" {
