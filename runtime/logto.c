@@ -41,10 +41,8 @@ static enum log_level level_of(const struct globals *g)
     return g->strace ? LOG_LVL_INFO : LOG_LVL_WARNING;
 }
 
-static int open_service(const struct globals *g, size_t i, struct err *e)
+static int open_service(const struct globals *g, const char *ident, size_t i, struct err *e)
 {
-    const char *ident = g->log + strlen(services[i].prefix);
-
     if (!*ident || strlen(ident) > 64)
         return err_set(e, ERR_USAGE, 0, "option --log: %s needs a name of at most 64 bytes",
                        services[i].prefix);
@@ -64,7 +62,7 @@ int logto_open(const struct globals *g, struct err *e)
 
     for (size_t i = 0; i < ARRAY_SIZE(services); i++)
         if (strncmp(file, services[i].prefix, strlen(services[i].prefix)) == 0)
-            return open_service(g, i, e);
+            return open_service(g, file + strlen(services[i].prefix), i, e);
     if (strncmp(file, "file:", 5) == 0)
         file += 5;
     if (*file)

@@ -121,8 +121,11 @@ static int start_ps(char *const *args, int to, pid_t *ret)
     char *argv[PS_ARGS_MAX + 3] = {name, all};
     posix_spawn_file_actions_t actions;
 
-    for (int i = 0; args[i] && i < PS_ARGS_MAX; i++)
+    for (int i = 0; args[i]; i++) {
+        if (i == PS_ARGS_MAX)
+            return E2BIG;
         argv[i + 1] = args[i];
+    }
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, to, STDOUT_FILENO);
     int r = posix_spawnp(ret, name, &actions, NULL, argv, environ);

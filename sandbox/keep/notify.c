@@ -74,12 +74,11 @@ ssize_t notify_take(struct notify *n, struct uio *u)
 
     if (len > MESSAGE_MAX)
         return -EMSGSIZE;
-    _cleanup_free_ char *text = malloc(len + 1);
+    _cleanup_free_ char *text = calloc(1, len + 1);
     if (!text)
         return -ENOMEM;
     if (len && uio_get(u, text, len) < (ssize_t)len)
         return -EFAULT;
-    text[len] = '\0';
     if (says_ready(text) && !atomic_exchange(&n->ready, true))
         tell(n);
     return (ssize_t)len;

@@ -42,7 +42,7 @@ int fdbag_unpack(int bag, int fds[FDBAG_MAX])
 
     while (msg_recv_fds(bag, &count, sizeof(count), some) == 0)
         for (unsigned i = 0; i < MSG_FDS; i++) {
-            if (some[i] >= 0 && i < count && n < FDBAG_MAX)
+            if (i < count && some[i] >= 0 && n < FDBAG_MAX)
                 fds[n++] = some[i];
             else if (some[i] >= 0)
                 close(some[i]);
