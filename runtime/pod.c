@@ -70,9 +70,15 @@ static int connect_to(const struct oci_config *c, struct pod *p, struct err *e)
     const char *ignored;
     enum status s = target_status(t);
 
-    if (role(t->rec.annotations, t->rec.nannotations, &ignored) != POD_SANDBOX)
-        return err_set(e, ERR_CONFIG, 0, "config.json: annotations: container %.255s is not a pod's sandbox",
-                       t->dir.id);
+    /* podman's infra container is a container like others. */
+    if (role(t->rec.annotations, t->rec.nannotations, &ignored) != POD_SANDBOX) {
+        log_info(
+            "container %s, the sandbox by the annotations, was not made as one: the container gets a keep "
+            "of its own",
+            t->dir.id);
+        p->role = POD_NONE;
+        return 0;
+    }
     if (s == STATUS_STOPPED)
         return err_set(e, ERR_STATE, 0, "the pod's sandbox %.255s is not running", t->dir.id);
     /* The keep makes the sockets of all, and all its guests are in its user namespace. */

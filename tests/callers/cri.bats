@@ -128,6 +128,9 @@ teardown() {
     [[ "$output" == *"sleep 2000"* ]]
     [[ "$output" != *8080* ]]
     [[ "$(inside "$b" uname -r)" == *bailey* ]]
+    # One kernel for the pod.
+    [ "$(jq .keep "$STATES"/*/state.json | sort -u | wc -l)" = 1 ]
+    [ "$(jq .pid "$STATES"/*/state.json | sort -u | wc -l)" = 3 ]
     grep -q ' stdout F hello from a$' "$S/logs/$BATS_TEST_NUMBER/a.log"
 }
 
@@ -221,7 +224,6 @@ teardown() {
 }
 
 @test "UpdateContainerResources: the container sees the new limit" {
-    skip "limits are shown as they were at create"
     pod
     container a '.linux.resources = {memory_limit_in_bytes: 67108864}' sleep 1000
     cri UpdateContainerResources "{\"container_id\": \"$C\", \"linux\": {\"memory_limit_in_bytes\": 134217728}}"
@@ -246,7 +248,6 @@ teardown() {
 }
 
 @test "a seccomp profile holds" {
-    skip "profiles are not enforced yet"
     pod
     container a '.linux.security_context.seccomp = {profile_type: 0}' sleep 1000
     [[ "$(inside "$C" grep Seccomp: /proc/self/status)" == *2 ]]
@@ -262,7 +263,6 @@ teardown() {
 }
 
 @test "a pod whose containers see each other's processes" {
-    skip "each container has a kernel of its own"
     pod '.linux.security_context.namespace_options.pid = 0'
     container a '.linux.security_context.namespace_options.pid = 0' sleep 1000
     a=$C
@@ -291,10 +291,19 @@ teardown() {
     cri RemovePodSandbox "{\"pod_sandbox_id\": \"$POD\"}"
 }
 
-@test "the sandbox's kernel is killed: the containers have ended with 137" {
+@test "the pod's kernel is killed: sandbox and containers have ended with 137" {
     pod
     container a . sleep 1000
-    kill -KILL "$(jq .keep "$STATES/$C/state.json")"
+    a=$C
+    container b . sleep 1000
+    kill -KILL "$(jq .keep "$STATES/$POD/state.json")"
+    wait_for exited "$a"
     wait_for exited "$C"
-    [ "$(status "$C" exit_code)" = 137 ]
+    [ "$(status "$a" exit_code) $(status "$C" exit_code)" = "137 137" ]
+    wait_for not_ready
+    cri RemoveContainer "{\"container_id\": \"$a\"}"
+}
+
+not_ready() {
+    [ "$(cri PodSandboxStatus "{\"pod_sandbox_id\": \"$POD\"}" | jq .status.state)" = 1 ]
 }
