@@ -187,3 +187,45 @@ in_box() {
     [ "$status" -eq 1 ]
     [[ "$stderr" == "bailey: systemd: cannot reach systemd: "* ]]
 }
+
+# A user's manager without a bus: it is asked, by its own socket, from a service that is below it, as it may only move processes that
+# are.
+@test "a user's systemd" {
+    PID=$V2_PID
+    "$BAILEY" features | jq -e .linux.cgroup.systemdUser
+    local run=/run/user-1000
+    config '.linux.namespaces = [{type: "pid"}, {type: "mount"}, {type: "user"}] | .linux.cgroupsPath = "user.slice:b:x" | .linux.resources = {}
+        | .linux.uidMappings = [{containerID: 0, hostID: 1000, size: 1}] | .linux.gidMappings = .linux.uidMappings | del(.hostname)'
+    args sh -c 'echo in; while [ ! -e /tmp/end ]; do sleep 0.1; done'
+    # shellcheck disable=SC2016
+    systemd_in "$PID" sh -ec 'mkdir -p "$0/units" && cp "$1" "$0/bailey" && cp -a "$2" "$0/bundle" && cd "$0/units"
+        printf "[Unit]\nDefaultDependencies=no\n" >default.target
+        printf "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nDelegate=yes\nEnvironment=XDG_RUNTIME_DIR=$0\nStandardOutput=file:$0/out\nStandardError=file:$0/err\nExecStart=$0/bailey --root $0/state --systemd-cgroup run --bundle $0/bundle x\n" >b.service
+        chown -R 1000:1000 "$0"; chmod 700 "$0"' "$run" "$BAILEY" "$BUNDLE"
+    systemd_in "$PID" systemd-run -q --unit=manager -p User=1000 -p Delegate=yes --setenv=XDG_RUNTIME_DIR="$run" \
+        --setenv=SYSTEMD_UNIT_PATH="$run/units" /lib/systemd/systemd --user
+    user() {
+        systemd_in "$PID" setpriv --reuid 1000 --regid 1000 --clear-groups env XDG_RUNTIME_DIR="$run" "$@"
+    }
+    for _ in $(seq 100); do
+        [ "$(user systemctl --user is-active default.target 2>/dev/null)" != active ] || break
+        sleep 0.05
+    done
+    user systemctl --user start --no-block b.service
+    for _ in $(seq 100); do
+        [ "$(in_box "cat $run/out 2>/dev/null")" = "" ] || break
+        sleep 0.05
+    done
+    in_box "cat $run/err" >&2
+    [ "$(in_box "cat $run/out")" = in ]
+    [ "$(user systemctl --user show -P ActiveState b-x.scope)" = active ]
+    [ "$(in_box 'find /sys/fs/cgroup -name b-x.scope' | sed 's,.*/manager.service,,')" = /user.slice/b-x.scope ]
+    in_box "touch $run/bundle/rootfs/tmp/end"
+    for _ in $(seq 100); do
+        [ -n "$(in_box 'find /sys/fs/cgroup -name b-x.scope')" ] || break
+        sleep 0.05
+    done
+    [ -z "$(in_box 'find /sys/fs/cgroup -name b-x.scope')" ]
+    [ "$(user systemctl --user show -P Result b.service)" = success ]
+    systemd_in "$PID" systemctl stop manager
+}
