@@ -24,8 +24,7 @@ void mount_put(struct mount *m)
         struct mount *parent = m->parent;
         dentry_put(m->root);
         dentry_put(m->point);
-        if (m->scratch)
-            scratch_remove(kernel.scratch_fd, m->scratch);
+        scratch_put(m->scratch);
         free(m->inner);
         free(m->above);
         free(m->target);
@@ -34,7 +33,6 @@ void mount_put(struct mount *m)
         free(m->options);
         free(m->real_root);
         free(m->host_prefix);
-        free(m->scratch);
         free(m);
         m = parent;
     }

@@ -37,8 +37,9 @@ static bool table_full(struct mount_ns *ns)
 }
 
 /* Puts m, whose root is set, on point; m goes on failure. */
-static int attach_at(struct mount_ns *ns, struct mount *m, struct dentry *point)
+static int attach_at(const struct request *q, struct mount *m, struct dentry *point)
 {
+    struct mount_ns *ns = q->ns;
     char path[PATH_MAX];
     int r = dentry_path_abs(point, path, sizeof(path));
 
@@ -56,6 +57,8 @@ static int attach_at(struct mount_ns *ns, struct mount *m, struct dentry *point)
     }
     if (r < 0)
         mount_put(m);
+    else
+        mount_propagate(q->t, ns, m, point);
     return r < 0 ? r : 0;
 }
 
@@ -75,16 +78,12 @@ static unsigned long option(const char *data, const char *name, int base, unsign
 /* A tmpfs is a fresh directory of the scratch area. Its size is the area's: size= is not kept apart. */
 static int tmpfs_root(struct request *q, struct mount *m)
 {
-    char name[16];
-
     if (kernel.scratch_fd < 0)
         return -ENODEV;
-    snprintf(name, sizeof(name), "%u", atomic_fetch_add(&kernel.scratch_names, 1));
-    vfs_assume_self();
-    if (mkdirat(kernel.scratch_fd, name, 0700) != 0)
+    m->scratch = scratch_new();
+    if (!m->scratch)
         return -errno;
-    m->scratch = strdup(name);
-    int fd = openat(kernel.scratch_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = openat(kernel.scratch_fd, m->scratch->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     uid_t uid = (uid_t)option(q->data, "uid", 10, q->t->cred->fsuid);
@@ -131,12 +130,20 @@ static int mount_fresh(struct request *q, struct dentry *point)
         mount_put(m);
         return r;
     }
-    return attach_at(q->ns, m, point);
+    return attach_at(q, m, point);
 }
 
 /* Bind
  * ----------------------------------------------------------------------------------------------------------
  */
+
+/* A bind of a shared mount is its peer. */
+static void take_peers(struct mount *m, const struct mount *src)
+{
+    m->propagation = src->propagation & MS_SHARED;
+    m->group = src->group;
+    m->master = src->master;
+}
 
 static int bind_one(struct request *q, struct dentry *from, struct dentry *point)
 {
@@ -144,20 +151,10 @@ static int bind_one(struct request *q, struct dentry *from, struct dentry *point
 
     if (!src || (mount_listed(q->ns, from)->propagation & MS_UNBINDABLE))
         return -EINVAL;
-    struct mount *m = mount_new(q->ns, NULL, src->fstype, src->source, src->options, src->flags & KEPT_FLAGS);
+    struct mount *m = mount_clone(q->ns, src, from);
     if (!m)
         return -ENOMEM;
-    m->fs = src->fs;
-    m->dev = src->dev;
-    int fd = from->fd >= 0 ? fcntl(from->fd, F_DUPFD_CLOEXEC, 3) : -1;
-    struct dentry *d = from->node ? dentry_pseudo(m, pnode_get(from->node))
-                       : fd >= 0  ? dentry_host(m, fd)
-                                  : NULL;
-    if (!d) {
-        mount_put(m);
-        return -ENOMEM;
-    }
-    mount_set_root(m, d);
+    take_peers(m, mount_listed(q->ns, from));
     char path[PATH_MAX];
     size_t n = src->parent ? strlen(src->target) : 0;
     if (dentry_path_abs(from, path, sizeof(path)) >= 0 && strlen(path) > n) {
@@ -168,7 +165,7 @@ static int bind_one(struct request *q, struct dentry *from, struct dentry *point
         mount_put(m);
         return -ENOMEM;
     }
-    return attach_at(q->ns, m, point);
+    return attach_at(q, m, point);
 }
 
 /* The roots of the mounts below path, and where they are relative to it. */
@@ -243,21 +240,29 @@ static int mount_bind(struct request *q, struct dentry *point)
 /* Changing what is there
  * ------------------------------------------------------------------------------------------ */
 
+static void propagate_as(struct mount *m, unsigned long flags)
+{
+    if ((flags & MS_SHARED) && !(m->propagation & MS_SHARED))
+        m->group = m->id; /* a group of its own, so far */
+    m->propagation = flags & (MS_SHARED | MS_UNBINDABLE);
+    if (!m->propagation)
+        m->group = 0;
+    if (flags & MS_PRIVATE)
+        m->master = 0;
+}
+
 /* lock held. A mount is in one state: shared, unbindable, or neither; what its master is, stays. */
 static void set_propagation(struct mount_ns *ns, struct mount *m, unsigned long flags)
 {
     size_t n = strcmp(m->target, "/") == 0 ? 0 : strlen(m->target);
     struct mount *below;
 
-    m->propagation = flags & (MS_SHARED | MS_UNBINDABLE);
-    if (flags & MS_PRIVATE)
-        m->master = 0;
+    propagate_as(m, flags);
     if (!(flags & MS_REC))
         return;
     DL_FOREACH(ns->mounts, below)
     if (below != m && strncmp(below->target, m->target, n) == 0 && below->target[n] == '/') {
-        below->propagation = m->propagation;
-        below->master = flags & MS_PRIVATE ? 0 : below->master;
+        propagate_as(below, flags);
     }
 }
 
@@ -399,6 +404,9 @@ static int do_umount(struct mount_ns *ns, struct dentry *d, int flags)
         return -EBUSY;
     if (flags & MNT_EXPIRE)
         return -EAGAIN;
+    struct mount *twin;
+    while ((twin = mount_twin(ns, m)) != NULL)
+        detach_tree(ns, twin);
     detach_tree(ns, mount_get(m));
     return 0;
 }

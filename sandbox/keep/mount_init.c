@@ -34,6 +34,7 @@ static int note_shown(struct mount *m, const struct mount_spec *spec)
     char *root = spec->root ? strdup(spec->root) : NULL;
 
     m->propagation = spec->propagation;
+    m->group = spec->propagation & MS_SHARED ? m->id : 0;
     m->master = spec->master;
     if (!spec->root)
         return 0;
@@ -221,6 +222,7 @@ static int main_mount(struct mount_ns *ns, int rootfd, const struct mount_spec *
     m->dev = d->dev;
     m->host_id = d->mnt_id;
     m->propagation = spec ? spec->propagation : 0;
+    m->group = m->propagation & MS_SHARED ? m->id : 0;
     m->target = strdup("/");
     ns->main = m;
     DL_APPEND(ns->mounts, m);

@@ -26,7 +26,7 @@ static void empty_dir(int scratch, int dir, unsigned *serial, const char *prefix
     }
 }
 
-void scratch_remove(int scratch, const char *prefix)
+static void remove_tree(int scratch, const char *prefix)
 {
     unsigned serial = 0, done = 0;
     char name[64];
@@ -42,4 +42,34 @@ void scratch_remove(int scratch, const char *prefix)
             return;
         snprintf(name, sizeof(name), "%s.%u", prefix, done++);
     }
+}
+
+struct scratch *scratch_new(void)
+{
+    struct scratch *s = calloc(1, sizeof(*s));
+
+    if (!s)
+        return NULL;
+    atomic_init(&s->refs, 1);
+    snprintf(s->name, sizeof(s->name), "%u", atomic_fetch_add(&kernel.scratch_names, 1));
+    vfs_assume_self();
+    if (mkdirat(kernel.scratch_fd, s->name, 0700) == 0)
+        return s;
+    free(s);
+    return NULL;
+}
+
+struct scratch *scratch_get(struct scratch *s)
+{
+    if (s)
+        atomic_fetch_add(&s->refs, 1);
+    return s;
+}
+
+void scratch_put(struct scratch *s)
+{
+    if (!s || atomic_fetch_sub(&s->refs, 1) > 1)
+        return;
+    remove_tree(kernel.scratch_fd, s->name);
+    free(s);
 }

@@ -90,7 +90,7 @@ static void show_one(struct strbuf *sb, const struct mount *m, const char *targe
     sb_put(sb, " ", 1);
     put_flags(sb, m);
     if (m->propagation & MS_SHARED)
-        sb_printf(sb, " shared:%d", m->id);
+        sb_printf(sb, " shared:%d", m->group ? m->group : m->id);
     if (m->master)
         sb_printf(sb, " master:%u", m->master);
     if (m->propagation & MS_UNBINDABLE)

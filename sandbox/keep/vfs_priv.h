@@ -59,9 +59,11 @@ struct mount {
     dev_t dev;
     uint64_t host_id;          /* the host's mount id, 0 unknown */
     char *host_prefix;         /* the host's path of root, for those that are not main's */
-    char *scratch;             /* the name below kernel.scratch_fd that is its own, or NULL */
+    struct scratch *scratch;   /* a tmpfs that a guest made: a reference; or NULL */
     unsigned long propagation; /* MS_SHARED, MS_UNBINDABLE; 0: private */
     unsigned master;           /* the host's peer group that it is a slave of, or 0 */
+    int group;                 /* of MS_SHARED mounts: peers have the same */
+    int origin; /* of a mount that went to a shared mount's peers too: all of them have it; or 0 */
 };
 
 struct mount_ns {
@@ -99,6 +101,12 @@ struct dentry *mount_root_at(struct mount_ns *ns, const struct statx *stx);
 int mount_visible_id(struct mount_ns *ns, const struct dentry *d, uint64_t host_id);
 /* The mount of the table that d is on: d->mnt, or among main's one of the real ones. No reference. */
 struct mount *mount_listed(struct mount_ns *ns, struct dentry *d);
+/* m was mounted by t on point: if that is in a shared mount, its peers get it, too (mount_peers.c). */
+void mount_propagate(struct task *t, struct mount_ns *ns, struct mount *m, struct dentry *point);
+/* The same mount on a peer of what m is mounted on, a reference, or NULL: umount(2) takes them all. */
+struct mount *mount_twin(struct mount_ns *ns, const struct mount *m);
+/* One more of a mount, without a place yet: NULL: no memory. */
+struct mount *mount_clone(struct mount_ns *ns, const struct mount *src, struct dentry *from);
 /* Below a mounted root, or at one: the place of the mount in its parent. A reference; NULL for main. */
 struct dentry *mount_leave(struct task *t, struct mount *m);
 /* A new mount, not in the table yet; parent gets a reference. NULL: no memory. Strings are copied. */
@@ -121,8 +129,15 @@ bool mount_readonly(const struct dentry *d);
 struct mount **mount_snapshot(struct mount_ns *ns, unsigned *n);
 /* True if d is the scratch area itself, which no guest may reach. */
 bool mount_is_scratch(struct dentry *d);
-/* Removes the directory `prefix` of the scratch area with all that is in it. */
-void scratch_remove(int scratch, const char *prefix);
+/* A directory of the scratch area: a tmpfs, which is emptied and removed with its last mount. */
+struct scratch {
+    atomic_int refs;
+    char name[16]; /* below kernel.scratch_fd */
+};
+/* A new one, made, with one reference; NULL with errno. NULL is fine for the others. */
+struct scratch *scratch_new(void);
+struct scratch *scratch_get(struct scratch *s);
+void scratch_put(struct scratch *s);
 /* An empty file or directory. */
 struct pnode *mask_node(bool dir);
 

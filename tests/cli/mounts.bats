@@ -157,7 +157,7 @@ script() {
     config '.linux.rootfsPropagation = "unbindable"'
     mounts '[{destination: "/u", source: $s, options: ["bind", "runbindable"]}, {destination: "/s", source: $s, options: ["bind", "shared"]}]'
     script 'mkdir /x; mount --bind / /x; echo $?; mount --rbind / /x; echo $?; mount --bind /u /x; echo $?; mount --bind /s /x; echo $?
-        grep -E " /(u|s|) " /proc/self/mountinfo | cut -d" " -f5,7; mount --make-private /s; grep " /s " /proc/self/mountinfo | cut -d" " -f7'
+        grep -E " /(u|s|) " /proc/self/mountinfo | cut -d" " -f5,7; mount --make-private /s; awk "\$5 == \"/s\" { print \$7 }" /proc/self/mountinfo'
     run_it
     [[ "$output" == *"Invalid argument"* ]]
     mapfile -t codes < <(grep -xE '[0-9]+' <<<"$output")
@@ -234,4 +234,20 @@ script() {
     ln -sf /etc/passwd "$BUNDLE/rootfs/dev/null"
     refused "device /dev/null: something else has that name in the container" bailey run --bundle "$BUNDLE" x
     [ "$(<"$BUNDLE/rootfs/etc/passwd")" = plain ]
+}
+
+@test "mounts: inside, what is mounted on a shared mount appears on its peers, until it is unmounted" {
+    config '.linux.rootfsPropagation = "shared"'
+    script 'mkdir /peer /here /away && mount --bind / /peer && mount -t tmpfs t /here && touch /here/x && ls /peer/here
+        mount --make-private /peer; mount -t tmpfs u /away && touch /away/y; ls /peer/away; umount /away
+        umount /here; ls /here /peer/here; umount /peer/here; mkdir /second && mount --bind / /second
+        mount -t tmpfs v /here && ls -d /second/here; grep -c " v " /proc/self/mountinfo
+        umount /second/here; grep -c " v " /proc/self/mountinfo'
+    run_it
+    [ "${lines[0]}" = x ]
+    [ "${lines[1]}" = /here: ]
+    [ "${lines[2]}" = /peer/here: ]
+    [ "${lines[3]}" = x ] # it has left the group
+    [ "${lines[5]}" = 2 ]
+    [ "${lines[6]}" = 0 ]
 }
