@@ -8,6 +8,7 @@
 #include "sandbox/keep/exec.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/fs_struct.h"
+#include "sandbox/keep/home.h"
 #include "sandbox/keep/idmap.h"
 #include "sandbox/keep/notify.h"
 #include "sandbox/keep/seccomp.h"
@@ -212,7 +213,12 @@ static int prepare(struct session *s, const struct keep_process *p, struct err *
     /* A container may be created without a program. */
     if (!p->args)
         return 0;
-    r = find_program(s->first, p, &s->first->exec);
+    /* A hook has the environment that it was given, and no more. */
+    struct keep_process at_home = *p;
+    _cleanup_free_ char **env = p->path ? NULL : home_add(s->first, p->uid, p->env);
+    if (env)
+        at_home.env = env;
+    r = find_program(s->first, &at_home, &s->first->exec);
     return r < 0 ? not_executable(p->path ? p->path : p->args[0], -r, e) : 0;
 }
 
