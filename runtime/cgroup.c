@@ -460,6 +460,13 @@ int cgroup_freeze(const struct cgroup *cg, bool frozen, struct err *e)
              : 0;
 }
 
+bool cgroup_freezes_keep(const struct cgroup *cg)
+{
+    const struct cgroup_tree *t = freezer(cg);
+
+    return t && t->version == 2;
+}
+
 bool cgroup_is_frozen(const struct cgroup *cg)
 {
     const struct cgroup_tree *t = freezer(cg);

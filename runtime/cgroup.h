@@ -121,6 +121,8 @@ int cgroup_delegate(const struct cgroup *cg, const struct oci_config *c, struct 
 /* Stops or continues everything in it; returns when that is done. ERR_UNSUPPORTED without a freezer. */
 int cgroup_freeze(const struct cgroup *cg, bool frozen, struct err *e);
 bool cgroup_is_frozen(const struct cgroup *cg);
+/* True if that would stop what cgroup_attach_keep put there, too. */
+bool cgroup_freezes_keep(const struct cgroup *cg);
 
 /* The host pids in it and below; *ret is malloc'ed. */
 int cgroup_pids(const struct cgroup *cg, pid_t **ret, size_t *n, struct err *e);

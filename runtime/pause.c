@@ -6,6 +6,7 @@
 #include "runtime/cgroup.h"
 #include "runtime/idcmd.h"
 #include "runtime/launch_internal.h"
+#include "runtime/pod.h"
 #include "runtime/target.h"
 #include "sandbox/platform/messages.h"
 
@@ -36,8 +37,14 @@ static int set_frozen(const struct globals *g, const char *id, bool frozen, stru
     if (s != from)
         return err_set(e, ERR_STATE, 0, "cannot %s container %.255s: it is %s", frozen ? "pause" : "resume",
                        id, status_name(s));
-    if (cgroup_load(&cg, t.dir.dir, e) < 0 || (frozen && cgroup_freeze(&cg, true, e)) ||
-        tell_keep(&t, frozen, e) || (!frozen && cgroup_freeze(&cg, false, e)))
+    if (cgroup_load(&cg, t.dir.dir, e) < 0)
+        return -1;
+    if (frozen && pod_is_sandbox(&t.rec) && cgroup_freezes_keep(&cg))
+        return err_set(e, ERR_UNSUPPORTED, 0,
+                       "container %.255s is a pod's sandbox: with it the keep of all the others would stop",
+                       id);
+    if ((frozen && cgroup_freeze(&cg, true, e)) || tell_keep(&t, frozen, e) ||
+        (!frozen && cgroup_freeze(&cg, false, e)))
         return -1;
     t.rec.status = frozen ? STATUS_PAUSED : STATUS_RUNNING;
     return record_save(&t.rec, t.dir.dir, e);

@@ -45,6 +45,13 @@ enum pod_role pod_role_of(const struct oci_config *c, const char **ret_sandbox)
     return role(c->annotations, c->nannotations, ret_sandbox);
 }
 
+bool pod_is_sandbox(const struct record *r)
+{
+    const char *ignored;
+
+    return role(r->annotations, r->nannotations, &ignored) == POD_SANDBOX;
+}
+
 static bool same_file(const char *a, const char *b)
 {
     struct stat sa, sb;
@@ -67,11 +74,10 @@ static bool shares(const struct oci_config *c, enum oci_ns_type type, const char
 static int connect_to(const struct oci_config *c, struct pod *p, struct err *e)
 {
     const struct target *t = &p->sandbox;
-    const char *ignored;
     enum status s = target_status(t);
 
     /* podman's infra container is a container like others. */
-    if (role(t->rec.annotations, t->rec.nannotations, &ignored) != POD_SANDBOX) {
+    if (!pod_is_sandbox(&t->rec)) {
         log_info(
             "container %s, the sandbox by the annotations, was not made as one: the container gets a keep "
             "of its own",

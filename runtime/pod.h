@@ -30,6 +30,9 @@ struct pod {
  * ContainerType and SandboxID. *ret_sandbox: the sandbox's id, for POD_MEMBER. */
 enum pod_role pod_role_of(const struct oci_config *c, const char **ret_sandbox);
 
+/* The same of a container that was made. */
+bool pod_is_sandbox(const struct record *r);
+
 /* Finds and connects to the keep that c is to join. A member whose sandbox is not one of this runtime's
  * (below the same --root), or that does not share its network and user namespace, becomes POD_NONE: it gets a
  * keep of its own. ERR_STATE: the sandbox does not run any more. p is for pod_close. */

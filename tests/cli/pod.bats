@@ -296,6 +296,27 @@ keep_of() { # id
     status_is sb running
 }
 
+@test "a paused container waits, the others go on" {
+    sandbox
+    joining a sh -c 'while read l; do echo "$l"; done </tmp/in'
+    mkfifo "$BATS_TEST_TMPDIR/a/rootfs/tmp/in"
+    make a
+    member b sleep 1000
+    bailey pause a 3>&-
+    status_is a paused
+    [ "$(in_c b cat /etc/me)" = b ]
+    member c true
+    wait_for status_is c stopped
+    timeout 5 sh -c "echo hello >'$BATS_TEST_TMPDIR/a/rootfs/tmp/in'" || true
+    [ ! -s "$BATS_TEST_TMPDIR/a.out" ]
+    bailey resume a 3>&-
+    echo world | timeout 5 tee "$BATS_TEST_TMPDIR/a/rootfs/tmp/in" >/dev/null || true
+    status_is a running || wait_for status_is a stopped
+    bailey pause b 3>&-
+    bailey delete --force b 3>&-
+    status_is sb running
+}
+
 @test "created, then killed; hooks" {
     sandbox
     joining a sleep 1000
