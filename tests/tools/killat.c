@@ -1,6 +1,8 @@
-/* killat N COMMAND [ARG...]: runs the command and kills it (SIGKILL, itself alone) right before its Nth step:
- * a system call that could change anything outside of it. Between two of those it looks the same from outside
- * wherever it dies. Exit status: 99 if it was killed so; else the command's, which then had fewer steps. */
+/* killat [-c CHILD] N COMMAND [ARG...]: runs the command and kills it (SIGKILL, itself alone) right before
+ * its Nth step: a system call that could change anything outside of it. Between two of those it looks the
+ * same from outside wherever it dies. With -c the CHILDth process that it makes is killed in the same way,
+ * and the command is waited for. Exit status: 99 if somebody was killed so (with -c: 98 if the command's
+ * status is 0 all the same); else the command's, which then had fewer steps. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -102,6 +104,13 @@ static bool is_step(const struct __ptrace_syscall_info *i)
     return true;
 }
 
+struct trace {
+    pid_t command, victim; /* victim: 0 before it is there */
+    long child;            /* which one it is to be; 0: the command itself */
+    long left;             /* steps that it may make */
+    bool killed;
+};
+
 static pid_t start(char **argv)
 {
     pid_t pid = fork();
@@ -116,42 +125,99 @@ static pid_t start(char **argv)
 }
 
 /* At a stop before or after a call: whether it is the time. */
-static bool is_time(pid_t pid, long *left)
+static bool is_time(struct trace *t, pid_t pid)
 {
     struct __ptrace_syscall_info i;
 
-    if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(i), &i) <= 0 || i.op != PTRACE_SYSCALL_INFO_ENTRY)
+    if (pid != t->victim || ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(i), &i) <= 0 ||
+        i.op != PTRACE_SYSCALL_INFO_ENTRY)
         return false;
-    return is_step(&i) && --*left == 0;
+    return is_step(&i) && --t->left == 0;
+}
+
+/* A child of the command's, or of the victim's: only one of them is of interest. */
+static void new_process(struct trace *t, pid_t parent)
+{
+    unsigned long pid;
+
+    if (ptrace(PTRACE_GETEVENTMSG, parent, 0, &pid) == 0 && parent == t->command && t->child > 0 &&
+        --t->child == 0)
+        t->victim = (pid_t)pid;
+}
+
+/* What pid, which has stopped, is to go on with: a signal, or -1 where it is let go. */
+static int look(struct trace *t, pid_t pid, int status)
+{
+    if (pid != t->command && pid != t->victim)
+        return -1;
+    if (status >> 16 == PTRACE_EVENT_EXEC)
+        return 0;
+    if (status >> 16)
+        new_process(t, pid);
+    else if (WSTOPSIG(status) != (SIGTRAP | 0x80))
+        return WSTOPSIG(status) == SIGSTOP || WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
+    else if (is_time(t, pid)) {
+        t->killed = true;
+        kill(pid, SIGKILL);
+    }
+    return 0;
+}
+
+/* Until the command has ended: its wait status. */
+static int follow(struct trace *t)
+{
+    int status;
+    pid_t pid, early = 0;
+
+    for (;;) {
+        pid = waitpid(-1, &status, __WALL);
+        if (pid < 0)
+            exit(2);
+        if (pid == t->command && !WIFSTOPPED(status))
+            return status;
+        if (!WIFSTOPPED(status))
+            continue;
+        /* A child may stop before its parent has said that it is there: it waits. */
+        if (pid != t->command && pid != t->victim && t->child > 0 && early == 0) {
+            early = pid;
+            continue;
+        }
+        int sig = look(t, pid, status);
+        ptrace(sig < 0 ? PTRACE_DETACH : PTRACE_SYSCALL, pid, 0, sig < 0 ? 0 : sig);
+        if (early && pid == t->command && status >> 16 && status >> 16 != PTRACE_EVENT_EXEC) {
+            ptrace(early == t->victim ? PTRACE_SYSCALL : PTRACE_DETACH, early, 0, 0);
+            early = 0;
+        }
+    }
+}
+
+static int result(const struct trace *t, int status)
+{
+    if (t->killed)
+        return t->victim != t->command && WIFEXITED(status) && WEXITSTATUS(status) == 0 ? KILLED - 1 : KILLED;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 int main(int argc, char **argv)
 {
-    int status, sig = 0;
+    struct trace t = {0};
+    int status;
 
+    if (argc > 2 && strcmp(argv[1], "-c") == 0) {
+        t.child = atol(argv[2]);
+        argv += 2;
+        argc -= 2;
+    }
     if (argc < 3)
         return 2;
-    long left = atol(argv[1]);
-    pid_t pid = start(argv + 2);
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+    t.left = atol(argv[1]);
+    t.command = start(argv + 2);
+    if (t.command < 0 || waitpid(t.command, &status, 0) != t.command || !WIFSTOPPED(status))
         return 2;
-    ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
-    for (;; sig = 0) {
-        ptrace(PTRACE_SYSCALL, pid, 0, sig);
-        if (waitpid(pid, &status, 0) != pid)
-            return 2;
-        if (WIFEXITED(status))
-            return WEXITSTATUS(status);
-        if (WIFSIGNALED(status))
-            return 128 + WTERMSIG(status);
-        if (WSTOPSIG(status) != (SIGTRAP | 0x80)) {
-            sig = status >> 16 ? 0 : WSTOPSIG(status);
-            continue;
-        }
-        if (is_time(pid, &left)) {
-            kill(pid, SIGKILL);
-            waitpid(pid, NULL, 0);
-            return KILLED;
-        }
-    }
+    t.victim = t.child ? 0 : t.command;
+    long children =
+        t.child ? PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE : PTRACE_O_EXITKILL;
+    ptrace(PTRACE_SETOPTIONS, t.command, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | children);
+    ptrace(PTRACE_SYSCALL, t.command, 0, 0);
+    return result(&t, follow(&t));
 }
