@@ -1,7 +1,7 @@
 #!/bin/bash
 # A1 (CVE-2016-9962): a program that enters the container is looked at and traced while it does: no descriptor, directory
 # or executable of the host can be had from it.
-#: timeout 120
+#: timeout 200
 set -uo pipefail
 . "$(dirname "$0")/../lib/attack.sh"
 decoy_open

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A16: whatever an image has as /etc/passwd and /etc/group, no command hangs, and none reads the host's.
-#: timeout 120
+#: timeout 200
 set -uo pipefail
 . "$(dirname "$0")/../lib/attack.sh"
 decoy_open

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A23: what is huge or deep in a configuration costs the runtime no more than an error, and what a guest hoards ends with it
 # (fork_bomb.sh has the processes).
-#: timeout 120
+#: timeout 200
 set -uo pipefail
 . "$(dirname "$0")/../lib/attack.sh"
 decoy_open

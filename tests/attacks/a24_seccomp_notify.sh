@@ -1,7 +1,7 @@
 #!/bin/bash
 # A24: a seccomp profile that asks a listener about the very calls with which its descriptor would be handed over, a listener
 # that is not there, goes away, or never answers: no command hangs, and the call is not allowed.
-#: timeout 120
+#: timeout 200
 set -uo pipefail
 . "$(dirname "$0")/../lib/attack.sh"
 decoy_open

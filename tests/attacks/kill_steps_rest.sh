@@ -1,7 +1,7 @@
 #!/bin/bash
 # `start`, `exec`, `kill`, `pause`, `update` and `delete` killed before each of their steps: the container is there and can
 # be deleted, or is gone.
-#: timeout 150
+#: timeout 300
 set -uo pipefail
 . "$(dirname "$0")/../lib/killsteps.sh"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # `run` killed before each of its steps: the container ends with it, and delete --force leaves nothing.
-#: timeout 150
+#: timeout 300
 set -uo pipefail
 . "$(dirname "$0")/../lib/killsteps.sh"
 bundle_args "$bundle" /bin/true

@@ -1,7 +1,7 @@
 #!/bin/bash
 # 1000 programs run in one container, every tenth command killed midway: keep and porter hold no more descriptors, threads
 # and memory than before, and the container has no more processes.
-#: timeout 170
+#: timeout 300
 set -uo pipefail
 . "$(dirname "$0")/../lib/endurance.sh"
 bundle=$(bundle_new b busybox) || die "no bundle"
