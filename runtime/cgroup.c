@@ -290,8 +290,10 @@ int cgroup_create(struct cgroup *cg, const struct oci_resources *res, int state_
         cg->ntrees = 0;
         return -1;
     }
+    /* Rules on devices confine the porter and the guests as the host sees them; to their own devices there is
+     * no other way than the keep, so that it is no error where they cannot be had. */
     if (!cg->asked)
-        keep_only(cg, needed);
+        keep_only(cg, needed | (res && res->ndevices ? 1U << CG_DEVICES : 0));
     if (look(cg, e) || cgroup_save(cg, state_dir, e) || make_trees(cg, needed, e)) {
         cgroup_remove(cg, state_dir);
         cg->ntrees = 0;

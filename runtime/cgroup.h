@@ -93,7 +93,7 @@ int cgroup_widen(struct cgroup *cg, const struct oci_resources *res, int state_d
 int cgroup_apply(const struct cgroup *cg, const struct oci_resources *res, struct err *e);
 
 /* New limits for a container that runs: cgroup_apply, with systemd knowing of them. */
-int cgroup_update(const struct cgroup *cg, const struct oci_resources *res, struct err *e);
+int cgroup_update(const struct cgroup *cg, const struct oci_resources *asked, struct err *e);
 
 /* Moves the process (all its threads) in; its children will be born there. */
 int cgroup_attach(const struct cgroup *cg, pid_t pid, struct err *e);

@@ -15,6 +15,8 @@ static int write_set(const struct cgroup *cg, const struct cgroup_set *w)
     if (!t || !cgroup_file(t, cg->path, w->file, file))
         return ENOENT;
     int r = cgroup_write(file, w->value);
+    if (r == ENOENT && w->optional)
+        return 0;
     if (r != ENOENT || !w->fallback[0] || !cgroup_file(t, cg->path, w->fallback, file))
         return r;
     return cgroup_write(file, w->instead[0] ? w->instead : w->value);

@@ -63,6 +63,7 @@ struct cgroup_set {
     char fallback[96]; /* file to take where the first does not exist; "": none */
     char instead[32];  /* value for that one; "": the same */
     char field[96];    /* for messages: "memory.limit" */
+    bool optional;     /* where there is no such file, there is nothing to do */
 };
 
 struct cgroup_sets {

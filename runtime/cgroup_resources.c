@@ -213,6 +213,21 @@ static int add_text(enum cgroup_ctl ctl, const char *file, const char *field, co
     return 0;
 }
 
+/* Version 1: no limit on memory takes none on memory and swap together, which was perhaps set once. */
+static int add_unlimited_swap(const struct oci_resources *res, const int version[], struct cgroup_sets *s,
+                              struct err *e)
+{
+    const struct oci_int *swap = &res->memory.swap;
+
+    if (version[CG_MEMORY] != 1 || !res->memory.limit.set || res->memory.limit.v != -1 ||
+        (swap->set && swap->v != 0))
+        return 0;
+    if (add_text(CG_MEMORY, "memory.memsw.limit_in_bytes", "memory.limit", "-1", version, s, e))
+        return -1;
+    s->list[s->n - 1].optional = true;
+    return 0;
+}
+
 static int add_oom(const struct oci_resources *res, const int version[], struct cgroup_sets *s, struct err *e)
 {
     if (!res->memory.disable_oom_killer)
@@ -383,7 +398,8 @@ int cgroup_sets_make(const struct oci_resources *res, const int version[CG_CTLS]
 {
     static int (*const adders[])(const struct oci_resources *, const int[], struct cgroup_sets *,
                                  struct err *) = {
-        add_quota, add_oom, add_io, add_hugepages, add_rdma, add_priorities, add_devices, add_unified,
+        add_quota, add_unlimited_swap, add_oom,     add_io,      add_hugepages,
+        add_rdma,  add_priorities,     add_devices, add_unified,
     };
 
     if (add_text(CG_CPUSET, "cpuset.cpus", "cpu.cpus", res->cpu.cpus, version, ret, e) ||

@@ -89,11 +89,25 @@ int cgroup_start_unit(struct cgroup *cg, const struct oci_config *c, const char 
     return cgroup_adopt(cg, &c->lx.resources, state_dir, e);
 }
 
-int cgroup_update(const struct cgroup *cg, const struct oci_resources *res, struct err *e)
+/* Version 2 has swap alone: to know what is meant by memory and swap together, one has to know the former. */
+static void complete(const struct cgroup *cg, struct oci_resources *res)
+{
+    const struct cgroup_tree *t = cgroup_tree_of(cg, CG_MEMORY);
+
+    if (!t || t->version == 1 || !res->memory.swap.set || res->memory.swap.v <= 0 || res->memory.limit.set)
+        return;
+    uint64_t now = cgroup_number_of(cg, CG_MEMORY, "memory.max");
+    if (now > 0 && now <= INT64_MAX)
+        res->memory.limit = (struct oci_int){.set = true, .v = (int64_t)now};
+}
+
+int cgroup_update(const struct cgroup *cg, const struct oci_resources *asked, struct err *e)
 {
     _cleanup_free_ char *request = NULL;
+    struct oci_resources whole = *asked, *res = &whole;
     size_t len = 0;
 
+    complete(cg, res);
     if (!cg->unit[0])
         return cgroup_apply(cg, res, e);
     FILE *f = open_memstream(&request, &len);

@@ -89,6 +89,15 @@ no_cgroup_left() {
     end_it
 }
 
+@test "rules on devices hold without a cgroupsPath, too" {
+    is_v1 || skip "version 2 has no list of devices"
+    config 'del(.linux.cgroupsPath) | .linux.resources.devices = [{allow: false, access: "rwm"}, {allow: true, type: "c", major: 1, minor: 3, access: "rw"}]'
+    start_it
+    [ "$(cat /sys/fs/cgroup/devices/bailey/"$ID"-*/devices.list)" = 'c 1:3 rw' ]
+    end_it
+    no_cgroup_left
+}
+
 @test "a relative cgroupsPath is below /bailey; so is the id without one" {
     config --arg p "$ID/x" '.linux.cgroupsPath = $p | .linux.resources.pids = {limit: 50}'
     CG=bailey/$ID/x

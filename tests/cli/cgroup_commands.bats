@@ -168,6 +168,14 @@ no_cgroup_left() {
     no_cgroup_left
 }
 
+@test "update: no limit on memory takes away the one on memory and swap" {
+    is_v1 || skip "reads the files of version 1"
+    config --arg p "/$ID" '.root.readonly = false | .linux.cgroupsPath = $p | .linux.resources.memory = {limit: 50000000, swap: 50000000}'
+    start_it
+    bailey update --memory -1 "$ID"
+    [ "$(cat "/sys/fs/cgroup/memory/$ID/memory.limit_in_bytes")" -gt 1000000000000 ]
+}
+
 @test "events --stats" {
     config --arg p "/$ID" '.root.readonly = false | .linux.cgroupsPath = $p | .linux.resources.memory = {limit: 50000000} | .linux.resources.pids = {limit: 20}'
     start_it

@@ -142,6 +142,9 @@ static void memory(void **state)
     assert_non_null(strstr(writes(&r, all_v2), "below memory.limit"));
     r.memory.limit.set = false;
     assert_non_null(strstr(writes(&r, all_v2), "needs memory.limit"));
+    r = (struct oci_resources){.memory = {.limit = SET(-1)}};
+    assert_string_equal(writes(&r, all_v1), "memory.limit_in_bytes=-1;memory.memsw.limit_in_bytes=-1;");
+    assert_string_equal(writes(&r, all_v2), "memory.max=max;");
 }
 
 static void cpu(void **state)
