@@ -13,6 +13,7 @@ struct globals {
     /* as given, or NULL */
     const char *root_dir, *log, *log_format, *log_level, *manager_word, *rootless_word;
     bool systemd_cgroup, debug, strace, help, version;
+    const char *lanes;
     /* what that means: globals_settle */
     unsigned inherited; /* descriptors that were open from 3 on: runtime/passed.h */
     const char *root;   /* where the state of containers is */
@@ -32,8 +33,8 @@ struct command {
 };
 
 extern const struct command cmd_checkpoint, cmd_completion, cmd_create, cmd_delete, cmd_events, cmd_exec,
-    cmd_features, cmd_help, cmd_kill, cmd_list, cmd_pause, cmd_ps, cmd_restore, cmd_resume, cmd_run, cmd_spec,
-    cmd_start, cmd_state, cmd_stop, cmd_update;
+    cmd_debug, cmd_features, cmd_help, cmd_kill, cmd_list, cmd_pause, cmd_ps, cmd_restore, cmd_resume,
+    cmd_run, cmd_spec, cmd_start, cmd_state, cmd_stop, cmd_update;
 
 /* All of them, NULL at the end, in the order in which they are shown. */
 extern const struct command *const commands[];

@@ -16,6 +16,8 @@ const struct option_def global_options[] = {
     {"log-level", 0, "error|warning|info|debug", AT(log_level), "the least that is logged (warning)"},
     {"debug", 0, NULL, AT(debug), "log what the runtime and the keep do: --log-level debug"},
     {"strace", 0, NULL, AT(strace), "log each system call of the container"},
+    {"lanes", 0, "on|off", AT(lanes),
+     "whether guests may use files, pipes and sockets without the keep once it has let them (on)"},
     {"cgroup-manager", 0, "cgroupfs|systemd|disabled", AT(manager_word),
      "who makes control groups (cgroupfs)"},
     {"systemd-cgroup", 0, NULL, AT(systemd_cgroup), "the same as --cgroup-manager systemd"},
@@ -27,9 +29,10 @@ const struct option_def global_options[] = {
 };
 
 const struct command *const commands[] = {
-    &cmd_create,     &cmd_start,   &cmd_run,      &cmd_state, &cmd_list,       &cmd_ps,     &cmd_exec,
-    &cmd_kill,       &cmd_stop,    &cmd_delete,   &cmd_pause, &cmd_resume,     &cmd_update, &cmd_events,
-    &cmd_checkpoint, &cmd_restore, &cmd_features, &cmd_spec,  &cmd_completion, &cmd_help,   NULL,
+    &cmd_create, &cmd_start,      &cmd_run,        &cmd_state,   &cmd_list,     &cmd_ps,
+    &cmd_exec,   &cmd_kill,       &cmd_stop,       &cmd_delete,  &cmd_pause,    &cmd_resume,
+    &cmd_update, &cmd_events,     &cmd_checkpoint, &cmd_restore, &cmd_features, &cmd_debug,
+    &cmd_spec,   &cmd_completion, &cmd_help,       NULL,
 };
 
 const struct command *command_find(const char *name)

@@ -242,6 +242,7 @@ int keep_setup(const struct launch *l, int userns, int control, struct keep_setu
         b->pids_limit = (uint64_t)c->lx.resources.pids_limit.v;
     b->net_host = true;
     b->strace = l->strace;
+    b->lanes_off = l->lanes_off;
     b->debug = l->debug;
     return 0;
 }

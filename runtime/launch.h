@@ -41,7 +41,7 @@ struct launch {
     int status_fd;           /* a file that the keep writes the exit status to, or -1 */
     const struct seccomp_profile *seccomp; /* seccomp.h; NULL: none */
     const struct keep_confine *confine;    /* confine.h; NULL: nothing */
-    bool strace, debug;
+    bool strace, debug, lanes_off;
     bool foreground; /* the container ends with its caller, even where that is killed */
     struct launch_steps steps;
     const struct cgroup *cgroup; /* which steps.porter_made puts the porter into */

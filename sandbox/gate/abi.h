@@ -121,7 +121,7 @@ struct gate_slot {
     int32_t pid, tid;
     uint32_t uid, euid, gid, egid;
     uint64_t untouched; /* a bit for each signal (1 << number) whose action is the default, with no flags */
-    uint64_t pad[2];
+    uint64_t answered, transfers; /* the gate's: calls that never came to the keep */
 };
 
 struct gate_shared {

@@ -43,7 +43,9 @@ _Static_assert(
         __builtin_offsetof(struct gate_slot, pid) == 16 && __builtin_offsetof(struct gate_slot, tid) == 20 &&
         __builtin_offsetof(struct gate_slot, uid) == 24 && __builtin_offsetof(struct gate_slot, euid) == 28 &&
         __builtin_offsetof(struct gate_slot, gid) == 32 && __builtin_offsetof(struct gate_slot, egid) == 36 &&
-        __builtin_offsetof(struct gate_slot, untouched) == 40,
+        __builtin_offsetof(struct gate_slot, untouched) == 40 &&
+        __builtin_offsetof(struct gate_slot, answered) == 48 &&
+        __builtin_offsetof(struct gate_slot, transfers) == 56,
     "fast.S: SLOT_*");
 
 struct gate_shared gate_shared __attribute__((section(".shared,\"aw\",@nobits#")));

@@ -169,7 +169,7 @@ struct keep_boot {
     bool partial_ids; /* the keep's user namespace does not have every id */
     unsigned closed;  /* one that joins: bit n, its caller had closed standard descriptor n */
     bool net_host;
-    bool strace, debug;
+    bool strace, debug, lanes_off;
 };
 
 /* The keep's life, from a forked child of the runtime that is already in its namespaces, with the container's

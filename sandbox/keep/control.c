@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "sandbox/keep/container_init.h"
+#include "sandbox/keep/counters.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
@@ -200,6 +201,20 @@ static void pids(const struct container *c, int client)
     (void)msg_send(client, &m, sizeof(m), fd);
 }
 
+static void counters(const struct container *c, int client)
+{
+    struct control_msg m = {.type = CONTROL_COUNTERS};
+    _cleanup_close_ int fd = memfd_create("counters", MFD_CLOEXEC);
+
+    if (fd < 0 || counters_write(c, fd) < 0) {
+        struct err e = ERR_INIT;
+        err_set(&e, ERR_SYS, 0, "cannot write the counters");
+        answer(client, CONTROL_FAILED, &e);
+        return;
+    }
+    (void)msg_send(client, &m, sizeof(m), fd);
+}
+
 static void send_signal(struct container *c, int client, int signo, bool all)
 {
     siginfo_t info = {.si_signo = signo, .si_code = SI_USER};
@@ -292,6 +307,9 @@ static bool request(struct control *k, struct client *client, const struct contr
     case CONTROL_SIGNAL:
     case CONTROL_SIGNAL_INIT:
         send_signal(c, client->fd, m->value, m->type == CONTROL_SIGNAL);
+        return true;
+    case CONTROL_COUNTERS:
+        counters(c, client->fd);
         return true;
     case CONTROL_JOIN:
         join(k, client, m->value, fds);

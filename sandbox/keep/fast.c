@@ -45,7 +45,7 @@ static bool may_be_fast(const struct task *t)
     for (size_t i = 0; i < ARRAY_SIZE(id_calls); i++)
         if (!seccomp_always_allows(t, id_calls[i]))
             return false;
-    return !kernel.strace;
+    return !kernel.strace && !kernel.lanes_off;
 }
 
 bool fast_is_possible(const struct task *t)
@@ -82,7 +82,7 @@ void fast_ids_changed(struct task *t)
     };
 
     if (t->slot)
-        (void)copy_to_user(t, t->slot + IDS_AT, &s.valid, offsetof(struct gate_slot, pad) - IDS_AT);
+        (void)copy_to_user(t, t->slot + IDS_AT, &s.valid, offsetof(struct gate_slot, answered) - IDS_AT);
 }
 
 static bool is_slot(uaddr_t slot)

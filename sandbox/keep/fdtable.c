@@ -363,7 +363,7 @@ int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f)
 bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len)
 {
     struct fdtable *ft = t->fdt;
-    if (!(f->kind & FILE_LANE) || f->hostfd < 0)
+    if (!(f->kind & FILE_LANE) || f->hostfd < 0 || kernel.lanes_off)
         return false;
     LOCKED(&ft->lock);
     if ((unsigned)fd >= ft->size || ft->slots[fd].file != f)

@@ -79,6 +79,8 @@ struct kernel {
     pthread_mutex_t epoll_lock;     /* who watches what; an object lock */
     struct unix_state *unix_state;  /* unix.c */
     bool strace;
+    bool lanes_off;                  /* the keep moves all bytes but those of mappings */
+    struct counters *counters;       /* counters.c */
     struct vfs_state *vfs;           /* record locks, FIFO openers, device nodes made by guests: vfs_init */
     struct klog *klog;               /* klog.h */
     struct chrdev_host *chrdev_host; /* chrdev.c */

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "sandbox/keep/container_init.h"
 #include "sandbox/keep/control.h"
+#include "sandbox/keep/counters.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/idmap.h"
 #include "sandbox/keep/klog.h"
@@ -37,13 +38,15 @@ static int kernel_init(const struct keep_boot *b)
     kernel.scratch_fd = b->scratch_fd;
     kernel.gate_fd = b->gate_fd;
     kernel.strace = b->strace;
+    kernel.lanes_off = b->lanes_off;
     kernel.enosys_logged = enosys;
     clock_gettime(CLOCK_BOOTTIME, &kernel.boot);
     (void)mallopt(M_ARENA_MAX, 2);
     kernel.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (kernel.wake_fd < 0)
         return -errno;
-    if ((r = klog_init()) < 0 || (r = tasks_init()) < 0 || (r = signal_init()) < 0 || (r = files_init()) < 0)
+    if ((r = klog_init()) < 0 || (r = tasks_init()) < 0 || (r = signal_init()) < 0 ||
+        (r = files_init()) < 0 || (r = counters_init()) < 0)
         return r;
     return procfs_init(b);
 }

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/clone.h"
+#include "sandbox/keep/counters.h"
 #include "sandbox/keep/exec.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/seccomp.h"
@@ -130,13 +131,13 @@ static bool is_signal_call(int nr)
 
 void syscall_dispatch(struct task *t, const struct sysargs *a)
 {
-    struct timespec start;
+    struct timespec start = {0};
 
     if (!task_enter(t))
         return;
     if (t->process->container->frozen)
         task_await_thaw(t);
-    if (kernel.strace)
+    if (kernel.strace || counters_timed())
         clock_gettime(CLOCK_MONOTONIC, &start);
     if (!is_signal_call(a->nr)) {
         t->restart = 0;
@@ -147,6 +148,7 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
     if (r == 0)
         r = fn ? run(t, a, fn) : -ENOSYS;
     fast_missed(t, a, r);
+    counters_count(a->nr, r, &start);
     if (kernel.strace)
         strace_call(t, a, r, &start);
     answer(t, a, r);

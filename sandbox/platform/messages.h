@@ -34,6 +34,7 @@ enum control_type {
                        none while the sandbox is made */
     CONTROL_FREEZE, /* value: 1 once the host has frozen the guests, 0 before it lets them go on -> DONE */
     CONTROL_PIDS_ANSWER,
+    CONTROL_COUNTERS, /* -> COUNTERS and a descriptor: the text of keep/counters.h */
     CONTROL_DONE,
     CONTROL_JOIN,   /* a container for this sandbox; descriptors: enum join_fd of keep/container_init.h, the
                        last   `value` of them as those of CONTROL_CGROUP -> READY, FAILED. From then on the

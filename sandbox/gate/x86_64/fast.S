@@ -18,6 +18,8 @@
 #define SLOT_GID 32
 #define SLOT_EGID 36
 #define SLOT_UNTOUCHED 40
+#define SLOT_ANSWERED 48
+#define SLOT_TRANSFERS 56
 #define EBADF 9
 #define FAST_CALLS 282
 #define NR_epoll_wait 232
@@ -35,6 +37,7 @@ fast_\name:
     find_slot
     cmpl $0, SLOTS + SLOT_VALID(%r11)
     je refuse
+    incq SLOTS + SLOT_ANSWERED(%r11)
     mov SLOTS + \offset(%r11), %r11d
     jmp answer
 .endm
@@ -71,7 +74,8 @@ fast_sigaction:
     jz 1f
     cmpq $0, (%rsi)
     jne refuse
-1:  xor %r11d, %r11d
+1:  incq SLOTS + SLOT_ANSWERED(%r11)
+    xor %r11d, %r11d
     test %rdx, %rdx
     jz answer
     mov %r11, (%rdx)
@@ -106,6 +110,7 @@ fast_lane:
     bt %rdi, LANES
     jnc refuse
     find_slot
+    incq SLOTS + SLOT_TRANSFERS(%r11)
     mov %rcx, %gs:SLOT_RET
     mov %eax, %gs:SLOT_NR
 gate_fast_call:

@@ -1,0 +1,60 @@
+#!/usr/bin/env bats
+# bailey debug counters, and --lanes.
+bats_require_minimum_version 1.5.0
+load helpers
+
+# Transfers that become lanes, then a long sleep.
+busy() {
+    make_bundle
+    cp "$B/tests/guest/sites" "$BUNDLE/rootfs/bin/sites"
+    args /bin/sh -c 'for i in $(seq 300); do echo $i; done >/tmp/f; /bin/sites changed; echo $? >/tmp/changed; exec sleep 60'
+    config '.root.readonly = false'
+    bailey "$@" run -d --bundle "$BUNDLE" c </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
+    for _ in $(seq 100); do
+        [ ! -s "$BUNDLE/rootfs/tmp/changed" ] || break
+        sleep 0.05
+    done
+}
+
+teardown() {
+    bailey delete --force c
+}
+
+@test "counters: calls by name, timed from the first time on" {
+    busy
+    run bailey debug counters c
+    [ "$status" -eq 0 ]
+    [[ $output == *"calls are timed from now on"* ]]
+    [[ ${lines[0]} =~ ^CALL\ +KEEP\ +THEN\ HOST ]]
+    grep -qE '^write +[0-9]{2,}' <<<"$output"
+    bailey exec c /bin/true
+    run bailey debug counters --format json c
+    [ "$(jq .timed <<<"$output")" = true ]
+    [ "$(jq '.calls.execve.keep // .calls.brk.keep // .calls.exit_group.keep' <<<"$output")" -gt 0 ]
+    [ "$(jq '[.calls[].nanoseconds] | add' <<<"$output")" -gt 0 ]
+}
+
+@test "without lanes every transfer comes to the keep, and no site is changed" {
+    busy --lanes off
+    [ "$(cat "$BUNDLE/rootfs/tmp/changed")" = 1 ]
+    run bailey debug counters --format json c
+    [ "$(jq .calls.write.keep <<<"$output")" -ge 300 ]
+    [ "$(jq .calls.write.continued <<<"$output")" = 0 ]
+    [ "$(jq .gate.transfers <<<"$output")" = 0 ]
+}
+
+@test "with them the sites are changed" {
+    busy --lanes=on
+    [ "$(cat "$BUNDLE/rootfs/tmp/changed")" = 0 ]
+}
+
+@test "what is not there" {
+    busy
+    run bailey debug counters
+    [ "$status" -eq 1 ]
+    run bailey debug sense c
+    [ "$status" -eq 1 ]
+    run bailey --lanes sometimes state c
+    [ "$status" -eq 1 ]
+    bailey kill c KILL
+}
