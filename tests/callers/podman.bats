@@ -158,8 +158,8 @@ says() { # line
     p_run --volume vol:/data $IMAGE sh -c 'echo kept >/data/file'
     mkdir "$S/volume"
     echo content >"$S/volume/file"
-    run p_run --volume vol:/data --volume "$S/volume:/v:ro" --tmpfs /t:size=1m,notmpcopyup --read-only --read-only-tmpfs=false --user 1000:7 \
-        --cap-add SYS_TIME --cap-drop CHOWN --env A=b --workdir /tmp --hostname named --shm-size 10m $IMAGE sh -c '
+    run p_run --volume vol:/data --volume "$S/volume:/v:ro" --tmpfs /t:size=1m --read-only --user 1000:7 \
+        --cap-add SYS_TIME --cap-drop CHOWN --env A=b --workdir /tmp --hostname named --shm-size 10m $IMAGE sh -c 'exec 2>&1
         echo "$(id -u) $(id -g) $A $(pwd) $(hostname) $(ulimit -n) $(cat /data/file) $(cat /v/file)"
         touch /t/x && echo tmpfs; touch /x; touch /v/x; grep CapBnd /proc/self/status; df /dev/shm | tail -1'
     echo "$output" >&2
