@@ -11,35 +11,32 @@
 #include "oci/parse.h"
 #include "oci/tables.h"
 
-/* Fields of the specification that this version does not act upon yet. */
-static const char *const not_honoured[][3] = {
-    {"linux", "intelRdt"},
+/* Fields of the specification that are not acted upon: to leave them out would be another container. */
+static const struct {
+    const char *object, *field, *why;
+} not_honoured[] = {
+    {"linux", "intelRdt", "caches and memory bandwidth cannot be shared out"},
 };
 
 bool oci_honours(const char *object, const char *field)
 {
     for (size_t i = 0; i < ARRAY_SIZE(not_honoured); i++)
-        if (strcmp(not_honoured[i][0], object) == 0 && strcmp(not_honoured[i][1], field) == 0)
+        if (strcmp(not_honoured[i].object, object) == 0 && strcmp(not_honoured[i].field, field) == 0)
             return false;
     return true;
 }
 
-static bool is_empty(const struct json *v)
-{
-    return v->type == JSON_STRING ? !v->s[0] : (v->type == JSON_ARRAY || v->type == JSON_OBJECT) && v->n == 0;
-}
-
-static void warn_not_honoured(const struct json *root)
+static int refuse_not_honoured(struct json_reader *r, const struct json *root)
 {
     for (size_t i = 0; i < ARRAY_SIZE(not_honoured); i++) {
-        const char *const *path = not_honoured[i];
-        const struct json *v = root;
-        for (size_t k = 0; k < 3 && path[k]; k++)
-            v = json_get(v, path[k]);
-        if (v && !is_empty(v))
-            log_warning("config.json: %s%s%s%s%s: not supported yet, ignored", path[0], path[1] ? "." : "",
-                        path[1] ? path[1] : "", path[2] ? "." : "", path[2] ? path[2] : "");
+        const struct json *v = json_get(json_get(root, not_honoured[i].object), not_honoured[i].field);
+        if (!v || v->type == JSON_NULL || (v->type == JSON_OBJECT && v->n == 0))
+            continue;
+        (void)json_error(v, NULL, r->e, "not supported: %s", not_honoured[i].why);
+        r->e->code = ERR_UNSUPPORTED;
+        return -1;
     }
+    return 0;
 }
 
 /* scanf would take blanks and signs; SemVer takes no leading zeros either. */
@@ -132,8 +129,7 @@ static int parse_all(struct json_reader *r, const struct json *root, struct oci_
         return -1;
     if (parse_pairs(r, root, "annotations", &c->annotations, &c->nannotations))
         return -1;
-    warn_not_honoured(root);
-    return 0;
+    return refuse_not_honoured(r, root);
 }
 
 int oci_config_parse(const char *text, size_t len, const char *name, struct oci_config **ret, struct err *e)

@@ -67,12 +67,14 @@ run_it() {
     refused "config.json: process: is required to run a container" run_it x
 }
 
-@test "what would be unsafe to ignore is refused, the rest named" {
+@test "what would be unsafe to ignore is refused" {
     config '.linux.namespaces += [{"type": "user"}]'
     refused "config.json: a new user namespace needs both linux.uidMappings and linux.gidMappings" run_it x
-    config 'del(.linux.namespaces[-1]) | .linux.intelRdt = {"closID": "x"} | .root.path = "nonexistent"'
-    run --separate-stderr run_it x
-    [ "${stderr_lines[0]}" = "bailey: warning: config.json: linux.intelRdt: not supported yet, ignored" ]
+    config 'del(.linux.namespaces[-1]) | .linux.intelRdt = {"closID": "x"}'
+    refused "config.json: linux.intelRdt: not supported: caches and memory bandwidth cannot be shared out" run_it x
+    config '.linux.intelRdt = {}'
+    args true
+    run_it x
 }
 
 @test "a missing rootfs, or one that is no directory" {
