@@ -108,6 +108,45 @@ config_refused() { # jq-program message
     [[ "$stderr" == *"mounts[7] (/t): option \"nonsense\": Invalid argument" ]]
 }
 
+@test "mounts: every option that must be there" {
+    local plain="async atime defaults dev diratime exec iversion loud noiversion nolazytime norelatime nostrictatime private
+        relatime rprivate rslave rw silent slave suid"
+    local shown="dirsync lazytime noatime nodev nodiratime noexec nosuid ro strictatime sync shared rshared unbindable runbindable"
+    config --arg all "$(xargs <<<"$plain $shown")" '
+        def tmpfs(at; options): {destination: ("/m/" + at), type: "tmpfs", source: "tmpfs", options: options};
+        .mounts += ($all | split(" ") | map(tmpfs(.; [.]))) + [tmpfs("remount"; []), tmpfs("remount"; ["remount", "ro"]),
+            {destination: "/m/bind", source: "/etc", options: ["bind", "ro"]},
+            {destination: "/m/rbind", source: "/etc", options: ["rbind", "nosuid"]}]'
+    args grep -o ' /m/.*' /proc/self/mountinfo
+    run_it
+    [ "$status" -eq 0 ]
+    # Where it is, of the mount, propagation (without a number), of the file system (of the tmpfs's).
+    local table option
+    table=$(sed -E 's/:[0-9]+//; s;/m/r?bind (.*) - .*;&_;; s/ - tmpfs tmpfs / /; s/ - .*_$//; s;^ /m/;;' <<<"$output")
+    for option in $plain; do
+        grep -qx "$option rw,relatime rw" <<<"$table"
+    done
+    diff - <(grep -vE "^($(xargs <<<"$plain" | tr ' ' '|')) " <<<"$table") <<'TABLE'
+dirsync rw,relatime rw,dirsync
+lazytime rw,relatime rw,lazytime
+noatime rw,noatime rw
+nodev rw,nodev,relatime rw
+nodiratime rw,nodiratime,relatime rw
+noexec rw,noexec,relatime rw
+nosuid rw,nosuid,relatime rw
+ro ro,relatime ro
+strictatime rw rw
+sync rw,relatime rw,sync
+shared rw,relatime shared rw
+rshared rw,relatime shared rw
+unbindable rw,relatime unbindable rw
+runbindable rw,relatime unbindable rw
+remount ro,relatime ro
+bind ro,relatime
+rbind rw,nosuid,relatime
+TABLE
+}
+
 # --- devices ---
 
 @test "devices: those that every container has" {
