@@ -71,6 +71,14 @@ static bool shares(const struct oci_config *c, enum oci_ns_type type, const char
     return same_file(ns->set ? ns->path : own, theirs);
 }
 
+/* Those of the network go into the namespace; the others are the keep's own. */
+static void warn_of_sysctls(const struct oci_config *c, const char *sandbox)
+{
+    for (size_t i = 0; i < c->lx.nsysctl; i++)
+        if (strncmp(c->lx.sysctl[i].key, "net", 3) != 0)
+            log_warning("linux.sysctl: %s: that of the pod's sandbox %s holds", c->lx.sysctl[i].key, sandbox);
+}
+
 static int connect_to(const struct oci_config *c, struct pod *p, struct err *e)
 {
     const struct target *t = &p->sandbox;
@@ -87,16 +95,17 @@ static int connect_to(const struct oci_config *c, struct pod *p, struct err *e)
     }
     if (s == STATUS_STOPPED)
         return err_set(e, ERR_STATE, 0, "the pod's sandbox %.255s is not running", t->dir.id);
-    /* The keep makes the sockets of all, and all its guests are in its user namespace. */
+    /* The keep makes the sockets of all, and all its guests are in its user namespace, by its clocks. */
     if (!shares(c, OCI_NS_NET, "net", t->rec.porter.pid) ||
-        !shares(c, OCI_NS_USER, "user", t->rec.porter.pid)) {
-        log_info(
-            "the container does not share the network or user namespace of its pod's sandbox %s: it gets "
-            "a keep of its own",
-            t->dir.id);
+        !shares(c, OCI_NS_USER, "user", t->rec.porter.pid) ||
+        !shares(c, OCI_NS_TIME, "time", t->rec.porter.pid)) {
+        log_info("the container does not share the network, user or time namespace of its pod's sandbox %s: it "
+                 "gets a keep of its own",
+                 t->dir.id);
         p->role = POD_NONE;
         return 0;
     }
+    warn_of_sysctls(c, t->dir.id);
     p->conn = target_connect(t, e);
     return p->conn < 0 ? -1 : 0;
 }

@@ -138,6 +138,10 @@ static int exec_session(struct container *c, int client, int fds[MSG_FDS], struc
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "exec request");
     spec_take_fds(&p, fds + 2);
+    if (!p.args) {
+        spec_free(&p);
+        return err_set(e, ERR_SYS, EBADMSG, "exec request: there is no program");
+    }
     r = container_enter(c);
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot enter the container's tree");

@@ -176,7 +176,7 @@ int spec_unpack(int fd, struct keep_process *ret)
         return -EBADMSG;
     memcpy(&h, buf, sizeof(h));
     size_t groups = (size_t)h.ngroups * sizeof(gid_t), filter = h.nfilter * sizeof(*ret->filter);
-    if (h.version != SPEC_VERSION || h.ngroups > GROUPS_MAX || h.nargs == 0 || h.nargs > size ||
+    if (h.version != SPEC_VERSION || h.ngroups > GROUPS_MAX || h.nargs > size ||
         h.nenv > size || h.strings > size || h.nfilter > BPF_MAXINSNS ||
         sizeof(h) + groups + filter + h.strings != size)
         return -EBADMSG;
@@ -185,6 +185,10 @@ int spec_unpack(int fd, struct keep_process *ret)
     char **names = take_list(&at, end, 2);
     ret->args = names ? take_list(&at, end, h.nargs) : NULL;
     ret->env = ret->args ? take_list(&at, end, h.nenv) : NULL;
+    if (ret->env && h.nargs == 0) { /* a container without a program */
+        free(ret->args);
+        ret->args = NULL;
+    }
     if (!ret->env) {
         free(names);
         free(ret->args);

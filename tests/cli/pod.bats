@@ -352,6 +352,13 @@ keep_of() { # id
     [ ! -e "$STATE/a" ]
     member a sleep 1000
     [ "$(in_c a cat /etc/me)" = a ]
+    joining b sleep 1000
+    config 'del(.process)'
+    bailey create --bundle "$BUNDLE" b </dev/null >/dev/null 2>&1 3>&-
+    status_is b created
+    run bailey start b 3>&-
+    [ "$status" -eq 1 ]
+    status_is sb running
 }
 
 @test "a porter that is killed takes its own container along" {
