@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+#: timeout 300
 # containerd's runc shim with bailey in runc's place, by ctr. docs/containerd.md
 bats_require_minimum_version 1.5.0
 load helpers

@@ -1,14 +1,16 @@
 #!/usr/bin/env bats
+#: timeout 300
 # Kubernetes' way: containerd's CRI plugin with a runtime handler `bailey`. docs/containerd.md
 bats_require_minimum_version 1.5.0
 load helpers
 load containerd
 
 setup_file() {
-    mkdir -p "${BATS_FILE_TMPDIR}"
     containerd_begin "$(cri_configuration)"
-    export CRI_DESCRIPTOR=$S/cri.descriptor CONTAINERD_NAMESPACE=k8s.io STATES=/run/containerd/bailey/k8s.io
-    protoc -I "$BATS_TEST_DIRNAME" --descriptor_set_out="$CRI_DESCRIPTOR" cri.proto
+    export CONTAINERD_NAMESPACE=k8s.io STATES=/run/containerd/bailey/k8s.io
+    protoc -I "$BATS_TEST_DIRNAME" --descriptor_set_out="$S/cri.descriptor" cri.proto
+    daemon cri /usr/bin/python3 "$BATS_TEST_DIRNAME/cri.py" "$CONTAINERD_ADDRESS" "$S/cri.descriptor" "$S/cri.port"
+    wait_for test -e "$S/cri.port"
     cni_configuration
     image
     ctr image import "$S/image.tar" >/dev/null
@@ -18,6 +20,7 @@ setup_file() {
 }
 
 teardown_file() {
+    daemon_stop cri
     containerd_end
 }
 
@@ -54,7 +57,13 @@ ready() {
 }
 
 cri() { # method [json]
-    /usr/bin/python3 "$BATS_TEST_DIRNAME/cri.py" "$CONTAINERD_ADDRESS" "$1" "${2:-{\}}"
+    local fd verdict
+    exec {fd}<>"/dev/tcp/127.0.0.1/$(cat "$S/cri.port")"
+    printf '%s %s\n' "$1" "${2:-{\}}" >&$fd
+    read -r verdict <&$fd
+    [ "$verdict" = ok ] && cat <&$fd || echo "$verdict" >&2
+    exec {fd}>&-
+    [ "$verdict" = ok ]
 }
 
 # Runs a pod; $POD is its id. Further jq filters change its configuration.

@@ -1,31 +1,52 @@
-"""cri.py SOCKET METHOD JSON: one call of the Container Runtime Interface. Prints the answer as JSON.
+"""cri.py SOCKET DESCRIPTOR PORT: a client of the Container Runtime Interface for shell scripts.
 
-Exit status 1 where the other side refuses; its words are on stderr. $CRI_DESCRIPTOR is cri.proto, compiled by
-`protoc --descriptor_set_out`.
+SOCKET is the engine's, DESCRIPTOR is cri.proto as `protoc --descriptor_set_out` compiles it. Listens on a port of the
+loopback interface, whose number is written to the file PORT. A request is a line "METHOD JSON"; the answer is a line "ok" and one
+of JSON, or a line with the other side's refusal.
 """
 import os
+import socketserver
 import sys
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
 
-socket, name, text = sys.argv[1:]
+engine, descriptor, port = sys.argv[1:]
 pool = descriptor_pool.DescriptorPool()
-with open(os.environ["CRI_DESCRIPTOR"], "rb") as f:
+with open(descriptor, "rb") as f:
     for proto in descriptor_pb2.FileDescriptorSet.FromString(f.read()).file:
         pool.Add(proto)
 service = pool.FindServiceByName("runtime.v1.RuntimeService")
-method = service.methods_by_name[name]
 factory = message_factory.MessageFactory(pool)
-request = json_format.Parse(text, factory.GetPrototype(method.input_type)())
-with grpc.insecure_channel("unix:" + socket) as channel:
-    call = channel.unary_unary(
+channel = grpc.insecure_channel("unix:" + engine)
+
+
+def call(name, text):
+    method = service.methods_by_name[name]
+    request = json_format.Parse(text, factory.GetPrototype(method.input_type)())
+    rpc = channel.unary_unary(
         f"/{service.full_name}/{name}",
         request_serializer=lambda m: m.SerializeToString(),
         response_deserializer=factory.GetPrototype(method.output_type).FromString,
     )
-    try:
-        answer = call(request, timeout=60)
-    except grpc.RpcError as e:
-        sys.exit(f"{e.code().name}: {e.details()}")
-print(json_format.MessageToJson(answer, including_default_value_fields=True, preserving_proto_field_name=True))
+    answer = rpc(request, timeout=60)
+    return json_format.MessageToJson(answer, including_default_value_fields=True, preserving_proto_field_name=True, indent=None)
+
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        name, _, text = self.rfile.readline().decode().partition(" ")
+        try:
+            answer = "ok\n" + call(name, text)
+        except grpc.RpcError as e:
+            answer = f"{e.code().name}: {e.details()}".replace("\n", " ")
+        except (KeyError, json_format.ParseError) as e:
+            answer = f"{type(e).__name__}: {e}".replace("\n", " ")
+        self.wfile.write(answer.encode() + b"\n")
+
+
+with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+    with open(port + ".new", "w") as f:
+        print(server.server_address[1], file=f)
+    os.rename(port + ".new", port)
+    server.serve_forever()

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+#: timeout 300
 # dockerd with bailey among its runtimes, by docker's command. docs/docker.md
 bats_require_minimum_version 1.5.0
 load helpers

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+#: timeout 300
 # podman and its conmon with bailey as the runtime. docs/podman.md
 bats_require_minimum_version 1.5.0
 load helpers
