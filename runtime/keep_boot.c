@@ -225,6 +225,7 @@ int keep_setup(const struct launch *l, int userns, int control, struct keep_setu
         .bundle = l->bundle,
         .ids = userns >= 0 && !l->rootless ? &l->ids : NULL,
         .userns = userns,
+        .overlay = l->overlay,
         .before_pivot = run_hooks,
         .arg = &m,
     };

@@ -42,6 +42,7 @@ struct launch {
     const struct seccomp_profile *seccomp; /* seccomp.h; NULL: none */
     const struct keep_confine *confine;    /* confine.h; NULL: nothing */
     bool strace, debug, lanes_off;
+    bool overlay; /* writes to the root stay in memory */
     bool foreground; /* the container ends with its caller, even where that is killed */
     struct launch_steps steps;
     const struct cgroup *cgroup; /* which steps.porter_made puts the porter into */

@@ -267,6 +267,7 @@ static int make_sandbox(struct making *m, struct err *e)
         .seccomp = &m->seccomp,
         .confine = &m->confine,
         .strace = m->g->strace,
+        .overlay = m->o.overlay && strcmp(m->o.overlay, "memory") == 0,
         .lanes_off = m->g->lanes && strcmp(m->g->lanes, "off") == 0,
         .debug = m->g->debug,
         .foreground = m->foreground,

@@ -19,7 +19,7 @@ struct oci_config;
 
 /* The options that both commands take. */
 struct making_options {
-    const char *bundle, *config, *pid_file, *console_socket, *pidfd_socket, *preserve_fds;
+    const char *bundle, *config, *pid_file, *console_socket, *pidfd_socket, *preserve_fds, *overlay;
     bool no_pivot, no_new_keyring, no_subreaper, detach, keep;
 };
 
@@ -35,6 +35,8 @@ struct making_options {
          "send a pidfd of the process that stands for the container to this unix socket"},                   \
         {"preserve-fds", 0, "N", offsetof(struct making_options, preserve_fds),                              \
          "pass N more descriptors to the program, from 3 on (0)"},                                           \
+        {"overlay", 0, "none|memory", offsetof(struct making_options, overlay),                              \
+         "memory: what is written to the root stays in memory, and goes with the container (none)"},         \
         {"no-pivot", 0, NULL, offsetof(struct making_options, no_pivot),                                     \
          "no effect: the program never sees the host's root, pivoted or not"},                               \
         {"no-new-keyring", 0, NULL, offsetof(struct making_options, no_new_keyring),                         \

@@ -14,6 +14,7 @@
 #include "common/cleanup.h"
 #include "runtime/launch_internal.h"
 #include "runtime/mounts.h"
+#include "runtime/overlay.h"
 #include "runtime/pathfd.h"
 #include "runtime/userns.h"
 
@@ -43,9 +44,12 @@ static int attach_root(struct tree *t, struct err *e)
     if (dir < 0)
         return err_set(e, errno == ENOENT ? ERR_NOENT : ERR_SYS, errno, "config.json: root.path: %.300s",
                        path);
-    t->root = open_tree(dir, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    if (t->plan->overlay)
+        t->root = overlay_in_memory(t, dir, e);
+    else
+        t->root = open_tree(dir, "", AT_EMPTY_PATH | AT_RECURSIVE | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
     if (t->root < 0)
-        return err_set(e, ERR_SYS, errno, "copying the mount of %.300s", path);
+        return t->plan->overlay ? -1 : err_set(e, ERR_SYS, errno, "copying the mount of %.300s", path);
     if (mount_setattr(t->root, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof(attr)))
         return err_set(e, ERR_SYS, errno, "nodev for %.300s", path);
     if (move_mount(t->root, "", dir, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH))

@@ -32,6 +32,7 @@ struct rootfs_plan {
      * made belongs to its root. NULL: there is no other, or the caller is in it. */
     const struct userns_ids *ids;
     int userns; /* that namespace, or -1 */
+    bool overlay; /* the root is only read: what is written stays in memory */
     rootfs_hook before_pivot;
     void *arg;
 };
