@@ -58,9 +58,12 @@ static int open_special(struct opening *o, int err, struct file **ret)
     return dentry_open(o->t, d, o->flags, ret);
 }
 
-/* What will hardly be a plain file: looking at it first saves the attempt. */
+/* What will hardly be a plain file: looking at it first saves the attempt. And where a driver of the host's
+ * might answer, the attempt must not be made. */
 static bool likely_device(const struct walk *w)
 {
+    if (w->ns->slaves)
+        return true;
     return w->base == w->ns->main->root && strncmp(w->rel, "dev/", 4) == 0 && !strchr(w->rel + 4, '/');
 }
 

@@ -59,6 +59,7 @@ static int real_mount(struct mount_ns *ns, const struct mount_spec *spec)
         m->host_id = stx.stx_mnt_id;
         m->dev = makedev(stx.stx_dev_major, stx.stx_dev_minor);
     }
+    ns->slaves |= spec->master != 0;
     int r = mount_attach(ns, m, NULL, spec->target);
     if (r < 0)
         mount_put(m);

@@ -76,6 +76,7 @@ struct mount_ns {
     atomic_uint generation;
     atomic_bool covering; /* some mount COVERS */
     bool magic;           /* a host procfs is among the real mounts */
+    bool slaves;          /* mounts of the host may appear later, which are not nodev */
     int next_id, next_minor;
 };
 
