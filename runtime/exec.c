@@ -18,6 +18,7 @@
 #include "runtime/passed.h"
 #include "runtime/pidfile.h"
 #include "runtime/seccomp.h"
+#include "runtime/seccomp_agent.h"
 #include "runtime/sendfd.h"
 #include "runtime/target.h"
 
@@ -98,6 +99,15 @@ static int enter_cgroup(void *arg, pid_t porter, struct err *e)
     return cgroup_attach_at(&x->cgroup, &x->o.cgroups, porter, e);
 }
 
+static int inform_agent(void *arg, pid_t porter, int fd, struct err *e)
+{
+    const struct exec *x = arg;
+    const struct agent_process p = {x->target.rec.id, x->target.rec.bundle, "running",
+                                    x->target.rec.porter.pid, porter};
+
+    return agent_inform(x->target.config, &p, fd, e);
+}
+
 static int launch(struct exec *x, pid_t *ret, struct err *e)
 {
     struct launch_exec l = {
@@ -115,10 +125,12 @@ static int launch(struct exec *x, pid_t *ret, struct err *e)
         .foreground = !x->o.detach,
         .arg = x,
         .porter_made = enter_cgroup,
+        .listener_made = inform_agent,
     };
 
     if (launch_exec(&l, e))
         return -1;
+    cleanup_close_p(&l.seccomp_fd);
     *ret = l.exec_porter;
     cleanup_close_p(&x->console.slave);
     x->console.slave = -1;

@@ -45,6 +45,7 @@
 #include "runtime/launch_join.h"
 #include "runtime/launch_time.h"
 #include "runtime/seccomp.h"
+#include "runtime/seccomp_agent.h"
 #include "sandbox/platform/messages.h"
 #include "sandbox/platform/porter.h"
 #include "sandbox/platform/relay.h"
@@ -54,12 +55,14 @@ extern const char gate_image[], gate_image_end[];
 struct links {
     int control[2]; /* [0] runtime, [1] keep */
     int porter[2];  /* [0] keep, [1] porter */
+    int agent[2];   /* [0] runtime, [1] porter: the listener for the seccomp agent */
     int gate;
 };
 
 static void links_close(struct links *k)
 {
-    int *all[] = {&k->control[0], &k->control[1], &k->porter[0], &k->porter[1], &k->gate};
+    int *all[] = {&k->control[0], &k->control[1], &k->porter[0], &k->porter[1],
+                  &k->agent[0],   &k->agent[1],   &k->gate};
 
     for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
         cleanup_close_p(all[i]);
@@ -85,12 +88,14 @@ int launch_gate_memfd(struct err *e)
     return steal_fd(&fd);
 }
 
-static int links_open(struct links *k, struct err *e)
+static int links_open(struct links *k, const struct launch *l, struct err *e)
 {
-    *k = (struct links){{-1, -1}, {-1, -1}, -1};
+    *k = (struct links){{-1, -1}, {-1, -1}, {-1, -1}, -1};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, k->control) < 0 ||
         socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, k->porter) < 0)
         return err_set(e, ERR_SYS, errno, "socketpair");
+    if (agent_link(l->seccomp, k->agent, e) < 0)
+        return -1;
     k->gate = launch_gate_memfd(e);
     return k->gate < 0 ? -1 : 0;
 }
@@ -307,6 +312,8 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
         .gate_fd = k->gate,
         .tty_fd = l->tty_slave,
         .all_calls = l->strace,
+        .agent_fd = k->agent[1],
+        .agent_killable = l->seccomp && l->seccomp->killable,
         .confine = l->confine,
         .judged = l->seccomp ? &l->seccomp->judged : NULL,
         .in_userns = l->config->lx.ns[OCI_NS_USER].set,
@@ -314,7 +321,7 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
     };
     struct err e = ERR_INIT;
 
-    const int needed[] = {k->porter[1], k->gate, l->tty_slave, log_fd()};
+    const int needed[] = {k->porter[1], k->gate, k->agent[1], l->tty_slave, log_fd()};
 
     (void)fds_close_others(needed, ARRAY_SIZE(needed));
     if (fds_forget_stdio(log_fd() == STDERR_FILENO && (l->tty_slave < 0 || l->foreground)) < 0)
@@ -356,7 +363,8 @@ static int fork_porter(struct launch *l, struct links *k, struct err *e)
     if (l->porter < 0 || map_ids(l, e) < 0)
         return -1;
     cleanup_close_p(&k->porter[1]);
-    k->porter[1] = -1;
+    cleanup_close_p(&k->agent[1]);
+    k->porter[1] = k->agent[1] = -1;
     if (confine_oom(l->config->process, l->porter, e) < 0)
         return -1;
     return l->steps.porter_made ? l->steps.porter_made(l->steps.arg, l->porter, e) : 0;
@@ -471,7 +479,10 @@ static int bring_up(struct launch *l, struct links *k, struct err *e)
     k->porter[0] = -1;
     if (say_mapped(control, l->ids.partial, e) < 0)
         return -1;
-    return launch_expect(l->pod_fd < 0 ? control : l->pod_fd, CONTROL_READY, e);
+    if (launch_expect(l->pod_fd < 0 ? control : l->pod_fd, CONTROL_READY, e) < 0)
+        return -1;
+    l->seccomp_fd = agent_take(k->agent[0], e);
+    return l->seccomp_fd < 0 && k->agent[0] >= 0 ? -1 : 0;
 }
 
 void launch_put_down(pid_t pid)
@@ -489,10 +500,10 @@ int launch_sandbox(struct launch *l, struct err *e)
     bool joins = l->pod_fd >= 0;
 
     l->tree = l->porter = -1;
-    l->control_fd = -1;
+    l->control_fd = l->seccomp_fd = -1;
     l->ids = (struct userns_ids){.partial = false};
     l->rootless = userns_needed_first();
-    if (links_open(&k, e) < 0)
+    if (links_open(&k, l, e) < 0)
         return -1;
     if (bring_up(l, &k, e) < 0) {
         launch_put_down(l->porter);

@@ -52,6 +52,7 @@ struct launch {
     struct userns_ids ids; /* of the container's own user namespace; all zero where it has none */
     bool rootless;         /* the caller can do nothing outside that namespace */
     int control_fd;        /* to the keep; the caller closes it */
+    int seccomp_fd;        /* for the agent, where seccomp->notify is set; else -1. The caller closes it */
 };
 
 /* The caller has all signals blocked but SIGCHLD and those of faults (it reads them from a signalfd): a child
@@ -90,8 +91,11 @@ struct launch_exec {
     const char *hook; /* not NULL: a hook, to be run before the container's program, and its path */
     void *arg;
     int (*porter_made)(void *arg, pid_t porter, struct err *e);
+    /* With the seccomp agent's listener (-1: there is none), before the program runs; NULL: nothing to do. */
+    int (*listener_made)(void *arg, pid_t porter, int fd, struct err *e);
     /* out */
     pid_t exec_porter; /* a child of the caller's */
+    int seccomp_fd;    /* as in struct launch */
 };
 
 /* Returns once the program was loaded. 0, or -1 with *e set and nothing left behind. */

@@ -22,6 +22,7 @@
 #include "runtime/launch_internal.h"
 #include "runtime/procid.h"
 #include "runtime/seccomp.h"
+#include "runtime/seccomp_agent.h"
 #include "sandbox/platform/messages.h"
 #include "sandbox/platform/porter.h"
 #include "sandbox/platform/spec.h"
@@ -34,13 +35,15 @@ struct helper_result {
 
 struct exec_links {
     int porter[2]; /* [0] keep, [1] porter */
+    int agent[2];  /* [0] runtime, [1] porter: the listener for the seccomp agent */
     int gate, userns, mntns, spec;
     bool in_userns;
 };
 
 static void exec_links_close(struct exec_links *k)
 {
-    int *all[] = {&k->porter[0], &k->porter[1], &k->gate, &k->userns, &k->mntns, &k->spec};
+    int *all[] = {&k->porter[0], &k->porter[1], &k->agent[0], &k->agent[1],
+                  &k->gate,      &k->userns,    &k->mntns,    &k->spec};
 
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         cleanup_close_p(all[i]);
@@ -52,6 +55,8 @@ static int exec_links_open(const struct launch_exec *x, struct exec_links *k, st
 
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, k->porter) < 0)
         return err_set(e, ERR_SYS, errno, "socketpair");
+    if (agent_link(x->seccomp, k->agent, e) < 0)
+        return -1;
     k->gate = launch_gate_memfd(e);
     k->userns = k->gate < 0 ? -1 : launch_open_ns(x->keep, "user", e);
     k->mntns = k->userns < 0 ? -1 : launch_open_ns(x->keep, "mnt", e);
@@ -90,6 +95,8 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
         .gate_fd = k->gate,
         .tty_fd = x->tty_slave,
         .all_calls = x->strace,
+        .agent_fd = k->agent[1],
+        .agent_killable = x->seccomp && x->seccomp->killable,
         .confine = x->confine,
         .judged = x->seccomp ? &x->seccomp->judged : NULL,
         .in_userns = k->in_userns,
@@ -97,7 +104,7 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
     };
     struct porter_msg m;
 
-    const int needed[] = {k->porter[1], k->gate, k->userns, k->mntns, x->tty_slave, log_fd()};
+    const int needed[] = {k->porter[1], k->gate, k->userns, k->mntns, k->agent[1], x->tty_slave, log_fd()};
 
     (void)fds_close_others(needed, ARRAY_SIZE(needed));
     if (fds_forget_stdio(log_fd() == STDERR_FILENO && (x->tty_slave < 0 || x->foreground)) < 0)
@@ -178,7 +185,8 @@ static int bring_up(struct launch_exec *x, struct exec_links *k, struct err *e)
     if (exec_links_open(x, k, e) < 0 || make_porter(x, k, e) < 0)
         return -1;
     cleanup_close_p(&k->porter[1]);
-    k->porter[1] = -1;
+    cleanup_close_p(&k->agent[1]);
+    k->porter[1] = k->agent[1] = -1;
     if (confine_affinity(x->process->affinity_initial, x->exec_porter, "initial", e) < 0)
         return -1;
     if (x->porter_made && x->porter_made(x->arg, x->exec_porter, e) < 0)
@@ -190,16 +198,23 @@ static int bring_up(struct launch_exec *x, struct exec_links *k, struct err *e)
         return -1;
     cleanup_close_p(&k->porter[0]);
     k->porter[0] = -1;
+    /* The agent can be asked as soon as the program runs: it must have its listener by then. */
+    x->seccomp_fd = agent_take(k->agent[0], e);
+    if (x->seccomp_fd < 0 && k->agent[0] >= 0)
+        return -1;
+    if (x->listener_made && x->listener_made(x->arg, x->exec_porter, x->seccomp_fd, e) < 0)
+        return -1;
     return launch_expect(x->control_fd, CONTROL_STARTED, e);
 }
 
 int launch_exec(struct launch_exec *x, struct err *e)
 {
-    _cleanup_(exec_links_close) struct exec_links k = {{-1, -1}, -1, -1, -1, -1, false};
+    _cleanup_(exec_links_close) struct exec_links k = {{-1, -1}, {-1, -1}, -1, -1, -1, -1, false};
 
-    x->exec_porter = -1;
+    x->exec_porter = x->seccomp_fd = -1;
     if (bring_up(x, &k, e) == 0)
         return 0;
     launch_put_down(x->exec_porter);
+    cleanup_close_p(&x->seccomp_fd);
     return -1;
 }

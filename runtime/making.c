@@ -22,6 +22,7 @@
 #include "runtime/options.h"
 #include "runtime/passed.h"
 #include "runtime/pidfile.h"
+#include "runtime/seccomp_agent.h"
 #include "runtime/poststop.h"
 #include "runtime/sendfd.h"
 #include "runtime/starting.h"
@@ -288,6 +289,14 @@ static int make_sandbox(struct making *m, struct err *e)
     return 0;
 }
 
+static int inform_agent(struct making *m, struct err *e)
+{
+    const struct agent_process p = {m->id, m->bundle, "creating", m->launch.porter, m->launch.porter};
+    _cleanup_close_ int fd = steal_fd(&m->launch.seccomp_fd);
+
+    return agent_inform(m->config, &p, fd, e);
+}
+
 static void end_sandbox(struct making *m)
 {
     struct err ignored = ERR_INIT;
@@ -398,6 +407,7 @@ static const struct {
     {make_console, close_console},
     {find_pod, NULL},
     {make_sandbox, end_sandbox},
+    {inform_agent, NULL},
     {settle, NULL},
     {write_record, NULL},
     {write_pid_file, remove_pid_file},

@@ -103,6 +103,28 @@ static int add_rule(scmp_filter_ctx c, const struct oci_seccomp_rule *rule, uint
     return 0;
 }
 
+/* The agent's answer reaches a process that makes the call in the program's stead: for these there is none.
+ */
+static bool can_notify(int nr)
+{
+    static const int own[] = {
+#define GUEST(call, condition, reason) SYS_##call,
+#define GATE(call, reason)
+#define LANE(call, condition, reason)
+#define TRAP(call, reason) SYS_##call,
+#include "seccomp-profiles/gate.def"
+#undef GUEST
+#undef GATE
+#undef LANE
+#undef TRAP
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        if (own[i] == nr)
+            return false;
+    return true;
+}
+
 static int add_rules(scmp_filter_ctx c, const struct oci_seccomp *s, int *newest, struct err *e)
 {
     uint32_t fallback = action_of(s->default_action, s->default_errno);
@@ -117,6 +139,12 @@ static int add_rules(scmp_filter_ctx c, const struct oci_seccomp *s, int *newest
             if (nr < 0) /* unknown, or another architecture's */
                 continue;
             *newest = nr > *newest ? nr : *newest;
+            if (rule->action == OCI_ACT_NOTIFY && !can_notify(nr))
+                return err_set(e, ERR_UNSUPPORTED, 0,
+                               "config.json: linux.seccomp.syscalls[%zu]: %.60s: an agent can not decide on "
+                               "calls on the "
+                               "program's own memory or threads",
+                               i, *name);
             int r = action == fallback ? 0 : add_rule(c, rule, action, nr);
             if (r)
                 return err_set(e, ERR_CONFIG, -r, "config.json: linux.seccomp.syscalls[%zu]: %.60s", i,
@@ -198,8 +226,10 @@ static int check_notify(const struct oci_seccomp *s, struct seccomp_profile *p, 
 
 static void take_flags(const struct oci_seccomp *s, struct seccomp_profile *p)
 {
-    for (char **f = s->flags; f && *f; f++)
+    for (char **f = s->flags; f && *f; f++) {
         p->log |= strcmp(*f, "SECCOMP_FILTER_FLAG_LOG") == 0;
+        p->killable |= strcmp(*f, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV") == 0;
+    }
 }
 
 int seccomp_compile(const struct oci_seccomp *s, struct seccomp_profile *ret, struct err *e)
@@ -243,4 +273,5 @@ void seccomp_for_process(const struct seccomp_profile *p, struct keep_process *k
     kp->filter = p->insns;
     kp->nfilter = p->n;
     kp->filter_log = p->log;
+    kp->filter_killable = p->killable;
 }

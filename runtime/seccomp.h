@@ -18,6 +18,7 @@ struct seccomp_profile {
     unsigned n;
     bool log;               /* SECCOMP_FILTER_FLAG_LOG */
     bool notify;            /* some rule is SCMP_ACT_NOTIFY */
+    bool killable;          /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV */
     struct call_set judged; /* calls that it does not allow whatever their arguments are */
 };
 

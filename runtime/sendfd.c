@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -10,22 +11,22 @@
 
 #include "common/cleanup.h"
 
-static int connect_to(const char *option, const char *path, struct err *e)
+static int connect_to(const char *what, const char *path, struct err *e)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     size_t len = strlen(path);
 
     if (len == 0 || len >= sizeof(addr.sun_path))
-        return err_set(e, ERR_USAGE, 0, "option --%s: the path is empty or longer than %zu bytes", option,
+        return err_set(e, ERR_USAGE, 0, "%s: the path is empty or longer than %zu bytes", what,
                        sizeof(addr.sun_path) - 1);
     memcpy(addr.sun_path, path, len);
     _cleanup_close_ int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (s < 0 || connect(s, (struct sockaddr *)&addr, sizeof(addr)))
-        return err_set(e, ERR_SYS, errno, "option --%s: %s", option, path);
+        return err_set(e, ERR_SYS, errno, "%s: %s", what, path);
     return steal_fd(&s);
 }
 
-int sendfd(const char *option, const char *path, const char *name, int fd, struct err *e)
+int sendfd_to(const char *what, const char *path, const char *name, int fd, struct err *e)
 {
     union {
         char buf[CMSG_SPACE(sizeof(int))];
@@ -36,7 +37,7 @@ int sendfd(const char *option, const char *path, const char *name, int fd, struc
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)};
     struct cmsghdr *cm = CMSG_FIRSTHDR(&msg);
 
-    _cleanup_close_ int s = connect_to(option, path, e);
+    _cleanup_close_ int s = connect_to(what, path, e);
     if (s < 0)
         return -1;
     cm->cmsg_level = SOL_SOCKET;
@@ -44,8 +45,16 @@ int sendfd(const char *option, const char *path, const char *name, int fd, struc
     cm->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(cm), &fd, sizeof(int));
     if (sendmsg(s, &msg, MSG_NOSIGNAL) < 0)
-        return err_set(e, ERR_SYS, errno, "option --%s: sending to %s", option, path);
+        return err_set(e, ERR_SYS, errno, "%s: sending to %s", what, path);
     return 0;
+}
+
+int sendfd(const char *option, const char *path, const char *name, int fd, struct err *e)
+{
+    char what[64];
+
+    snprintf(what, sizeof(what), "option --%s", option);
+    return sendfd_to(what, path, name, fd, e);
 }
 
 int sendfd_pidfd(const char *path, const char *name, pid_t pid, struct err *e)

@@ -10,6 +10,9 @@
  * socket, for messages. */
 int sendfd(const char *option, const char *path, const char *name, int fd, struct err *e);
 
+/* The same, with what names the socket as messages are to have it. */
+int sendfd_to(const char *what, const char *path, const char *name, int fd, struct err *e);
+
 /* --pidfd-socket: a pidfd of the process; NULL path: nothing to do. name: runc's "standard" for a container's
  * program, "setns" for an exec's. */
 int sendfd_pidfd(const char *path, const char *name, pid_t pid, struct err *e);

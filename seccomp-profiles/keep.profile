@@ -43,6 +43,7 @@ process_vm_readv
 process_vm_writev
 tgkill
 pidfd_open
+pidfd_getfd     # what a seccomp agent gave to its child of the stand-in
 pidfd_send_signal
 prlimit64
 getrusage

@@ -93,6 +93,8 @@ static int run_op(const struct gate_op *op)
 
 _Noreturn void gate_start(uint64_t *native_sp)
 {
+    if (native_sp[0] && *(const char *)native_sp[1] == 's') /* "standin" */
+        standin_main();
     struct gate_area *area = area_init();
     uint64_t *p = native_sp + 1 + native_sp[0] + 1;
     uint64_t vdso = 0;

@@ -74,6 +74,9 @@ static inline void gate_result(struct native_ucontext *uc, long r)
 void *memcpy(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);
 
+/* The image as a stand-in (standin.h). */
+_Noreturn void standin_main(void);
+
 /* Handlers of the native signals. */
 void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *uc);
 void gate_on_kick(int sig, struct native_siginfo *si, struct native_ucontext *uc);

@@ -135,6 +135,7 @@ struct keep_process {
     struct keep_confine confine;
     const struct sock_filter *filter; /* the seccomp profile; NULL: none */
     unsigned nfilter;                 /* instructions */
+    bool filter_killable;             /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV */
     bool filter_log;                  /* SECCOMP_FILTER_FLAG_LOG */
 };
 

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "sandbox/keep/container_init.h"
 #include "sandbox/keep/counters.h"
+#include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
@@ -78,6 +79,10 @@ static bool on_porter(struct session *s)
         return false;
     if (m.type == PORTER_LISTENER && fd >= 0 && !s->listener)
         return session_serve(s, fd) == 0;
+    if (m.type == PORTER_STANDIN && fd >= 0 && !s->listener) {
+        seccomp_set_standin(s->first, fd);
+        return true;
+    }
     if (fd >= 0)
         (void)close(fd);
     if (m.type == PORTER_SIGNAL)

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "sandbox/gate/abi.h"
@@ -26,6 +27,8 @@ void seccomp_put(struct seccomp_filter *f)
 {
     while (f && atomic_fetch_sub(&f->refs, 1) == 1) {
         struct seccomp_filter *prev = f->prev;
+        if (f->standin_fd >= 0)
+            (void)close(f->standin_fd);
         free(f);
         f = prev;
     }
@@ -126,7 +129,22 @@ static void log_verdict(const struct task *t, struct seccomp_filter *by, const s
                 kills ? "end" : "call", t->process->pid, d->nr, name ? name : "unknown");
 }
 
-static long carry_out(struct task *t, const struct sysargs *a, const struct seccomp_data *d, uint32_t v)
+/* What only the gate can do, an agent can refuse, not do in its stead. */
+static long notify_agent(struct task *t, const struct seccomp_filter *by, const struct sysargs *a,
+                         const struct seccomp_data *d)
+{
+    long result = -ENOSYS;
+    int r = by->standin_fd < 0 ? -ENOSYS : seccomp_standin(t, by, a, d, &result);
+    if (r == 1)
+        return 0;
+    if (r < 0)
+        return r;
+    bool only_gate = a->nr >= GATE_CALL_BASE && a->nr < GATE_JUDGE_BASE;
+    return answer_directly(a, only_gate && result >= 0 ? -ENOSYS : result);
+}
+
+static long carry_out(struct task *t, const struct sysargs *a, const struct seccomp_filter *by,
+                      const struct seccomp_data *d, uint32_t v)
 {
     int data = (int)(v & SECCOMP_RET_DATA);
     switch (v & SECCOMP_RET_ACTION_FULL) {
@@ -138,8 +156,9 @@ static long carry_out(struct task *t, const struct sysargs *a, const struct secc
     case SECCOMP_RET_TRAP:
         return answer_directly(a, trap(t, a, d, data));
     case SECCOMP_RET_TRACE: /* there is no tracer */
-    case SECCOMP_RET_USER_NOTIF:
         return -ENOSYS;
+    case SECCOMP_RET_USER_NOTIF:
+        return notify_agent(t, by, a, d);
     default: /* SECCOMP_RET_KILL_THREAD ends the process too: the host ends no single thread of another */
         return kill_by(t, SIGSYS);
     }
@@ -237,7 +256,7 @@ static long judge(struct task *t, struct seccomp_filter *f, const struct sysargs
     uint32_t v = verdict(f, &data, &by);
     if (v != SECCOMP_RET_ALLOW)
         log_verdict(t, by, &data, v);
-    return carry_out(t, a, &data, v);
+    return carry_out(t, a, by, &data, v);
 }
 
 long seccomp_check(struct task *t, const struct sysargs *a)

@@ -23,8 +23,12 @@ long seccomp_set_strict(struct task *t);
 
 /* The container's profile for a session's first task, which has no filter yet and does not run. -EINVAL: the
  * program is not valid; -ENOMEM. */
-struct sock_filter;
-int seccomp_apply_profile(struct task *t, const struct sock_filter *insns, unsigned len, bool log);
+struct keep_process;
+int seccomp_apply_profile(struct task *t, const struct keep_process *p);
+
+/* Before t runs: its profile's SCMP_ACT_NOTIFY goes to the stand-in at fd, which is taken over (closed where
+ * there is no profile). */
+void seccomp_set_standin(struct task *t, int fd);
 
 /* Whether t may make that call whatever its arguments are. */
 bool seccomp_always_allows(const struct task *t, int nr);

@@ -1,8 +1,10 @@
 /* How tasks come by their filters: from the container's profile, and by seccomp(2). */
 #include <linux/capability.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sandbox/keep/bpf.h"
+#include "sandbox/keep/container.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/seccomp_internal.h"
 #include "sandbox/keep/syscall.h"
@@ -18,23 +20,34 @@ static struct seccomp_filter *filter_new(unsigned len)
     atomic_init(&f->refs, 1);
     f->len = len;
     f->count = 1;
+    f->standin_fd = -1;
     f->chain_len = len + 4;
     return f;
 }
 
-int seccomp_apply_profile(struct task *t, const struct sock_filter *insns, unsigned len, bool log)
+int seccomp_apply_profile(struct task *t, const struct keep_process *p)
 {
-    if (!bpf_valid(insns, len))
+    if (!bpf_valid(p->filter, p->nfilter))
         return -EINVAL;
-    struct seccomp_filter *f = filter_new(len);
+    struct seccomp_filter *f = filter_new(p->nfilter);
     if (!f)
         return -ENOMEM;
-    memcpy(f->insns, insns, len * sizeof(*insns));
-    f->log = log;
+    memcpy(f->insns, p->filter, p->nfilter * sizeof(*p->filter));
+    f->log = p->filter_log;
+    f->killable = p->filter_killable;
     f->is_profile = true;
     t->seccomp = f;
     t->seccomp_mode = SECCOMP_MODE_FILTER;
     return 0;
+}
+
+void seccomp_set_standin(struct task *t, int fd)
+{
+    struct seccomp_filter *f = t->seccomp;
+    if (f && f->standin_fd < 0)
+        f->standin_fd = fd;
+    else
+        (void)close(fd);
 }
 
 long seccomp_set_strict(struct task *t)

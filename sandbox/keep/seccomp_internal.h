@@ -3,6 +3,7 @@
 #define BAILEY_KEEP_SECCOMP_INTERNAL_H
 
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
@@ -17,6 +18,8 @@ struct seccomp_filter {
     unsigned len, chain_len;     /* instructions */
     unsigned count;              /* filters, with those below */
     bool log;                    /* SECCOMP_FILTER_FLAG_LOG */
+    bool killable;               /* only its end interrupts a task that waits for the agent */
+    int standin_fd;              /* where SECCOMP_RET_USER_NOTIF goes; -1: nowhere */
     bool is_profile;             /* the container's, not the guest's own */
     /* By number: whether it is known that the whole chain allows the call with any arguments, and that it
      * does. */
@@ -24,5 +27,9 @@ struct seccomp_filter {
     atomic_ulong said[CACHE_WORDS]; /* what the runtime's log has had already */
     struct sock_filter insns[];
 };
+
+/* Puts a call to the agent. 1: it is to be made; 0: *result is what it returns; -errno, -ERESTARTSYS. */
+int seccomp_standin(struct task *t, const struct seccomp_filter *f, const struct sysargs *a,
+                    const struct seccomp_data *d, long *result);
 
 #endif

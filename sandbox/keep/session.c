@@ -197,7 +197,7 @@ static int not_executable(const char *name, int error, struct err *e)
 
 static int prepare(struct session *s, const struct keep_process *p, struct err *e)
 {
-    int r = p->nfilter ? seccomp_apply_profile(s->first, p->filter, p->nfilter, p->filter_log) : 0;
+    int r = p->nfilter ? seccomp_apply_profile(s->first, p) : 0;
 
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "linux.seccomp: cannot apply the profile");

@@ -17,8 +17,10 @@
 
 #include "common/cleanup.h"
 #include "sandbox/gate/abi.h"
+#include "sandbox/gate/standin.h"
 #include "sandbox/keep/confine.h"
 #include "sandbox/platform/gate_filter.h"
+#include "sandbox/platform/standin_filter.h"
 
 /* Anybody but root; of a namespace with a few ids only, whoever there is. */
 static const unsigned guest_ids[] = {65534, 1};
@@ -115,14 +117,26 @@ static int install_filter(const struct porter *p)
                         SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &fprog);
 }
 
-static int become(const struct porter *p, struct guest_boot *b)
+/* For the stand-in: the gate's image at 0, its socket, and what fills the numbers that guests have in use. */
+static int standin_descriptors(int gate_fd, int socket)
+{
+    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    if (root < 0 || dup3(gate_fd, 0, O_CLOEXEC) < 0 || dup3(socket, STANDIN_SOCKET, 0) < 0 ||
+        (root != STANDIN_FILLER && dup3(root, STANDIN_FILLER, 0) < 0))
+        return -1;
+    return (int)syscall(SYS_close_range, STANDIN_FILLER + 1U, ~0U, 0U);
+}
+
+/* socket: the stand-in's, or -1: a guest. */
+static int become(const struct porter *p, int socket, struct guest_boot *b)
 {
     sigset_t all;
 
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     const char *what;
-    int r = p->confine ? confine_apply(p->confine, &what) : 0;
+    int r = p->confine && socket < 0 ? confine_apply(p->confine, &what) : 0;
     if (r < 0) {
         errno = -r;
         return -1;
@@ -139,29 +153,53 @@ static int become(const struct porter *p, struct guest_boot *b)
     if (empty_root() < 0)
         return -1;
     b->step = 4;
-    if (only_gate(p->gate_fd) < 0 || map_springboard() < 0)
+    if (socket < 0 ? only_gate(p->gate_fd) < 0 : standin_descriptors(p->gate_fd, socket) < 0)
+        return -1;
+    if (map_springboard() < 0)
         return -1;
     b->step = 5;
     if (drop_rights(p) < 0)
         return -1;
     b->step = 6;
-    return install_filter(p);
+    return socket < 0 ? install_filter(p) : standin_filter_install(p->agent_killable);
+}
+
+static void execute_gate(char *name)
+{
+    char *const argv[] = {name, NULL};
+    static char *const envp[] = {NULL};
+    long (*springboard)(int, const char *, char *const *, long, char *const *, int) = (void *)GATE_BASE;
+
+    (void)springboard(0, "", argv, 0, envp, AT_EMPTY_PATH);
 }
 
 void guest_become(const struct porter *p, struct guest_boot *b)
 {
     static char title[] = GATE_TITLE_TEXT;
-    static char *const argv[] = {title, NULL};
-    static char *const envp[] = {NULL};
-    long (*springboard)(int, const char *, char *const *, long, char *const *, int) = (void *)GATE_BASE;
 
-    int listener = become(p, b);
+    int listener = become(p, -1, b);
     if (listener < 0) {
         b->failed = errno;
         return;
     }
     b->listener = listener + 1;
     /* From here on every call rings the doorbell, or ends the process. */
-    (void)springboard(0, "", argv, 0, envp, AT_EMPTY_PATH);
+    execute_gate(title);
+    b->failed = ENOEXEC;
+}
+
+void standin_become(const struct porter *p, int socket, struct guest_boot *b)
+{
+    static char title[] = "standin";
+
+    int listener = become(p, socket, b);
+    if (listener < 0) {
+        b->failed = errno;
+        return;
+    }
+    b->listener = listener + 1;
+    while (!b->taken) /* it is closed by what comes now */
+        sched_yield();
+    execute_gate(title);
     b->failed = ENOEXEC;
 }

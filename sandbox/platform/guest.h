@@ -11,10 +11,14 @@ struct guest_boot {
     _Atomic int listener; /* the child's descriptor + 1, once its filter is in place */
     _Atomic int failed;   /* errno of the step that failed */
     _Atomic int step;
+    _Atomic int taken; /* stand-in: the porter has the listener */
 };
 
 /* In the child: leaves every namespace, right and descriptor behind, puts the filter in place and executes
  * the gate. Returns only on failure, which is in *b. */
 void guest_become(const struct porter *p, struct guest_boot *b);
+
+/* The same for the stand-in (sandbox/gate/standin.h), which gets requests on socket. */
+void standin_become(const struct porter *p, int socket, struct guest_boot *b);
 
 #endif

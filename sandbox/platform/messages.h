@@ -56,6 +56,7 @@ struct control_msg {
 /* Porter and keep. */
 enum porter_type {
     PORTER_GO = 1,   /* runtime: make the first guest. Descriptors: the sandbox's user and mount namespace */
+    PORTER_STANDIN,  /* porter: the stand-in's socket, one descriptor with it; before LISTENER */
     PORTER_LISTENER, /* porter: the guests' listener, one descriptor with it */
     PORTER_SIGNAL,   /* porter: somebody sent a: signo, b: si_code, c: pid, d: uid */
     PORTER_DEATH,    /* porter: some guest process was killed by native signal a */

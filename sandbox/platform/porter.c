@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -72,6 +73,34 @@ static void first_guest(const struct porter *p)
     munmap(b, sizeof(*b));
     if (r < 0)
         _exit(PORTER_BROKEN);
+}
+
+/* Before there are guests, who may call for it at once. */
+static void start_standin(const struct porter *p)
+{
+    struct guest_boot *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct porter_msg m = {.type = PORTER_STANDIN};
+    int sv[2];
+
+    if (b == MAP_FAILED || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+        _exit(PORTER_BROKEN);
+    pid_t child = fork();
+    if (child == 0) {
+        standin_become(p, sv[1], b);
+        _exit(PORTER_BROKEN);
+    }
+    int listener = child > 0 ? take_listener(child, b) : -1;
+    b->taken = 1;
+    if (listener < 0) {
+        log_error("cannot make the seccomp agent's stand-in (step %d): %s", b->step, strerror(errno));
+        _exit(PORTER_BROKEN);
+    }
+    if (msg_send(p->keep_fd, &m, sizeof(m), sv[0]) < 0 || msg_send(p->agent_fd, &m, sizeof(m), listener) < 0)
+        _exit(PORTER_BROKEN);
+    (void)close(listener);
+    (void)close(sv[0]);
+    (void)close(sv[1]);
+    (void)munmap(b, sizeof(*b));
 }
 
 static void reap(int keep_fd)
@@ -142,6 +171,8 @@ _Noreturn void porter_main(const struct porter *p)
 
     if (sigfd < 0)
         _exit(PORTER_BROKEN);
+    if (p->agent_fd >= 0)
+        start_standin(p);
     first_guest(p);
     const int needed[] = {keep_fd, sigfd, log_fd()};
     (void)fds_close_others(needed, sizeof(needed) / sizeof(needed[0]));

@@ -17,6 +17,9 @@ struct porter {
     int tty_fd;       /* the host pty's slave that becomes the porter's controlling terminal, or -1 */
     bool in_userns;   /* this is the porter's own one already, and it is root there */
     bool all_calls;   /* guests get the filter without native calls of their own */
+    int agent_fd; /* to the runtime, which passes the stand-in's listener to the seccomp agent; -1: no agent
+                   */
+    bool agent_killable;                /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV */
     const struct keep_confine *confine; /* what the first guest's host process gets; NULL: nothing */
     const struct call_set *judged;      /* what the seccomp profile has a say in (gate_filter.h) */
 };

@@ -26,7 +26,7 @@ struct header {
     uint32_t has_more, has_notify; /* more_fd, notify_fd come with it */
     int32_t porter;
     uint64_t cap_bounding, cap_effective, cap_inheritable, cap_permitted, cap_ambient;
-    uint32_t nfilter, filter_log;
+    uint32_t nfilter, filter_log, filter_killable, pad;
     struct keep_confine confine;
     struct rlimit rlim[RLIM_NLIMITS];
 };
@@ -70,6 +70,7 @@ static struct header header_of(const struct keep_process *p)
         .cap_ambient = p->cap_ambient,
         .nfilter = p->nfilter,
         .filter_log = p->filter_log,
+        .filter_killable = p->filter_killable,
         .confine = p->confine,
     };
 
@@ -141,6 +142,7 @@ static void take_header(const struct header *h, struct keep_process *p)
         .cap_ambient = h->cap_ambient,
         .nfilter = h->nfilter,
         .filter_log = h->filter_log,
+        .filter_killable = h->filter_killable,
         .confine = h->confine,
         .stdio = {-1, -1, -1},
         .tty_fd = -1,

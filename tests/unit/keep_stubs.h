@@ -14,6 +14,7 @@
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/klog.h"
 #include "sandbox/keep/pidfd.h"
+#include "sandbox/keep/seccomp_internal.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
@@ -27,6 +28,17 @@ struct kernel kernel = {.tasklist_lock = PTHREAD_MUTEX_INITIALIZER};
 static int init_status = -1;
 
 const struct syscall_desc syscall_table[SYSCALL_MAX];
+
+int seccomp_standin(struct task *t, const struct seccomp_filter *f, const struct sysargs *a,
+                    const struct seccomp_data *d, long *result)
+{
+    (void)t;
+    (void)f;
+    (void)a;
+    (void)d;
+    (void)result;
+    return -ENOSYS;
+}
 
 void klog_printf(unsigned prio, const char *fmt, ...)
 {

@@ -1,4 +1,21 @@
 /* The few things that C cannot say. */
+
+/* standin_call(nr, args): at the image's very beginning, so that its call is where standin.h says. */
+    .section .text.standin, "ax"
+    .globl standin_call
+standin_call:
+    mov %rdi, %rax
+    mov %rsi, %r11
+    mov (%r11), %rdi
+    mov 8(%r11), %rsi
+    mov 16(%r11), %rdx
+    mov 24(%r11), %r10
+    mov 32(%r11), %r8
+    mov 40(%r11), %r9
+    .org standin_call + 0x40, 0x90
+    syscall
+    ret
+
     .section .text.entry, "ax"
     .globl _start
 _start:

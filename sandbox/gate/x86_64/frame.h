@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#define NR_read 0
 #define NR_close 3
 #define NR_mmap 9
 #define NR_mprotect 10
@@ -13,17 +14,21 @@
 #define NR_rt_sigreturn 15
 #define NR_sched_yield 24
 #define NR_shmat 30
+#define NR_sendto 44
+#define NR_recvmsg 47
 #define NR_clone 56
 #define NR_fork 57
 #define NR_vfork 58
 #define NR_execve 59
 #define NR_exit 60
 #define NR_shmdt 67
+#define NR_fcntl 72
 #define NR_sigaltstack 131
 #define NR_gettid 186
 #define NR_futex 202
 #define NR_clock_gettime 228
 #define NR_exit_group 231
+#define NR_dup3 292
 #define NR_execveat 322
 #define NR_membarrier 324
 
@@ -108,8 +113,8 @@ static inline void set_gs_base(uint64_t v)
     __asm__ volatile("wrgsbase %0" : : "r"(v));
 }
 
-/* fast.S: where patched sites jump to, with the call in the registers and, in rcx, the address behind the system
- * call instruction that it stands for. The labels tell how far it has come (patch_translate). */
+/* fast.S: where patched sites jump to, with the call in the registers and, in rcx, the address behind the
+ * system call instruction that it stands for. The labels tell how far it has come (patch_translate). */
 extern const char gate_fast[], gate_fast_done[], gate_fast_call[], gate_fast_called[], gate_fast_out[],
     gate_fast_end[];
 
