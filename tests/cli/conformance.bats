@@ -59,11 +59,12 @@ rows() {
     [ "$n" -gt 90 ]
 }
 
-@test "conformance: each test of the suite that does not pass has a reason" {
+@test "conformance: each test of the suite that does not pass has a reason, there and on the page" {
     local name result reason n=0
     while read -r name result reason; do
         [[ "$result" =~ ^(fail|time|any)$ ]]
         [ "${#reason}" -gt 10 ]
+        grep -qE "^\| .*\`$name\`.* \| .+ \|$" "$PAGE"
         n=$((n + 1))
     done < <(grep -vE '^(#|$)' "$EXPECTED")
     [ "$n" -gt 0 ]
