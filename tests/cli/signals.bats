@@ -422,3 +422,15 @@ PY
     run --separate-stderr bailey stop --signal TERM x
     [[ "$output" = *"after SIGTERM, exit status 5" ]]
 }
+
+@test "stop: a paused container: what it waits for in vain is said" {
+    args sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done'
+    create x
+    bailey start x
+    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    bailey pause x || skip "no freezer here"
+    run --separate-stderr bailey stop --time 0 x
+    [ "$stderr" = "bailey: warning: container x is paused: it takes no SIGTERM before it is resumed" ]
+    [[ "$output" = "x: killed, not having ended 0 s after SIGTERM"* ]]
+    is x stopped
+}
