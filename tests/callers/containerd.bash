@@ -19,6 +19,10 @@ disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapsho
 address = "$CONTAINERD_ADDRESS"
 ${1:-}
 TOML
+    containerd_start
+}
+
+containerd_start() {
     daemon containerd env PATH="$S/bin:$PATH" /usr/bin/containerd -c "$S/containerd.toml"
     wait_for ctr version
 }

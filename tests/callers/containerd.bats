@@ -235,3 +235,16 @@ two_processes() {
     wait_for is STOPPED
     ended_with 137
 }
+
+@test "containerd is restarted: the container goes on, and ends as it would have" {
+    start_x sh -c 'trap "exit 42" TERM; while :; do sleep 0.1; done'
+    pid=$(pid_of_x)
+    daemon_stop containerd
+    containerd_start
+    is RUNNING
+    [ "$(pid_of_x)" = "$pid" ]
+    [ "$(in_x echo in)" = in ]
+    ctr task kill x
+    wait_for is STOPPED
+    ended_with 42
+}
