@@ -112,6 +112,16 @@ void container_note_exit(struct container *c, int status)
     c->status_fd = -1;
 }
 
+/* The control thread may still have the tree of one that is gone as its root directory, which would keep it
+ * in use. */
+static void leave_trees(void)
+{
+    int r = kernel.container ? container_enter(kernel.container) : 0;
+
+    if (r < 0)
+        log_warning("cannot go back to the sandbox's tree: %s", strerror(-r));
+}
+
 static void container_free(struct container *c)
 {
     mount_ns_release(c);
@@ -184,6 +194,7 @@ void containers_bury(void)
         }
         if (!c)
             return;
+        leave_trees();
         container_free(c);
     }
 }

@@ -296,6 +296,33 @@ keep_of() { # id
     status_is sb running
 }
 
+@test "a deleted container's file system is free" {
+    command -v mkfs.ext4 >/dev/null || skip "mkfs.ext4 is not installed"
+    local disk=$BATS_TEST_TMPDIR/disk
+    truncate -s 16M "$disk"
+    mkfs.ext4 -q "$disk"
+    mkdir -p "$BATS_TEST_TMPDIR/a/rootfs"
+    sandbox
+    member b sleep 1000
+    mount -o loop "$disk" "$BATS_TEST_TMPDIR/a/rootfs" || skip "no loop device"
+    BASE=$BATS_TEST_TMPDIR/a/base
+    mkdir "$BASE"
+    mkdir "$BATS_TEST_TMPDIR/a/rootfs/bin"
+    cp -r "$BATS_TEST_TMPDIR/base/bin" "$BASE"
+    cp "$BASE/bin/"* "$BATS_TEST_TMPDIR/a/rootfs/bin"
+    (ln() { [ "$1" = -f ] || command ln "$@"; }; joining a sh -c 'cat /etc/me; sleep 1000')
+    make a
+    [ "$(in_c a cat /etc/me)" = a ]
+    bailey delete --force a 3>&-
+    umount "$BATS_TEST_TMPDIR/a/rootfs"
+    # The device goes with the last use of the file system.
+    free() {
+        [ -z "$(losetup -j "$disk")" ]
+    }
+    wait_for free
+    status_is b running
+}
+
 @test "a paused container waits, the others go on" {
     sandbox
     joining a sh -c 'while read l; do echo "$l"; done </tmp/in'
