@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HELP_COLUMN = 28 };
+
 /* Where the reading stands. */
 struct reading {
     const struct option_def *defs;
@@ -231,6 +233,9 @@ void options_help(const struct option_def *defs)
     for (const struct option_def *d = defs; d->name; d++) {
         char left[96];
         options_usage(d, left, sizeof(left));
-        printf("  %-28s %s\n", left, d->help);
+        if (strlen(left) > HELP_COLUMN)
+            printf("  %s\n  %*s %s\n", left, HELP_COLUMN, "", d->help);
+        else
+            printf("  %-*s %s\n", HELP_COLUMN, left, d->help);
     }
 }

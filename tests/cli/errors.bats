@@ -38,6 +38,8 @@ in_background() { # command...
     fails USAGE 1 "needs a container id" start
     fails USAGE 1 'container id "a/b"' state a/b
     fails USAGE 255 "needs a container id" exec
+    fails USAGE 1 'unknown signal "SIGFOO"' kill x SIGFOO
+    fails USAGE 1 'unknown signal "65"' kill x 65
 }
 
 @test "NO_CONTAINER: 'does not exist', by every command" {
@@ -70,6 +72,9 @@ in_background() { # command...
     fails STATE 1 "cannot start container x: it is running, not created" start x
     fails STATE 1 "cannot delete container x: it is running" delete x
     fails STATE 1 "cannot resume container x: it is running" resume x
+    bailey kill x KILL
+    for _ in $(seq 100); do [ "$(bailey state x | jq -r .status)" = stopped ] && break; sleep 0.05; done
+    fails STATE 1 "cannot start container x: it is stopped, not created" start x
 }
 
 @test "EXISTS" {
