@@ -1,6 +1,6 @@
 # The tests. `make check` (the root Makefile) ends in tests/run.sh, which runs them all; here are the parts by themselves
 # and what they need built. RUNTIME=... and REFERENCE=... choose what runs, TESTS='guest/signal*' a part.
-TEST_PACKAGES := bats bc bsdutils busybox-static conmon containerd containernetworking-plugins debootstrap docker.io \
+TEST_PACKAGES := bats bc bsdutils busybox-static conmon containerd containernetworking-plugins debootstrap docker.io e2fsprogs \
     golang-github-containers-common iproute2 jq libcmocka-dev podman procps protobuf-compiler psmisc python3 python3-grpcio \
     python3-protobuf runc systemd uidmap
 TEST_CFLAGS := -O2 -g -std=c17 $(WARN) -D_GNU_SOURCE -I. -pthread -MMD -MP
