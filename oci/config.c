@@ -11,11 +11,18 @@
 #include "oci/parse.h"
 #include "oci/tables.h"
 
-/* Fields of the specification that are not acted upon: to leave them out would be another container. */
+/* Fields of the specification that are not acted upon. Where to leave them out would be another container
+ * than the one that is asked for they are refused. Labels are not: engines ask for them wherever the host has
+ * an LSM, and what confines a guest is the sandbox. */
 static const struct {
     const char *object, *field, *why;
+    bool refused;
 } not_honoured[] = {
-    {"linux", "intelRdt", "caches and memory bandwidth cannot be shared out"},
+    {"linux", "intelRdt", "caches and memory bandwidth cannot be shared out", true},
+    {"linux", "mountLabel", "files keep their labels", false},
+    {"process", "apparmorProfile", "the host's processes of the container stay in the runtime's profile",
+     false},
+    {"process", "selinuxLabel", "the host's processes of the container keep the runtime's label", false},
 };
 
 bool oci_honours(const char *object, const char *field)
@@ -26,15 +33,25 @@ bool oci_honours(const char *object, const char *field)
     return true;
 }
 
-static int refuse_not_honoured(struct json_reader *r, const struct json *root)
+static bool is_empty(const struct json *v)
+{
+    return v->type == JSON_NULL || (v->type == JSON_OBJECT && v->n == 0) ||
+           (v->type == JSON_STRING && !v->s[0]);
+}
+
+static int judge_not_honoured(struct json_reader *r, const struct json *root)
 {
     for (size_t i = 0; i < ARRAY_SIZE(not_honoured); i++) {
         const struct json *v = json_get(json_get(root, not_honoured[i].object), not_honoured[i].field);
-        if (!v || v->type == JSON_NULL || (v->type == JSON_OBJECT && v->n == 0))
+        if (!v || is_empty(v))
             continue;
-        (void)json_error(v, NULL, r->e, "not supported: %s", not_honoured[i].why);
-        r->e->code = ERR_UNSUPPORTED;
-        return -1;
+        if (not_honoured[i].refused) {
+            (void)json_error(v, NULL, r->e, "not supported: %s", not_honoured[i].why);
+            r->e->code = ERR_UNSUPPORTED;
+            return -1;
+        }
+        log_warning("config.json: %s.%s: not supported, ignored: %s", not_honoured[i].object,
+                    not_honoured[i].field, not_honoured[i].why);
     }
     return 0;
 }
@@ -129,7 +146,7 @@ static int parse_all(struct json_reader *r, const struct json *root, struct oci_
         return -1;
     if (parse_pairs(r, root, "annotations", &c->annotations, &c->nannotations))
         return -1;
-    return refuse_not_honoured(r, root);
+    return judge_not_honoured(r, root);
 }
 
 int oci_config_parse(const char *text, size_t len, const char *name, struct oci_config **ret, struct err *e)
