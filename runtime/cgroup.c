@@ -249,8 +249,8 @@ static int make_trees(struct cgroup *cg, unsigned needed, struct err *e)
             t->ctls = 0;
         }
     }
-    /* Without root it is the usual case. */
-    if (skipped && geteuid() != 0)
+    /* Without the host's root it is the usual case. */
+    if (skipped == EACCES || skipped == EPERM)
         log_debug("cgroups: not all can be made (%s)", strerror(skipped));
     else if (skipped)
         log_warning("cgroups: not all can be made (%s); nothing is limited there", strerror(skipped));

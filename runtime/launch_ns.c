@@ -246,7 +246,7 @@ static bool differs(pid_t pid, const char *file)
 
 /* Who is root in the container's user namespace only may enter what that one owns: what the container shares
  * with the host is left out. */
-static int join_own(int pidfd)
+static int join_own(int pidfd, bool *ret_userns)
 {
     pid_t pid = pid_of(pidfd);
     int flags = 0;
@@ -254,7 +254,8 @@ static int join_own(int pidfd)
     for (size_t i = 0; pid > 0 && i < ARRAY_SIZE(kinds); i++)
         if (kinds[i].shared && differs(pid, kinds[i].file))
             flags |= kinds[i].flag;
-    return flags ? setns(pidfd, flags) : -1;
+    *ret_userns = flags & CLONE_NEWUSER;
+    return flags == 0 && pid > 0 ? 0 : setns(pidfd, flags);
 }
 
 /* Behind a relay (platform/relay.h) the guests' namespace is its children's. */
@@ -278,10 +279,9 @@ static int join_shared(int pidfd, bool *ret_userns)
     if (*ret_userns)
         return 0;
     /* One's own user namespace can not be entered again. */
-    if (errno == EINVAL)
-        return setns(pidfd, flags & ~CLONE_NEWUSER);
-    *ret_userns = errno == EPERM && join_own(pidfd) == 0;
-    return *ret_userns ? 0 : -1;
+    if (errno == EINVAL && setns(pidfd, flags & ~CLONE_NEWUSER) == 0)
+        return 0;
+    return errno == EPERM ? join_own(pidfd, ret_userns) : -1;
 }
 
 int launch_ns_join(int pidfd, bool *ret_userns, struct err *e)

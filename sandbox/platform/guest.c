@@ -43,14 +43,14 @@ static int empty_root(void)
     return umount2(".", MNT_DETACH);
 }
 
-static int become_guest(const struct porter *p)
+static int become_guest(void)
 {
     gid_t gid = getgid();
     uid_t uid = getuid();
     int r = -1;
 
-    /* A user namespace made without privileges may forbid it for good. */
-    if (setgroups(0, NULL) < 0 && !(p->in_userns && errno == EPERM))
+    /* A user namespace made without privileges may forbid it for good, to those inside it, too. */
+    if (setgroups(0, NULL) < 0 && errno != EPERM)
         return -1;
     for (size_t i = 0; r < 0 && i < ARRAY_SIZE(guest_ids); i++)
         r = setresgid(guest_ids[i], guest_ids[i], guest_ids[i]);
@@ -71,7 +71,7 @@ static int drop_rights(const struct porter *p)
     for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
         if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
             return -1;
-    if (become_guest(p) < 0 || syscall(SYS_capset, &h, d) < 0)
+    if (become_guest() < 0 || syscall(SYS_capset, &h, d) < 0)
         return -1;
     /* The porter takes the listener out of this process, which else only the host's root could. */
     if (p->in_userns && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
