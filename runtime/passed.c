@@ -85,6 +85,11 @@ int passed_collect(unsigned inherited, const char *preserve_fds, unsigned *ret_l
     if ((ret_listen && listen_fds(&listen, e)) ||
         (preserve_fds && options_number("preserve-fds", preserve_fds, 0, FDBAG_MAX - listen, &preserve, e)))
         return -1;
+    /* A variable may have come down from somebody whose descriptors did not. */
+    if (listen > inherited)
+        log_warning("LISTEN_FDS: of %u descriptors from 3 on only %u are open: none is passed on", listen,
+                    inherited);
+    listen = listen > inherited ? 0 : listen;
     unsigned n = listen + (unsigned)preserve;
     if (check(preserve ? "option --preserve-fds" : "LISTEN_FDS", n, inherited, e))
         return -1;

@@ -132,6 +132,16 @@ make_server() {
     [ "$(echo $output)" = "[1]" ]
 }
 
+@test "LISTEN_FDS that are not open are a warning" {
+    args sh -c 'echo "[$LISTEN_FDS]"'
+    LISTEN_FDS=2 run --separate-stderr bailey run -b "$BUNDLE" x 3</etc/passwd 4<&-
+    [ "$output" = "[]" ]
+    [ "$stderr" = "bailey: warning: LISTEN_FDS: of 2 descriptors from 3 on only 1 are open: none is passed on" ]
+    LISTEN_FDS=x run bailey run -b "$BUNDLE" x
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"LISTEN_FDS: must be a number of 0 to 512, not \"x\"" ]]
+}
+
 # Binds notify.sock and writes each message to notify.got as one line.
 listen_notify() {
     python3 - <<'PY' 3>&- &
