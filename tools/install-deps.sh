@@ -17,7 +17,14 @@ fi
 echo "installing:$missing" >&2
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" $policy' EXIT
+# Programs are wanted, not the services that some packages start (docker's, containerd's).
+policy=
+if [ ! -e /usr/sbin/policy-rc.d ]; then
+    policy=/usr/sbin/policy-rc.d
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod 755 $policy
+fi
 # shellcheck disable=SC2086
 if { apt-get -q update && apt-get -q -y install --no-install-recommends $missing; } >"$log" 2>&1; then
     exit 0
