@@ -271,12 +271,37 @@ keep_of() { # id
     run in_c a ps -o args
     [[ "$output" != *"sleep 3000"* ]]
     [ "$(bailey ps --format json b 3>&- | jq length)" -eq 2 ]
+    # Another member's will do (kubectl debug --target).
+    joining d sleep 4000
+    config --arg p "/proc/$(pid a)/ns/pid" '.linux.namespaces |= map(if .type == "pid" then .path = $p else . end)'
+    make d
+    run in_c d ps -o args
+    [[ "$output" == *"sleep 1000"*"sleep 4000"* && "$output" != *"sleep 3000"* ]]
+    [ "$(in_c d cat /proc/1/root/etc/me)" = a ]
     # Its end is that of all of its processes, and only of them.
     bailey kill b KILL 3>&-
     wait_for status_is b stopped
     bailey delete b 3>&-
     run in_c sb ps -o args
     [[ "$output" != *"sleep 2000"* && "$output" == *"sleep 1000"* ]]
+}
+
+@test "a pod with a user namespace" {
+    local ids='[{"containerID": 0, "hostID": 100000, "size": 65536}]'
+    BASE=$BATS_TEST_TMPDIR/base
+    sandbox --argjson ids "$ids" '.linux.namespaces += [{type: "user"}] | .linux.uidMappings = $ids | .linux.gidMappings = $ids'
+    joining a sh -c 'cat /proc/self/uid_map; touch /tmp/new; exec sleep 1000'
+    config --argjson ids "$ids" --arg p "/proc/$(pid sb)/ns/user" \
+        '.linux.namespaces += [{type: "user", path: $p}] | .linux.uidMappings = $ids | .linux.gidMappings = $ids'
+    chown 100000:100000 "$BUNDLE/rootfs/tmp" "$BUNDLE/rootfs"
+    make a
+    [ "$(keep_of a)" = "$(keep_of sb)" ]
+    wait_for test -e "$BATS_TEST_TMPDIR/a/rootfs/tmp/new"
+    [ "$(stat -c %u:%g "$BATS_TEST_TMPDIR/a/rootfs/tmp/new")" = 100000:100000 ]
+    grep -q '0 *100000 *65536' "$BATS_TEST_TMPDIR/a.out"
+    # One without it is not a member.
+    member b sleep 1000
+    [ "$(keep_of b)" != "$(keep_of sb)" ]
 }
 
 @test "a container's end is its own; it comes again under the same name" {
