@@ -78,6 +78,7 @@ struct kernel {
     int ready_fd;                   /* an eventfd that is always readable and writable */
     pthread_mutex_t epoll_lock;     /* who watches what; an object lock */
     struct unix_state *unix_state;  /* unix.c */
+    int nice;                       /* the caller's: where programs begin */
     bool strace;
     bool lanes_off;                  /* the keep moves all bytes but those of mappings */
     struct counters *counters;       /* counters.c */

@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -37,6 +38,7 @@ static int kernel_init(const struct keep_boot *b)
     kernel.procfd = b->procfd;
     kernel.scratch_fd = b->scratch_fd;
     kernel.gate_fd = b->gate_fd;
+    kernel.nice = getpriority(PRIO_PROCESS, 0);
     kernel.strace = b->strace;
     kernel.lanes_off = b->lanes_off;
     kernel.enosys_logged = enosys;

@@ -205,6 +205,7 @@ struct task *task_spawn(struct container *c, struct cred *cred, struct fs *fs, s
     if (!t)
         return NULL;
     t->cred = cred;
+    t->nice = kernel.nice;
     t->fs = fs;
     t->fdt = fdt;
     LOCKED(&kernel.tasklist_lock);

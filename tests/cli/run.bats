@@ -296,3 +296,10 @@ C
     [ "$output" = hello ]
     jq -r .msg "$BATS_TEST_TMPDIR/log" | grep -F 'write(1, "hello\n", 6) = 6'
 }
+
+@test "the program is as nice as its caller" {
+    args /bin/sh -c 'set -- $(cat /proc/self/stat); echo "${19}"'
+    run nice -n 5 "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
+    [ "$status" -eq 0 ]
+    [ "$output" = "$(nice -n 5 nice)" ]
+}
