@@ -217,11 +217,12 @@ static int arrive(const struct moving *m)
 
 static int device_error(const struct oci_net_device *d, int r, const char *what, struct err *e)
 {
-    return err_set(e,
-                   r == -EPERM                    ? ERR_PERM
-                   : r == -ENODEV || r == -EEXIST ? ERR_CONFIG
-                                                  : ERR_SYS,
-                   -r, "config.json: linux.netDevices: %s: %s", d->host_name, what);
+    (void)err_set(e,
+                  r == -EPERM                    ? ERR_PERM
+                  : r == -ENODEV || r == -EEXIST ? ERR_CONFIG
+                                                 : ERR_SYS,
+                  -r, "config.json: linux.netDevices: %s: %s", d->host_name, what);
+    return -1;
 }
 
 static int look_at(struct moving *all, const struct oci_net_device *devices, size_t n, int s, struct err *e)

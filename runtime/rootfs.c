@@ -166,6 +166,16 @@ static int detached_proc(struct tree *t, int *ret)
     return fd < 0 ? -1 : 0;
 }
 
+/* What guests mount as tmpfs is all in here: no more than the memory that they may have. */
+static const char *scratch_options(struct tree *t)
+{
+    const struct oci_int *limit = &t->config->lx.resources.memory.limit;
+
+    if (!limit->set || limit->v <= 0)
+        return "mode=0755";
+    return arena_printf(t->arena, "mode=0755,size=%lld", (long long)limit->v);
+}
+
 static int private_mounts(struct tree *t, struct rootfs *ret, struct err *e)
 {
     const unsigned quiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
@@ -173,7 +183,7 @@ static int private_mounts(struct tree *t, struct rootfs *ret, struct err *e)
     if (detached_proc(t, &ret->procfd))
         return err_set(e, ERR_SYS, errno, "a private proc");
     if (detached(t, "devpts", "mode=0600,ptmxmode=0666", quiet, &ret->devpts_fd, e) ||
-        detached(t, "tmpfs", "mode=0755", MOUNT_ATTR_NODEV, &ret->scratch_fd, e))
+        detached(t, "tmpfs", scratch_options(t), MOUNT_ATTR_NODEV, &ret->scratch_fd, e))
         return -1;
     return 0;
 }

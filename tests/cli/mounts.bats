@@ -79,6 +79,15 @@ script() {
     [ "${lines[-1]}" -le 65536 ]
 }
 
+@test "mounts: what guests mount as tmpfs holds no more than the container's memory limit" {
+    config '.linux.resources.memory.limit = 33554432 | .process.args = ["true"]'
+    script 'mkdir /t; mount -t tmpfs t /t; stat -f -c "%b %S" /t'
+    run_it
+    if [[ "$output" == *cgroup* ]]; then skip "no memory controller"; fi
+    read -r blocks size <<<"$output"
+    [ $((blocks * size)) -eq 33554432 ]
+}
+
 @test "mounts: tmpcopyup begins with what it hides, and leaves that alone" {
     mkdir -p "$BUNDLE/rootfs/etc/d/e"
     echo hello >"$BUNDLE/rootfs/etc/d/e/f"
