@@ -23,7 +23,7 @@ TOML
 }
 
 containerd_start() {
-    daemon containerd env PATH="$S/bin:$PATH" /usr/bin/containerd -c "$S/containerd.toml"
+    daemon containerd env PATH="$S/bin:$PATH" containerd -c "$S/containerd.toml"
     wait_for ctr version
 }
 

@@ -53,7 +53,7 @@ JSON
 }
 
 ready() {
-    [ "$(cri Status '{}' | jq -c '[.status.conditions[].status]')" = "[true,true]" ]
+    [ "$(cri Status '{}' | jq '[.status.conditions[] | select(.type | test("Ready$")) | .status] | all and length == 2')" = true ]
 }
 
 cri() { # method [json]

@@ -4,8 +4,8 @@ B=$(realpath "${B:-$BATS_TEST_DIRNAME/../../build}")
 BAILEY=${RUNTIME:-$B/bailey}
 IMAGE=localhost/busybox:1
 
-# The packages' own programs, whatever else is first in PATH.
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# The packages' own programs, whatever else is first in PATH. ENGINES: a folder with others, to try another version.
+export PATH=${ENGINES:+$ENGINES:}/usr/sbin:/usr/bin:/sbin:/bin
 
 # The runtime's --root is in $STATES, for the check at the end. A folder for the engine in $S: short, since sockets have their place in it. The folders that engines insist on
 # (/run/containerd and the like) become mounts of ours in this test's own mount namespace.
