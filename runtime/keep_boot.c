@@ -216,10 +216,12 @@ int keep_setup(const struct launch *l, int userns, int control, struct keep_setu
     b->pod = l->pod;
     if (take_stdio(l, &b->process, e) < 0 || forget_stdio(l, e) < 0 || take_names(c, b, e) < 0)
         return -1;
-    int r = procfs_snapshot();
+    /* A keep that is there has its own. */
+    int r = l->pod_fd < 0 ? procfs_snapshot() : 0;
     if (r < 0)
         return err_set(e, ERR_SYS, -r, "cannot read the host's /proc");
-    chrdev_init();
+    if (l->pod_fd < 0)
+        chrdev_init();
     const struct rootfs_plan plan = {
         .config = c,
         .bundle = l->bundle,
