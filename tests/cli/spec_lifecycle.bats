@@ -67,6 +67,11 @@ host() {
     [ "$stderr" = "" ]
 }
 
+@test "G1: config.json is UTF-8" {
+    printf '{"ociVersion": "1.0.0",\n "hostname": "\xff\xfe"}' >"$BUNDLE/config.json"
+    refused "$BUNDLE/config.json: line 2, column 15: lexical error: invalid bytes in UTF8 string." bailey create --bundle "$BUNDLE" x
+}
+
 @test "G3: a value that cannot be is an error that names it" {
     local cases=0 change message
     while IFS='|' read -r change message; do

@@ -145,6 +145,27 @@ helper() { # options of unshare...
     status_is stopped
 }
 
+@test "namespaces: a user namespace of its own, and the runtime's pid namespace" {
+    local pid all
+    chown -R 100000:100000 "$BUNDLE/rootfs"
+    namespaces mount user
+    config 'del(.hostname) | .linux += {uidMappings: [{containerID: 0, hostID: 100000, size: 65536}],
+        gidMappings: [{containerID: 0, hostID: 100000, size: 65536}]}'
+    args sh -c 'id -u; sleep 1000'
+    create
+    bailey start x
+    wait_for grep -qx 0 "$BATS_TEST_TMPDIR/out"
+    pid=$(bailey state x | jq .pid)
+    same pid "$pid" $$
+    same network "$pid" $$
+    ! same user "$pid" $$
+    [ "$(bailey exec x id -u 3>&-)" = 0 ]
+    all=$(processes "$pid")
+    kill -KILL "$pid"
+    # shellcheck disable=SC2086
+    wait_for gone $all
+}
+
 @test "namespaces: by path" {
     local kind
     helper --pid --net --mount --ipc --uts --cgroup
