@@ -90,6 +90,7 @@ notify() { # name...
     notify mkdir
     args sh -c 'for i in 1 2 3 4 5 6 7 8; do (calls mkdir,@/deny-EXDEV,0 mkdir,@/value-3,0 mkdir,@/deny-EXDEV,0) & done; wait'
     run -0 bailey run --bundle "$BUNDLE" c
+    echo "$output"
     [ "$(sort <<<"$output" | uniq -c | tr -s ' ' | tr '\n' '|')" = " 8 mkdir: 3| 16 mkdir: EXDEV|" ]
 }
 

@@ -23,7 +23,7 @@ PATH_AT = {2: 0, 83: 0, 257: 1, 90: 0}
 def read_path(pid, address):
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         mem.seek(address)
-        return mem.read(4096 - address % 4096).split(b"\0")[0].decode()
+        return mem.read(4096).split(b"\0")[0].decode()
 
 
 def give(fd, ident):
