@@ -19,10 +19,6 @@ static const struct {
     bool refused;
 } not_honoured[] = {
     {"linux", "intelRdt", "caches and memory bandwidth cannot be shared out", true},
-    {"linux", "mountLabel", "files keep their labels", false},
-    {"process", "apparmorProfile", "the host's processes of the container stay in the runtime's profile",
-     false},
-    {"process", "selinuxLabel", "the host's processes of the container keep the runtime's label", false},
 };
 
 bool oci_honours(const char *object, const char *field)

@@ -14,6 +14,7 @@
 #include "runtime/exec_process.h"
 #include "runtime/launch.h"
 #include "runtime/launch_internal.h"
+#include "runtime/lsm.h"
 #include "runtime/options.h"
 #include "runtime/passed.h"
 #include "runtime/pidfile.h"
@@ -60,6 +61,7 @@ struct exec {
     struct oci_process process;
     struct seccomp_profile seccomp;
     struct keep_confine confine;
+    struct guest_label label;
     struct cgroup cgroup;
     struct console console;
     int keep, signals;
@@ -73,6 +75,7 @@ static void exec_release(struct exec *x)
     target_close(&x->target);
     oci_config_free(x->config);
     seccomp_profile_free(&x->seccomp);
+    lsm_release(&x->label);
     cleanup_close_p(&x->keep);
     cleanup_close_p(&x->keep_fd);
     cleanup_close_p(&x->signals);
@@ -123,6 +126,7 @@ static int launch(struct exec *x, pid_t *ret, struct err *e)
         .more_fd = x->more,
         .seccomp = &x->seccomp,
         .confine = &x->confine,
+        .label = &x->label,
         .strace = x->g->strace,
         .foreground = !x->o.detach,
         .arg = x,
@@ -217,6 +221,7 @@ static int run(const struct globals *g, char **argv, struct err *e)
                                              .keep = -1,
                                              .signals = -1,
                                              .keep_fd = -1,
+                                             .label = GUEST_LABEL_INIT,
                                              .more = -1};
     int r = command_options(&cmd_exec, &argv, &x.o, e);
 
@@ -231,7 +236,7 @@ static int run(const struct globals *g, char **argv, struct err *e)
         args++;
     if (target_open(g, argv[0], false, &x.target, e) || load_process(&x, args, e))
         return -1;
-    if (confine_init(&x.process, &x.target.config->lx, &x.confine, e))
+    if (confine_init(&x.process, &x.target.config->lx, &x.confine, e) || lsm_init(&x.process, &x.label, e))
         return -1;
     return exec(&x, e);
 }

@@ -44,6 +44,7 @@
 #include "runtime/launch_internal.h"
 #include "runtime/launch_join.h"
 #include "runtime/launch_time.h"
+#include "runtime/lsm.h"
 #include "runtime/seccomp.h"
 #include "runtime/seccomp_agent.h"
 #include "sandbox/platform/messages.h"
@@ -315,13 +316,15 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
         .agent_fd = k->agent[1],
         .agent_killable = l->seccomp && l->seccomp->killable,
         .confine = l->confine,
+        .label = l->label,
         .judged = l->seccomp ? &l->seccomp->judged : NULL,
         .in_userns = l->config->lx.ns[OCI_NS_USER].set,
         .enter_mntns = launch_ns_is_new(l->config, OCI_NS_MNT),
     };
     struct err e = ERR_INIT;
 
-    const int needed[] = {k->porter[1], k->gate, k->agent[1], l->tty_slave, log_fd()};
+    const int needed[] = {k->porter[1], k->gate, k->agent[1], l->label ? l->label->proc : -1,
+                          l->tty_slave, log_fd()};
 
     (void)fds_close_others(needed, ARRAY_SIZE(needed));
     if (fds_forget_stdio(log_fd() == STDERR_FILENO && (l->tty_slave < 0 || l->foreground)) < 0)

@@ -11,6 +11,7 @@
 struct cgroup;
 struct oci_config;
 struct oci_process;
+struct guest_label;
 struct keep_confine;
 struct seccomp_profile;
 
@@ -41,8 +42,9 @@ struct launch {
     int status_fd;           /* a file that the keep writes the exit status to, or -1 */
     const struct seccomp_profile *seccomp; /* seccomp.h; NULL: none */
     const struct keep_confine *confine;    /* confine.h; NULL: nothing */
+    const struct guest_label *label;       /* lsm.h; NULL: none */
     bool strace, debug, lanes_off;
-    bool overlay; /* writes to the root stay in memory */
+    bool overlay;    /* writes to the root stay in memory */
     bool foreground; /* the container ends with its caller, even where that is killed */
     struct launch_steps steps;
     const struct cgroup *cgroup; /* which steps.porter_made puts the porter into */
@@ -86,6 +88,7 @@ struct launch_exec {
     int stdio[3], tty_slave, more_fd;      /* as in struct launch */
     const struct seccomp_profile *seccomp; /* the container's; NULL: none, as for hooks */
     const struct keep_confine *confine;    /* as in struct launch */
+    const struct guest_label *label;
     bool strace;
     bool foreground;  /* the program ends with its caller, even where that is killed */
     const char *hook; /* not NULL: a hook, to be run before the container's program, and its path */

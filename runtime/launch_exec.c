@@ -21,6 +21,7 @@
 #include "runtime/keep_boot.h"
 #include "runtime/launch_internal.h"
 #include "runtime/procid.h"
+#include "runtime/lsm.h"
 #include "runtime/seccomp.h"
 #include "runtime/seccomp_agent.h"
 #include "sandbox/platform/messages.h"
@@ -98,13 +99,16 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
         .agent_fd = k->agent[1],
         .agent_killable = x->seccomp && x->seccomp->killable,
         .confine = x->confine,
+        .label = x->label,
         .judged = x->seccomp ? &x->seccomp->judged : NULL,
         .in_userns = k->in_userns,
         .enter_mntns = true,
     };
     struct porter_msg m;
 
-    const int needed[] = {k->porter[1], k->gate, k->userns, k->mntns, k->agent[1], x->tty_slave, log_fd()};
+    const int needed[] = {k->porter[1], k->gate,     k->userns,
+                          k->mntns,     k->agent[1], x->label ? x->label->proc : -1,
+                          x->tty_slave, log_fd()};
 
     (void)fds_close_others(needed, ARRAY_SIZE(needed));
     if (fds_forget_stdio(log_fd() == STDERR_FILENO && (x->tty_slave < 0 || x->foreground)) < 0)

@@ -108,6 +108,9 @@ static int load(struct making *m, struct err *e)
         return -1;
     if (confine_init(m->config->process, &m->config->lx, &m->confine, e))
         return -1;
+    lsm_label_mounts(m->config);
+    if (lsm_init(m->config->process, &m->label, e))
+        return -1;
     return seccomp_compile(m->config->lx.seccomp, &m->seccomp, e);
 }
 
@@ -267,6 +270,7 @@ static int make_sandbox(struct making *m, struct err *e)
         .notify_fd = m->notify,
         .seccomp = &m->seccomp,
         .confine = &m->confine,
+        .label = &m->label,
         .strace = m->g->strace,
         .overlay = m->o.overlay && strcmp(m->o.overlay, "memory") == 0,
         .lanes_off = m->g->lanes && strcmp(m->g->lanes, "off") == 0,
@@ -461,5 +465,6 @@ void making_release(struct making *m)
     cleanup_close_p(&m->notify);
     cleanup_close_p(&m->signals);
     seccomp_profile_free(&m->seccomp);
+    lsm_release(&m->label);
     oci_config_free(m->config);
 }

@@ -10,6 +10,7 @@
 #include "runtime/console.h"
 #include "runtime/hooks.h"
 #include "runtime/launch.h"
+#include "runtime/lsm.h"
 #include "runtime/pod.h"
 #include "runtime/record.h"
 #include "runtime/seccomp.h"
@@ -57,6 +58,7 @@ struct making {
     struct oci_config *config;
     struct seccomp_profile seccomp;
     struct keep_confine confine;
+    struct guest_label label;
     struct state_dir state;
     struct cgroup cgroup;
     struct record record;
@@ -73,7 +75,7 @@ struct making {
 #define MAKING_INIT(globals)                                                                                 \
     {                                                                                                        \
         .g = (globals), .state = STATE_DIR_INIT, .console = CONSOLE_INIT, .listen = -1, .exit_file = -1,     \
-        .more = -1, .notify = -1, .signals = -1, .pod = POD_INIT, .launch = {                                \
+        .more = -1, .notify = -1, .signals = -1, .label = GUEST_LABEL_INIT, .pod = POD_INIT, .launch = {     \
             .control_fd = -1,                                                                                \
             .listen_fd = -1,                                                                                 \
             .pod_fd = -1,                                                                                    \

@@ -13,19 +13,26 @@
 
 #include "common/cleanup.h"
 
+int procfile_root(void)
+{
+    _cleanup_close_ int proc = open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    struct statfs fs;
+
+    if (proc < 0 || fstatfs(proc, &fs) < 0)
+        return -errno;
+    return fs.f_type == PROC_SUPER_MAGIC ? steal_fd(&proc) : -EXDEV;
+}
+
 int procfile_open(const char *name, int flags)
 {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_CLOEXEC),
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS,
     };
-    _cleanup_close_ int proc = open("/proc", O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct statfs fs;
+    _cleanup_close_ int proc = procfile_root();
 
-    if (proc < 0 || fstatfs(proc, &fs) < 0)
-        return -errno;
-    if (fs.f_type != PROC_SUPER_MAGIC)
-        return -EXDEV;
+    if (proc < 0)
+        return proc;
     int fd = (int)syscall(SYS_openat2, proc, name, &how, sizeof(how));
     return fd < 0 ? -errno : fd;
 }

@@ -4,6 +4,9 @@
 
 #include <sys/types.h>
 
+/* The host's /proc itself, checked, as a path descriptor; -errno. */
+int procfile_root(void);
+
 /* Opens NAME below /proc. Neither mounts below it nor links are followed, and what is there is checked to be
  * procfs (CVE-2025-52881 and its kin). A descriptor, or -errno. */
 int procfile_open(const char *name, int flags);

@@ -20,6 +20,7 @@
 #include "sandbox/gate/standin.h"
 #include "sandbox/keep/confine.h"
 #include "sandbox/platform/gate_filter.h"
+#include "sandbox/platform/label.h"
 #include "sandbox/platform/standin_filter.h"
 
 /* Anybody but root; of a namespace with a few ids only, whoever there is. */
@@ -137,6 +138,8 @@ static int become(const struct porter *p, int socket, struct guest_boot *b)
     sigprocmask(SIG_SETMASK, &all, NULL);
     const char *what;
     int r = p->confine && socket < 0 ? confine_apply(p->confine, &what) : 0;
+    if (r == 0 && p->label)
+        r = label_apply(p->label, &what);
     if (r < 0) {
         errno = -r;
         return -1;

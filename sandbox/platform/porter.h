@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 struct call_set;
+struct guest_label;
 struct keep_confine;
 
 struct porter {
@@ -21,6 +22,7 @@ struct porter {
                    */
     bool agent_killable;                /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV */
     const struct keep_confine *confine; /* what the first guest's host process gets; NULL: nothing */
+    const struct guest_label *label;    /* of the guests; NULL: none */
     const struct call_set *judged;      /* what the seccomp profile has a say in (gate_filter.h) */
 };
 

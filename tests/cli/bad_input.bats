@@ -77,21 +77,6 @@ run_it() {
     run_it x
 }
 
-@test "labels are ignored with a warning, as features says" {
-    config '.process.apparmorProfile = "some-profile" | .process.selinuxLabel = "u:r:t:s0" | .linux.mountLabel = "u:r:t:s0"'
-    args sh -c 'exit 4'
-    run --separate-stderr run_it x
-    [ "$status" -eq 4 ]
-    [ "${#stderr_lines[@]}" = 3 ]
-    for field in linux.mountLabel process.apparmorProfile process.selinuxLabel; do
-        [[ "$stderr" == *"bailey: warning: config.json: $field: not supported, ignored: "* ]]
-    done
-    [ "$(bailey features | jq -c '[.linux.apparmor.enabled, .linux.selinux.enabled]')" = '[false,false]' ]
-    config '.process.apparmorProfile = "" | .process.selinuxLabel = "" | .linux.mountLabel = ""'
-    run --separate-stderr run_it x
-    [ "$stderr" = "" ]
-}
-
 @test "a missing rootfs, or one that is no directory" {
     config '.root.path = "nonexistent"'
     refused "config.json: root.path: nonexistent: No such file or directory" run_it x
