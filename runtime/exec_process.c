@@ -100,8 +100,6 @@ int exec_process_options(const struct exec_options *o, const struct oci_config *
         return err_set(e, ERR_USAGE, 0, "option --cwd: must be absolute, not \"%.60s\"", o->cwd);
     if (o->cwd)
         p->cwd = o->cwd;
-    if (o->process_label || o->apparmor)
-        log_warning("option --%s: not supported, ignored", o->apparmor ? "apparmor" : "process-label");
     if (o->process_label)
         p->selinux_label = o->process_label;
     if (o->apparmor)

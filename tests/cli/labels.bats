@@ -24,6 +24,7 @@ teardown() {
     args sleep 1000
     bailey run --detach --bundle "$BUNDLE" c </dev/null >/dev/null 2>&1 3>&-
     run --separate-stderr bailey exec --apparmor box c true
+    echo "$stderr"
     [ "$status" -eq 255 ]
     [ "$stderr" = "bailey: config.json: process.apparmorProfile: AppArmor is not enabled on this host" ]
 }
