@@ -1,6 +1,7 @@
 #include "runtime/netdev.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -242,6 +243,23 @@ static int look_at(struct moving *all, const struct oci_net_device *devices, siz
     return 0;
 }
 
+/* Whether their names are free there: what has moved would go with a namespace that is given up. */
+static int look_there(const struct oci_net_device *devices, size_t n, int netns, struct err *e)
+{
+    _cleanup_close_ int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    const struct oci_net_device *taken = NULL;
+
+    if (here < 0 || setns(netns, CLONE_NEWNET) < 0)
+        return err_set(e, ERR_SYS, errno, "cannot enter the container's network namespace");
+    for (size_t i = 0; i < n && !taken; i++)
+        if (!strchr(devices[i].name, '%') && if_nametoindex(devices[i].name))
+            taken = &devices[i];
+    if (setns(here, CLONE_NEWNET) < 0)
+        return err_set(e, ERR_SYS, errno, "cannot go back to the network namespace of before");
+    return taken ? device_error(taken, -EEXIST, "its name is taken in the container's network namespace", e)
+                 : 0;
+}
+
 static int move_all(struct moving *all, size_t n, int s, int netns, struct err *e)
 {
     for (size_t i = 0; i < n; i++) {
@@ -266,7 +284,9 @@ int netdev_move(const struct oci_net_device *devices, size_t n, int netns, struc
 
     if (!all || s < 0)
         return err_set(e, ERR_SYS, all ? -s : ENOMEM, "config.json: linux.netDevices");
-    int r = look_at(all, devices, n, s, e) < 0 ? -1 : move_all(all, n, s, netns, e);
+    int r = look_at(all, devices, n, s, e) < 0 || look_there(devices, n, netns, e) < 0
+                ? -1
+                : move_all(all, n, s, netns, e);
     for (size_t i = 0; i < n; i++)
         free(all[i].addresses);
     free(all);

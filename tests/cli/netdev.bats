@@ -54,7 +54,13 @@ run_in_net() {
     config '.linux.netDevices = {"dm0": {"name": "lo"}}'
     run_in_net 'ip link add dm0 type veth peer name dm9'
     [ "$status" -eq 1 ]
-    [[ "$output" == *"linux.netDevices: dm0: cannot move it into the container's network namespace: File exists"* ]]
+    [[ "$output" == *"linux.netDevices: dm0: its name is taken in the container's network namespace: File exists"* ]]
+    # All or none: the first one has not gone.
+    config '.linux.netDevices = {"dm0": {}, "dm9": {"name": "lo"}}'
+    run unshare --net bash -c '. "$0"; ip link add dm0 type veth peer name dm9
+        bailey run --bundle "$BUNDLE" x; ip link show dm0' "$BATS_TEST_DIRNAME/helpers.bash"
+    echo "$output"
+    [[ "$output" == *"dm9: its name is taken"*"dm0@dm9: "* ]]
     config '.linux.netDevices = {"a/b": {}}'
     refused 'config.json: linux.netDevices.a/b: "a/b" is no interface'"'"'s name' bailey run --bundle "$BUNDLE" x
     config '.linux.netDevices = {"dm0": {}} | .linux.namespaces |= map(select(.type != "network"))'
