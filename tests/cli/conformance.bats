@@ -20,7 +20,7 @@ file_of() {
 exists() {
     local where=${1%%: *} name=${1#*: } file
     if [ "$where" = runtime-tools ]; then
-        ! grep -qE "^$name[[:space:]]" "$EXPECTED"
+        grep -qE "^${name} +pass$" "$EXPECTED"
         return
     fi
     file=$(file_of "$where")
@@ -28,7 +28,7 @@ exists() {
     [ "$where" != "$1" ] || return 0
     case $file in
     *.bats) sed -n 's/^@test "\(.*\)" {$/\1/p' "$file" | sed 's/\\"/"/g' | awk -v n="$name" 'index($0, n) == 1 { ok = 1 } END { exit !ok }' ;;
-    */unit/*) grep -qE "cmocka_unit_test[a-z_]*\($name[,)]" "$file" ;;
+    */unit/*) grep -qE "cmocka_unit_test[a-z_]*\(${name}[,)]" "$file" ;;
     *) grep -qF -- "$name" "$file" ;;
     esac
 }
@@ -62,10 +62,11 @@ rows() {
 @test "conformance: each test of the suite that does not pass has a reason, there and on the page" {
     local name result reason n=0
     while read -r name result reason; do
+        n=$((n + 1))
+        [ "$result" != pass ] || continue
         [[ "$result" =~ ^(fail|time|any)$ ]]
         [ "${#reason}" -gt 10 ]
         grep -qE "^\| .*\`$name\`.* \| .+ \|$" "$PAGE"
-        n=$((n + 1))
     done < <(grep -vE '^(#|$)' "$EXPECTED")
-    [ "$n" -gt 0 ]
+    [ "$n" = 58 ]
 }

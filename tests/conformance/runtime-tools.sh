@@ -35,7 +35,7 @@ run_test() { # name
     ok=$(grep -cE '^ *ok ' "$log")
     not_ok=$(grep -E '^ *not ok ' "$log" | grep -cvE '# (TODO|SKIP)')
     case $status in
-    124 | 137) result=time ;;
+    124 | 137) result="time" ;;
     0) [ "$not_ok" = 0 ] && result=pass || result=fail ;;
     *) result=fail ;;
     esac
@@ -56,7 +56,7 @@ for name; do
         expected=$(expected_of "$name")
         [ "$result" = "${expected:-pass}" ] || [ "$expected" = any ] || { note="EXPECTED ${expected:-pass}"; surprises=$((surprises + 1)); }
     fi
-    [ $result = pass ] && passed=$((passed + 1))
+    [ "$result" = pass ] && passed=$((passed + 1))
     all_ok=$((all_ok + ok)) all_not=$((all_not + not_ok))
     printf '%-5s %-38s %4d ok %4d not ok  %s\n' "$result" "$name" "$ok" "$not_ok" "$note"
 done
