@@ -337,17 +337,22 @@ static int enter_network(const struct oci_linux *l, const char *path, struct err
 int launch_ns_network(const struct oci_config *c, pid_t porter, struct err *e)
 {
     const struct oci_namespace *ns = &c->lx.ns[OCI_NS_NET];
+    struct stat before = {0}, after = {0};
     char path[64];
 
     if (!ns->set)
         return 0;
     snprintf(path, sizeof(path), "/proc/%d/ns/net", porter);
+    (void)stat("/proc/self/ns/net", &before);
     if (enter_network(&c->lx, ns->path ? ns->path : path, e) < 0)
         return -1;
     if (!ns->path && loopback_up(e) < 0)
         return -1;
     if (sysctl_write_net(c, e) < 0)
         return -1;
-    relax_netns();
+    /* The caller's own, joined by its path, is the host's: it stays as it is. */
+    (void)stat("/proc/self/ns/net", &after);
+    if (before.st_dev != after.st_dev || before.st_ino != after.st_ino)
+        relax_netns();
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/cleanup.h"
 #include "oci/config.h"
@@ -75,6 +76,16 @@ static int take_name(const struct oci_config *c, const struct oci_pair *s, const
     return 0;
 }
 
+/* A path may lead back to the caller's own, whose settings are the host's. */
+static bool other_network(const struct oci_config *c)
+{
+    const struct oci_namespace *ns = &c->lx.ns[OCI_NS_NET];
+    struct stat own, joined;
+
+    return ns->set && (!ns->path || stat("/proc/self/ns/net", &own) < 0 || stat(ns->path, &joined) < 0 ||
+                       own.st_dev != joined.st_dev || own.st_ino != joined.st_ino);
+}
+
 static int check_one(struct oci_config *c, const struct oci_pair *s, struct err *e)
 {
     char path[256];
@@ -89,8 +100,8 @@ static int check_one(struct oci_config *c, const struct oci_pair *s, struct err 
         return c->lx.ns[OCI_NS_IPC].set ? check_value(s, path, e)
                                         : refuse(s, e, "the container has no ipc namespace of its own");
     if (strncmp(path, "net/", 4) == 0)
-        return c->lx.ns[OCI_NS_NET].set ? check_value(s, path, e)
-                                        : refuse(s, e, "the container has no network namespace of its own");
+        return other_network(c) ? check_value(s, path, e)
+                                : refuse(s, e, "the container has no network namespace of its own");
     return refuse(s, e, "does not belong to a namespace, so that it is not the container's to set");
 }
 

@@ -88,3 +88,15 @@ not_allowed() { # key value message
     config '.linux.namespaces |= map(select(.type != "uts")) | del(.hostname)'
     not_allowed kernel.domainname x 'the container has no uts namespace of its own'
 }
+
+@test "the caller's own network namespace, joined by its path, stays as it is" {
+    command -v unshare || skip "no unshare"
+    config '(.linux.namespaces[] | select(.type == "network")).path = "/proc/self/ns/net"'
+    args true
+    run unshare --net sh -c "'$BAILEY' --root '$STATE' run --bundle '$BUNDLE' c && cat /proc/sys/net/ipv4/ip_unprivileged_port_start" 3>&-
+    [ "$status" -eq 0 ]
+    [ "$output" = 1024 ]
+    config '.linux.sysctl = {"net.ipv4.ip_forward": "1"}'
+    refused "config.json: linux.sysctl.net.ipv4.ip_forward: the container has no network namespace of its own" \
+        bailey run --bundle "$BUNDLE" c
+}
