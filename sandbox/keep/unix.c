@@ -225,6 +225,7 @@ static void unix_release(struct file *f)
     if (d)
         dentry_put(d);
     unix_put(u);
+    unix_collect(false);
 }
 
 /* Connections

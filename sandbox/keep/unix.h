@@ -72,7 +72,8 @@ struct unix_parcel {
     bool has_cred;
     struct unix_cred cred;
     unsigned nfiles;
-    struct unix_parcel *next; /* in unix_state.trash */
+    const struct unix_sock *to; /* in whose queue it is; to be compared only */
+    struct unix_parcel *next;   /* in unix_state.trash; unix_gc.c */
     UT_hash_handle hh;
     struct file *files[];
 };
@@ -85,6 +86,7 @@ struct unix_state {
     struct unix_parcel *parcels; /* under way, by id */
     struct unix_parcel *trash;   /* files yet to be put */
     bool emptying;
+    unsigned next_collection; /* unix_gc.c: with so many parcels */
 };
 
 /* Once, at the keep's start. 0 or -ENOMEM. */
@@ -132,9 +134,9 @@ void unix_drain(int fd);
 int unix_parcel_make(struct task *t, const struct sock_msg *m, struct unix_parcel **ret);
 /* An empty one with t's credentials; NULL: no memory. */
 struct unix_parcel *unix_parcel_cred(struct task *t);
-/* Registers p and returns its token (a descriptor), or -errno. p stays the caller's until the token is sent.
- */
-int unix_parcel_token(struct unix_parcel *p);
+/* Registers p, which is to be sent to `to`, and returns its token (a descriptor), or -errno. p stays the
+ * caller's until the token is sent. */
+int unix_parcel_token(struct unix_parcel *p, const struct unix_sock *to);
 /* The parcel behind a token; peek: it stays in the queue. NULL: none. A reference. */
 struct unix_parcel *unix_parcel_take(int token, bool peek);
 /* Drops a reference; the last one lets the files go. p may be NULL. */
@@ -143,6 +145,12 @@ void unix_parcel_put(struct unix_parcel *p);
  * control messages, as far as there is room. */
 void unix_parcel_deliver(struct task *t, struct unix_sock *u, struct unix_parcel *p,
                          const struct unix_cred *cred, struct sock_msg *m, int flags);
+/* [lock] Lets go of p, whoever has it, and then of all that waits for that. */
+void unix_parcel_trash(struct unix_parcel *p);
+void unix_trash_empty(void); /* gives the lock away meanwhile */
+/* Lets go of sockets, and of what lies in them, that nobody can ever receive again (unix_gc.c): after a send,
+ * and at a socket's end. No lock held. */
+void unix_collect(bool after_send);
 /* Undoes unix_parcel_token for a token that was not sent. */
 void unix_parcel_recall(struct unix_parcel *p);
 

@@ -132,7 +132,7 @@ static int attach(struct transit *x, struct unix_parcel *p, struct unix_sock *to
     x->token = -1;
     if (!p)
         return 0;
-    int token = unix_parcel_token(p);
+    int token = unix_parcel_token(p, to);
     if (token < 0)
         return token;
     x->token = token;
@@ -305,7 +305,10 @@ ssize_t unix_sendmsg(struct task *t, struct file *f, struct sock_msg *m, int fla
     if (r < 0)
         return r;
     ssize_t n = u->base.type == SOCK_DGRAM ? send_dgram(&x, m, p) : send_connected(&x, m, &p);
+    bool sent_files = p && p->nfiles > 0;
     unix_parcel_put(p);
+    if (sent_files)
+        unix_collect(true);
     return n;
 }
 

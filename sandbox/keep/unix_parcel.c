@@ -128,13 +128,14 @@ struct unix_parcel *unix_parcel_cred(struct task *t)
     return p;
 }
 
-int unix_parcel_token(struct unix_parcel *p)
+int unix_parcel_token(struct unix_parcel *p, const struct unix_sock *to)
 {
     struct unix_state *us = kernel.unix_state;
     int fd = memfd_create("parcel", MFD_CLOEXEC);
     if (fd < 0)
         return -errno;
     LOCKED(&us->lock);
+    p->to = to;
     if (!p->id) {
         p->id = ++us->next_parcel;
         p->refs++; /* the table's */
@@ -190,29 +191,42 @@ static void put_files(struct unix_parcel *p)
     free(p);
 }
 
+void unix_parcel_trash(struct unix_parcel *p)
+{
+    struct unix_state *us = kernel.unix_state;
+
+    p->next = us->trash;
+    us->trash = p;
+}
+
 /* Letting a file go may end a socket with parcels in its queue, and so on: one at a time, never deeper. */
+void unix_trash_empty(void)
+{
+    struct unix_state *us = kernel.unix_state;
+
+    if (us->emptying)
+        return;
+    us->emptying = true;
+    while (us->trash) {
+        struct unix_parcel *x = us->trash;
+        us->trash = x->next;
+        pthread_mutex_unlock(&us->lock);
+        put_files(x);
+        pthread_mutex_lock(&us->lock);
+    }
+    us->emptying = false;
+}
+
 void unix_parcel_put(struct unix_parcel *p)
 {
     struct unix_state *us = kernel.unix_state;
     if (!p)
         return;
-    pthread_mutex_lock(&us->lock);
+    LOCKED(&us->lock);
     if (--p->refs == 0) {
-        p->next = us->trash;
-        us->trash = p;
-        if (!us->emptying) {
-            us->emptying = true;
-            while (us->trash) {
-                struct unix_parcel *x = us->trash;
-                us->trash = x->next;
-                pthread_mutex_unlock(&us->lock);
-                put_files(x);
-                pthread_mutex_lock(&us->lock);
-            }
-            us->emptying = false;
-        }
+        unix_parcel_trash(p);
+        unix_trash_empty();
     }
-    pthread_mutex_unlock(&us->lock);
 }
 
 static void deliver_files(struct task *t, struct unix_parcel *p, struct sock_msg *m, size_t *used, int flags)
