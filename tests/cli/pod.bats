@@ -284,6 +284,12 @@ keep_of() { # id
     bailey delete b 3>&-
     run in_c sb ps -o args
     [[ "$output" != *"sleep 2000"* && "$output" == *"sleep 1000"* ]]
+    # With the first process of a pid namespace all in it end.
+    bailey delete --force a 3>&-
+    wait_for status_is d stopped
+    exit_is d 137
+    bailey delete d 3>&-
+    [ "$(in_c sb cat /etc/me)" = sb ]
 }
 
 @test "a pod with a user namespace" {
