@@ -83,6 +83,21 @@ is() { # status
     [[ "$output" == *"/dev/pts/0"*"21 43"* ]]
 }
 
+@test "all that goes in comes out; several containers at once" {
+    head -c 3000000 /dev/urandom >"$S/bytes"
+    docker run --rm --network none -i $IMAGE cat <"$S/bytes" | cmp - "$S/bytes"
+    for i in 1 2 3 4; do
+        d_run $IMAGE sh -c "sleep 0.5; exit $i" &
+        pids[i]=$!
+    done
+    for i in 1 2 3 4; do
+        status=0
+        wait "${pids[i]}" || status=$?
+        [ "$status" -eq "$i" ]
+    done
+    wait_for no_states
+}
+
 @test "exec: user, environment, directory, status, detached" {
     start_x $IMAGE sleep 1000
     run docker exec --user 1000:7 --env A=b --workdir /tmp x1 sh -c 'echo "$(id -u) $(id -g) $A $(pwd)"; exit 9'
