@@ -484,6 +484,7 @@ static int bring_up(struct launch *l, struct links *k, struct err *e)
         return -1;
     if (launch_expect(l->pod_fd < 0 ? control : l->pod_fd, CONTROL_READY, e) < 0)
         return -1;
+    launch_ns_await(l->config, l->porter);
     l->seccomp_fd = agent_take(k->agent[0], e);
     return l->seccomp_fd < 0 && k->agent[0] >= 0 ? -1 : 0;
 }

@@ -24,6 +24,9 @@ int launch_ns_mount(const struct oci_config *c, struct err *e);
 bool launch_ns_is_new(const struct oci_config *c, enum oci_ns_type type);
 /* The network namespace that the porter has, for the keep, which makes its guests' inet sockets. */
 int launch_ns_network(const struct oci_config *c, pid_t porter, struct err *e);
+/* Waits until the porter has entered the last of its namespaces, the mount namespace: it does so while the
+ * keep starts, and usually before. Whoever looks at the pid after create must find them all. */
+void launch_ns_await(const struct oci_config *c, pid_t porter);
 /* Enters all of a porter's namespaces but the mount namespace, as they are of a process whose pidfd that is;
  * the pid namespace takes effect for children. *ret_userns: its user namespace was another. */
 int launch_ns_join(int pidfd, bool *ret_userns, struct err *e);

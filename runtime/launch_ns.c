@@ -244,6 +244,15 @@ static bool differs(pid_t pid, const char *file)
     return stat(theirs, &a) || stat(ours, &b) || a.st_ino != b.st_ino || a.st_dev != b.st_dev;
 }
 
+void launch_ns_await(const struct oci_config *c, pid_t porter)
+{
+    const struct oci_namespace *ns = &c->lx.ns[OCI_NS_MNT];
+
+    /* A porter that has ended differs, too: the caller finds out otherwise. */
+    for (int i = 0; ns->set && !ns->path && !differs(porter, "mnt") && i < 10000; i++)
+        (void)usleep(100);
+}
+
 /* Who is root in the container's user namespace only may enter what that one owns: what the container shares
  * with the host is left out. */
 static int join_own(int pidfd, bool *ret_userns)
