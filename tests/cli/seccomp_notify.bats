@@ -122,3 +122,24 @@ notify() { # name...
     refused 'config.json: linux.seccomp.listenerPath: /nonexistent/agent: No such file or directory' \
         bailey run --bundle "$BUNDLE" c
 }
+
+@test "notify: a container that joins a pod, and its execs" {
+    cri=io.kubernetes.cri
+    config --arg p $cri '.annotations = {($p + ".container-type"): "sandbox", ($p + ".sandbox-id"): "c"}'
+    args sleep 1000
+    bailey run --detach --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" c </dev/null >/dev/null 2>&1 3>&-
+    config --arg n "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/ns/net" \
+        '.linux.namespaces = [{type: "pid"}, {type: "mount"}, {type: "network", path: $n}]'
+    config --arg p $cri '.annotations = {($p + ".container-type"): "container", ($p + ".sandbox-id"): "c"}'
+    notify mkdir
+    config 'del(.hostname)'
+    bailey run --detach --bundle "$BUNDLE" member </dev/null >/dev/null 2>&1 3>&-
+    run bailey exec member calls mkdir,@/deny-EXDEV,0 mkdir,@/value-3,0
+    [ "$output" = $'mkdir: EXDEV\nmkdir: 3' ]
+    run bailey exec c calls mkdir,@/deny-EXDEV,0755
+    [ "$output" = "mkdir: 0" ]
+    [ "$(jq -r .state.id "$BATS_TEST_TMPDIR/state.0")" = member ]
+    [ "$(jq "..|.keep? // empty" "$STATE/member/state.json" | head -1)" -gt 0 ]
+    [ "$(jq .keep "$STATE/member/state.json")" = "$(jq .keep "$STATE/c/state.json")" ]
+    bailey delete --force member
+}
