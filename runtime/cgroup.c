@@ -10,6 +10,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "oci/config.h"
+#include "runtime/cgroup_birth.h"
 #include "runtime/cgroup_internal.h"
 
 static const char state_file[] = "cgroup";
@@ -381,8 +382,10 @@ static int attach(const struct cgroup *cg, unsigned ctls, pid_t pid, struct err 
     char file[PATH_MAX], text[16];
 
     snprintf(text, sizeof(text), "%d", pid);
+    snprintf(file, sizeof(file), "/proc/%d/cgroup", pid);
+    _cleanup_free_ char *now = cgroup_read(file);
     for (unsigned i = 0; i < cg->ntrees; i++) {
-        if (!(cg->trees[i].ctls & ctls))
+        if (!(cg->trees[i].ctls & ctls) || cgroup_is_in(cg, &cg->trees[i], now))
             continue;
         int r = cgroup_file(&cg->trees[i], cg->path, "cgroup.procs", file) ? cgroup_write(file, text)
                                                                            : ENAMETOOLONG;

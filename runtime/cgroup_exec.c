@@ -71,6 +71,8 @@ int cgroup_attach_at(const struct cgroup *cg, const struct option_list *args, pi
         return -1;
     if (args->n > 0 && cg->ntrees == 0)
         return err_set(e, ERR_USAGE, 0, "option --cgroup: the container has no cgroup");
+    if (args->n == 0)
+        return cgroup_attach(cg, pid, e);
     snprintf(text, sizeof(text), "%d", pid);
     for (unsigned i = 0; i < cg->ntrees; i++) {
         const char *sub = p.of[i] ? p.of[i] + strspn(p.of[i], "/") : "";

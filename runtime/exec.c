@@ -127,6 +127,9 @@ static int launch(struct exec *x, pid_t *ret, struct err *e)
         .label = &x->label,
         .strace = x->g->strace,
         .foreground = !x->o.detach,
+        /* What is frozen would hold up who makes the porter; and its processors are to be set before it is in
+           there. */
+        .cgroup = x->o.cgroups.n || x->o.ignore_paused || x->process.affinity_initial ? NULL : &x->cgroup,
         .arg = x,
         .porter_made = enter_cgroup,
         .listener_made = inform_agent,

@@ -37,6 +37,7 @@
 #include "common/fds.h"
 #include "common/log.h"
 #include "oci/config.h"
+#include "runtime/cgroup_birth.h"
 #include "runtime/cgroup_view.h"
 #include "runtime/interrupt.h"
 #include "runtime/confine.h"
@@ -360,10 +361,14 @@ static int map_ids(struct launch *l, struct err *e)
 
 static int fork_porter(struct launch *l, struct links *k, struct err *e)
 {
-    l->porter = launch_ns_fork(l->config, e);
+    struct cgroup_birth birth;
+    struct err ignored = ERR_INIT;
+
+    cgroup_birth_enter(l->cgroup, &birth);
+    l->porter = launch_ns_fork(l->config, birth.v2, e);
     if (l->porter == 0)
         porter_child(l, k);
-    if (l->porter < 0 || map_ids(l, e) < 0)
+    if (cgroup_birth_leave(&birth, l->porter < 0 ? &ignored : e) < 0 || l->porter < 0 || map_ids(l, e) < 0)
         return -1;
     cleanup_close_p(&k->porter[1]);
     cleanup_close_p(&k->agent[1]);

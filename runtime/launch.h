@@ -90,7 +90,8 @@ struct launch_exec {
     const struct keep_confine *confine;    /* as in struct launch */
     const struct guest_label *label;
     bool strace;
-    bool foreground;  /* the program ends with its caller, even where that is killed */
+    bool foreground;             /* the program ends with its caller, even where that is killed */
+    const struct cgroup *cgroup; /* where the porter may be born; NULL: porter_made sees to it all */
     const char *hook; /* not NULL: a hook, to be run before the container's program, and its path */
     void *arg;
     int (*porter_made)(void *arg, pid_t porter, struct err *e);

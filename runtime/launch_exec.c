@@ -19,6 +19,7 @@
 #include "oci/config.h"
 #include "runtime/confine.h"
 #include "runtime/keep_boot.h"
+#include "runtime/cgroup_birth.h"
 #include "runtime/launch_internal.h"
 #include "runtime/procid.h"
 #include "runtime/lsm.h"
@@ -127,8 +128,11 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
  * as a child of the caller. */
 static _Noreturn void helper_main(const struct launch_exec *x, struct exec_links *k, struct helper_result *r)
 {
+    struct cgroup_birth birth; /* not left again: this process ends */
+
+    cgroup_birth_enter(x->cgroup, &birth);
     if (launch_ns_join(x->porter_fd, &k->in_userns, &r->err) == 0) {
-        pid_t pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+        pid_t pid = cgroup_birth_fork(CLONE_PARENT, birth.v2);
         if (pid == 0)
             porter_child(x, k); /* shares *r with us: only one of the two may write it */
         r->porter = pid;

@@ -12,8 +12,8 @@ int launch_gate_memfd(struct err *e);
 /* A namespace of a process, by its name in /proc/PID/ns. */
 int launch_open_ns(pid_t pid, const char *name, struct err *e);
 /* The porter, in the namespaces that the config asks for: new ones; those with a path are joined on the way
- * only where it has to be. Returns like fork(2); -1 with *e set. */
-pid_t launch_ns_fork(const struct oci_config *c, struct err *e);
+ * only where it has to be. cgroup: as for cgroup_birth_fork. Returns like fork(2); -1 with *e set. */
+pid_t launch_ns_fork(const struct oci_config *c, int cgroup, struct err *e);
 /* In the porter: what of them is still to be joined, and the names. */
 int launch_ns_enter(const struct oci_config *c, struct err *e);
 /* In the porter, when it is in its cgroup: the cgroup namespace. */

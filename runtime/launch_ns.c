@@ -19,6 +19,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "oci/config.h"
+#include "runtime/cgroup_birth.h"
 #include "runtime/launch_internal.h"
 #include "runtime/netdev.h"
 #include "runtime/procid.h"
@@ -134,12 +135,6 @@ static bool joins_before_birth(const struct oci_config *c)
     return c->lx.ns[OCI_NS_PID].path || (c->lx.ns[OCI_NS_USER].set && has_path(c));
 }
 
-/* Like fork(2), with flags of clone(2). */
-static pid_t fork_with(unsigned long flags)
-{
-    return (pid_t)syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
-}
-
 /* What the helper leaves behind for its parent. */
 struct joined {
     pid_t pid;
@@ -148,7 +143,7 @@ struct joined {
 
 /* They are joined by a helper, as the caller must stay where it is. Returns like fork(2), in the helper's
  * child too. */
-static pid_t fork_joined(const struct oci_config *c, struct err *e)
+static pid_t fork_joined(const struct oci_config *c, int cgroup, struct err *e)
 {
     struct joined *j = mmap(NULL, sizeof(*j), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
@@ -157,7 +152,7 @@ static pid_t fork_joined(const struct oci_config *c, struct err *e)
     *j = (struct joined){.pid = -1};
     pid_t helper = fork();
     if (helper == 0) {
-        pid_t pid = join_named(c, &j->err) < 0 ? -2 : fork_with(new_flags(c) | CLONE_PARENT);
+        pid_t pid = join_named(c, &j->err) < 0 ? -2 : cgroup_birth_fork(new_flags(c) | CLONE_PARENT, cgroup);
         if (pid == 0)
             return 0;
         if (pid == -1)
@@ -176,11 +171,11 @@ static pid_t fork_joined(const struct oci_config *c, struct err *e)
     return pid > 0 ? pid : -1;
 }
 
-pid_t launch_ns_fork(const struct oci_config *c, struct err *e)
+pid_t launch_ns_fork(const struct oci_config *c, int cgroup, struct err *e)
 {
     if (joins_before_birth(c))
-        return fork_joined(c, e);
-    pid_t pid = fork_with(new_flags(c));
+        return fork_joined(c, cgroup, e);
+    pid_t pid = cgroup_birth_fork(new_flags(c), cgroup);
     return pid < 0 ? err_set(e, ERR_SYS, errno, "cannot make the porter") : pid;
 }
 

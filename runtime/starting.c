@@ -21,6 +21,7 @@ static int run_hooks(const struct starting *s, struct err *e)
                                   .strace = s->strace,
                                   .more_fd = -1,
                                   .arg = (void *)(uintptr_t)s,
+                                  .cgroup = s->cgroup,
                                   .porter_made = enter_cgroup};
 
     if (keep < 0 || porter < 0)
