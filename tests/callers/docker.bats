@@ -72,12 +72,12 @@ is() { # status
 @test "run -it and exec -it: a terminal" {
     needs script
     run timeout 60 script -qec "stty rows 33 cols 44; docker run --rm --network none -it $IMAGE \
-        sh -c 'tty; sleep 1; stty size; exit 4'" /dev/null </dev/null 3>&-
+        sh -c 'tty; until stty size 2>/dev/null | grep .; do sleep 0.1; done; exit 4'" /dev/null </dev/null 3>&-
     echo "$output" >&2
     [ "$status" -eq 4 ]
     [[ "$output" == *"/dev/pts/0"*"33 44"* ]]
     start_x $IMAGE sleep 1000
-    run timeout 60 script -qec "stty rows 21 cols 43; docker exec -it x1 sh -c 'tty; sleep 1; stty size; exit 5'" \
+    run timeout 60 script -qec "stty rows 21 cols 43; docker exec -it x1 sh -c 'tty; until stty size 2>/dev/null | grep .; do sleep 0.1; done; exit 5'" \
         /dev/null </dev/null 3>&-
     [ "$status" -eq 5 ]
     [[ "$output" == *"/dev/pts/0"*"21 43"* ]]
@@ -194,7 +194,7 @@ says() { # line
 }
 
 @test "docker's default seccomp profile holds; --privileged and unconfined are without" {
-    run d_run $IMAGE sh -c 'grep Seccomp: /proc/self/status; unshare true'
+    run d_run $IMAGE sh -c 'exec 2>&1; grep Seccomp: /proc/self/status; unshare true'
     [[ "$output" == *2*"peration not permitted"* ]]
     run d_run --security-opt seccomp=unconfined --security-opt no-new-privileges $IMAGE \
         grep -E 'Seccomp:|NoNewPrivs' /proc/self/status

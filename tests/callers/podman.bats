@@ -79,12 +79,12 @@ is() { # status
 @test "run -it and exec -it: a terminal" {
     needs script
     run timeout 60 script -qec "stty rows 33 cols 44; ${PODMAN[*]} run --rm -it --network none \
-        --cgroup-parent /$GROUP ${LIMITS[*]} $IMAGE sh -c 'tty; sleep 0.5; stty size; exit 4'" /dev/null </dev/null 3>&-
+        --cgroup-parent /$GROUP ${LIMITS[*]} $IMAGE sh -c 'tty; until stty size 2>/dev/null | grep .; do sleep 0.1; done; exit 4'" /dev/null </dev/null 3>&-
     echo "$output" >&2
     [ "$status" -eq 4 ]
     [[ "$output" == *"/dev/pts/0"*"33 44"* ]]
     start_x $IMAGE sleep 1000
-    run timeout 60 script -qec "stty rows 21 cols 43; ${PODMAN[*]} exec -it x sh -c 'tty; sleep 0.5; stty size; exit 5'" \
+    run timeout 60 script -qec "stty rows 21 cols 43; ${PODMAN[*]} exec -it x sh -c 'tty; until stty size 2>/dev/null | grep .; do sleep 0.1; done; exit 5'" \
         /dev/null </dev/null 3>&-
     echo "$output" >&2
     [ "$status" -eq 5 ]
@@ -188,7 +188,7 @@ says() { # line
 }
 
 @test "podman's default seccomp profile holds; --privileged and unconfined are without" {
-    run p_run $IMAGE sh -c 'grep Seccomp: /proc/self/status; mkdir /m; mount -t tmpfs x /m'
+    run p_run $IMAGE sh -c 'exec 2>&1; grep Seccomp: /proc/self/status; mkdir /m; mount -t tmpfs x /m'
     [[ "$output" == *2*"ermission denied"* || "$output" == *2*"peration not permitted"* ]]
     run p_run --security-opt seccomp=unconfined --security-opt no-new-privileges $IMAGE \
         grep -E 'Seccomp:|NoNewPrivs' /proc/self/status
