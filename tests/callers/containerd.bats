@@ -80,14 +80,15 @@ ended_with() { # status
 
 @test "run -t, exec -t: a terminal with the caller's size" {
     needs script
+    # ctr may end before it has shown the last of the output, with runc as well: hence the second.
     run timeout 60 script -qec "stty rows 33 cols 44; ctr run --rm -t --runc-binary $BAILEY \
-        --runc-root $S/state-of-bailey $IMAGE x sh -c 'tty; until stty size 2>/dev/null | grep .; do sleep 0.1; done; exit 3'" /dev/null </dev/null 3>&-
+        --runc-root $S/state-of-bailey $IMAGE x sh -c 'tty; until stty size 2>/dev/null | grep .; do sleep 0.1; done; sleep 1; exit 3'" /dev/null </dev/null 3>&-
     echo "$output" >&2
     [ "$status" -eq 3 ]
     [[ "$output" == *"/dev/pts/0"*"33 44"* ]]
     start_x sleep 1000
     run timeout 60 script -qec "stty rows 21 cols 43; ctr task exec -t --exec-id e1 x sh -c \
-        'tty; until stty size 2>/dev/null | grep .; do sleep 0.1; done; exit 4'" /dev/null </dev/null 3>&-
+        'tty; until stty size 2>/dev/null | grep .; do sleep 0.1; done; sleep 1; exit 4'" /dev/null </dev/null 3>&-
     [ "$status" -eq 4 ]
     [[ "$output" == *"/dev/pts/0"*"21 43"* ]]
 }
