@@ -114,7 +114,9 @@ int unix_parcel_make(struct task *t, const struct sock_msg *m, struct unix_parce
         unix_parcel_put(p);
         return r;
     }
-    *ret = p;
+    /* Queues that nobody reads may hold many: none takes more than it needs. */
+    struct unix_parcel *fit = realloc(p, sizeof(*p) + p->nfiles * sizeof(struct file *));
+    *ret = fit ? fit : p;
     return 0;
 }
 

@@ -181,6 +181,17 @@ static void remove_segments(void)
     }
 }
 
+/* Lost sockets are looked for when another one is closed. */
+static void stir(void)
+{
+    int s[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0) {
+        close(s[0]);
+        close(s[1]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 10;
@@ -192,6 +203,7 @@ int main(int argc, char **argv)
     while (waitpid(-1, NULL, 0) > 0)
         ;
     remove_segments();
+    stir();
     puts("done");
     fflush(stdout);
     for (;;)
