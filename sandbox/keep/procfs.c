@@ -318,14 +318,14 @@ static struct pid_ns *root_pids(const struct pnode *n)
 
 static long self_readlink(struct task *t, struct pnode *n, char *buf, size_t size)
 {
-    if (t->process->container->pids != root_pids(n))
+    if (!t || t->process->container->pids != root_pids(n)) /* no task: the keep itself, for one to come */
         return -ENOENT;
     return snprintf(buf, size, "%d", t->process->pid);
 }
 
 static long thread_self_readlink(struct task *t, struct pnode *n, char *buf, size_t size)
 {
-    if (t->process->container->pids != root_pids(n))
+    if (!t || t->process->container->pids != root_pids(n))
         return -ENOENT;
     return snprintf(buf, size, "%d/task/%d", t->process->pid, t->tid);
 }

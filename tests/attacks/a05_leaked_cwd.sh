@@ -16,6 +16,7 @@ bundle_args "$bundle" /bin/sh -c "$look"
 for fd in $(seq 0 30); do
     bundle_set "$bundle" ".process.cwd = \"/proc/self/fd/$fd\""
     ! try || bad "cwd /proc/self/fd/$fd: it runs: $(cat "$scratch/out")"
+    ! grep -q 'ended before' "$scratch/out" || bad "cwd /proc/self/fd/$fd: the keep ended"
     clean "cwd /proc/self/fd/$fd"
 done
 for cwd in /proc/self/cwd /proc/1/cwd /proc/self/root/.. /proc/thread-self/cwd /test/link /test/fd/9; do
