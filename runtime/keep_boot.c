@@ -166,12 +166,8 @@ static int take_names(const struct oci_config *c, struct keep_boot *b, struct er
     const struct oci_namespace *ns = &c->lx.ns[OCI_NS_UTS];
     struct utsname names;
 
-    if (ns->set && ns->path) {
-        _cleanup_close_ int fd = open(ns->path, O_RDONLY | O_CLOEXEC);
-        if (fd < 0 || setns(fd, CLONE_NEWUTS) < 0)
-            return err_set(e, ERR_CONFIG, errno, "linux.namespaces: cannot join the uts namespace %s",
-                           ns->path);
-    }
+    if (ns->set && ns->path && launch_ns_join_path(ns->path, CLONE_NEWUTS, "uts", e) < 0)
+        return -1;
     if (uname(&names) < 0)
         return err_set(e, ERR_SYS, errno, "uname");
     b->inherits_names = !c->hostname && !c->domainname;

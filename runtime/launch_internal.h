@@ -18,7 +18,13 @@ pid_t launch_ns_fork(const struct oci_config *c, int cgroup, struct err *e);
 int launch_ns_enter(const struct oci_config *c, struct err *e);
 /* In the porter, when it is in its cgroup: the cgroup namespace. */
 int launch_ns_cgroup(const struct oci_config *c, struct err *e);
+/* Joins the namespace that path names, of that type (CLONE_NEW*; name: as config.json has it). 0 or -1 with
+ * *e. */
+int launch_ns_join_path(const char *path, int type, const char *name, struct err *e);
 /* In the keep to be: the mount namespace that its own is to be a copy of, if the config names one. */
+/* Joins the namespace that path names, of that type (CLONE_NEW*; name: as config.json has it). 0 or -1 with
+ * *e. */
+int launch_ns_join_path(const char *path, int type, const char *name, struct err *e);
 int launch_ns_mount(const struct oci_config *c, struct err *e);
 /* Whether the container is to have one of its own. */
 bool launch_ns_is_new(const struct oci_config *c, enum oci_ns_type type);

@@ -2,6 +2,7 @@
  * look at the porter find what they asked for. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <net/if.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -48,10 +50,19 @@ static const struct {
     {OCI_NS_USER, CLONE_NEWUSER, "user", "user", true, true},
 };
 
+/* What is not a namespace at all is not opened: it could be a device. */
 static int open_ns(const char *path, int type, const char *name, struct err *e)
 {
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+    _cleanup_close_ int at = open(path, O_PATH | O_CLOEXEC);
+    struct statfs fs;
+    char again[64];
 
+    if (at < 0)
+        return err_set(e, ERR_CONFIG, errno, "linux.namespaces: the %s namespace %s", name, path);
+    if (fstatfs(at, &fs) || fs.f_type != NSFS_MAGIC)
+        return err_set(e, ERR_CONFIG, 0, "linux.namespaces: %s is no %s namespace", path, name);
+    snprintf(again, sizeof(again), "/proc/self/fd/%d", at);
+    _cleanup_close_ int fd = open(again, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set(e, ERR_CONFIG, errno, "linux.namespaces: the %s namespace %s", name, path);
     if (ioctl(fd, NS_GET_NSTYPE) != type)
@@ -66,7 +77,7 @@ static int enter_ns(int fd, int type, const char *path, const char *name, struct
     return 0;
 }
 
-static int join(const char *path, int type, const char *name, struct err *e)
+int launch_ns_join_path(const char *path, int type, const char *name, struct err *e)
 {
     _cleanup_close_ int fd = open_ns(path, type, name, e);
 
@@ -77,7 +88,7 @@ int launch_ns_mount(const struct oci_config *c, struct err *e)
 {
     const char *path = c->lx.ns[OCI_NS_MNT].path;
 
-    return path ? join(path, CLONE_NEWNS, "mount", e) : 0;
+    return path ? launch_ns_join_path(path, CLONE_NEWNS, "mount", e) : 0;
 }
 
 static void close_all(int (*fds)[ARRAY_SIZE(kinds)])
@@ -331,7 +342,7 @@ static void relax_netns(void)
 static int enter_network(const struct oci_linux *l, const char *path, struct err *e)
 {
     if (l->nnet_devices == 0)
-        return join(path, CLONE_NEWNET, "network", e);
+        return launch_ns_join_path(path, CLONE_NEWNET, "network", e);
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set(e, ERR_CONFIG, errno, "linux.namespaces: cannot join the network namespace %s", path);

@@ -9,6 +9,7 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "oci/config.h"
+#include "runtime/launch_internal.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
@@ -39,15 +40,6 @@ static int make_new(const struct oci_linux *l, struct err *e)
     return l->has_time_offsets ? write_offsets(l, e) : 0;
 }
 
-static int join(const char *path, struct err *e)
-{
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd < 0 || setns(fd, CLONE_NEWTIME) < 0)
-        return err_set(e, ERR_CONFIG, errno, "linux.namespaces: cannot join the time namespace %s", path);
-    return 0;
-}
-
 int launch_time_begin(const struct oci_config *c, int *ret, struct err *e)
 {
     const struct oci_namespace *ns = &c->lx.ns[OCI_NS_TIME];
@@ -59,7 +51,7 @@ int launch_time_begin(const struct oci_config *c, int *ret, struct err *e)
     if (*ret < 0)
         return err_set(e, errno == ENOENT ? ERR_UNSUPPORTED : ERR_SYS, errno,
                        "linux.namespaces: time namespaces (CONFIG_TIME_NS)");
-    if ((ns->path ? join(ns->path, e) : make_new(&c->lx, e)) == 0)
+    if ((ns->path ? launch_ns_join_path(ns->path, CLONE_NEWTIME, "time", e) : make_new(&c->lx, e)) == 0)
         return 0;
     launch_time_end(ret);
     return -1;

@@ -14,6 +14,7 @@
 #define MFD_EXEC 0x0010U
 #endif
 
+enum { SEAL_TRIES = 50 };
 enum { SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE };
 
 static int make_memfd(void)
@@ -67,6 +68,18 @@ static int copy_program(int from, int to)
     return 0;
 }
 
+/* The kernel waits for whoever holds a page of the file still, but not for long; on a busy machine that is
+ * not enough (fcntl(2): EBUSY). */
+static int seal(int fd)
+{
+    for (int i = 0; i < SEAL_TRIES; i++)
+        if (fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+            return 0;
+        else if (errno != EBUSY)
+            break;
+    return -1;
+}
+
 int reexec_sealed(char **argv, struct err *e)
 {
     _cleanup_close_ int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -84,7 +97,7 @@ int reexec_sealed(char **argv, struct err *e)
         return err_set(e, ERR_SYS, errno, "memfd_create");
     if (copy_program(self, copy))
         return err_set(e, ERR_SYS, errno, "copying the program to memory");
-    if (fchmod(copy, 0500) || fcntl(copy, F_ADD_SEALS, SEALS))
+    if (fchmod(copy, 0500) || seal(copy))
         return err_set(e, ERR_SYS, errno, "sealing the program's copy");
     fexecve(copy, argv, environ);
     return err_set(e, ERR_SYS, errno, "executing the program's copy");
