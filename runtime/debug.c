@@ -99,12 +99,10 @@ static void print_json(const struct counters *k)
 static int print(int fd, bool json, struct err *e)
 {
     _cleanup_free_ struct counters *k = calloc(1, sizeof(*k));
-    _cleanup_close_ int copy = dup(fd);
-    _cleanup_fclose_ FILE *f = copy < 0 ? NULL : fdopen(copy, "r");
+    _cleanup_fclose_ FILE *f = fdopen(dup(fd), "r");
 
     if (!k || !f)
         return err_set(e, ERR_SYS, errno, "the sandbox's counters");
-    copy = -1; /* f's now */
     rewind(f);
     if (take(f, k, e))
         return -1;

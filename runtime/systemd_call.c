@@ -71,7 +71,8 @@ static int verdict(int status, const char *answer, struct err *e)
 int systemd_call(const char *request, size_t len, char **ret_answer, struct err *e)
 {
     _cleanup_close_ int image =
-        memory_with("bailey-systemd", MFD_EXEC, systemd_image, (size_t)(systemd_image_end - systemd_image));
+        memory_with("bailey-systemd", MFD_EXEC, systemd_image,
+                    (size_t)((uintptr_t)systemd_image_end - (uintptr_t)systemd_image));
     _cleanup_close_ int in = memory_with("request", 0, request, len);
     int out[2], status = 0;
 

@@ -127,7 +127,7 @@ static bool read_string(struct text *t)
 static char read_number(struct text *t, char type)
 {
     size_t n = strspn(t->at, "+-.0123456789eExXabcdfABCDF");
-    char copy[64], *end;
+    char copy[64], *end = copy;
 
     if (n == 0 || n >= sizeof(copy) || (type && !strchr("ynqiuxtd", type)))
         return 0;

