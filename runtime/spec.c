@@ -29,15 +29,18 @@ static const char user_format[] =
     "    \"uidMappings\": [{ \"containerID\": 0, \"hostID\": %u, \"size\": 1 }],\n"
     "    \"gidMappings\": [{ \"containerID\": 0, \"hostID\": %u, \"size\": 1 }";
 
+static const char config_format[] =
+#include "runtime/default_config.inc"
+    ;
+
 static int put_config(int fd, bool rootless)
 {
     char user[512] = "";
 
     if (rootless)
         snprintf(user, sizeof(user), user_format, geteuid(), getegid());
-    return dprintf(fd,
-#include "runtime/default_config.inc"
-                   , rootless ? "" : ", \"gid=5\"", rootless ? "" : resources, rootless ? "" : network, user);
+    return dprintf(fd, config_format, rootless ? "" : ", \"gid=5\"", rootless ? "" : resources,
+                   rootless ? "" : network, user);
 }
 
 static int write_config(int dir, const struct spec_options *o, struct err *e)
