@@ -34,22 +34,6 @@ struct counters {
     size_t n;
 };
 
-static int ask(const struct target *t, struct err *e)
-{
-    struct control_msg m = {.type = CONTROL_COUNTERS};
-    _cleanup_close_ int keep = target_connect(t, e);
-    int fd = -1;
-
-    if (keep < 0)
-        return -1;
-    int r = msg_send(keep, &m, sizeof(m), -1);
-    if (r == 0)
-        r = msg_recv(keep, &m, sizeof(m), &fd);
-    if (r < 0)
-        return err_set(e, ERR_SYS, -r, "cannot speak to the sandbox");
-    return fd < 0 ? err_set(e, ERR_SYS, 0, "the sandbox answered out of turn") : fd;
-}
-
 static int take(FILE *f, struct counters *k, struct err *e)
 {
     if (fscanf(f, "timed %d gate %lu %lu", &k->timed, &k->answered, &k->transfers) != 3)
@@ -130,7 +114,7 @@ static int run(const struct globals *g, char **argv, struct err *e)
         return -1;
     if (target_status(&t) == STATUS_STOPPED)
         return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t.rec.id);
-    _cleanup_close_ int fd = ask(&t, e);
+    _cleanup_close_ int fd = target_ask_file(&t, CONTROL_COUNTERS, e);
     return fd < 0 ? -1 : print(fd, strcmp(o.format, "json") == 0, e);
 }
 

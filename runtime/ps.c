@@ -26,22 +26,6 @@ static const struct option_def options[] = {
     {NULL, 0, NULL, 0, NULL},
 };
 
-static int ask(const struct target *t, struct err *e)
-{
-    struct control_msg m = {.type = CONTROL_PIDS};
-    _cleanup_close_ int keep = target_connect(t, e);
-    int fd = -1;
-
-    if (keep < 0)
-        return -1;
-    int r = msg_send(keep, &m, sizeof(m), -1);
-    if (r == 0)
-        r = msg_recv(keep, &m, sizeof(m), &fd);
-    if (r < 0)
-        return err_set(e, ERR_SYS, -r, "cannot speak to the sandbox");
-    return fd < 0 ? err_set(e, ERR_SYS, 0, "the sandbox answered out of turn") : fd;
-}
-
 static int print_json(int pids, struct err *e)
 {
     const char *comma = "";
@@ -169,7 +153,7 @@ static int run(const struct globals *g, char **argv, struct err *e)
         return -1;
     if (target_status(&t) == STATUS_STOPPED)
         return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t.rec.id);
-    _cleanup_close_ int pids = ask(&t, e);
+    _cleanup_close_ int pids = target_ask_file(&t, CONTROL_PIDS, e);
     if (pids < 0)
         return -1;
     return json ? print_json(pids, e) : print_table(argv + 1, pids, e);

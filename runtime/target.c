@@ -74,6 +74,22 @@ int target_connect(const struct target *t, struct err *e)
     return fd < 0 ? err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t->dir.id) : fd;
 }
 
+int target_ask_file(const struct target *t, uint32_t type, struct err *e)
+{
+    struct control_msg m = {.type = type};
+    _cleanup_close_ int keep = target_connect(t, e);
+    int fd = -1;
+
+    if (keep < 0)
+        return -1;
+    int r = msg_send(keep, &m, sizeof(m), -1);
+    if (r == 0)
+        r = msg_recv(keep, &m, sizeof(m), &fd);
+    if (r < 0)
+        return err_set(e, ERR_SYS, -r, "cannot speak to the sandbox");
+    return fd < 0 ? err_set(e, ERR_SYS, 0, "the sandbox answered out of turn") : fd;
+}
+
 static bool keep_says_running(const struct target *t)
 {
     const struct timeval patience = {.tv_sec = 5};

@@ -53,7 +53,6 @@ bool fast_is_possible(const struct task *t)
     return t->slot && may_be_fast(t);
 }
 
-/* Where a write here fails, the guest took its gate's memory away, and has itself to blame. */
 /* The gate answers for actions only of processes that do not share them with others. */
 static uint64_t untouched_actions(const struct process *p)
 {
@@ -68,8 +67,11 @@ static uint64_t untouched_actions(const struct process *p)
     return set & ~(UINT64_C(1) << SIGKILL | UINT64_C(1) << SIGSTOP);
 }
 
+/* Where a write here fails, the guest took its gate's memory away, and has itself to blame. */
 void fast_ids_changed(struct task *t)
 {
+    if (!t->slot)
+        return;
     struct gate_slot s = {
         .valid = may_be_fast(t),
         .pid = t->process->pid,
@@ -81,8 +83,7 @@ void fast_ids_changed(struct task *t)
         .untouched = untouched_actions(t->process),
     };
 
-    if (t->slot)
-        (void)copy_to_user(t, t->slot + IDS_AT, &s.valid, offsetof(struct gate_slot, answered) - IDS_AT);
+    (void)copy_to_user(t, t->slot + IDS_AT, &s.valid, offsetof(struct gate_slot, answered) - IDS_AT);
 }
 
 static bool is_slot(uaddr_t slot)
