@@ -64,4 +64,15 @@ int json_uint_value(struct json_reader *r, const struct json *v, uint64_t max, u
 /* Fails unless the value itself is an object (an element of an array). */
 int json_must_be(struct json_reader *r, const struct json *v, enum json_type type);
 
+/* Words that stand for numbers: a table ends with a NULL name. */
+struct json_word {
+    const char *name;
+    int value;
+};
+/* NULL: it is not in the table. */
+const struct json_word *json_word_find(const struct json_word *table, const char *name);
+/* obj's member key, which must be there and be in the table. */
+int json_word(struct json_reader *r, const struct json *obj, const char *key, const struct json_word *table,
+              int *ret);
+
 #endif

@@ -158,3 +158,25 @@ int json_array(struct json_reader *r, const struct json *obj, const char *key, c
     *ret = NULL;
     return find(r, obj, key, JSON_ARRAY, ret) < 0 ? -1 : 0;
 }
+
+const struct json_word *json_word_find(const struct json_word *table, const char *name)
+{
+    for (; table->name; table++)
+        if (strcmp(table->name, name) == 0)
+            return table;
+    return NULL;
+}
+
+int json_word(struct json_reader *r, const struct json *obj, const char *key, const struct json_word *table,
+              int *ret)
+{
+    const char *name = NULL;
+
+    if (json_require(r, obj, key) || json_string(r, obj, key, &name))
+        return -1;
+    const struct json_word *w = json_word_find(table, name);
+    if (!w)
+        return json_error(obj, key, r->e, "unknown value \"%.60s\"", name);
+    *ret = w->value;
+    return 0;
+}

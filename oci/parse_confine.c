@@ -20,12 +20,7 @@
 /* Newer than the headers of Debian 12. */
 #define MPOL_WEIGHTED_INTERLEAVE_ 6
 
-struct word {
-    const char *name;
-    int value;
-};
-
-static const struct word policies[] = {
+static const struct json_word policies[] = {
     {"SCHED_OTHER", SCHED_OTHER},
     {"SCHED_FIFO", SCHED_FIFO},
     {"SCHED_RR", SCHED_RR},
@@ -37,24 +32,24 @@ static const struct word policies[] = {
 };
 
 /* The bits of sched_attr.sched_flags. */
-static const struct word sched_flags[] = {
+static const struct json_word sched_flags[] = {
     {"SCHED_FLAG_RESET_ON_FORK", 0x01},  {"SCHED_FLAG_RECLAIM", 0x02},
     {"SCHED_FLAG_DL_OVERRUN", 0x04},     {"SCHED_FLAG_KEEP_POLICY", 0x08},
     {"SCHED_FLAG_KEEP_PARAMS", 0x10},    {"SCHED_FLAG_UTIL_CLAMP_MIN", 0x20},
     {"SCHED_FLAG_UTIL_CLAMP_MAX", 0x40}, {NULL, 0},
 };
 
-static const struct word io_classes[] = {
+static const struct json_word io_classes[] = {
     {"IOPRIO_CLASS_RT", 1}, {"IOPRIO_CLASS_BE", 2}, {"IOPRIO_CLASS_IDLE", 3}, {NULL, 0}};
 
-static const struct word memory_modes[] = {
+static const struct json_word memory_modes[] = {
     {"MPOL_DEFAULT", MPOL_DEFAULT},       {"MPOL_BIND", MPOL_BIND},
     {"MPOL_INTERLEAVE", MPOL_INTERLEAVE}, {"MPOL_WEIGHTED_INTERLEAVE", MPOL_WEIGHTED_INTERLEAVE_},
     {"MPOL_PREFERRED", MPOL_PREFERRED},   {"MPOL_PREFERRED_MANY", MPOL_PREFERRED_MANY},
     {"MPOL_LOCAL", MPOL_LOCAL},           {NULL, 0},
 };
 
-static const struct word memory_flags[] = {
+static const struct json_word memory_flags[] = {
     {"MPOL_F_NUMA_BALANCING", MPOL_F_NUMA_BALANCING},
     {"MPOL_F_RELATIVE_NODES", MPOL_F_RELATIVE_NODES},
     {"MPOL_F_STATIC_NODES", MPOL_F_STATIC_NODES},
@@ -71,38 +66,17 @@ const char *oci_memory_flag(unsigned i)
     return i < ARRAY_SIZE(memory_flags) ? memory_flags[i].name : NULL;
 }
 
-static const struct word domains[] = {{"LINUX", PER_LINUX}, {"LINUX32", PER_LINUX32}, {NULL, 0}};
+static const struct json_word domains[] = {{"LINUX", PER_LINUX}, {"LINUX32", PER_LINUX32}, {NULL, 0}};
 
-static const struct word *find(const struct word *table, const char *name)
-{
-    for (; table->name; table++)
-        if (strcmp(table->name, name) == 0)
-            return table;
-    return NULL;
-}
-
-static int read_word(struct json_reader *r, const struct json *obj, const char *key, const struct word *table,
-                     int *ret)
-{
-    const char *name = NULL;
-
-    if (json_require(r, obj, key) || json_string(r, obj, key, &name))
-        return -1;
-    const struct word *w = find(table, name);
-    if (!w)
-        return json_error(obj, key, r->e, "unknown value \"%.60s\"", name);
-    *ret = w->value;
-    return 0;
-}
-
-static int read_flags(struct json_reader *r, const struct json *obj, const struct word *table, unsigned *ret)
+static int read_flags(struct json_reader *r, const struct json *obj, const struct json_word *table,
+                      unsigned *ret)
 {
     char **names = NULL;
 
     if (json_strings(r, obj, "flags", &names, NULL))
         return -1;
     for (; names && *names; names++) {
-        const struct word *w = table ? find(table, *names) : NULL;
+        const struct json_word *w = table ? json_word_find(table, *names) : NULL;
         if (!w)
             return json_error(obj, "flags", r->e, "unknown flag \"%.60s\"", *names);
         *ret |= (unsigned)w->value;
@@ -140,7 +114,7 @@ int parse_scheduler(struct json_reader *r, const struct json *process, struct oc
         return -1;
     if (!obj)
         return 0;
-    if (read_word(r, obj, "policy", policies, &policy) || read_flags(r, obj, sched_flags, &flags) ||
+    if (json_word(r, obj, "policy", policies, &policy) || read_flags(r, obj, sched_flags, &flags) ||
         json_int(r, obj, "nice", -20, 19, NULL, &nice) ||
         json_int(r, obj, "priority", 0, 99, NULL, &priority) ||
         json_uint(r, obj, "runtime", INT64_MAX, NULL, &s->runtime) ||
@@ -165,7 +139,7 @@ int parse_io_priority(struct json_reader *r, const struct json *process, struct 
         return -1;
     if (!obj)
         return 0;
-    if (read_word(r, obj, "class", io_classes, &class) || json_int(r, obj, "priority", 0, 7, NULL, &priority))
+    if (json_word(r, obj, "class", io_classes, &class) || json_int(r, obj, "priority", 0, 7, NULL, &priority))
         return -1;
     *ret = (struct oci_int){true, class << IOPRIO_CLASS_SHIFT | priority};
     return 0;
@@ -231,7 +205,7 @@ int parse_memory_policy(struct json_reader *r, const struct json *lx, struct oci
         return -1;
     if (!obj)
         return 0;
-    if (read_word(r, obj, "mode", memory_modes, &mode) || read_flags(r, obj, memory_flags, &flags) ||
+    if (json_word(r, obj, "mode", memory_modes, &mode) || read_flags(r, obj, memory_flags, &flags) ||
         json_string(r, obj, "nodes", &nodes))
         return -1;
     if (parse_number_list(nodes, NODES_MAX, add_nodes, &ret->nodes))
@@ -252,7 +226,7 @@ int parse_personality(struct json_reader *r, const struct json *lx, struct oci_i
         return -1;
     if (!obj)
         return 0;
-    if (read_word(r, obj, "domain", domains, &domain) || read_flags(r, obj, NULL, &flags))
+    if (json_word(r, obj, "domain", domains, &domain) || read_flags(r, obj, NULL, &flags))
         return -1;
     *ret = (struct oci_int){true, domain};
     return 0;

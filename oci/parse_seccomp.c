@@ -6,12 +6,7 @@
 #include "oci/parse.h"
 #include "oci/tables.h"
 
-struct word {
-    const char *name;
-    int value;
-};
-
-static const struct word actions[] = {
+static const struct json_word actions[] = {
     {"SCMP_ACT_KILL", OCI_ACT_KILL_THREAD},
     {"SCMP_ACT_KILL_THREAD", OCI_ACT_KILL_THREAD},
     {"SCMP_ACT_KILL_PROCESS", OCI_ACT_KILL_PROCESS},
@@ -24,7 +19,7 @@ static const struct word actions[] = {
     {NULL, 0},
 };
 
-static const struct word ops[] = {
+static const struct json_word ops[] = {
     {"SCMP_CMP_NE", OCI_OP_NE},
     {"SCMP_CMP_LT", OCI_OP_LT},
     {"SCMP_CMP_LE", OCI_OP_LE},
@@ -36,7 +31,7 @@ static const struct word ops[] = {
 };
 
 /* Guests' calls are those of x86-64, whatever else is listed. */
-static const struct word architectures[] = {
+static const struct json_word architectures[] = {
     {"SCMP_ARCH_X86", 0},      {"SCMP_ARCH_X86_64", 0},      {"SCMP_ARCH_X32", 0},
     {"SCMP_ARCH_ARM", 0},      {"SCMP_ARCH_AARCH64", 0},     {"SCMP_ARCH_MIPS", 0},
     {"SCMP_ARCH_MIPS64", 0},   {"SCMP_ARCH_MIPS64N32", 0},   {"SCMP_ARCH_MIPSEL", 0},
@@ -47,7 +42,7 @@ static const struct word architectures[] = {
     {"SCMP_ARCH_SH", 0},       {"SCMP_ARCH_SHEB", 0},        {NULL, 0},
 };
 
-static const struct word flags[] = {
+static const struct json_word flags[] = {
     {"SECCOMP_FILTER_FLAG_TSYNC", 0},
     {"SECCOMP_FILTER_FLAG_LOG", 0},
     {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", 0},
@@ -75,28 +70,6 @@ const char *oci_seccomp_flag(unsigned i)
     return i < ARRAY_SIZE(flags) ? flags[i].name : NULL;
 }
 
-static const struct word *find(const struct word *table, const char *name)
-{
-    for (; table->name; table++)
-        if (strcmp(table->name, name) == 0)
-            return table;
-    return NULL;
-}
-
-static int read_word(struct json_reader *r, const struct json *obj, const char *key, const struct word *table,
-                     int *ret)
-{
-    const char *name = NULL;
-
-    if (json_require(r, obj, key) || json_string(r, obj, key, &name))
-        return -1;
-    const struct word *w = find(table, name);
-    if (!w)
-        return json_error(obj, key, r->e, "unknown value \"%.60s\"", name);
-    *ret = w->value;
-    return 0;
-}
-
 static int read_action(struct json_reader *r, const struct json *obj, const char *action_key,
                        const char *errno_key, enum oci_seccomp_action *ret, unsigned *ret_errno)
 {
@@ -104,7 +77,7 @@ static int read_action(struct json_reader *r, const struct json *obj, const char
     bool set = false;
     int action = 0;
 
-    if (read_word(r, obj, action_key, actions, &action) || json_uint(r, obj, errno_key, UINT16_MAX, &set, &n))
+    if (json_word(r, obj, action_key, actions, &action) || json_uint(r, obj, errno_key, UINT16_MAX, &set, &n))
         return -1;
     if (set && action != OCI_ACT_ERRNO && action != OCI_ACT_TRACE)
         return json_error(obj, errno_key, r->e, "goes with SCMP_ACT_ERRNO and SCMP_ACT_TRACE only");
@@ -119,7 +92,7 @@ static int parse_arg(struct json_reader *r, const struct json *v, struct oci_sec
 
     if (json_must_be(r, v, JSON_OBJECT) || json_require(r, v, "index") || json_require(r, v, "value") ||
         json_u32(r, v, "index", 5, &a->index) || json_uint(r, v, "value", UINT64_MAX, NULL, &a->value) ||
-        json_uint(r, v, "valueTwo", UINT64_MAX, NULL, &a->value_two) || read_word(r, v, "op", ops, &op))
+        json_uint(r, v, "valueTwo", UINT64_MAX, NULL, &a->value_two) || json_word(r, v, "op", ops, &op))
         return -1;
     a->op = (enum oci_seccomp_op)op;
     return 0;
@@ -153,10 +126,10 @@ static int parse_lists(struct json_reader *r, const struct json *obj, struct oci
         json_strings(r, obj, "flags", &s->flags, NULL))
         return -1;
     for (char **a = s->architectures; *a; a++)
-        if (!find(architectures, *a))
+        if (!json_word_find(architectures, *a))
             return json_error(obj, "architectures", r->e, "unknown architecture \"%.40s\"", *a);
     for (char **f = s->flags; *f; f++)
-        if (!find(flags, *f))
+        if (!json_word_find(flags, *f))
             return json_error(obj, "flags", r->e, "unknown flag \"%.60s\"", *f);
     return 0;
 }
