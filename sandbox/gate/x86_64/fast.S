@@ -49,7 +49,9 @@ gate_fast:
     cmp $FAST_CALLS, %eax
     jae refuse
     mov %eax, %r11d
-    jmp *fast_table(, %r11, 8)
+    movslq fast_table(, %r11, 4), %r11
+    add $refuse, %r11
+    jmp *%r11
 
     id getpid, SLOT_PID
     id gettid, SLOT_TID
@@ -127,53 +129,31 @@ gate_fast_out:
     jmp *%r11
 gate_fast_end:
 
-    .section .rodata
-    .balign 8
-fast_table:
-    .quad fast_lane /* read */
-    .quad fast_lane /* write */
-    .rept 11
-    .quad refuse
-    .endr
-    .quad fast_sigaction /* 13: rt_sigaction */
-    .rept 3
-    .quad refuse
-    .endr
-    .quad fast_lane /* 17: pread64 */
-    .quad fast_lane /* 18: pwrite64 */
-    .quad refuse
-    .quad fast_lane /* 20: writev */
-    .rept 18
-    .quad refuse
-    .endr
-    .quad fast_getpid /* 39 */
-    .rept 4
-    .quad refuse
-    .endr
-    .quad fast_no_address /* 44: sendto */
-    .quad fast_no_address /* 45: recvfrom */
-    .rept 56
-    .quad refuse
-    .endr
-    .quad fast_getuid /* 102 */
-    .quad refuse
-    .quad fast_getgid /* 104 */
-    .quad refuse
-    .quad refuse
-    .quad fast_geteuid /* 107 */
-    .quad fast_getegid /* 108 */
-    .rept 77
-    .quad refuse
-    .endr
-    .quad fast_gettid /* 186 */
-    .rept 45
-    .quad refuse
-    .endr
-    .quad fast_lane /* 232: epoll_wait */
-    .rept 48
-    .quad refuse
-    .endr
-    .quad fast_pwait /* 281: epoll_pwait */
+/* How far behind refuse a call's code is, in the order of the numbers; what is not named is refused. */
+.macro entry nr, code
+    .org fast_table + 4 * \nr
+    .long \code - refuse
+.endm
 
+    .section .rodata
+    .balign 4
+fast_table:
+    entry 0, fast_lane         /* read */
+    entry 1, fast_lane         /* write */
+    entry 13, fast_sigaction   /* rt_sigaction */
+    entry 17, fast_lane        /* pread64 */
+    entry 18, fast_lane        /* pwrite64 */
+    entry 20, fast_lane        /* writev */
+    entry 39, fast_getpid
+    entry 44, fast_no_address  /* sendto */
+    entry 45, fast_no_address  /* recvfrom */
+    entry 102, fast_getuid
+    entry 104, fast_getgid
+    entry 107, fast_geteuid
+    entry 108, fast_getegid
+    entry 186, fast_gettid
+    entry 232, fast_lane       /* epoll_wait */
+    entry 281, fast_pwait      /* epoll_pwait */
+    .org fast_table + 4 * FAST_CALLS
 
     .section .note.GNU-stack, "", @progbits
