@@ -9,7 +9,10 @@
 /* [T] The next signal with a handler; carries out the default actions on its way there. 0: none. */
 static int next_handled(struct task *t, siginfo_t *info)
 {
+    bool kicked = t->kicked;
+    t->kicked = true; /* the gate is asking: no kick for what it is about to be told */
     signal_settle(t);
+    t->kicked = kicked;
     const struct process *p = t->process;
     if (p->stopped || p->group_exit)
         return 0;
