@@ -111,11 +111,13 @@ static bool can_notify(int nr)
 #define GUEST(call, condition, reason) SYS_##call,
 #define GATE(call, reason)
 #define LANE(call, condition, reason)
+#define LANE_FOR(call, native)
 #define TRAP(call, reason) SYS_##call,
 #include "seccomp-profiles/gate.def"
 #undef GUEST
 #undef GATE
 #undef LANE
+#undef LANE_FOR
 #undef TRAP
     };
 
@@ -197,6 +199,7 @@ static const struct {
 #define GUEST(call, condition, reason) {#call, SYS_##call},
 #define GATE(call, reason)
 #define LANE(call, condition, reason) {#call, SYS_##call},
+#define LANE_FOR(call, native) {#call, SYS_##call},
 #define TRAP(call, reason)
 #include "seccomp-profiles/gate.def"
 };

@@ -37,7 +37,7 @@
 _Static_assert(__builtin_offsetof(struct gate_shared, lanes) == 0 && GATE_LANE_FDS == 1024, "fast.S: LANES");
 _Static_assert(__builtin_offsetof(struct gate_shared, slots) == 0x80 && GATE_SHARED == 0x1e0000,
                "fast.S: SLOTS");
-_Static_assert(sizeof(struct gate_slot) * GATE_SLOTS == 0x8000, "fast.S: SLOTS_SIZE");
+_Static_assert(sizeof(struct gate_slot) * GATE_SLOTS == 0x10000, "fast.S: SLOTS_SIZE");
 _Static_assert(
     __builtin_offsetof(struct gate_slot, nr) == 8 && __builtin_offsetof(struct gate_slot, valid) == 12 &&
         __builtin_offsetof(struct gate_slot, pid) == 16 && __builtin_offsetof(struct gate_slot, tid) == 20 &&
@@ -45,7 +45,9 @@ _Static_assert(
         __builtin_offsetof(struct gate_slot, gid) == 32 && __builtin_offsetof(struct gate_slot, egid) == 36 &&
         __builtin_offsetof(struct gate_slot, untouched) == 40 &&
         __builtin_offsetof(struct gate_slot, answered) == 48 &&
-        __builtin_offsetof(struct gate_slot, transfers) == 56,
+        __builtin_offsetof(struct gate_slot, transfers) == 56 &&
+        __builtin_offsetof(struct gate_slot, si) == 64 && __builtin_offsetof(struct gate_slot, dx) == 72 &&
+        __builtin_offsetof(struct gate_slot, r10) == 80 && __builtin_offsetof(struct gate_slot, r9) == 88,
     "fast.S: SLOT_*");
 
 struct gate_shared gate_shared __attribute__((section(".shared,\"aw\",@nobits#")));
@@ -352,9 +354,13 @@ static void leave_gate(struct native_sigcontext *r)
     const char *ip = (const char *)r->ip;
     int again = ip < gate_fast_call && ip != gate_fast_done;
 
-    if (ip >= gate_fast_call) {
+    if (ip >= gate_fast_saved) {
         r->cx = slot->ret;
-        again = ip == gate_fast_call || ip > gate_fast_out || r->ax == (uint64_t)-EBADF;
+        r->si = slot->si;
+        r->dx = slot->dx;
+        r->r10 = slot->r10;
+        r->r9 = slot->r9;
+        again = ip <= gate_fast_call || ip > gate_fast_out || r->ax == (uint64_t)-EBADF;
         if (again)
             r->ax = slot->nr;
     }

@@ -27,7 +27,8 @@ struct fast_site {
     unsigned calls;
 };
 
-static const int lane_calls[] = {SYS_read,   SYS_write,    SYS_pread64,    SYS_pwrite64,   SYS_writev,
+static const int lane_calls[] = {SYS_read,   SYS_write,    SYS_pread64,    SYS_pwrite64,
+                                 SYS_readv,  SYS_writev,   SYS_preadv,     SYS_pwritev,
                                  SYS_sendto, SYS_recvfrom, SYS_epoll_wait, SYS_epoll_pwait};
 static const int id_calls[] = {SYS_getpid, SYS_gettid,  SYS_getuid,      SYS_geteuid,
                                SYS_getgid, SYS_getegid, SYS_rt_sigaction};

@@ -16,7 +16,18 @@
 #define LO(i) ((unsigned)(offsetof(struct seccomp_data, args) + 8 * (i)))
 #define HI(i) (LO(i) + 4)
 
-enum condition { ANY, ABOVE_GATE, ANON_MAP, REMAP, ADVICE, FUTEX_OP, FUTEX_PI, NO_ADDRESS, OWN_CLOCK };
+enum condition {
+    ANY,
+    ABOVE_GATE,
+    ANON_MAP,
+    REMAP,
+    ADVICE,
+    FUTEX_OP,
+    FUTEX_PI,
+    NO_ADDRESS,
+    NO_FLAGS,
+    OWN_CLOCK
+};
 
 struct rule {
     int nr;
@@ -27,6 +38,7 @@ struct rule {
 #define GUEST(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
 #define GATE(call, reason)
 #define LANE(call, cond, reason)
+#define LANE_FOR(call, native)
 #define TRAP(call, reason)
 static const struct rule guest_native[] = {
 #include "seccomp-profiles/gate.def"
@@ -50,6 +62,15 @@ static const struct rule gate_native[] = {
 #undef LANE
 #define LANE(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
 static const struct rule lane_native[] = {
+#include "seccomp-profiles/gate.def"
+};
+#undef LANE
+#define LANE(call, cond, reason)
+#undef LANE_FOR
+#define LANE_FOR(call, native) {__NR_##call, __NR_##native},
+static const struct {
+    int nr, native;
+} lane_for[] = {
 #include "seccomp-profiles/gate.def"
 };
 /* Its flags are in memory, where no filter sees them: libc then takes clone, with flags in a register. */
@@ -186,6 +207,9 @@ static void condition(struct prog *p, enum condition c)
     case NO_ADDRESS:
         null(p, 4);
         break;
+    case NO_FLAGS: /* of preadv2 and pwritev2: an int */
+        bits(p, 5, 0, 0);
+        break;
     case OWN_CLOCK:
         one_of(p, 0, UINT32_MAX, clocks, sizeof(clocks) / sizeof(clocks[0]));
         break;
@@ -217,6 +241,27 @@ static void rules_unless(struct prog *p, const struct call_set *judged, const st
             rule(p, &r[i], r[i].action);
 }
 
+static bool lane_is_judged(const struct call_set *judged, int native)
+{
+    bool for_others = false;
+
+    for (unsigned i = 0; i < COUNT(lane_for); i++) {
+        if (lane_for[i].native != native)
+            continue;
+        for_others = true;
+        if (call_set_has(judged, lane_for[i].nr))
+            return true;
+    }
+    return !for_others && call_set_has(judged, native);
+}
+
+static void lane_rules(struct prog *p, const struct call_set *judged)
+{
+    for (unsigned i = 0; i < COUNT(lane_native); i++)
+        if (!lane_is_judged(judged, lane_native[i].nr))
+            rule(p, &lane_native[i], lane_native[i].action);
+}
+
 static void trap_rules(struct prog *p, const struct rule *r, unsigned n, const struct call_set *judged)
 {
     for (unsigned i = 0; i < n; i++)
@@ -244,7 +289,7 @@ unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_ca
     unsigned to_guest = emit(&p, BPF_JMP | BPF_JA, 0, 0, 0);
     load(&p, offsetof(struct seccomp_data, nr));
     if (!all_calls)
-        rules_unless(&p, judged, lane_native, COUNT(lane_native));
+        lane_rules(&p, judged);
     rules(&p, gate_native, COUNT(gate_native));
     rules(&p, guest_native, COUNT(guest_native));
     ret(&p, SECCOMP_RET_USER_NOTIF);

@@ -115,8 +115,8 @@ static inline void set_gs_base(uint64_t v)
 
 /* fast.S: where patched sites jump to, with the call in the registers and, in rcx, the address behind the
  * system call instruction that it stands for. The labels tell how far it has come (patch_translate). */
-extern const char gate_fast[], gate_fast_done[], gate_fast_call[], gate_fast_called[], gate_fast_out[],
-    gate_fast_end[];
+extern const char gate_fast[], gate_fast_done[], gate_fast_saved[], gate_fast_call[], gate_fast_called[],
+    gate_fast_out[], gate_fast_end[];
 
 /* entry.S */
 void gate_restorer(void);

@@ -1,0 +1,262 @@
+/* Reads and writes that are made so often from one instruction that a runtime may make them by another call:
+ * all that the program can see of them must stay what it was: results, positions, every register. */
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <ucontext.h>
+
+#include "tests/guest/check.h"
+
+#define OFTEN 200
+
+struct regs {
+    uint64_t ax, di, si, dx, r10, r8, r9; /* in that order for call_site */
+};
+
+/* Makes the call; all of r is what the registers hold behind it. */
+void call_site(struct regs *r);
+extern const char call_site_at[], call_site_end[];
+
+__asm__(".text\n"
+        "call_site:\n"
+        " push %rbx\n mov %rdi, %rbx\n"
+        " mov (%rbx), %rax\n mov 8(%rbx), %rdi\n mov 16(%rbx), %rsi\n mov 24(%rbx), %rdx\n"
+        " mov 32(%rbx), %r10\n mov 40(%rbx), %r8\n mov 48(%rbx), %r9\n"
+        "call_site_at: syscall\n cmp $-4096, %rax\n"
+        "call_site_end:\n"
+        " mov %rax, (%rbx)\n mov %rdi, 8(%rbx)\n mov %rsi, 16(%rbx)\n mov %rdx, 24(%rbx)\n"
+        " mov %r10, 32(%rbx)\n mov %r8, 40(%rbx)\n mov %r9, 48(%rbx)\n"
+        " pop %rbx\n ret\n");
+
+static struct regs expected;
+static int changed;
+
+static bool same(const struct regs *a, const struct regs *b)
+{
+    return a->di == b->di && a->si == b->si && a->dx == b->dx && a->r10 == b->r10 && a->r8 == b->r8 &&
+           a->r9 == b->r9;
+}
+
+#define JUNK 0x5a5a1234deadbeefUL /* where the call has no argument, and positions that are none */
+
+static long call(long nr, int fd, const void *p, uint64_t n, uint64_t pos)
+{
+    struct regs r = {(uint64_t)nr, (uint64_t)(int64_t)fd, (uint64_t)(uintptr_t)p, n, pos, ~JUNK, JUNK};
+
+    expected = r;
+    call_site(&r);
+    changed += !same(&r, &expected);
+    return (long)r.ax;
+}
+
+static int make_file(int flags)
+{
+    char path[] = "/tmp/transfersXXXXXX";
+    int fd = mkstemp(path);
+
+    MUST(fd >= 0);
+    int again = open(path, flags);
+    MUST(again >= 0 && unlink(path) == 0 && close(fd) == 0);
+    return again;
+}
+
+/* Both the number and the instruction are to be ones that are used often. */
+static void warm(int in, int out)
+{
+    char c = 'w';
+
+    for (int i = 0; i < OFTEN; i++) {
+        MUST(call(SYS_write, out, &c, 1, JUNK) == 1);
+        if (in == out)
+            MUST(lseek(in, -1, SEEK_CUR) >= 0);
+        MUST(call(SYS_read, in, &c, 1, JUNK) == 1 && c == 'w');
+    }
+}
+
+static void test_family(void)
+{
+    int fd = make_file(O_RDWR);
+    char a[8] = "", b[8] = "";
+    struct iovec two[2] = {{a, 3}, {b, 2}};
+
+    warm(fd, fd);
+    MUST(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0);
+    CHECK("write", call(SYS_write, fd, "abcdef", 6, JUNK) == 6 && lseek(fd, 0, SEEK_CUR) == 6);
+    CHECK("pwrite64", call(SYS_pwrite64, fd, "XY", 2, 1) == 2 && lseek(fd, 0, SEEK_CUR) == 6);
+    CHECK("pread64", call(SYS_pread64, fd, a, 8, 0) == 6 && memcmp(a, "aXYdef", 6) == 0);
+    CHECK("at the end", call(SYS_read, fd, a, 8, JUNK) == 0 && call(SYS_pread64, fd, a, 8, 6) == 0 &&
+                            call(SYS_pread64, fd, a, 8, 1UL << 40) == 0);
+    CHECK("preadv",
+          call(SYS_preadv, fd, two, 2, 1) == 5 && memcmp(a, "XYd", 3) == 0 && memcmp(b, "ef", 2) == 0);
+    CHECK("pwritev", call(SYS_pwritev, fd, two, 2, 6) == 5 && lseek(fd, 0, SEEK_CUR) == 6);
+    CHECK("readv",
+          call(SYS_readv, fd, two, 2, JUNK) == 5 && memcmp(a, "XYd", 3) == 0 && lseek(fd, 0, SEEK_CUR) == 11);
+    CHECK("writev", call(SYS_writev, fd, two, 2, JUNK) == 5 && lseek(fd, 0, SEEK_CUR) == 16 &&
+                        call(SYS_pread64, fd, a, 8, 10) == 6 && memcmp(a, "fXYdef", 6) == 0);
+    CHECK("read", lseek(fd, 2, SEEK_SET) == 2 && call(SYS_read, fd, a, 2, JUNK) == 2 &&
+                      memcmp(a, "Yd", 2) == 0 && lseek(fd, 0, SEEK_CUR) == 4);
+    CHECK("the numbers that the host's calls have",
+          call(SYS_preadv2, fd, a, 1, 0) == -EOPNOTSUPP || call(SYS_preadv2, fd, a, 1, 0) == -EINVAL);
+    close(fd);
+}
+
+static void test_edges(void)
+{
+    int fd = make_file(O_RDWR), p[2];
+    struct iovec bad[2] = {{(void *)8, 4}, {NULL, 0}}, many[IOV_MAX + 1], negative = {many, SIZE_MAX};
+    char c = 'c', big[4000] = "";
+
+    MUST(pipe(p) == 0 && write(fd, big, 3000) == 3000);
+    for (int i = 0; i <= IOV_MAX; i++)
+        many[i] = (struct iovec){&c, 1};
+    warm(fd, fd);
+    warm(p[0], p[1]);
+    CHECK("before the start", call(SYS_pread64, fd, &c, 1, ~0UL) == -EINVAL &&
+                                  call(SYS_pwrite64, fd, &c, 1, ~0UL) == -EINVAL &&
+                                  call(SYS_pread64, fd, &c, 1, ~1UL) == -EINVAL);
+    CHECK("by pieces",
+          call(SYS_preadv, fd, many, 1, ~0UL) == -EINVAL && call(SYS_pwritev, fd, many, 1, ~0UL) == -EINVAL);
+    CHECK("nothing", call(SYS_read, fd, &c, 0, JUNK) == 0 && call(SYS_write, fd, &c, 0, JUNK) == 0 &&
+                         call(SYS_readv, fd, many, 0, JUNK) == 0 &&
+                         call(SYS_write, p[1], NULL, 0, JUNK) == 0);
+    CHECK("too much", call(SYS_read, fd, &c, SIZE_MAX, JUNK) == -EINVAL ||
+                          call(SYS_read, fd, &c, SIZE_MAX, JUNK) == -EFAULT);
+    CHECK("too many pieces", call(SYS_readv, fd, many, IOV_MAX + 1, JUNK) == -EINVAL &&
+                                 call(SYS_readv, fd, &negative, 1, JUNK) == -EINVAL);
+    CHECK("bad addresses", call(SYS_pread64, fd, (void *)8, 1, 0) == -EFAULT &&
+                               call(SYS_pwrite64, fd, (void *)8, 1, 0) == -EFAULT &&
+                               call(SYS_preadv, fd, bad, 2, 0) == -EFAULT &&
+                               call(SYS_preadv, fd, (void *)8, 1, 0) == -EFAULT &&
+                               call(SYS_write, p[1], (void *)8, 1, 0) == -EFAULT);
+    CHECK("more than there is room for in a call",
+          call(SYS_pread64, fd, big, 0x7fffffff, 10) == 3000 + OFTEN - 10);
+    CHECK("no position in a pipe", call(SYS_pread64, p[0], &c, 1, 0) == -ESPIPE &&
+                                       call(SYS_preadv, p[0], many, 1, 0) == -ESPIPE &&
+                                       call(SYS_pwritev, p[1], many, 1, 0) == -ESPIPE);
+    CHECK("the wrong end",
+          call(SYS_read, p[1], &c, 1, 0) == -EBADF && call(SYS_writev, p[0], many, 1, 0) == -EBADF);
+    CHECK("pieces through a pipe",
+          call(SYS_writev, p[1], many, 3, JUNK) == 3 && call(SYS_readv, p[0], many, 10, JUNK) == 3);
+    close(fd);
+    close(p[0]);
+    close(p[1]);
+}
+
+static void test_append(void)
+{
+    int fd = make_file(O_RDWR | O_APPEND);
+    char text[8] = "";
+
+    for (int i = 0; i < OFTEN; i++)
+        MUST(call(SYS_pwrite64, fd, "a", 1, 0) == 1);
+    CHECK("pwrite64 appends, as Linux's does", lseek(fd, 0, SEEK_END) == OFTEN);
+    MUST(lseek(fd, 0, SEEK_SET) == 0);
+    CHECK("and write", call(SYS_write, fd, "zz", 2, JUNK) == 2 && lseek(fd, 0, SEEK_CUR) == OFTEN + 2 &&
+                           call(SYS_pread64, fd, text, 8, OFTEN - 1) == 3 && memcmp(text, "azz", 3) == 0);
+    close(fd);
+}
+
+static volatile sig_atomic_t ticks, in_site, wrong_there;
+static int other;
+
+static void on_tick(int signo, siginfo_t *si, void *uc)
+{
+    const greg_t *g = ((ucontext_t *)uc)->uc_mcontext.gregs;
+    struct regs saved = expected, r = {0,
+                                       (uint64_t)g[REG_RDI],
+                                       (uint64_t)g[REG_RSI],
+                                       (uint64_t)g[REG_RDX],
+                                       (uint64_t)g[REG_R10],
+                                       (uint64_t)g[REG_R8],
+                                       (uint64_t)g[REG_R9]};
+    uintptr_t ip = (uintptr_t)g[REG_RIP];
+    char c = 0;
+
+    (void)signo;
+    (void)si;
+    ticks++;
+    if (ip >= (uintptr_t)call_site_at && ip < (uintptr_t)call_site_end) {
+        in_site++;
+        wrong_there += !same(&r, &saved);
+    }
+    /* The same instruction, within its own signal. */
+    wrong_there += call(SYS_pread64, other, &c, 1, 0) != 1 || c != 'o';
+    expected = saved;
+}
+
+static void handle(int flags, int us, int every)
+{
+    struct sigaction sa = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | flags};
+    struct itimerval it = {{0, every}, {0, us}};
+
+    ticks = in_site = 0;
+    MUST(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &it, NULL) == 0);
+}
+
+static void test_signals(void)
+{
+    int fd = make_file(O_RDWR), wrong = 0;
+    char text[100];
+    long until = now_ms() + 1000;
+    struct iovec v[2] = {{text, 50}, {text + 50, 50}};
+
+    memset(text, 't', sizeof(text));
+    MUST(write(fd, text, sizeof(text)) == sizeof(text));
+    warm(fd, fd);
+    handle(SA_RESTART, 300, 300);
+    while (now_ms() < until && ticks < 800)
+        for (int i = 0; i < 50; i++) {
+            memset(text, 0, sizeof(text));
+            wrong += call(SYS_pread64, fd, text, 100, 0) != 100 || text[0] != 't' || text[99] != 't';
+            text[0] = 0;
+            wrong += call(SYS_preadv, fd, v, 2, 0) != 100 || text[0] != 't';
+        }
+    handle(SA_RESTART, 0, 0);
+    CHECK("signals between and within transfers", wrong == 0);
+    close(fd);
+}
+
+static void test_interrupted(void)
+{
+    int p[2];
+    char c = 0;
+
+    MUST(pipe(p) == 0);
+    warm(p[0], p[1]);
+    handle(0, 20000, 0);
+    CHECK("a wait is interrupted", call(SYS_read, p[0], &c, 1, JUNK) == -EINTR && ticks == 1);
+    pid_t pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0) {
+        nap_ms(150);
+        _exit(write(p[1], "later", 5) == 5 ? 0 : 1);
+    }
+    char text[8] = "";
+    struct iovec v[2] = {{text, 2}, {text + 2, 3}};
+    int status = -1;
+    handle(SA_RESTART, 20000, 30000);
+    CHECK("or made again, as it was",
+          call(SYS_readv, p[0], v, 2, JUNK) == 5 && memcmp(text, "later", 5) == 0 && ticks > 0);
+    handle(SA_RESTART, 0, 0);
+    CHECK("a child wrote that", waitpid(pid, &status, 0) == pid && status == 0);
+    close(p[0]);
+    close(p[1]);
+}
+
+int main(void)
+{
+    other = make_file(O_RDWR);
+    MUST(write(other, "o", 1) == 1);
+    test_family();
+    test_edges();
+    test_append();
+    test_signals();
+    test_interrupted();
+    CHECK("every register stays", changed == 0);
+    CHECK("in handlers, too", wrong_there == 0);
+    return check_done();
+}
