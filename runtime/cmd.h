@@ -14,6 +14,7 @@ struct globals {
     const char *root_dir, *log, *log_format, *log_level, *manager_word, *rootless_word;
     bool systemd_cgroup, debug, strace, help, version;
     const char *lanes;
+    char **argv; /* the whole command line */
     /* what that means: globals_settle */
     unsigned inherited; /* descriptors that were open from 3 on: runtime/passed.h */
     const char *root;   /* where the state of containers is */
@@ -26,6 +27,7 @@ struct command {
     const char *text; /* more about it, for the man page; paragraphs of one line each */
     const struct option_def *options;
     bool passes_fds; /* on to a program: those that the command inherits stay open for it to take */
+    bool enters;     /* what it forks enters a container's namespaces: runtime/reexec.h */
     bool in_order;   /* options end at the first argument: what follows is another program's */
     /* argv[0] is the command's name. Returns the exit status, or -1 with *e. */
     int (*run)(const struct globals *g, char **argv, struct err *e);

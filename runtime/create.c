@@ -23,5 +23,6 @@ const struct command cmd_create = {
     .summary = "Create a container from a bundle; its program waits for start",
     .options = options,
     .passes_fds = true,
+    .enters = true,
     .run = run,
 };

@@ -249,6 +249,7 @@ const struct command cmd_exec = {
     .options = options,
     .in_order = true,
     .passes_fds = true,
+    .enters = true,
     .run = run,
     .failed = 255,
 };

@@ -35,6 +35,15 @@ static int report(const struct globals *g, const struct err *e)
     return err_exit_status(e->code);
 }
 
+/* Before descriptors are looked at, which it inherits. Words that are no command are run_command's to judge.
+ */
+static int seal(const struct globals *g, const char *name, struct err *e)
+{
+    const struct command *c = name && !g->help && !g->version ? command_find(name) : NULL;
+
+    return c && c->enters ? reexec_sealed(g->argv, e) : 0;
+}
+
 static int run_command(const struct globals *g, char **argv, struct err *e)
 {
     if (g->version) {
@@ -59,7 +68,7 @@ static int run_command(const struct globals *g, char **argv, struct err *e)
 
 int main(int argc, char **argv)
 {
-    struct globals g = {0};
+    struct globals g = {.argv = argv};
     struct err e = ERR_INIT;
     int argi = 1;
 
@@ -67,11 +76,11 @@ int main(int argc, char **argv)
         return 1;
     /* A caller that ignores it would take from us the ends of our children. */
     (void)signal(SIGCHLD, SIG_DFL);
-    if (reexec_sealed(argv, &e) || tidy_descriptors(&e))
-        return report(&g, &e);
+    int parsed = options_parse(global_options, "bailey", argv, &argi, &g, &e);
+    if ((!parsed && seal(&g, argv[argi], &e)) || tidy_descriptors(&e))
+        return report(&(struct globals){0}, &e);
     g.inherited = passed_inherited();
-    if (options_parse(global_options, "bailey", argv, &argi, &g, &e) || globals_settle(&g, &e) ||
-        logto_open(&g, &e))
+    if (parsed || globals_settle(&g, &e) || logto_open(&g, &e))
         return report(&(struct globals){0}, &e);
     int status = run_command(&g, argv + argi, &e);
     return status < 0 ? report(&g, &e) : status;

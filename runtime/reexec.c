@@ -3,10 +3,14 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 
 #include "common/cleanup.h"
 
@@ -80,25 +84,64 @@ static int seal(int fd)
     return -1;
 }
 
-int reexec_sealed(char **argv, struct err *e)
+/* Whether fd, our own program, is the copy, or the program through a read-only mount of nothing but itself.
+ * Unlike a variable neither can be forged, and neither can be undone by what has no rights outside of a
+ * container. */
+static bool is_sealed(int fd)
 {
-    _cleanup_close_ int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    struct statvfs fs;
+    struct statx st;
+    int seals = fcntl(fd, F_GET_SEALS);
 
-    if (self < 0)
-        return err_set(e, ERR_SYS, errno, "/proc/self/exe");
-    /* The seals are the mark that this is the copy: unlike a variable they cannot be forged. */
-    int seals = fcntl(self, F_GET_SEALS);
-    if (seals >= 0 && (seals & SEALS) == SEALS) {
-        prctl(PR_SET_NAME, "bailey");
-        return 0;
-    }
+    if (seals >= 0 && (seals & SEALS) == SEALS)
+        return true;
+    return statx(fd, "", AT_EMPTY_PATH, STATX_TYPE, &st) == 0 &&
+           (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) && fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY);
+}
+
+/* A mount of the program that is in nobody's namespace, and so can be neither changed nor copied
+ * (mount_setattr(2), open_tree(2): EINVAL); it lasts as long as what runs from it. -1 where the caller may
+ * not mount. */
+static int read_only_mount(int self)
+{
+    struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY, .propagation = MS_PRIVATE};
+    _cleanup_close_ int fd =
+        (int)syscall(SYS_open_tree, self, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+
+    if (fd < 0 || syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+        return -1;
+    return is_sealed(fd) ? steal_fd(&fd) : -1;
+}
+
+static int memory_copy(int self, struct err *e)
+{
     _cleanup_close_ int copy = make_memfd();
+
     if (copy < 0)
         return err_set(e, ERR_SYS, errno, "memfd_create");
     if (copy_program(self, copy))
         return err_set(e, ERR_SYS, errno, "copying the program to memory");
     if (fchmod(copy, 0500) || seal(copy))
         return err_set(e, ERR_SYS, errno, "sealing the program's copy");
+    return steal_fd(&copy);
+}
+
+int reexec_sealed(char **argv, struct err *e)
+{
+    _cleanup_close_ int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+
+    if (self < 0)
+        return err_set(e, ERR_SYS, errno, "/proc/self/exe");
+    if (is_sealed(self)) {
+        prctl(PR_SET_NAME, "bailey");
+        return 0;
+    }
+    _cleanup_close_ int mounted = read_only_mount(self);
+    if (mounted >= 0)
+        fexecve(mounted, argv, environ);
+    _cleanup_close_ int copy = memory_copy(self, e);
+    if (copy < 0)
+        return -1;
     fexecve(copy, argv, environ);
     return err_set(e, ERR_SYS, errno, "executing the program's copy");
 }

@@ -65,5 +65,6 @@ const struct command cmd_run = {
     .summary = "Create a container, start it and wait for its end",
     .options = options,
     .passes_fds = true,
+    .enters = true,
     .run = run,
 };

@@ -6,6 +6,7 @@
 #include "runtime/idcmd.h"
 #include "runtime/interrupt.h"
 #include "runtime/poststop.h"
+#include "runtime/reexec.h"
 #include "runtime/starting.h"
 #include "runtime/target.h"
 
@@ -26,8 +27,13 @@ static int start(const struct globals *g, struct target *t, struct err *e)
     if (s != STATUS_CREATED)
         return err_set(e, ERR_STATE, 0, "cannot start container %.255s: it is %s, not created", t->dir.id,
                        status_name(s));
+    if (target_load_hooks(t, &hooks, e))
+        return -1;
+    /* Such a hook has a porter in the container's namespaces. */
+    if (hooks && hooks->config->hooks[OCI_HOOK_START_CONTAINER].n > 0 && reexec_sealed(g->argv, e))
+        return -1;
     _cleanup_close_ int keep = target_connect(t, e);
-    if (keep < 0 || target_load_hooks(t, &hooks, e))
+    if (keep < 0)
         return -1;
     struct cgroup cg;
     if (cgroup_load(&cg, t->dir.dir, e) < 0)

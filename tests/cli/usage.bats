@@ -108,20 +108,60 @@ bailey_run() {
     [ "$status" -eq 1 ]
 }
 
-@test "the program runs from sealed memory" {
-    # Seen from outside: while it runs, /proc/PID/exe is a memfd, not the file.
-    make_bundle
-    mkfifo "$BUNDLE/fifo"
-    mv "$BUNDLE/config.json" "$BUNDLE/good.json"
-    mkfifo "$BATS_TEST_TMPDIR/log"
-    # It blocks in opening the log.
-    "$BAILEY" --log "$BATS_TEST_TMPDIR/log" run x 3>&- 2>/dev/null &
+# Starts a command that blocks in opening its log, as $pid; what it runs from is $exe.
+blocked() { # command [words before it]...
+    local log=$BATS_TEST_TMPDIR/log.$1
+    mkfifo -m 666 "$log"
+    "${@:2}" "$BAILEY" --log "$log" "$1" x 3>&- 2>/dev/null &
     pid=$!
-    for _ in $(seq 100); do
-        [[ "$(readlink "/proc/$pid/exe")" == /memfd:bailey* ]] && break
+    for _ in $(seq 250); do
+        [[ "$(cat "/proc/$pid/wchan" 2>/dev/null)" == wait_for_partner ]] && break
         sleep 0.02
     done
     exe=$(readlink "/proc/$pid/exe")
+}
+
+unblock() {
     kill -9 "$pid"
+    wait "$pid" || true
+}
+
+@test "what enters a container's namespaces runs from a read-only mount of the program" {
+    local name
+    for name in run create exec; do
+        blocked "$name"
+        [ "$exe" = / ]
+        exec 9<"/proc/$pid/exe"
+        unblock
+        # Root, and with nothing running from it any more; still nothing can be done to it.
+        run ! dd if=/dev/zero of=/proc/self/fd/9 bs=1 count=1 conv=notrunc
+        [[ "$output" == *"Read-only file system"* ]]
+        run ! chmod 700 /proc/self/fd/9
+        [[ "$output" == *"Read-only file system"* ]]
+        run python3 - <<'END'
+import ctypes, os, struct
+libc = ctypes.CDLL(None, use_errno=True)
+def tried(name, *args):
+    print(name, libc.syscall(*args), os.strerror(ctypes.get_errno()))
+tried("open_tree", 428, 9, b"", 0x81001)
+tried("mount_setattr", 442, 9, b"", 0x1000, struct.pack("QQQQ", 0, 1, 0, 0), 32)
+tried("remount", 165, None, b"/proc/self/fd/9", None, 0x1020, None)
+END
+        exec 9<&-
+        [ "$output" = "open_tree -1 Invalid argument
+mount_setattr -1 Invalid argument
+remount -1 Invalid argument" ]
+    done
+}
+
+@test "without the right to mount, the program runs from sealed memory" {
+    blocked run setpriv --bounding-set -sys_admin
+    unblock
     [[ "$exe" == /memfd:bailey* ]]
+}
+
+@test "what enters no container runs as it is" {
+    blocked state
+    unblock
+    [ "$exe" = "$(realpath "$BAILEY")" ]
 }
