@@ -47,7 +47,8 @@ enum gate_call {
     /* exec_done(buf, sp, vdso, slot): a fresh gate asks what to load: struct gate_exec at buf.
      * Returns 0, or n > 0: make n bytes of stack below sp accessible, then ask again. */
     GATE_EXEC_DONE,
-    /* signal(buf): is there a signal to deliver? Returns 0 or 1; struct gate_signal at buf in both cases. */
+    /* signal(buf): is there a signal to deliver? Returns 0 or 1; struct gate_signal at buf in both cases. Or
+     * GATE_SIGNAL_END: the thread is to end. */
     GATE_SIGNAL,
     /* fault(buf, siginfo, err): guest code raised a synchronous native signal. As signal(), once the keep has
      * queued the guest's signal. */
@@ -72,6 +73,9 @@ enum gate_call {
 
 /* Instead of a result: a filter has SIGSYS sent for the call. */
 #define GATE_TRAPPED (-0x74726170L)
+
+/* GATE_SIGNAL's answer to a thread that a filter has ended. */
+#define GATE_SIGNAL_END 2
 
 #define GATE_EXEC_PLAIN (1UL << 63)
 

@@ -80,6 +80,8 @@ static void build_frame(struct gate_area *a, struct native_ucontext *uc, const s
 
 void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct gate_signal *s)
 {
+    if (deliver == GATE_SIGNAL_END)
+        gate_exit_thread(0, &area_current()->in_use);
     if (deliver < 0)
         return;
     if (s->patch.ip)

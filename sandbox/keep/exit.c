@@ -374,9 +374,26 @@ void process_exit(struct process *p, int status, bool kill_host)
     process_put(p);
 }
 
+/* False: the process is to end instead, as t is its last thread, or the host does not take the kick. */
+static bool ask_gate_to_end(struct task *t, int signo)
+{
+    LOCKED(&kernel.tasklist_lock);
+    if (t->process->nthreads == 1)
+        return false;
+    t->ended_by = signo;
+    signal_kick(t);
+    return t->kicked;
+}
+
+void task_end_alone(struct task *t, int signo)
+{
+    if (!ask_gate_to_end(t, signo))
+        process_exit(t->process, signo, true);
+}
+
 long sys_exit(struct task *t, const struct sysargs *a)
 {
-    task_exit(t, (int)(a->arg[0] & 0xff) << 8);
+    task_exit(t, t->ended_by ? t->ended_by : (int)(a->arg[0] & 0xff) << 8);
     return SYS_CONTINUE;
 }
 

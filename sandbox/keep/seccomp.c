@@ -95,16 +95,23 @@ static long trap(struct task *t, const struct sysargs *a, const struct seccomp_d
     return a->nr < GATE_CALL_BASE ? d->nr : GATE_TRAPPED;
 }
 
-static long kill_by(struct task *t, int signo)
-{
-    process_exit(t->process, signo, true);
-    return SYS_NOANSWER;
-}
-
 static long answer_directly(const struct sysargs *a, long result)
 {
     (void)notif_answer(a, result);
     return SYS_NOANSWER;
+}
+
+static long kill_process(struct task *t)
+{
+    process_exit(t->process, SIGSYS, true);
+    return SYS_NOANSWER;
+}
+
+/* Nobody sees the answer: the gate's leaving comes first. */
+static long kill_thread(struct task *t, const struct sysargs *a, int signo)
+{
+    task_end_alone(t, signo);
+    return answer_directly(a, -EINTR);
 }
 
 /* As the kernel's audit record 1326: what kills and what is only logged always, the rest where asked for. */
@@ -159,8 +166,10 @@ static long carry_out(struct task *t, const struct sysargs *a, const struct secc
         return -ENOSYS;
     case SECCOMP_RET_USER_NOTIF:
         return notify_agent(t, by, a, d);
-    default: /* SECCOMP_RET_KILL_THREAD ends the process too: the host ends no single thread of another */
-        return kill_by(t, SIGSYS);
+    case SECCOMP_RET_KILL_THREAD:
+        return kill_thread(t, a, SIGSYS);
+    default:
+        return kill_process(t);
     }
 }
 
@@ -262,7 +271,7 @@ static long judge(struct task *t, struct seccomp_filter *f, const struct sysargs
 long seccomp_check(struct task *t, const struct sysargs *a)
 {
     if (t->seccomp_mode == SECCOMP_MODE_STRICT)
-        return strict_allows(a->nr) || a->nr == GATE_SIGRETURN ? 0 : kill_by(t, SIGKILL);
+        return strict_allows(a->nr) || a->nr == GATE_SIGRETURN ? 0 : kill_thread(t, a, SIGKILL);
     struct seccomp_filter *f = t->seccomp;
     return f ? judge(t, f, a) : 0;
 }

@@ -88,6 +88,8 @@ static long answer(struct task *t, uaddr_t buf, struct gate_signal *gs)
 long gate_signal(struct task *t, const struct sysargs *a)
 {
     struct gate_signal gs = {0};
+    if (t->ended_by)
+        return GATE_SIGNAL_END;
     {
         LOCKED(&kernel.tasklist_lock);
         t->kicked = false;

@@ -163,7 +163,7 @@ void signal_kick(struct task *t)
 /* Whether t could take signo now (or waits for it in sigtimedwait). */
 static bool wants(const struct task *t, int signo)
 {
-    if (t->exited || (atomic_load(&t->life) & TASK_DYING))
+    if (t->exited || t->ended_by || (atomic_load(&t->life) & TASK_DYING))
         return false;
     return !(t->blocked & SIGBIT(signo)) || (t->sigwait & SIGBIT(signo)) ||
            (SIGBIT(signo) & SIGSET_UNBLOCKABLE);

@@ -129,12 +129,24 @@ static bool is_signal_call(int nr)
     return nr == GATE_SIGNAL || nr == GATE_FAULT;
 }
 
+/* A thread that its filter has ended comes from its gate, to leave. One that comes for anything else does not
+ * mean to. */
+static bool is_overdue(const struct task *t, const struct sysargs *a)
+{
+    return t->ended_by && a->nr != GATE_SIGNAL && !(a->nr == SYS_exit && from_gate(a));
+}
+
 void syscall_dispatch(struct task *t, const struct sysargs *a)
 {
     struct timespec start = {0};
 
     if (!task_enter(t))
         return;
+    if (is_overdue(t, a)) {
+        process_exit(t->process, t->ended_by, true);
+        task_leave(t);
+        return;
+    }
     if (t->process->container->frozen)
         task_await_thaw(t);
     if (kernel.strace || counters_timed())

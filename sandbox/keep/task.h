@@ -165,8 +165,9 @@ struct task {
     bool continued; /* the last call was answered by SYS_CONTINUE_BLOCKING */
     struct timespec restart_deadline;
 
-    atomic_uint life;       /* enum task_life */
-    int exit_status;        /* of a dying thread, wait4 format */
+    atomic_uint life; /* enum task_life */
+    int exit_status;  /* of a dying thread, wait4 format */
+    int ended_by; /* the signal by which a filter ends this thread alone, until its gate has made it exit */
     struct task *bury_next; /* task table's list of the dying */
     sigset64 sigwait;       /* what rt_sigtimedwait waits for */
 
@@ -282,6 +283,9 @@ struct cred *exec_cred(const struct task *t, const struct exec_file_rights *r, b
 /* Ends one thread with status (wait4 format); the last one ends the process: files closed, children handed
  * over, parent told. Does not touch the host process. Idempotent. */
 void task_exit(struct task *t, int status);
+/* t's call ends t, as if by signo, and no other thread: its gate is told to leave. The call is still to be
+ * answered, with anything. A process's only thread takes the process with it. */
+void task_end_alone(struct task *t, int signo);
 /* Ends a whole process from outside or by exit_group: marks it, kills the host process if kill_host. */
 void process_exit(struct process *p, int status, bool kill_host);
 
