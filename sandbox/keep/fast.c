@@ -145,6 +145,51 @@ void fast_lane_clear(struct task *t, unsigned fd)
     write_word(t, mm, fd);
 }
 
+struct barred {
+    struct task *task;
+    const struct file *file;
+};
+
+static void bar_slot(int fd, struct file *f, bool cloexec, void *arg)
+{
+    const struct barred *b = arg;
+
+    (void)cloexec;
+    if (f == b->file)
+        fast_lane_clear(b->task, (unsigned)fd);
+}
+
+static void bar_task(struct task *t, const struct file *f)
+{
+    struct barred b = {t, f};
+    struct mm *mm = t->process->mm;
+
+    if (!t->host_tid && mm && atomic_load(&mm->refs) == 1) {
+        /* On its way through a fork: its memory can not be reached, and says what its parent's did. */
+        LOCKED(&mm->lanes_lock);
+        memset(mm->lanes, 0, sizeof(mm->lanes));
+        mm->lanes_unset = true;
+        return;
+    }
+    fd_for_each(t->fdt, bar_slot, &b);
+}
+
+void fast_bar(const struct file *f)
+{
+    struct container *c;
+    struct process *p, *tmp;
+    struct task *t;
+
+    LOCKED(&kernel.tasklist_lock);
+    DL_FOREACH(kernel.container, c)
+    HASH_ITER(hh_pid, c->pids->processes, p, tmp)
+    DL_FOREACH2(p->threads, t, thread_next)
+    {
+        if (t->fdt && (t == p->threads || t->fdt != p->threads->fdt))
+            bar_task(t, f);
+    }
+}
+
 static void lanes_off(struct task *t)
 {
     struct mm *mm = t->process->mm;

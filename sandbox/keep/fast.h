@@ -25,6 +25,9 @@ bool fast_is_possible(const struct task *t);
 void fast_lane_set(struct task *t, unsigned fd);
 /* fd is about to be something else. Before the slot or the native descriptor changes. */
 void fast_lane_clear(struct task *t, unsigned fd);
+/* f is barred: no gate uses it any more. f is only compared with; a table's lock is taken for each task. No
+ * lock held. */
+void fast_bar(const struct file *f);
 /* The child's memory is a copy of the parent's, its descriptors a copy or (CLONE_FILES) the same. */
 void fast_forked(struct task *parent, struct mm *child, unsigned long flags);
 

@@ -396,7 +396,7 @@ bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f
     if (!(f->kind & FILE_STREAM) || !fast_is_possible(t))
         return false;
     LOCKED(&ft->lock);
-    if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f)
+    if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f || atomic_load(&f->barred))
         return false;
     struct slot *s = &ft->slots[fd];
     if (s->lane != LANE_HERE) {

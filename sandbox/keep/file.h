@@ -45,8 +45,8 @@ struct file_ops {
     /* Opens the same object anew, through /proc/PID/fd/N, for a file without a dentry (a pipe, a memfd).
      * NULL: -ENXIO. */
     int (*reopen)(struct task *t, struct file *f, int flags, struct file **ret);
-    /* Makes the host's description fit for guests: it follows f's O_NONBLOCK from then on. Once; pos_lock
-     * held. 0 or -errno. */
+    /* Makes the host's description fit for guests: it follows f's O_NONBLOCK from then on. Until it
+     * succeeds; pos_lock held. 0 or -errno (-EAGAIN: not now). */
     int (*become_lane)(struct file *f);
     void (*release)(struct file *f); /* the last reference is gone; hostfd is closed after it */
 };
@@ -64,11 +64,12 @@ enum file_flag {
 struct file {
     atomic_int refs;
     const struct file_ops *ops;
-    atomic_uint flags; /* O_* as F_GETFL reports them (access mode, O_APPEND, O_NONBLOCK ...) */
-    unsigned kind;     /* enum file_flag */
-    int hostfd;        /* owned (by the dentry where dentry->fd is the same number); -1 none */
-    int lanefd;        /* another description of the same, for guests; -1: theirs is hostfd */
-    atomic_bool laned; /* become_lane was called */
+    atomic_uint flags;  /* O_* as F_GETFL reports them (access mode, O_APPEND, O_NONBLOCK ...) */
+    unsigned kind;      /* enum file_flag */
+    int hostfd;         /* owned (by the dentry where dentry->fd is the same number); -1 none */
+    int lanefd;         /* another description of the same, for guests; -1: theirs is hostfd */
+    atomic_bool laned;  /* become_lane was called */
+    atomic_bool barred; /* no gate is to use it from now on, whatever was donated (fast_bar) */
     pthread_mutex_t pos_lock;
     off_t pos;             /* of keep-held positions; a lane's is the host's (lseek on hostfd) */
     struct dentry *dentry; /* where it was opened; NULL for pipes, sockets, anonymous inodes */

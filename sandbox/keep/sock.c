@@ -52,7 +52,7 @@ static int mirror_timeout(const struct file *f, int opt, const struct timespec *
 
 /* What waits on the host's socket by itself, waits as the guest asked for. The keep's own transfers are all
  * MSG_DONTWAIT. */
-static int sock_become_lane(struct file *f)
+static int mirror_waiting(struct file *f)
 {
     const struct sock *s = f->priv;
     int r = mirror_timeout(f, SO_RCVTIMEO, &s->rcvtimeo);
@@ -61,6 +61,13 @@ static int sock_become_lane(struct file *f)
     if (r == 0 && fcntl(f->hostfd, F_SETFL, file_nonblock(f) ? O_NONBLOCK : 0) < 0)
         r = -errno;
     return r;
+}
+
+static int sock_become_lane(struct file *f)
+{
+    const struct sock *s = f->priv;
+    int r = s->proto->become_lane ? s->proto->become_lane(f) : 0;
+    return r < 0 ? r : mirror_waiting(f);
 }
 
 static int sock_set_flags(struct task *t, struct file *f, unsigned flags)
@@ -336,10 +343,9 @@ long sys_setsockopt(struct task *t, const struct sysargs *a)
         return -EFAULT;
     struct timespec *ts = timeout_option(s, level, opt);
     if (ts) {
+        LOCKED(&f->pos_lock);
         err = set_timeout(ts, val, (size_t)len);
-        if (err == 0 && atomic_load(&f->laned))
-            err = sock_become_lane(f);
-        return err;
+        return err == 0 && atomic_load(&f->laned) ? mirror_waiting(f) : err;
     }
     return s->proto->setsockopt(t, f, level, opt, val, (socklen_t)len);
 }

@@ -39,6 +39,7 @@ struct sock_proto {
     int (*setsockopt)(struct task *t, struct file *f, int level, int opt, const void *val, socklen_t len);
     int (*getsockopt)(struct task *t, struct file *f, int level, int opt, void *val, socklen_t *len);
     long (*ioctl)(struct task *t, struct file *f, unsigned cmd, uaddr_t arg);
+    int (*become_lane)(struct file *f); /* of a FILE_STREAM; as file_ops' */
     void (*release)(struct file *f);
 };
 

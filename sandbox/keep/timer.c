@@ -3,9 +3,9 @@
 #include <limits.h>
 #include <sys/time.h>
 
-#include "common/log.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/thread.h"
 #include "sandbox/keep/uaccess.h"
 
 struct timer_queue {
@@ -65,19 +65,7 @@ static struct timer_queue *queue(void)
     if (!tq)
         return NULL;
     pthread_cond_init(&tq->changed, NULL);
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, 128 * 1024);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    pthread_t thread;
-    int r = pthread_create(&thread, &attr, timer_thread, tq);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&attr);
-    if (r) {
-        log_error("timers: cannot start their thread: error %d", r);
+    if (thread_start("timers", timer_thread, tq) < 0) {
         free(tq);
         return NULL;
     }

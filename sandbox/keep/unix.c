@@ -21,6 +21,7 @@ int unix_init(void)
     if (!us)
         return -ENOMEM;
     pthread_mutex_init(&us->lock, NULL);
+    us->watched = -1;
     kernel.unix_state = us;
     return 0;
 }
@@ -71,10 +72,13 @@ struct unix_sock *unix_relay(struct notify *relay, const char *name)
 /* u's file; u and its `a` are gone on failure. */
 static int sock_file(struct unix_sock *u, unsigned flags, struct file **ret)
 {
-    unsigned kind = u->status == UNIX_CONNECTED && u->base.type == SOCK_STREAM ? FILE_RAW_WRITE : 0U;
-    *ret = file_new(&sock_ops, O_RDWR | (flags & SOCK_NONBLOCK), kind, u->a, u);
-    if (*ret)
+    struct unix_state *us = kernel.unix_state;
+    *ret = file_new(&sock_ops, O_RDWR | (flags & SOCK_NONBLOCK), 0, u->a, u);
+    if (*ret) {
+        LOCKED(&us->lock);
+        unix_lane_offer(u, *ret);
         return 0;
+    }
     (void)close(u->a);
     unix_put(u);
     return -ENOMEM;
@@ -212,6 +216,7 @@ static void unix_release(struct file *f)
         queue = u->queue;
         u->queue = NULL;
         u->a = -1;
+        u->file = NULL;
     }
     forget_unread(u, f->hostfd);
     wake_waiting(u);
@@ -265,8 +270,7 @@ static int link_up(struct task *t, struct file *cf, struct unix_sock *l)
     atomic_store(&e->passcred, atomic_load(&l->passcred));
     e->peer = unix_get(c);
     c->peer = unix_get(e);
-    if (c->base.type == SOCK_STREAM)
-        cf->kind |= FILE_RAW_WRITE;
+    unix_lane_offer(c, cf);
     DL_APPEND2(l->queue, e, queue_prev, queue_next);
     l->qlen++;
     if (send(l->b, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
@@ -444,8 +448,7 @@ static int unix_setsockopt(struct task *t, struct file *f, int level, int opt, c
     memcpy(&v, val, sizeof(v));
     switch (opt) {
     case SO_PASSCRED:
-        atomic_store(&u->passcred, v != 0);
-        return 0;
+        return unix_set_passcred(f, v != 0);
     case SO_SNDBUF:
         if (u->base.type == SOCK_DGRAM && u->b >= 0)
             (void)setsockopt(u->b, level, opt, val, len);
@@ -547,5 +550,6 @@ static const struct sock_proto unix_proto = {
     .setsockopt = unix_setsockopt,
     .getsockopt = unix_getsockopt,
     .ioctl = unix_ioctl,
+    .become_lane = unix_become_lane,
     .release = unix_release,
 };

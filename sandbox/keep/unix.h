@@ -56,6 +56,8 @@ struct unix_sock {
     atomic_bool passcred;
     bool shut_rd, shut_wr;
     atomic_uint parcels; /* perhaps still in a's queue */
+    struct file *file;   /* not counted; NULL: not accepted yet, or gone */
+    bool laned;          /* what is in a's queue may be read without the keep */
     /* Listening. */
     struct unix_sock *queue, *queue_next, *queue_prev; /* embryos, not yet accepted */
     unsigned qlen, backlog, bytes;
@@ -73,6 +75,7 @@ struct unix_parcel {
     struct unix_cred cred;
     unsigned nfiles;
     const struct unix_sock *to; /* in whose queue it is; to be compared only */
+    int watch;                  /* -1, or hung up once the host's messages have let go of it; unix_lane.c */
     struct unix_parcel *next;   /* in unix_state.trash; unix_gc.c */
     UT_hash_handle hh;
     struct file *files[];
@@ -87,6 +90,7 @@ struct unix_state {
     struct unix_parcel *trash;   /* files yet to be put */
     bool emptying;
     unsigned next_collection; /* unix_gc.c: with so many parcels */
+    int watched;              /* the epoll descriptor of all watches; -1: none yet */
 };
 
 /* Once, at the keep's start. 0 or -ENOMEM. */
@@ -110,7 +114,10 @@ static inline struct unix_sock *unix_of(struct file *f)
     return f->priv; /* struct sock comes first */
 }
 
+/* What connect(2) and listen(2) note of t: its effective ids. */
 void unix_cred_of(struct task *t, struct unix_cred *c);
+/* What a message of t's carries: its real ones. [tasklist_lock, if t is another's] */
+void unix_sender_cred(const struct task *t, struct unix_cred *c);
 /* The same as t is to see it: pids of another namespace are 0. */
 struct ucred unix_cred_for(const struct task *t, const struct unix_cred *c);
 
@@ -134,9 +141,9 @@ void unix_drain(int fd);
 int unix_parcel_make(struct task *t, const struct sock_msg *m, struct unix_parcel **ret);
 /* An empty one with t's credentials; NULL: no memory. */
 struct unix_parcel *unix_parcel_cred(struct task *t);
-/* Registers p, which is to be sent to `to`, and returns its token (a descriptor), or -errno. p stays the
- * caller's until the token is sent. */
-int unix_parcel_token(struct unix_parcel *p, const struct unix_sock *to);
+/* Registers p, which is to be sent to `to`, and makes its token: one descriptor, and a second one (else -1)
+ * for a socket that is a lane. 0 or -errno. p stays the caller's until the token is sent. */
+int unix_parcel_token(struct unix_parcel *p, struct unix_sock *to, int token[2]);
 /* The parcel behind a token; peek: it stays in the queue. NULL: none. A reference. */
 struct unix_parcel *unix_parcel_take(int token, bool peek);
 /* Drops a reference; the last one lets the files go. p may be NULL. */
@@ -153,5 +160,18 @@ void unix_trash_empty(void); /* gives the lock away meanwhile */
 void unix_collect(bool after_send);
 /* Undoes unix_parcel_token for a token that was not sent. */
 void unix_parcel_recall(struct unix_parcel *p);
+/* The host has let go of the parcel's token without the keep: somebody read past it. */
+void unix_parcel_lost(uint64_t id);
+
+/* Lanes (unix_lane.c). */
+/* [lock] f is u's file, and new, or u is newly connected: it may become a lane. */
+void unix_lane_offer(struct unix_sock *u, struct file *f);
+int unix_become_lane(struct file *f);
+/* [lock] Has p watched, and returns the descriptor to be sent along, or -errno. */
+int unix_lane_watch(struct unix_parcel *p);
+/* SO_PASSCRED. 0 or -errno. */
+int unix_set_passcred(struct file *f, bool on);
+/* The credentials of a message that went by a lane, by its sender as the host sees it. False: not known. */
+bool unix_lane_cred(pid_t host_pid, struct unix_cred *c);
 
 #endif

@@ -30,23 +30,34 @@ struct transit {
     int flags; /* the guest's MSG_* */
     const struct timespec *timeo;
     struct timespec deadline;
-    int token; /* -1 none */
+    int token[2]; /* -1 none */
+    pid_t writer; /* received: by the host's credentials; 0 unknown */
     struct iovec iov[2];
     unsigned niov;
     int msg_flags; /* received */
 };
 
+/* A watched one only once the parcel is taken, or the watch would find it lost. */
+static void drop_token(struct transit *x)
+{
+    for (int i = 0; i < 2; i++) {
+        if (x->token[i] >= 0)
+            (void)close(x->token[i]);
+        x->token[i] = -1;
+    }
+}
+
 static ssize_t host_send(struct transit *x)
 {
-    char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(8))) = {0};
+    char control[CMSG_SPACE(sizeof(x->token))] __attribute__((aligned(8))) = {0};
     struct msghdr h = {.msg_iov = x->iov, .msg_iovlen = x->niov};
-    if (x->token >= 0) {
+    if (x->token[0] >= 0) {
+        size_t n = x->token[1] >= 0 ? sizeof(x->token) : sizeof(int);
         h.msg_control = control;
-        h.msg_controllen = sizeof(control);
+        h.msg_controllen = CMSG_SPACE(n);
         struct cmsghdr *c = CMSG_FIRSTHDR(&h);
-        *c = (struct cmsghdr){
-            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
-        memcpy(CMSG_DATA(c), &x->token, sizeof(int));
+        *c = (struct cmsghdr){.cmsg_len = CMSG_LEN(n), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(c), x->token, n);
     }
     for (;;) {
         ssize_t n = sendmsg(x->hostfd, &h, (x->flags & MSG_EOR) | MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -62,34 +73,48 @@ static ssize_t host_send(struct transit *x)
     }
 }
 
-/* The token among the control messages, and no other descriptor. */
-static int take_token(struct msghdr *h)
+/* Up to two; the host passes on no others. */
+static void take_token(struct transit *x, const struct cmsghdr *c)
 {
-    int token = -1;
+    for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
+        int fd;
+        memcpy(&fd, (const char *)c + at, sizeof(fd));
+        if (x->token[0] < 0)
+            x->token[0] = fd;
+        else if (x->token[1] < 0)
+            x->token[1] = fd;
+        else
+            (void)close(fd);
+    }
+}
+
+static void take_control(struct transit *x, struct msghdr *h)
+{
+    struct ucred cred;
+    x->token[0] = x->token[1] = -1;
+    x->writer = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(h); c; c = CMSG_NXTHDR(h, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+        if (c->cmsg_level != SOL_SOCKET)
             continue;
-        for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len; at += sizeof(int)) {
-            int fd;
-            memcpy(&fd, (char *)c + at, sizeof(fd));
-            if (token >= 0)
-                (void)close(fd);
-            else
-                token = fd;
+        if (c->cmsg_type == SCM_RIGHTS) {
+            take_token(x, c);
+        } else if (c->cmsg_type == SCM_CREDENTIALS && c->cmsg_len >= CMSG_LEN(sizeof(cred))) {
+            memcpy(&cred, CMSG_DATA(c), sizeof(cred));
+            x->writer = cred.pid;
         }
     }
-    return token;
 }
 
 static ssize_t host_recv_once(struct transit *x, int flags)
 {
-    char control[CMSG_SPACE(TOKENS * sizeof(int))] __attribute__((aligned(8)));
+    char control[CMSG_SPACE(TOKENS * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))]
+        __attribute__((aligned(8)));
     struct msghdr h = {
         .msg_iov = x->iov, .msg_iovlen = x->niov, .msg_control = control, .msg_controllen = sizeof(control)};
     ssize_t n = recvmsg(x->hostfd, &h, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0)
         return -errno;
-    x->token = take_token(&h);
+    take_control(x, &h);
     x->msg_flags = h.msg_flags;
     return n;
 }
@@ -112,11 +137,11 @@ void unix_drain(int fd)
 {
     char buf[4096];
     for (;;) {
-        struct transit x = {.hostfd = fd, .token = -1, .iov = {{buf, sizeof(buf)}}, .niov = 1};
+        struct transit x = {.hostfd = fd, .token = {-1, -1}, .iov = {{buf, sizeof(buf)}}, .niov = 1};
         ssize_t n = host_recv_once(&x, 0);
-        if (x.token >= 0) {
-            unix_parcel_put(unix_parcel_take(x.token, false));
-            (void)close(x.token);
+        if (x.token[0] >= 0) {
+            unix_parcel_put(unix_parcel_take(x.token[0], false));
+            drop_token(&x);
         } else if (n <= 0) {
             return;
         }
@@ -129,23 +154,15 @@ void unix_drain(int fd)
 /* Puts p on its way to `to` with the next host_send. */
 static int attach(struct transit *x, struct unix_parcel *p, struct unix_sock *to)
 {
-    x->token = -1;
-    if (!p)
-        return 0;
-    int token = unix_parcel_token(p, to);
-    if (token < 0)
-        return token;
-    x->token = token;
-    atomic_fetch_add(&to->parcels, 1);
-    return 0;
+    x->token[0] = x->token[1] = -1;
+    return p ? unix_parcel_token(p, to, x->token) : 0;
 }
 
 static void detach(struct transit *x, struct unix_parcel *p, struct unix_sock *to, bool sent)
 {
-    if (x->token < 0)
+    if (x->token[0] < 0)
         return;
-    (void)close(x->token);
-    x->token = -1;
+    drop_token(x);
     if (!sent) {
         unix_parcel_recall(p);
         atomic_fetch_sub(&to->parcels, 1);
@@ -206,7 +223,7 @@ static ssize_t send_stream(struct transit *x, struct uio *u, struct unix_parcel 
 static int add_cred(struct task *t, struct unix_sock *u, struct unix_sock *to, struct unix_parcel **p)
 {
     if (*p && !(*p)->has_cred) {
-        unix_cred_of(t, &(*p)->cred);
+        unix_sender_cred(t, &(*p)->cred);
         (*p)->has_cred = true;
     }
     if (!*p && (atomic_load(&u->passcred) || atomic_load(&to->passcred))) {
@@ -235,10 +252,7 @@ static ssize_t send_connected(struct transit *x, struct sock_msg *m, struct unix
         return r;
     if (u->base.type == SOCK_STREAM)
         return send_stream(x, m->u, *p, to);
-    ssize_t n = send_message(x, m->u, NULL, *p, to);
-    if (n == -EPIPE && !(x->flags & MSG_NOSIGNAL))
-        raise_sigpipe(x->t);
-    return n;
+    return send_message(x, m->u, NULL, *p, to); /* packets raise no SIGPIPE */
 }
 
 static int dgram_target(struct task *t, struct unix_sock *u, const struct sock_addr *addr,
@@ -276,7 +290,7 @@ static ssize_t send_dgram(struct transit *x, struct sock_msg *m, struct unix_par
         return r;
     if (to->relay)
         return notify_take(to->relay, m->u);
-    unix_cred_of(x->t, &head.cred);
+    unix_sender_cred(x->t, &head.cred);
     if (p && p->has_cred)
         head.cred = p->cred;
     {
@@ -297,7 +311,7 @@ ssize_t unix_sendmsg(struct task *t, struct file *f, struct sock_msg *m, int fla
 {
     struct unix_sock *u = unix_of(f);
     struct transit x = {
-        .t = t, .f = f, .hostfd = f->hostfd, .flags = flags, .timeo = &u->base.sndtimeo, .token = -1};
+        .t = t, .f = f, .hostfd = f->hostfd, .flags = flags, .timeo = &u->base.sndtimeo, .token = {-1, -1}};
     struct unix_parcel *p = NULL;
     if (flags & MSG_OOB)
         return -EOPNOTSUPP;
@@ -320,13 +334,15 @@ static bool receive_parcel(struct transit *x, struct sock_msg *m, const struct u
 {
     struct unix_sock *u = unix_of(x->f);
     struct unix_parcel *p = NULL;
-    bool got = x->token >= 0;
+    struct unix_cred writer;
+    bool got = x->token[0] >= 0;
     if (got) {
-        p = unix_parcel_take(x->token, x->flags & MSG_PEEK);
-        (void)close(x->token);
-        x->token = -1;
+        p = unix_parcel_take(x->token[0], x->flags & MSG_PEEK);
+        drop_token(x);
         if (p && !(x->flags & MSG_PEEK))
             atomic_fetch_sub(&u->parcels, 1);
+    } else if (!cred && x->writer > 0 && unix_lane_cred(x->writer, &writer)) {
+        cred = &writer;
     }
     unix_parcel_deliver(x->t, u, p, cred, m, x->flags);
     unix_parcel_put(p);
@@ -393,7 +409,7 @@ static ssize_t recv_stream(struct transit *x, struct sock_msg *m)
         ssize_t n = host_recv(x);
         if (n < 0)
             return done ? done : n;
-        if (first || x->token >= 0)
+        if (first || x->token[0] >= 0)
             stop = receive_parcel(x, m, NULL);
         first = false;
         if (n == 0)
@@ -413,7 +429,7 @@ ssize_t unix_recvmsg(struct task *t, struct file *f, struct sock_msg *m, int fla
     struct unix_state *us = kernel.unix_state;
     struct unix_sock *u = unix_of(f);
     struct transit x = {
-        .t = t, .f = f, .hostfd = f->hostfd, .flags = flags, .timeo = &u->base.rcvtimeo, .token = -1};
+        .t = t, .f = f, .hostfd = f->hostfd, .flags = flags, .timeo = &u->base.rcvtimeo, .token = {-1, -1}};
     if (flags & (MSG_OOB | MSG_ERRQUEUE))
         return flags & MSG_OOB ? -EOPNOTSUPP : -EAGAIN;
     if (u->base.type == SOCK_DGRAM)

@@ -17,6 +17,14 @@ void unix_cred_of(struct task *t, struct unix_cred *c)
     c->gid = t->cred->egid;
 }
 
+void unix_sender_cred(const struct task *t, struct unix_cred *c)
+{
+    c->pids = t->process->container->pids->id;
+    c->pid = t->process->pid;
+    c->uid = t->cred->uid;
+    c->gid = t->cred->gid;
+}
+
 struct ucred unix_cred_for(const struct task *t, const struct unix_cred *c)
 {
     bool known = c->pids == t->process->container->pids->id;
@@ -26,8 +34,10 @@ struct ucred unix_cred_for(const struct task *t, const struct unix_cred *c)
 static struct unix_parcel *parcel_new(unsigned room)
 {
     struct unix_parcel *p = calloc(1, sizeof(*p) + room * sizeof(struct file *));
-    if (p)
+    if (p) {
         p->refs = 1;
+        p->watch = -1;
+    }
     return p;
 }
 
@@ -125,30 +135,30 @@ struct unix_parcel *unix_parcel_cred(struct task *t)
     struct unix_parcel *p = parcel_new(0);
     if (p) {
         p->has_cred = true;
-        unix_cred_of(t, &p->cred);
+        unix_sender_cred(t, &p->cred);
     }
     return p;
 }
 
-int unix_parcel_token(struct unix_parcel *p, const struct unix_sock *to)
+int unix_parcel_token(struct unix_parcel *p, struct unix_sock *to, int token[2])
 {
     struct unix_state *us = kernel.unix_state;
-    int fd = memfd_create("parcel", MFD_CLOEXEC);
+    _cleanup_close_ int fd = memfd_create("parcel", MFD_CLOEXEC);
     if (fd < 0)
         return -errno;
     LOCKED(&us->lock);
     p->to = to;
-    if (!p->id) {
-        p->id = ++us->next_parcel;
-        p->refs++; /* the table's */
-        HASH_ADD(hh, us->parcels, id, sizeof(p->id), p);
-    }
-    if (ftruncate(fd, (off_t)p->id) < 0) {
-        int e = -errno;
-        (void)close(fd);
-        return e;
-    }
-    return fd;
+    p->id = ++us->next_parcel;
+    if (ftruncate(fd, (off_t)p->id) < 0)
+        return -errno;
+    token[1] = to->laned ? unix_lane_watch(p) : -1;
+    if (to->laned && token[1] < 0)
+        return token[1];
+    token[0] = steal_fd(&fd);
+    p->refs++; /* the table's */
+    HASH_ADD(hh, us->parcels, id, sizeof(p->id), p);
+    atomic_fetch_add(&to->parcels, 1);
+    return 0;
 }
 
 struct unix_parcel *unix_parcel_take(int token, bool peek)
@@ -186,10 +196,26 @@ void unix_parcel_recall(struct unix_parcel *p)
         unix_parcel_put(p);
 }
 
+/* to->parcels still counts it: what it counts may be there. */
+void unix_parcel_lost(uint64_t id)
+{
+    struct unix_state *us = kernel.unix_state;
+    struct unix_parcel *p;
+    {
+        LOCKED(&us->lock);
+        HASH_FIND(hh, us->parcels, &id, sizeof(id), p);
+        if (p)
+            HASH_DEL(us->parcels, p);
+    }
+    unix_parcel_put(p);
+}
+
 static void put_files(struct unix_parcel *p)
 {
     for (unsigned i = 0; i < p->nfiles; i++)
         file_put(p->files[i]);
+    if (p->watch >= 0)
+        (void)close(p->watch);
     free(p);
 }
 

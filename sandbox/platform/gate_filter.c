@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "sandbox/gate/abi.h"
 
@@ -24,7 +25,8 @@ enum condition {
     ADVICE,
     FUTEX_OP,
     FUTEX_PI,
-    NO_ADDRESS,
+    SEND,
+    RECEIVE,
     NO_FLAGS,
     OWN_CLOCK
 };
@@ -167,6 +169,17 @@ static void futex_op(struct prog *p)
     ret(p, SECCOMP_RET_TRAP);
 }
 
+/* Falls through for bytes to or from whoever the socket is connected to: no address, and no flag that means
+ * more than how to wait and what to leave. Urgent data, error queues and zero copy are the keep's. */
+static void bytes_only(struct prog *p, uint32_t flags)
+{
+    null(p, 4);
+    bits(p, 3, flags, 0);
+}
+
+#define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR)
+#define RECEIVE_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_CMSG_CLOEXEC)
+
 static void condition(struct prog *p, enum condition c)
 {
     static const uint32_t advice[] = {
@@ -204,8 +217,11 @@ static void condition(struct prog *p, enum condition c)
     case FUTEX_PI:
         one_of(p, 1, FUTEX_OP_MASK, pi_ops, sizeof(pi_ops) / sizeof(pi_ops[0]));
         break;
-    case NO_ADDRESS:
-        null(p, 4);
+    case SEND:
+        bytes_only(p, SEND_FLAGS);
+        break;
+    case RECEIVE:
+        bytes_only(p, RECEIVE_FLAGS);
         break;
     case NO_FLAGS: /* of preadv2 and pwritev2: an int */
         bits(p, 5, 0, 0);

@@ -1,5 +1,5 @@
-/* Pipes, TCP sockets and epoll that are used so often that a runtime may hand them to the program's own
- * process: what they do must stay what it was. Every test warms its descriptors up first. */
+/* Pipes, TCP and unix sockets and epoll that are used so often that a runtime may hand them to the program's
+ * own process: what they do must stay what it was. Every test warms its descriptors up first. */
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 
 #include "tests/guest/check.h"
 
@@ -19,7 +20,7 @@
 
 struct ends {
     int in, out; /* read from in what was written to out */
-    bool tcp;
+    bool socket;
 };
 
 static void warm(struct ends e)
@@ -55,6 +56,48 @@ static struct ends make_tcp(void)
     MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && connect(out, (struct sockaddr *)&a, len) == 0);
     int in = accept(l, NULL, NULL);
     MUST(in >= 0 && close(l) == 0);
+    struct ends e = {in, out, true};
+    warm(e);
+    warm_messages(e);
+    return e;
+}
+
+static struct ends make_unix(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "/tmp/streams.socket"};
+    int l = socket(AF_UNIX, SOCK_STREAM, 0), out = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    MUST(l >= 0 && out >= 0 && bind(l, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(l, 1) == 0);
+    MUST(connect(out, (struct sockaddr *)&a, sizeof(a)) == 0);
+    int in = accept(l, NULL, NULL);
+    MUST(in >= 0 && close(l) == 0 && unlink(a.sun_path) == 0);
+    struct ends e = {in, out, true};
+    warm(e);
+    warm_messages(e);
+    return e;
+}
+
+/* Packets, of which each of the tests that use it reads whole ones. */
+static struct ends make_packets(void)
+{
+    int p[2];
+    MUST(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, p) == 0);
+    struct ends e = {p[0], p[1], true};
+    warm(e);
+    warm_messages(e);
+    return e;
+}
+
+static struct ends make_udp(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, b = a;
+    socklen_t len = sizeof(a);
+    int in = socket(AF_INET, SOCK_DGRAM, 0), out = socket(AF_INET, SOCK_DGRAM, 0);
+
+    MUST(in >= 0 && out >= 0 && bind(in, (struct sockaddr *)&a, len) == 0 &&
+         bind(out, (struct sockaddr *)&b, len) == 0);
+    MUST(getsockname(in, (struct sockaddr *)&a, &len) == 0 && connect(out, (struct sockaddr *)&a, len) == 0);
+    MUST(getsockname(out, (struct sockaddr *)&b, &len) == 0 && connect(in, (struct sockaddr *)&b, len) == 0);
     struct ends e = {in, out, true};
     warm(e);
     warm_messages(e);
@@ -183,19 +226,19 @@ static void test_bulk(struct ends e)
     MUST(pthread_create(&t, NULL, drain, &e) == 0);
     CHECK("all of it", write(e.out, big, sizeof(big)) == sizeof(big));
     CHECK("and by pieces", writev(e.out, v, 2) == 3 << 19);
-    if (e.tcp)
+    if (e.socket)
         shutdown(e.out, SHUT_WR);
     else
         close(e.out);
     MUST(pthread_join(t, &sum) == 0);
     CHECK("to the end of file", (long)sum == (long)sizeof(big) + (3 << 19));
     CHECK("which stays", read(e.in, big, 1) == 0);
-    if (e.tcp)
+    if (e.socket)
         close(e.out);
     close(e.in);
 }
 
-static void test_broken(struct ends e)
+static void test_broken(struct ends e, bool raises)
 {
     handle(SIGPIPE, 0);
     close(e.in);
@@ -207,7 +250,7 @@ static void test_broken(struct ends e)
     CHECK("nobody reads", r == -1 && (errno == EPIPE || errno == ECONNRESET));
     for (int i = 0; i < 100 && !caught; i++)
         (void)!write(e.out, "b", 1);
-    CHECK("SIGPIPE", caught == SIGPIPE);
+    CHECK("SIGPIPE, but for packets", caught == (raises ? SIGPIPE : 0));
     close(e.out);
 }
 
@@ -306,9 +349,8 @@ static void test_stopped(void)
     shut(e);
 }
 
-static void test_socket(void)
+static void test_socket(struct ends e, bool stream)
 {
-    struct ends e = make_tcp();
     struct timeval tv = {0, 60000}, none = {0, 0};
     struct sockaddr_in from;
     socklen_t len = sizeof(from);
@@ -317,8 +359,10 @@ static void test_socket(void)
     CHECK_ERRNO("MSG_DONTWAIT", recv(e.in, buf, 1, MSG_DONTWAIT), EAGAIN);
     pid_t pid = later(e, "tail", 4, 50);
     MUST(write(e.out, "head", 4) == 4);
-    CHECK("MSG_WAITALL", recv(e.in, buf, 8, MSG_WAITALL) == 8 && memcmp(buf, "headtail", 8) == 0);
+    CHECK("MSG_WAITALL", recv(e.in, buf, 8, MSG_WAITALL) == (stream ? 8 : 4) &&
+                             memcmp(buf, "headtail", stream ? 8 : 4) == 0);
     reap(pid);
+    CHECK("the rest", stream || recv(e.in, buf, 8, 0) == 4);
     MUST(send(e.out, "p", 1, MSG_NOSIGNAL) == 1);
     CHECK("MSG_PEEK", recv(e.in, buf, 16, MSG_PEEK) == 1 && recv(e.in, buf, 16, 0) == 1);
     MUST(send(e.out, "a", 1, 0) == 1);
@@ -422,20 +466,31 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "count") == 0)
         return count(atoi(argv[2]));
-    struct ends p = make_pipe(), s = make_tcp();
+    struct ends p = make_pipe(), s = make_tcp(), u = make_unix(), q = make_packets(), d = make_udp();
     test_waits(p);
     test_waits(s);
+    test_waits(u);
+    test_waits(q);
+    test_waits(d);
     test_nonblock(p);
     test_nonblock(s);
+    test_nonblock(u);
+    test_nonblock(q);
     test_bulk(p);
     test_bulk(s);
-    test_broken(make_pipe());
-    test_broken(make_tcp());
+    test_bulk(u);
+    test_broken(make_pipe(), true);
+    test_broken(make_tcp(), true);
+    test_broken(make_unix(), true);
+    test_broken(q, false);
     test_end_in_child();
     test_killed_writer();
     test_exec(argv[0]);
     test_stopped();
-    test_socket();
+    test_socket(make_tcp(), true);
+    test_socket(make_unix(), true);
+    test_socket(make_packets(), false);
+    test_socket(d, false);
     test_sendfile();
     test_epoll();
     return check_done();

@@ -15,6 +15,7 @@
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "common/cleanup.h"
 #include "sandbox/gate/abi.h"
@@ -138,6 +139,17 @@ static const struct row rows[] = {
     {GATE_IP, __NR_sendto, {3, 0x1000, 10, 0, 0, 0}, ALLOW},
     {GATE_IP, __NR_sendto, {3, 0x1000, 10, 0, 0x2000, 16}, NOTIFY},
     {GATE_IP, __NR_recvfrom, {3, 0x1000, 10, 0, 0x100000000, 0}, NOTIFY},
+    {GATE_IP, __NR_sendto, {3, 0x1000, 10, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0}, ALLOW},
+    {GATE_IP, __NR_sendto, {3, 0x1000, 10, MSG_OOB, 0, 0}, NOTIFY},
+    {GATE_IP, __NR_sendto, {3, 0x1000, 10, MSG_ZEROCOPY | MSG_NOSIGNAL, 0, 0}, NOTIFY},
+    {GATE_IP, __NR_sendto, {3, 0x1000, 10, MSG_FASTOPEN, 0, 0}, NOTIFY},
+    {GATE_IP, __NR_recvfrom, {3, 0x1000, 10, MSG_PEEK | MSG_WAITALL, 0, 0}, ALLOW},
+    {GATE_IP, __NR_recvfrom, {3, 0x1000, 10, MSG_OOB, 0, 0}, NOTIFY},
+    {GATE_IP, __NR_recvfrom, {3, 0x1000, 10, MSG_ERRQUEUE, 0, 0}, NOTIFY},
+    {GATE_IP, __NR_sendmmsg, {3, 0x1000, 1, 0}, NOTIFY},
+    {GATE_IP, __NR_recvmmsg, {3, 0x1000, 1, 0}, NOTIFY},
+    {GATE_IP, __NR_io_uring_setup, {8, 0x1000}, NOTIFY},
+    {GATE_IP, __NR_splice, {3, 0, 4, 0, 10}, NOTIFY},
     {GATE_IP, __NR_sendmsg, {3, 0x1000, 0}, NOTIFY},
     {GATE_IP, __NR_recvmsg, {3, 0x1000, 0}, NOTIFY},
     {GATE_IP, __NR_epoll_wait, {3, 0x1000, 1, ~0UL}, ALLOW},
