@@ -15,14 +15,14 @@ LDFLAGS += -Wl,-z,relro,-z,now,-z,noexecstack
 ifdef SANITIZE # `make asan`: needs the dynamic linker
 CFLAGS += -fsanitize=$(SANITIZE) -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -pie
-LDLIBS += -lyajl -lseccomp -lcap -lm
+LDLIBS += -lyajl -lseccomp -lcap -lselinux -lm
 else
 LDFLAGS += -static-pie
-LDLIBS += -lyajl_s -lseccomp -lcap -lm
+LDLIBS += -lyajl_s -lseccomp -lcap -lselinux -lm
 endif
 
 # Debian packages: to build, for the demo, to lint. Those of the tests are in tests/tests.mk.
-BUILD_PACKAGES := gcc binutils make libc6-dev linux-libc-dev libyajl-dev libseccomp-dev libcap-dev libsystemd-dev uthash-dev
+BUILD_PACKAGES := gcc binutils make libc6-dev linux-libc-dev libyajl-dev libseccomp-dev libcap-dev libselinux1-dev libsystemd-dev uthash-dev
 DEMO_PACKAGES := busybox-static jq
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 PREFIX ?= /usr/local

@@ -333,7 +333,7 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
     if (l->foreground)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     struct control_msg m = {.type = CONTROL_JOINED};
-    if (launch_ns_enter(l->config, &e) < 0)
+    if (lsm_take_selinux(l->label, &e) < 0 || launch_ns_enter(l->config, &e) < 0)
         m = (struct control_msg){.type = CONTROL_FAILED, .err = e};
     if (msg_send(p.keep_fd, &m, sizeof(m), -1) < 0 || m.type == CONTROL_FAILED)
         _exit(137);

@@ -131,7 +131,8 @@ static _Noreturn void helper_main(const struct launch_exec *x, struct exec_links
     struct cgroup_birth birth; /* not left again: this process ends */
 
     cgroup_birth_enter(x->cgroup, &birth);
-    if (launch_ns_join(x->porter_fd, &k->in_userns, &r->err) == 0) {
+    if (lsm_take_selinux(x->label, &r->err) == 0 &&
+        launch_ns_join(x->porter_fd, &k->in_userns, &r->err) == 0) {
         pid_t pid = cgroup_birth_fork(CLONE_PARENT, birth.v2);
         if (pid == 0)
             porter_child(x, k); /* shares *r with us: only one of the two may write it */

@@ -2,11 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
+#include <selinux/selinux.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/arena.h"
@@ -15,13 +14,9 @@
 #include "oci/config.h"
 #include "runtime/procfile.h"
 
-/* Not libselinux: it writes to /proc/thread-self by name, in whatever lies there when the guest begins, and
- * its is_selinux_enabled asks no more than this. */
 static bool selinux_is_on(void)
 {
-    struct statfs fs;
-
-    return statfs("/sys/fs/selinux", &fs) == 0 && (uint32_t)fs.f_type == SELINUX_MAGIC;
+    return is_selinux_enabled() == 1;
 }
 
 static bool apparmor_is_on(void)
@@ -76,7 +71,40 @@ int lsm_init_with(const struct oci_process *p, bool apparmor_on, bool selinux_on
 
 int lsm_init(const struct oci_process *p, struct guest_label *ret, struct err *e)
 {
-    return lsm_init_with(p, apparmor_is_on(), selinux_is_on(), ret, e);
+    if (lsm_init_with(p, apparmor_is_on(), selinux_is_on(), ret, e))
+        return -1;
+    if (!ret->selinux || security_check_context_raw(ret->selinux) == 0)
+        return 0;
+    err_set(e, ERR_CONFIG, errno,
+            "config.json: process.selinuxLabel: %s: the loaded policy has no such label", ret->selinux);
+    lsm_release(ret);
+    return -1;
+}
+
+/* What the library wrote, by name, must have reached the host's procfs: it is read through the checked one.
+ */
+static int read_back(const struct guest_label *l)
+{
+    char got[4096];
+    _cleanup_close_ int fd = label_open(l->proc, "attr/exec", O_RDONLY);
+
+    if (fd < 0)
+        return fd;
+    ssize_t n = read(fd, got, sizeof(got) - 1);
+    if (n < 0)
+        return -errno;
+    got[n] = 0;
+    return strcmp(got, l->selinux) == 0 ? 0 : -EXDEV;
+}
+
+int lsm_take_selinux(const struct guest_label *l, struct err *e)
+{
+    if (!l || !l->selinux)
+        return 0;
+    int r = setexeccon_raw(l->selinux) < 0 ? -errno : read_back(l);
+    if (r == 0)
+        return 0;
+    return err_set(e, ERR_SYS, -r, "config.json: process.selinuxLabel: %s", l->selinux);
 }
 
 void lsm_release(struct guest_label *l)

@@ -17,6 +17,11 @@ struct oci_process;
 int lsm_init(const struct oci_process *p, struct guest_label *ret, struct err *e);
 void lsm_release(struct guest_label *l);
 
+/* Sets l's SELinux label, if there is one, for the execve of this thread's descendants: for a porter, while
+ * /proc is still the caller's, since libselinux finds it by name (CVE-2019-16884, CVE-2025-52881). That it
+ * arrived is checked. l may be NULL. 0, or -1 with *e. */
+int lsm_take_selinux(const struct guest_label *l, struct err *e);
+
 /* The same with the host's answers given, for tests. */
 int lsm_init_with(const struct oci_process *p, bool apparmor, bool selinux, struct guest_label *ret,
                   struct err *e);

@@ -243,16 +243,37 @@ int mounts_point(struct tree *t, const char *destination, bool directory, const 
 
 /* New file systems -------------------------------------------------------------------------- */
 
+/* Cuts the next option off *list, as mount(8) writes them: a comma in quotes is part of the value, and the
+ * quotes are not. NULL: there is none left. */
+static char *next_option(char **list)
+{
+    char *start = *list, *to = start;
+    bool quoted = false;
+
+    if (!start || !*start)
+        return NULL;
+    char *from = start;
+    for (; *from && (quoted || *from != ','); from++) {
+        if (*from == '"')
+            quoted = !quoted;
+        else
+            *to++ = *from;
+    }
+    *list = *from ? from + 1 : from;
+    *to = '\0';
+    return start;
+}
+
 static int configure(struct arena *a, int fs, const char *options, const char **ret_bad)
 {
-    char *copy = arena_strndup(a, options, strlen(options)), *save = NULL;
+    char *rest = arena_strndup(a, options, strlen(options));
 
-    for (char *o = strtok_r(copy, ",", &save); o; o = strtok_r(NULL, ",", &save)) {
+    for (char *o = next_option(&rest); o; o = next_option(&rest)) {
         char *value = strchr(o, '=');
         if (value)
             *value++ = '\0';
         *ret_bad = o;
-        if (fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, o, value, 0))
+        if (*o && fsconfig(fs, value ? FSCONFIG_SET_STRING : FSCONFIG_SET_FLAG, o, value, 0))
             return -errno;
     }
     *ret_bad = NULL;

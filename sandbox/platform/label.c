@@ -12,10 +12,10 @@
 #include "common/cleanup.h"
 
 /* thread-self is a link that says who we are in that instance of procfs; it is read, not followed. */
-static int open_own(int proc, const char *attr)
+int label_open(int proc, const char *attr, int flags)
 {
     struct open_how how = {
-        .flags = O_WRONLY | O_CLOEXEC,
+        .flags = (uint64_t)(flags | O_CLOEXEC),
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS,
     };
     char self[64], path[128];
@@ -31,7 +31,7 @@ static int open_own(int proc, const char *attr)
 
 static int write_own(int proc, const char *attr, const char *text)
 {
-    _cleanup_close_ int fd = open_own(proc, attr);
+    _cleanup_close_ int fd = label_open(proc, attr, O_WRONLY);
 
     if (fd < 0)
         return fd;
@@ -41,14 +41,6 @@ static int write_own(int proc, const char *attr, const char *text)
 
 int label_apply(const struct guest_label *l, const char **what)
 {
-    int r = 0;
-
     *what = "process.apparmorProfile";
-    if (l->apparmor)
-        r = write_own(l->proc, "attr/apparmor/exec", l->apparmor);
-    if (r == 0 && l->selinux) {
-        *what = "process.selinuxLabel";
-        r = write_own(l->proc, "attr/exec", l->selinux);
-    }
-    return r;
+    return l->apparmor ? write_own(l->proc, "attr/apparmor/exec", l->apparmor) : 0;
 }

@@ -79,6 +79,13 @@ script() {
     [ "${lines[-1]}" -le 65536 ]
 }
 
+@test "mounts: an option's value may be quoted, as one with commas in it is" {
+    mounts '[{destination: "/t", type: "tmpfs", source: "t", options: ["size=\"64k\"", "mode=\"0750\""]}]'
+    script 'stat -c %a /t; dd if=/dev/zero of=/t/f bs=1k count=100 2>&1 | grep -c "No space"'
+    run_it
+    [ "$output" = $'750\n1' ]
+}
+
 @test "mounts: what guests mount as tmpfs holds no more than the container's memory limit" {
     config '.linux.resources.memory.limit = 33554432 | .process.args = ["true"]'
     script 'mkdir /t; mount -t tmpfs t /t; stat -f -c "%b %S" /t'

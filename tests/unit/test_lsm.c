@@ -124,31 +124,45 @@ static const char *text_of(const char *file)
 
 static void written_to_our_own_files(void **state)
 {
-    char profile[] = "exec box", label[] = "u:r:t:s0";
-    struct guest_label l = {profile, label, open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    char profile[] = "exec box";
+    struct guest_label l = {profile, NULL, open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)};
     const char *what = "";
 
     (void)state;
     assert_int_equal(label_apply(&l, &what), 0);
     assert_string_equal(text_of("7/attr/apparmor/exec"), "exec box");
-    assert_string_equal(text_of("7/attr/exec"), "u:r:t:s0");
     close(l.proc);
 }
 
 /* A3, A9: whatever somebody puts in the way is an error, and stays as it was. */
 static void a_link_is_not_followed(void **state)
 {
-    char label[] = "u:r:t:s0";
-    struct guest_label l = {NULL, label, open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    char profile[] = "exec box";
+    struct guest_label l = {profile, NULL, open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)};
     const char *what = "";
 
     (void)state;
-    assert_int_equal(unlink("7/attr/exec") | symlink("../../decoy", "7/attr/exec"), 0);
+    assert_int_equal(unlink("7/attr/apparmor/exec") | symlink("../../../decoy", "7/attr/apparmor/exec"), 0);
     assert_int_equal(label_apply(&l, &what), -ELOOP);
-    assert_string_equal(what, "process.selinuxLabel");
+    assert_string_equal(what, "process.apparmorProfile");
     assert_string_equal(text_of("decoy"), "");
     assert_int_equal(unlink("thread-self") | symlink("../../../etc", "thread-self"), 0);
     assert_true(label_apply(&l, &what) < 0);
+    close(l.proc);
+}
+
+/* What libselinux wrote is believed only if the procfs that was checked has it. */
+static void selinux_must_arrive(void **state)
+{
+    char label[] = "u:r:t:s0";
+    struct guest_label none = GUEST_LABEL_INIT,
+                       l = {NULL, label, open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)};
+
+    (void)state;
+    assert_int_equal(lsm_take_selinux(NULL, &err), 0);
+    assert_int_equal(lsm_take_selinux(&none, &err), 0);
+    assert_int_equal(lsm_take_selinux(&l, &err), -1);
+    assert_non_null(strstr(err.msg, "process.selinuxLabel: u:r:t:s0"));
     close(l.proc);
 }
 
@@ -174,6 +188,7 @@ int main(void)
         cmocka_unit_test(selinux),
         cmocka_unit_test(mounts),
         cmocka_unit_test_setup_teardown(written_to_our_own_files, make_tree, NULL),
+        cmocka_unit_test(selinux_must_arrive),
         cmocka_unit_test_teardown(a_link_is_not_followed, remove_tree),
         cmocka_unit_test(only_procfs_will_do),
     };
