@@ -39,6 +39,7 @@
 #include "oci/config.h"
 #include "runtime/cgroup_birth.h"
 #include "runtime/cgroup_view.h"
+#include "runtime/device_view.h"
 #include "runtime/interrupt.h"
 #include "runtime/confine.h"
 #include "runtime/keep_boot.h"
@@ -487,7 +488,8 @@ static int bring_up(struct launch *l, struct links *k, struct err *e)
     k->porter[0] = -1;
     if (say_mapped(control, l->ids.partial, e) < 0)
         return -1;
-    if (launch_expect(l->pod_fd < 0 ? control : l->pod_fd, CONTROL_READY, e) < 0)
+    int keep = l->pod_fd < 0 ? control : l->pod_fd;
+    if (launch_expect(keep, CONTROL_READY, e) < 0 || device_view_send(keep, l->config, e) < 0)
         return -1;
     launch_ns_await(l->config, l->porter);
     l->seccomp_fd = agent_take(k->agent[0], e);

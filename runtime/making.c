@@ -16,6 +16,7 @@
 #include "common/version.h"
 #include "oci/config.h"
 #include "runtime/attend.h"
+#include "runtime/device_view.h"
 #include "runtime/idcmd.h"
 #include "runtime/kernel.h"
 #include "runtime/keepsock.h"
@@ -104,7 +105,8 @@ static int load(struct making *m, struct err *e)
     if (m->o.config ? oci_config_load_file(m->o.config, &m->config, e)
                     : oci_config_load(m->bundle, &m->config, e))
         return -1;
-    if (check_config(m, e) || sysctl_check(m->config, e) || take_passed(m, e))
+    if (check_config(m, e) || sysctl_check(m->config, e) || device_view_check(m->config, e) ||
+        take_passed(m, e))
         return -1;
     if (confine_init(m->config->process, &m->config->lx, &m->confine, e))
         return -1;

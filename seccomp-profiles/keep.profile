@@ -189,6 +189,32 @@ getsockopt
 adjtimex
 clock_adjtime
 
+# Devices of the host that config.json lists (sandbox/keep/hostdev.c)
+ioctl arg1 & 0xffffffff == 0x1260            # BLKGETSIZE
+ioctl arg1 & 0xffffffff == 0x80081272        # BLKGETSIZE64
+ioctl arg1 & 0xffffffff == 0x1268            # BLKSSZGET
+ioctl arg1 & 0xffffffff == 0x127b            # BLKPBSZGET
+ioctl arg1 & 0xffffffff == 0x80081270        # BLKBSZGET
+ioctl arg1 & 0xffffffff == 0x125e            # BLKROGET
+ioctl arg1 & 0xffffffff == 0x1263            # BLKRAGET
+ioctl arg1 & 0xffffffff == 0x1265            # BLKFRAGET
+ioctl arg1 & 0xffffffff == 0x1278            # BLKIOMIN
+ioctl arg1 & 0xffffffff == 0x1279            # BLKIOOPT
+ioctl arg1 & 0xffffffff == 0x127a            # BLKALIGNOFF
+ioctl arg1 & 0xffffffff == 0x1267            # BLKSECTGET
+ioctl arg1 & 0xffffffff == 0x127e            # BLKROTATIONAL
+ioctl arg1 & 0xffffffff == 0x127c            # BLKDISCARDZEROES
+ioctl arg1 & 0xffffffff == 0x1261            # BLKFLSBUF
+ioctl arg1 & 0xffffffff == 0x1277            # BLKDISCARD
+ioctl arg1 & 0xffffffff == 0x127f            # BLKZEROOUT
+ioctl arg1 & 0xffffffff == 0x5415            # TIOCMGET
+ioctl arg1 & 0xffffffff == 0x5416            # TIOCMBIS
+ioctl arg1 & 0xffffffff == 0x5417            # TIOCMBIC
+ioctl arg1 & 0xffffffff == 0x5418            # TIOCMSET
+ioctl arg1 & 0xffffffff == 0x540c            # TIOCEXCL
+ioctl arg1 & 0xffffffff == 0x540d            # TIOCNXCL
+ioctl arg1 & 0xc000ff80 == 0x80004500        # EVIOCG*
+
 # Terminals and sockets, on behalf of guests
 ioctl arg1 & 0xffffffff == 0x5401            # TCGETS
 ioctl arg1 & 0xffffffff == 0x5402            # TCSETS

@@ -8,6 +8,7 @@
 #include <sys/sysmacros.h>
 
 #include "sandbox/keep/file.h"
+#include "sandbox/keep/hostdev.h"
 #include "sandbox/keep/klog.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
@@ -163,5 +164,5 @@ int chrdev_open(struct task *t, dev_t rdev, int flags, struct file **ret)
         return tty_console_reopen(t, flags, ret);
     if (maj == 5 && min == 2)
         return tty_open_ptmx(t, flags, ret);
-    return maj == 136 ? tty_open_index(t, min, flags, ret) : -ENXIO;
+    return maj == 136 ? tty_open_index(t, min, flags, ret) : hostdev_open(t, 'c', rdev, flags, ret);
 }

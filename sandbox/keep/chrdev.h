@@ -9,8 +9,8 @@
  * else works. */
 void chrdev_init(void);
 
-/* Opens device rdev (null, zero, full, random, urandom, kmsg, tty, console, ptmx). 0 with *ret; -ENXIO: no
- * such driver. */
+/* Opens device rdev (null, zero, full, random, urandom, kmsg, tty, console, ptmx, or one of the host's that
+ * the container has). 0 with *ret; -ENXIO: no such driver. */
 int chrdev_open(struct task *t, dev_t rdev, int flags, struct file **ret);
 
 #endif

@@ -140,6 +140,7 @@ static void container_free(struct container *c)
     /* The last of all: who waits for the container to be gone waits for the end of this socket. */
     cleanup_close_p(&c->status_fd);
     cleanup_close_p(&c->mntns_fd);
+    cleanup_close_p(&c->devices_fd);
     cleanup_close_p(&c->listen_fd);
     free(c->id);
     free(c);
@@ -152,7 +153,7 @@ struct container *container_new(const char *id)
     if (!c)
         return NULL;
     atomic_init(&c->refs, 1);
-    c->listen_fd = c->status_fd = c->mntns_fd = c->maker_fd = -1;
+    c->listen_fd = c->status_fd = c->devices_fd = c->mntns_fd = c->maker_fd = -1;
     c->id = strdup(id);
     c->pids = pid_ns_new();
     c->uts = uts_new();

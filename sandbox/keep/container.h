@@ -73,6 +73,7 @@ struct container {
     struct session *first; /* of its own program; NULL once it has ended */
     int listen_fd;         /* a listening SOCK_SEQPACKET for later commands, or -1 */
     int status_fd;         /* a file that gets the program's exit status as text, or -1 */
+    int devices_fd;        /* a directory of the host's devices that it may open (hostdev.h), or -1 */
     int mntns_fd;          /* the mount namespace that its tree is in; -1: the keep's own */
     int maker_fd;          /* the client that made it and has not detached: it ends with that; or -1 */
 };

@@ -266,6 +266,18 @@ static void take_cgroup(struct container *c, int client, int fds[MSG_FDS])
     answer(client, r < 0 ? CONTROL_FAILED : CONTROL_DONE, &e);
 }
 
+static void take_devices(struct container *c, int client, int fds[MSG_FDS])
+{
+    struct err e = ERR_INIT;
+    bool ok = fds[0] >= 0 && c->devices_fd < 0;
+
+    if (ok)
+        c->devices_fd = steal_fd(&fds[0]);
+    else
+        err_set(&e, ERR_SYS, EINVAL, "the container's devices");
+    answer(client, ok ? CONTROL_DONE : CONTROL_FAILED, &e);
+}
+
 /* The last n descriptors. */
 static void take_last(int fds[MSG_FDS], int n, int ret[CGROUP_FDS])
 {
@@ -325,6 +337,9 @@ static bool request(struct control *k, struct client *client, const struct contr
         return true;
     case CONTROL_CGROUP:
         take_cgroup(c, client->fd, fds);
+        return true;
+    case CONTROL_DEVICES:
+        take_devices(c, client->fd, fds);
         return true;
     case CONTROL_FREEZE:
         container_freeze(c, m->value != 0);

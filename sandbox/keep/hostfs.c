@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "sandbox/keep/chrdev.h"
+#include "sandbox/keep/hostdev.h"
 #include "sandbox/keep/hostio.h"
 
 #define O_LARGEFILE_BIT 0100000u /* x86-64 reports it on every file that was opened by path */
@@ -316,7 +317,8 @@ static int open_device(struct task *t, struct dentry *d, int flags, struct file 
 
     if (r < 0)
         return r;
-    return dentry_type(d) == S_IFCHR ? chrdev_open(t, d->rdev, flags, ret) : -ENXIO;
+    return dentry_type(d) == S_IFCHR ? chrdev_open(t, d->rdev, flags, ret)
+                                     : hostdev_open(t, 'b', d->rdev, flags, ret);
 }
 
 int hostfs_reopen(struct task *t, struct dentry *d, int flags, struct file **ret)

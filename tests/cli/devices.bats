@@ -85,3 +85,66 @@ run_it() {
     [ "$(grep -c "Operation not permitted" <<<"$output")" -eq 2 ]
     [ "${lines[-1]}" = fifo ]
 }
+
+# A loop device: the host's driver, of which the container gets what annotation, node and rules give it.
+loop_up() {
+    head -c 65536 /dev/zero | tr '\0' 'x' >"$BATS_TEST_TMPDIR/disk"
+    LOOP=$(losetup --show --find "$BATS_TEST_TMPDIR/disk") || skip "no loop devices"
+    local minor=$((0x$(stat -c %T "$LOOP")))
+    config --arg path "$LOOP" --argjson minor "$minor" '.linux.devices = [{path: $path, type: "b", major: 7, minor: $minor, fileMode: 432}]
+        | .annotations = {"dev.bailey.hostDevices": $path} | del(.linux.resources.devices)'
+    ln -sf busybox "$BUNDLE/rootfs/bin/blockdev"
+}
+
+teardown() {
+    [ -z "${LOOP:-}" ] || losetup --detach "$LOOP"
+}
+
+@test "devices: one of the host's by annotation: bytes, positions, size, and what is written arrives" {
+    loop_up
+    args sh -c "blockdev --getsize64 $LOOP; head -c 3 $LOOP; echo; echo hello | dd of=$LOOP bs=1 seek=1000 conv=notrunc,fsync 2>/dev/null
+        dd if=$LOOP bs=1 skip=999 count=6 2>/dev/null; echo; blockdev --setro $LOOP"
+    run_it
+    [ "${lines[0]}" = 65536 ]
+    [ "${lines[1]}" = xxx ]
+    [ "${lines[2]}" = xhello ]
+    [[ "${lines[3]}" == *"Inappropriate ioctl"* ]]
+    [ "$(dd if="$BATS_TEST_TMPDIR/disk" bs=1 skip=1000 count=5 status=none)" = hello ]
+}
+
+@test "devices: rules, node and annotation each have a say in one of the host's" {
+    loop_up
+    args sh -c "head -c 3 $LOOP; echo; echo y >$LOOP"
+    config '.linux.resources.devices = [{allow: false, access: "rwm"}, {allow: true, type: "b", major: 7, access: "r"}]'
+    run_it
+    [ "${lines[0]}" = xxx ]
+    [[ "${lines[1]}" == *"Operation not permitted"* ]]
+    config 'del(.linux.resources.devices) | .process.user = {uid: 7, gid: 7} | .process.capabilities = {}'
+    run_it
+    [[ "${lines[0]}" == *"Permission denied"* ]]
+    config '.process.user = {uid: 0, gid: 0} | .annotations["dev.bailey.hostDevices"] = "all"'
+    run_it
+    [ "${lines[0]}" = xxx ]
+    config 'del(.annotations)'
+    run_it
+    [[ "${lines[0]}" == *"No such device"* ]]
+    config '.annotations = {"dev.bailey.hostDevices": "/dev/nothing"}'
+    refused "config.json: annotations: dev.bailey.hostDevices: /dev/nothing is not in linux.devices" bailey run --bundle "$BUNDLE" x
+    config '.annotations = {"dev.bailey.hostDevices": "/dev/n"} | .linux.devices = [{path: "/dev/n", type: "c", major: 1, minor: 3}]'
+    refused "config.json: annotations: dev.bailey.hostDevices: /dev/n is no device of the host's: the sandbox has its own" bailey run --bundle "$BUNDLE" x
+}
+
+@test "devices: a character device of the host's is read, also by exec" {
+    { [ -c /dev/hwrng ] && head -c 1 /dev/hwrng >/dev/null 2>&1; } || skip "no /dev/hwrng that works"
+    config '.linux.devices = [{path: "/dev/hwrng", type: "c", major: 10, minor: 183}] | .annotations = {"dev.bailey.hostDevices": "all"}
+        | del(.linux.resources.devices)'
+    args sh -c 'head -c 4 /dev/hwrng | od -An -tx1; sleep 100'
+    bailey run --detach --bundle "$BUNDLE" x </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
+    run bailey exec x sh -c 'head -c 4 /dev/hwrng | od -An -tx1'
+    for _ in $(seq 50); do [ -s "$BATS_TEST_TMPDIR/out" ] && break; sleep 0.1; done
+    bailey delete --force x
+    echo "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" =~ ^(\ [0-9a-f]{2}){4}$ ]]
+    [[ "$(cat "$BATS_TEST_TMPDIR/out")" =~ ^(\ [0-9a-f]{2}){4}$ ]]
+}
