@@ -178,6 +178,7 @@ long gate_clone(struct task *t, const struct sysargs *a)
     e->parent = task_get(t);
     e->secret = new_secret();
     e->child_tid = flags & CLONE_CHILD_SETTID ? a->arg[3] : 0;
+    e->child->native_ctid = flags & CLONE_CHILD_CLEARTID ? a->arg[3] : 0;
     err = tell_parent(t, a, e->child, pid);
     if (err < 0) {
         task_fork_abort(e->child);

@@ -114,7 +114,7 @@ void task_exec_commit(struct task *t, const struct exec_commit *ec)
         if (ec->cred)
             swap_cred(t, ec->cred);
         t->vfork_child = false;
-        t->robust_list = t->clear_child_tid = 0;
+        t->robust_list = t->clear_child_tid = t->native_ctid = 0;
         t->restart = 0;
         t->continued = false;
         t->kicked = false; /* a kick from before may still come, or not */

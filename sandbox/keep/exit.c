@@ -1,16 +1,18 @@
 /* The end of threads and processes: release, re-parenting, telling the parent, reaping. */
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "sandbox/keep/clone.h"
 #include "sandbox/keep/exec.h"
-#include "sandbox/keep/file.h"
+#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/tty.h"
 #include "sandbox/keep/uaccess.h"
+#include "sandbox/platform/listener.h"
 
 /* Robust futexes (set_robust_list(2))
  * -------------------------------------------------------------------------- */
@@ -63,11 +65,23 @@ static void walk_robust_list(struct task *t)
         mark_owner_died(t, (head.pending & ~1ULL) + (uint64_t)head.offset);
 }
 
+/* CLONE_CHILD_CLEARTID in memory that other processes use, too: the host clears the word and wakes who waits
+ * for it, but perhaps after the parent has heard of the end. */
+static void clear_child_id(struct task *t)
+{
+    const struct mm *mm = t->process->mm;
+    if (t->native_ctid && mm && atomic_load(&mm->refs) > 1)
+        (void)put_user(t, 0, int32_t, t->native_ctid);
+}
+
 /* What the dying thread does to guest memory; only while its host thread surely lives (its own exit call). */
 static void release_user(struct task *t)
 {
     LOCKED(&kernel.tasklist_lock);
-    if (!task_is_current(t) || t->process->group_exit)
+    if (!task_is_current(t))
+        return;
+    clear_child_id(t);
+    if (t->process->group_exit)
         return;
     walk_robust_list(t);
     if (t->clear_child_tid && t->process->nthreads > 1 && put_user(t, 0, int32_t, t->clear_child_tid) == 0)
@@ -164,6 +178,18 @@ static int code_of(int status)
     return status & 0x80 ? CLD_DUMPED : CLD_KILLED;
 }
 
+/* Those of parent's threads that wait in the keep, for a child most likely. */
+static void wake_waiters(struct process *parent)
+{
+    struct task *t;
+    if (!parent->nparked)
+        return;
+    DL_FOREACH2(parent->threads, t, thread_next)
+    {
+        parked_due(t);
+    }
+}
+
 void notify_parent_of(struct process *p, struct process *parent, int code, int status)
 {
     siginfo_t info = {.si_signo = SIGCHLD, .si_code = code};
@@ -182,7 +208,7 @@ void notify_parent_of(struct process *p, struct process *parent, int code, int s
     bool wanted = ended || (sa->handler != (uint64_t)(uintptr_t)SIG_IGN && !(sa->flags & SA_NOCLDSTOP));
     if (signo && wanted)
         (void)send_signal_process(parent, &info, false);
-    pthread_cond_broadcast(&parent->child_event);
+    wake_waiters(parent);
 }
 
 void process_reap(struct process *p, bool count_times)
@@ -322,9 +348,28 @@ static void thread_finish(struct task *t, int status, struct leftovers *left)
         process_finish(p, status, left);
 }
 
+#define HOST_DEATH_MS 200
+
+static bool is_last(const struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    return t->process->nthreads == 1;
+}
+
+/* It was killed: the host closes its descriptors some time soon (a frozen process's, later). */
+static void await_host_death(const struct process *p)
+{
+    struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
+    if (p->pidfd < 0)
+        return;
+    worker_about_to_block();
+    (void)poll(&pfd, 1, HOST_DEATH_MS);
+}
+
 void task_exit(struct task *t, int status)
 {
     struct process *p = t->process;
+    bool current_exit = task_is_current(t);
     {
         LOCKED(&kernel.tasklist_lock);
         unsigned life = atomic_fetch_or(&t->life, TASK_DYING);
@@ -336,6 +381,7 @@ void task_exit(struct task *t, int status)
         }
         if (atomic_fetch_or(&t->life, TASK_EXITED) & TASK_EXITED)
             return;
+        parked_drop(t);
     }
     release_user(t);
     exec_plan_free(steal_ptr(&t->exec)); /* killed between the plan and the new program */
@@ -348,8 +394,11 @@ void task_exit(struct task *t, int status)
         fs = steal_ptr(&t->fs);
     }
     /* Before the parent hears of the end: it may count on the pipes being closed. */
-    if (fdt)
+    if (fdt) {
+        if (!current_exit && is_last(t) && fdtable_lent(fdt))
+            await_host_death(p);
         fdtable_put(fdt);
+    }
     if (fs)
         fs_put(fs);
     process_get(p);
@@ -391,8 +440,22 @@ void task_end_alone(struct task *t, int signo)
         process_exit(t->process, signo, true);
 }
 
+/* Only its own threads use the table, or those of its last moments. */
+static void withdraw_lanes(struct task *t, const struct sysargs *a)
+{
+    unsigned nthreads;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        nthreads = t->process->nthreads;
+    }
+    if (fdtable_users(t->fdt) <= nthreads && fdtable_lent(t->fdt))
+        fdtable_withdraw(t->fdt, a);
+}
+
 long sys_exit(struct task *t, const struct sysargs *a)
 {
+    if (is_last(t))
+        withdraw_lanes(t, a);
     task_exit(t, t->ended_by ? t->ended_by : (int)(a->arg[0] & 0xff) << 8);
     return SYS_CONTINUE;
 }
@@ -400,6 +463,7 @@ long sys_exit(struct task *t, const struct sysargs *a)
 long sys_exit_group(struct task *t, const struct sysargs *a)
 {
     int status = (int)(a->arg[0] & 0xff) << 8;
+    withdraw_lanes(t, a);
     process_exit(t->process, status, false);
     task_exit(t, status);
     return SYS_CONTINUE;

@@ -78,6 +78,11 @@ bool fdtable_shared(struct fdtable *ft)
     return !sole_owner(ft);
 }
 
+unsigned fdtable_users(struct fdtable *ft)
+{
+    return (unsigned)atomic_load(&ft->refs);
+}
+
 struct fdtable *fdtable_dup(struct fdtable *ft)
 {
     struct fdtable *n = fdtable_new();
@@ -299,6 +304,28 @@ bool fd_close_range(struct task *t, const struct sysargs *a, unsigned first, uns
             file_closed(ft, f);
     }
     return native;
+}
+
+static bool slot_lent(const struct slot *s)
+{
+    return s->lane == LANE_STALE || (s->lane == LANE_HERE && s->file && s->file->kind & FILE_STREAM);
+}
+
+bool fdtable_lent(struct fdtable *ft)
+{
+    LOCKED(&ft->lock);
+    for (unsigned fd = 0; fd < ft->size; fd++)
+        if (slot_lent(&ft->slots[fd]))
+            return true;
+    return false;
+}
+
+void fdtable_withdraw(struct fdtable *ft, const struct sysargs *a)
+{
+    LOCKED(&ft->lock);
+    for (unsigned fd = 0; fd < ft->size; fd++)
+        if (slot_lent(&ft->slots[fd]))
+            lane_revoke(ft, a, fd);
 }
 
 int fd_cloexec(struct task *t, int fd, int set)

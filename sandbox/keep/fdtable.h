@@ -13,6 +13,7 @@
 unsigned fd_limit(struct task *t);
 /* More than one task uses ft. */
 bool fdtable_shared(struct fdtable *ft);
+unsigned fdtable_users(struct fdtable *ft);
 /* The file (O_PATH ones too) behind fd in any table, with a reference; NULL. */
 struct file *fdtable_get_file(struct fdtable *ft, int fd);
 
@@ -20,6 +21,11 @@ struct file *fdtable_get_file(struct fdtable *ft, int fd);
 int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native);
 /* Closes first..last, or marks them close-on-exec. True: continue the call, for the lanes' sake. */
 bool fd_close_range(struct task *t, const struct sysargs *a, unsigned first, unsigned last, bool only_mark);
+/* Whether others would notice that the host's process still holds what it was given of ft: the end of a pipe,
+ * say. */
+bool fdtable_lent(struct fdtable *ft);
+/* The process of t's call a ends: takes that back. */
+void fdtable_withdraw(struct fdtable *ft, const struct sysargs *a);
 /* Reads (set < 0) or writes the close-on-exec flag: 0, 1 or -EBADF. */
 int fd_cloexec(struct task *t, int fd, int set);
 

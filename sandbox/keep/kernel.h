@@ -45,6 +45,8 @@ struct sysargs {
 #define SYS_NOANSWER ((long)INT64_MIN + 1) /* already answered, or the task is gone */
 /* As SYS_CONTINUE for a call that may block natively, so that a signal can turn it into EINTR. */
 #define SYS_CONTINUE_BLOCKING ((long)INT64_MIN + 2)
+#define SYS_PARKED                                                                                           \
+    ((long)INT64_MIN + 3) /* it waits without a worker (park.h): the task is not to be touched */
 
 #define ERESTARTSYS 512           /* restart if SA_RESTART (or no handler), else EINTR */
 #define ERESTARTNOINTR 513        /* always restart */

@@ -88,7 +88,6 @@ void process_put(struct process *p)
     mm_put(p->mm);
     if (p->ctty)
         tty_put(p->ctty);
-    pthread_cond_destroy(&p->child_event);
     container_put(p->container);
     free(p);
 }
@@ -102,7 +101,6 @@ struct process *process_new(struct container *c)
     p->container = container_get(c);
     p->pidfd = -1;
     p->exit_signal = SIGCHLD;
-    pthread_cond_init(&p->child_event, NULL);
     clock_gettime(CLOCK_BOOTTIME, &p->start_time);
     itimers_init(p);
     return p;

@@ -40,6 +40,8 @@ void task_interrupt(struct task *t)
     } else if (t->sleep == SLEEP_HOST && !t->sleep_woken) {
         t->sleep_woken = true;
         (void)syscall(SYS_tgkill, getpid(), t->sleep_tid, WAKE_SIGNAL);
+    } else if (t->sleep == SLEEP_PARKED) {
+        parked_due(t);
     }
 }
 
@@ -73,21 +75,28 @@ void task_await_thaw(struct task *t)
     await_thaw(t);
 }
 
-void container_freeze(struct container *c, bool frozen)
+/* [T] */
+static void interrupt_all(const struct container *c, enum task_sleep sleep)
 {
     struct process *p, *tmp;
     struct task *t;
 
-    LOCKED(&kernel.tasklist_lock);
-    c->frozen = frozen;
-    if (!frozen) {
-        pthread_cond_broadcast(&kernel.thawed);
-        return;
-    }
     HASH_ITER(hh_pid, c->pids->processes, p, tmp)
     DL_FOREACH2(p->threads, t, thread_next)
-    if (p->container == c && t->sleep == SLEEP_HOST)
+    if (p->container == c && t->sleep == sleep)
         task_interrupt(t);
+}
+
+void container_freeze(struct container *c, bool frozen)
+{
+    {
+        LOCKED(&kernel.tasklist_lock);
+        c->frozen = frozen;
+        if (!frozen)
+            pthread_cond_broadcast(&kernel.thawed);
+        interrupt_all(c, frozen ? SLEEP_HOST : SLEEP_PARKED);
+    }
+    tasks_bury();
 }
 
 int task_wait(struct task *t, pthread_cond_t *cond, const struct timespec *deadline)

@@ -124,6 +124,14 @@ static void answer(struct task *t, const struct sysargs *a, long r)
     (void)notif_answer(a, r);
 }
 
+void syscall_end(struct task *t, const struct sysargs *a, long r, const struct timespec *start)
+{
+    counters_count(a->nr, r, start);
+    if (kernel.strace)
+        strace_call(t, a, r, start);
+    answer(t, a, r);
+}
+
 static bool is_signal_call(int nr)
 {
     return nr == GATE_SIGNAL || nr == GATE_FAULT;
@@ -138,8 +146,6 @@ static bool is_overdue(const struct task *t, const struct sysargs *a)
 
 void syscall_dispatch(struct task *t, const struct sysargs *a)
 {
-    struct timespec start = {0};
-
     if (!task_enter(t))
         return;
     if (is_overdue(t, a)) {
@@ -149,8 +155,9 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
     }
     if (t->process->container->frozen)
         task_await_thaw(t);
+    t->call_start = (struct timespec){0};
     if (kernel.strace || counters_timed())
-        clock_gettime(CLOCK_MONOTONIC, &start);
+        clock_gettime(CLOCK_MONOTONIC, &t->call_start);
     if (!is_signal_call(a->nr)) {
         t->restart = 0;
         t->continued = false;
@@ -159,11 +166,12 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
     long r = t->seccomp_mode && seccomp_covers(a) ? seccomp_check(t, a) : 0;
     if (r == 0)
         r = fn ? run(t, a, fn) : -ENOSYS;
+    if (r == SYS_PARKED) {
+        tasks_bury();
+        return;
+    }
     fast_missed(t, a, r);
-    counters_count(a->nr, r, &start);
-    if (kernel.strace)
-        strace_call(t, a, r, &start);
-    answer(t, a, r);
+    syscall_end(t, a, r, &t->call_start);
     task_leave(t);
 }
 

@@ -25,6 +25,8 @@ extern const struct syscall_desc syscall_table[SYSCALL_MAX];
 
 /* Runs one notification's call for its task and answers it. */
 void syscall_dispatch(struct task *t, const struct sysargs *a);
+/* The end of a call: counted, shown, answered with r. */
+void syscall_end(struct task *t, const struct sysargs *a, long r, const struct timespec *start);
 /* The same for a thread that has not attached yet: all it may do is that. */
 void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a);
 /* The call's instruction stands in the gate (no proof of anything: guests can jump there). */

@@ -184,13 +184,38 @@ bool task_enter(struct task *t)
     return true;
 }
 
-void task_leave(struct task *t)
+static void leave(struct task *t)
 {
-    current = NULL;
     unsigned life = atomic_fetch_and(&t->life, ~(unsigned)TASK_BUSY);
     if ((life & TASK_DYING) && !(life & TASK_EXITED))
         task_exit(t, t->exit_status);
+}
+
+void task_leave(struct task *t)
+{
+    current = NULL;
+    leave(t);
     tasks_bury();
+}
+
+void task_release(struct task *t)
+{
+    current = NULL;
+    atomic_fetch_and(&t->life, ~(unsigned)TASK_BUSY);
+}
+
+struct task *task_adopt(struct task *t)
+{
+    struct task *outer = current;
+    atomic_fetch_or(&t->life, TASK_BUSY);
+    current = t;
+    return outer;
+}
+
+void task_give_back(struct task *t, struct task *outer)
+{
+    current = outer;
+    leave(t);
 }
 
 void task_bury_later(struct task *t)
@@ -209,7 +234,7 @@ static struct task *next_dying(void)
     return t;
 }
 
-void tasks_bury(void)
+static void bury(void)
 {
     /* An unlocked look first: nearly every call ends here, and whoever killed looks after itself. */
     while (__atomic_load_n(&kernel.tasks->dying, __ATOMIC_ACQUIRE)) {
@@ -219,4 +244,10 @@ void tasks_bury(void)
         task_exit(t, t->exit_status);
         task_put(t);
     }
+}
+
+void tasks_bury(void)
+{
+    bury();
+    parked_settle();
 }

@@ -109,7 +109,7 @@ struct process {
     struct sem_undo *sem_undo; /* sysv_sem.c */
     pid_t tty_old_pgrp;        /* of a session leader: who was in front when its terminal hung up */
     bool did_exec, child_subreaper, is_init;
-    pthread_cond_t child_event; /* a child ended, stopped or went on */
+    unsigned nparked; /* of its threads, those in a parked call */
 
     bool group_exit; /* every thread is to go, with exit_status */
     bool stopped, stop_reported, continued_pending;
@@ -140,7 +140,7 @@ struct process {
 enum task_life { TASK_BUSY = 1, TASK_DYING = 2, TASK_EXITED = 4 };
 
 /* How the keep waits on behalf of a task, so that a signal can end it (wait.h). */
-enum task_sleep { SLEEP_NONE, SLEEP_COND, SLEEP_HOST };
+enum task_sleep { SLEEP_NONE, SLEEP_COND, SLEEP_HOST, SLEEP_PARKED };
 
 struct task {
     atomic_int refs;
@@ -175,11 +175,14 @@ struct task {
     bool sleep_woken;           /* SLEEP_HOST: the private signal was sent */
     pthread_cond_t *sleep_cond; /* SLEEP_COND */
     pid_t sleep_tid;            /* SLEEP_HOST: the keep's thread to interrupt */
+    struct parked *parked;      /* SLEEP_PARKED: park.h */
+    struct timespec call_start; /* of the call being served, where it is timed */
 
     uint32_t clone_secret; /* until attached */
     bool vfork_child;
     uaddr_t robust_list;
     uaddr_t clear_child_tid; /* by set_tid_address; a clone's own is the host's business */
+    uaddr_t native_ctid;     /* a clone's own */
     int pdeath_signal;
     bool no_new_privs;
     int seccomp_mode;                       /* SECCOMP_MODE_* */
@@ -246,6 +249,12 @@ int tasks_init(void);
  * it killed. */
 bool task_enter(struct task *t);
 void task_leave(struct task *t);
+/* [T] Within the bracket: the task's call goes on without the worker, which must not leave. */
+void task_release(struct task *t);
+/* [T] A call that was released is this thread's to end; it may be in the middle of another task's call, which
+ * is returned for task_give_back (no lock held), the end of the bracket. */
+struct task *task_adopt(struct task *t);
+void task_give_back(struct task *t, struct task *outer);
 /* Finishes the exit of tasks that were killed by a signal. Threads of the keep that are no workers call it
  * after sending signals. No lock held. */
 void tasks_bury(void);

@@ -3,6 +3,7 @@
 #define BAILEY_KEEP_TASK_INTERNAL_H
 
 #include "sandbox/keep/container.h"
+#include "sandbox/keep/park.h"
 #include "sandbox/keep/task.h"
 
 #define PID_MAX 4194304
@@ -13,6 +14,8 @@ struct task_table {
     struct task *by_host;
     pthread_mutex_t dying_lock; /* leaf: dying */
     struct task *dying;         /* ended by others; tasks_bury() finishes them */
+    struct parked *due;         /* [T] park.c */
+    atomic_uint ndue;
 };
 
 /* task.c, process.c */

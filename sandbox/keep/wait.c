@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "sandbox/keep/park.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
@@ -98,18 +99,54 @@ static int scan(struct wait_query *q, struct process *parent)
     return r;
 }
 
-/* 1 with *q filled, 0 (WNOHANG), or -errno. */
-static int do_wait(struct task *t, struct wait_query *q)
+/* A wait that goes on without a worker. */
+struct wait_call {
+    struct parked parked; /* first */
+    struct wait_query q;
+};
+
+static long look(struct parked *p)
+{
+    struct wait_call *w = (struct wait_call *)p;
+    int r = scan(&w->q, p->task->process);
+    return r == 0 ? SYS_PARKED : r;
+}
+
+/* 1 with *q filled, 0 (WNOHANG), -errno, or SYS_PARKED: `end` gets the result. */
+static long do_wait(struct task *t, const struct sysargs *a, struct wait_query *q,
+                    long (*end)(struct parked *p, long r))
 {
     LOCKED(&kernel.tasklist_lock);
-    for (;;) {
-        int r = scan(q, t->process);
-        if (r != 0 || (q->options & WNOHANG))
-            return r;
-        r = task_wait(t, &t->process->child_event, NULL);
-        if (r)
-            return r;
+    int r = scan(q, t->process);
+    if (r != 0 || (q->options & WNOHANG))
+        return r;
+    if (signal_pending(t)) {
+        signal_kick(t);
+        return -ERESTARTSYS;
     }
+    struct wait_call *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->parked.look = look;
+    w->parked.end = end;
+    w->q = *q;
+    return task_park(t, a, &w->parked);
+}
+
+static long wait4_result(struct task *t, const struct sysargs *a, const struct wait_query *q, long r)
+{
+    if (r <= 0 || r == SYS_PARKED)
+        return r;
+    if (a->arg[1] && put_user(t, q->wstatus, int32_t, a->arg[1]) < 0)
+        return -EFAULT;
+    if (a->arg[3] && copy_to_user(t, a->arg[3], &q->rusage, sizeof(q->rusage)) < 0)
+        return -EFAULT;
+    return q->pid;
+}
+
+static long wait4_end(struct parked *p, long r)
+{
+    return wait4_result(p->task, &p->a, &((struct wait_call *)p)->q, r);
 }
 
 long sys_wait4(struct task *t, const struct sysargs *a)
@@ -126,14 +163,7 @@ long sys_wait4(struct task *t, const struct sysargs *a)
         return -ESRCH;
     q.kind = pid == -1 ? P_ALL : pid > 0 ? P_PID : P_PGID;
     q.id = pid > 0 ? pid : pid == 0 ? t->process->pgid : -pid;
-    int r = do_wait(t, &q);
-    if (r <= 0)
-        return r;
-    if (a->arg[1] && put_user(t, q.wstatus, int32_t, a->arg[1]) < 0)
-        return -EFAULT;
-    if (a->arg[3] && copy_to_user(t, a->arg[3], &q.rusage, sizeof(q.rusage)) < 0)
-        return -EFAULT;
-    return q.pid;
+    return wait4_result(t, a, &q, do_wait(t, a, &q, wait4_end));
 }
 
 /* Who is meant, from waitid's first two arguments. */
@@ -182,25 +212,41 @@ static int put_waitid_info(struct task *t, uaddr_t addr, const struct wait_query
     return copy_to_user(t, addr, &info, sizeof(info));
 }
 
-static bool is_restart_code(int r)
+static bool is_restart_code(long r)
 {
     return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK;
 }
 
+static long waitid_result(struct task *t, const struct sysargs *a, const struct wait_query *q, long r)
+{
+    if (r == SYS_PARKED || is_restart_code(r))
+        return r;
+    if (r > 0 && a->arg[4] && copy_to_user(t, a->arg[4], &q->rusage, sizeof(q->rusage)) < 0)
+        return -EFAULT;
+    if (a->arg[2] && put_waitid_info(t, a->arg[2], q, r > 0) < 0) /* cleared after an error, too */
+        return -EFAULT;
+    return r < 0 ? r : 0;
+}
+
+static long waitid_end(struct parked *p, long r)
+{
+    return waitid_result(p->task, &p->a, &((struct wait_call *)p)->q, r);
+}
+
 /* As do_wait, by waitid's arguments. */
-static int waitid_query(struct task *t, struct wait_query *q, int kind, pid_t id)
+static long waitid_query(struct task *t, const struct sysargs *a, struct wait_query *q)
 {
     const int events = WEXITED | WSTOPPED | WCONTINUED;
     const int allowed = events | WNOHANG | WNOWAIT | __WNOTHREAD | __WCLONE | __WALL;
     if ((q->options & ~allowed) || !(q->options & events))
         return -EINVAL;
-    int nonblock = waitid_target(t, q, kind, id);
+    int nonblock = waitid_target(t, q, (int)a->arg[0], (pid_t)a->arg[1]);
     if (nonblock < 0)
         return nonblock;
     bool hang = !(q->options & WNOHANG);
     if (nonblock)
         q->options |= WNOHANG;
-    int r = do_wait(t, q);
+    long r = do_wait(t, a, q, waitid_end);
     return r == 0 && nonblock && hang ? -EAGAIN : r;
 }
 
@@ -209,12 +255,5 @@ long sys_waitid(struct task *t, const struct sysargs *a)
     struct wait_query q = {.options = (int)a->arg[3]};
     if (a->arg[4])
         t->process->container->count_memory = true;
-    int r = waitid_query(t, &q, (int)a->arg[0], (pid_t)a->arg[1]);
-    if (is_restart_code(r))
-        return r;
-    if (r > 0 && a->arg[4] && copy_to_user(t, a->arg[4], &q.rusage, sizeof(q.rusage)) < 0)
-        return -EFAULT;
-    if (a->arg[2] && put_waitid_info(t, a->arg[2], &q, r > 0) < 0) /* cleared after an error, too */
-        return -EFAULT;
-    return r < 0 ? r : 0;
+    return waitid_result(t, a, &q, waitid_query(t, a, &q));
 }

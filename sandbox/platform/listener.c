@@ -126,6 +126,13 @@ static bool nobody_left(struct listener *l)
     return true;
 }
 
+struct listener *listener_get(struct listener *l)
+{
+    LOCKED(&l->lock);
+    l->refs++;
+    return l;
+}
+
 void listener_release(struct listener *l)
 {
     pthread_mutex_lock(&l->lock);

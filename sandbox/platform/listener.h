@@ -20,6 +20,7 @@ struct listener {
  * exec of `first`'s gate. Serves until the last guest behind it is gone, whoever has released it before.
  * NULL: no memory, or no thread. */
 struct listener *listener_new(int fd, struct container *c, struct task *first);
+struct listener *listener_get(struct listener *l);
 void listener_release(struct listener *l);
 
 /* A worker calls this before anything that may block for long: another takes over RECV. Cheap when done
