@@ -48,10 +48,20 @@ static int inet_type_check(struct task *t, int family, int type, int protocol)
     }
 }
 
+/* What may move without the keep: bytes of TCP and UDP. What netlink and ICMP sockets are sent, is looked at.
+ */
+static unsigned file_kind(const struct sock *s)
+{
+    if (s->type == SOCK_STREAM)
+        return FILE_RAW_READ | FILE_RAW_WRITE | FILE_STREAM;
+    bool udp = s->family != AF_NETLINK && (s->protocol == 0 || s->protocol == IPPROTO_UDP);
+    return udp ? FILE_STREAM : 0U;
+}
+
 static int inet_file(const struct sock *like, int hostfd, unsigned flags, struct file **ret)
 {
     struct sock *s = malloc(sizeof(*s));
-    unsigned kind = like->type == SOCK_STREAM ? FILE_RAW_READ | FILE_RAW_WRITE | FILE_STREAM : 0U;
+    unsigned kind = file_kind(like);
     if (s)
         *s = *like;
     *ret = s ? file_new(&sock_ops, O_RDWR | (flags & SOCK_NONBLOCK), kind, hostfd, s) : NULL;
