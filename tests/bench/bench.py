@@ -1,271 +1,96 @@
-"""Runs the benchmarks in turns (native, then each runtime, round after round), takes medians, prints the table.
-
-Called by bench.sh, which makes the bundle."""
+"""Runs the benchmarks row by row, in turns (the host itself, then each runtime, round after round), takes medians, prints
+the table of promised figures, and draws it. Called by bench.sh, which makes the bundles."""
 import argparse
-import json
 import os
 import re
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import time
 
-BUNDLE = os.environ["BENCH_BUNDLE"]
-CONFIG = os.path.join(BUNDLE, "config.json")
+import measure
+import report
+import rows
+import svg
+
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
-
-# name, what it is, and its promise: (factor, of what) or None
-ROWS = [
-    ("getppid", "getppid, answered by the keep", (1.5, "round trip")),
-    ("getpid", "getpid, from a patched site", (0.5, "runc")),
-    ("touch", "first touch of a page", (1.05, "runc")),
-    ("cpu", "processor-bound loop", (1.05, "runc")),
-    ("fork", "fork + exit + wait", (1.5, "runc")),
-    ("exec", "fork + exec + wait, static program", (1.7, "runc")),
-    ("spawn", "posix_spawn + wait, static program", None),
-    ("open", "open + close", (3, "round trip")),
-    ("stat", "stat, 5 directories deep", (1.7, "round trip")),
-    ("fstat", "fstat", None),
-    ("pread", "pread of 4 KiB", (1.5, "runc")),
-    ("pwrite", "pwrite of 4 KiB", (1.5, "runc")),
-    ("mmap", "mmap + munmap, anonymous", (5, "runc")),
-    ("pipe", "pipe, a byte there and back", (2, "runc")),
-    ("unix", "unix socket, a byte there and back", (2, "runc")),
-    ("tcp", "TCP on loopback, a byte there and back", (1.5, "runc")),
-    ("signal", "signal to oneself, handled", None),
-    ("thread", "thread, made and joined", (2, "runc")),
-    ("clock", "clock_gettime", None),
-    ("start", "run of /bin/true, start to exit", (0.5, "runc")),
-    ("cycle", "create + start + delete of /bin/true", (1.0, "runc")),
-    ("execute", "exec of /bin/true", (0.5, "runc")),
-    ("idle", "idle sandbox, memory of its processes", (4 * 1048576, "bytes")),
-]
-
-
-# Programs as people run them (apps.sh): name, what it is, whether more is better, the promise against runc.
-APPS = [
-    ("redis", "redis-benchmark, SET and GET, requests/s", True, 0.85),
-    ("nginx", "nginx and ab, requests/s", True, 0.85),
-    ("nginx-k", "nginx and ab, connections kept, requests/s", True, 0.85),
-    ("node", "node's HTTP server and ab, requests/s", True, 0.85),
-    ("find", "find /", False, None),
-    ("ls", "ls -lR /usr/lib", False, None),
-    ("tar", "tar of 20 MB", False, None),
-    ("untar", "and back", False, None),
-    ("git", "git add, commit, status of that", False, None),
-    ("gcc", "make of 8 files by gcc", False, None),
-    ("python", "10 starts of python3", False, None),
-    ("sh", "200 programs started by sh", False, None),
-]
-
-
-def set_args(*args):
-    with open(CONFIG) as f:
-        config = json.load(f)
-    config["process"]["args"] = list(args)
-    with open(CONFIG, "w") as f:
-        json.dump(config, f)
-
-
-count = 0
-
-
-def command(runtime):
-    global count
-    count += 1
-    return runtime + ["run", "--bundle", BUNDLE, f"bt-{os.environ['BENCH_RUN']}-bench-{count}"]
+RUNSC = ["--platform=systrap", "--network=none", "--ignore-cgroups"]
 
 
 def runtimes():
+    """Those that can run /bin/true here; the host itself is None."""
     found = {"native": None}
-    if shutil.which("runc"):
-        found["runc"] = ["runc"]
-    if shutil.which("crun"):
-        found["crun"] = ["crun"]
-    if shutil.which("runsc"):
-        found["runsc"] = ["runsc", "--platform=systrap", "--network=none", "--ignore-cgroups"]
+    for name in ("runc", "crun"):
+        if shutil.which(name):
+            found[name] = [name]
+    runsc = shutil.which("runsc") or os.environ.get("BENCH_RUNSC")
+    if runsc:
+        found["runsc"] = [runsc] + RUNSC
     found["bailey"] = [os.environ["BENCH_RUNTIME"]]
-    set_args("/bin/true")
-    for name in list(found):
-        if found[name] and subprocess.run(command(found[name]), stdin=subprocess.DEVNULL).returncode != 0:
+    measure.set_args(measure.BUNDLE, "/bin/true")
+    for name, argv in list(found.items()):
+        if argv and subprocess.run(measure.run_argv(argv, measure.BUNDLE), stdin=subprocess.DEVNULL).returncode != 0:
             print(f"{name} does not work here: left out", file=sys.stderr)
             del found[name]
     return found
 
 
-def micro(runtime, test=None):
-    args = ["/test/micro"] + ([test] if test else [])
-    if runtime:
-        set_args(*args)
-        argv = command(runtime)
-    else:
-        argv = ["chroot", os.path.join(BUNDLE, "rootfs")] + args
-    out = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=300)
-    if out.returncode != 0:
-        print(f"{' '.join(argv)}: status {out.returncode}", file=sys.stderr)
-    return {line.split()[0]: float(line.split()[1]) for line in out.stdout.decode().splitlines()}
+class Samples:
+    """Figures by runtime and row."""
+
+    def __init__(self, names):
+        self.by_name = {n: {} for n in names}
+
+    def add(self, name, figures):
+        for key, value in figures.items():
+            self.by_name[name].setdefault(key, []).append(value)
+
+    def medians(self):
+        return {n: {k: statistics.median(v) for k, v in s.items()} for n, s in self.by_name.items()}
 
 
-def start(runtime, times):
-    set_args("/bin/true")
-    best = []
-    for _ in range(times):
-        begin = time.monotonic()
-        if runtime:
-            subprocess.run(command(runtime), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
-        else:
-            subprocess.run(["chroot", os.path.join(BUNDLE, "rootfs"), "/bin/true"], check=True)
-        best.append((time.monotonic() - begin) * 1e9)
-    return statistics.median(best)
+def wanted(only, *keys):
+    return not only or any(k in only for k in keys)
 
 
-def timed(argv):
-    """Its duration in ns. With no pipe: what runs detached would keep one open."""
-    begin = time.monotonic()
-    subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
-    return (time.monotonic() - begin) * 1e9
+def small(found, options, samples):
+    trips = []
+    for i in range(options.rounds):
+        trips.append(float(subprocess.check_output([os.environ["BENCH_ROUNDTRIP"]])))
+        for row in rows.MICRO:
+            if wanted(options.only, row.key):
+                for n, runtime in found.items():
+                    if n != "runsc" or i < options.runsc:
+                        samples.add(n, measure.micro(runtime, row.key))
+    return statistics.median(trips)
 
 
-def named(runtime, operation, *more):
-    return runtime + [operation, *more, f"bt-{os.environ['BENCH_RUN']}-bench-{count}"]
-
-
-def status(runtime):
-    out = subprocess.run(named(runtime, "state"), stdout=subprocess.PIPE, check=True).stdout
-    return json.loads(out)["status"]
-
-
-def cycle(runtime, times):
-    global count
-    set_args("/bin/true")
-    took = []
-    for _ in range(times):
-        count += 1
-        spent = timed(named(runtime, "create", "--bundle", BUNDLE)) + timed(named(runtime, "start"))
-        while status(runtime) != "stopped":
-            time.sleep(0.005)
-        took.append(spent + timed(named(runtime, "delete")))
-    return statistics.median(took)
-
-
-def execute(runtime, times):
-    global count
-    count += 1
-    set_args("/bin/sleep", "1000")
-    timed(named(runtime, "create", "--bundle", BUNDLE))
-    timed(named(runtime, "start"))
-    argv = named(runtime, "exec") + ["/bin/true"]
-    took = [timed(argv) for _ in range(times)]
-    timed(named(runtime, "delete", "--force"))
-    return statistics.median(took)
-
-
-def apps(runtime):
-    bundle = os.environ["BENCH_DEBIAN"]
-    if runtime:
-        argv = runtime + ["run", "--bundle", bundle, f"bt-{os.environ['BENCH_RUN']}-apps-{time.monotonic_ns()}"]
-    else:
-        return {}
-    out = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=600).stdout.decode()
-    return {f[0]: float(f[1]) for f in (line.split() for line in out.splitlines()) if len(f) == 2}
-
-
-def geometric(values):
-    return statistics.geometric_mean(values) if values else float("nan")
-
-
-def apps_table(found, medians):
-    names = [n for n in found if found[n]]
-    lines = ["| what | " + " | ".join(names) + " | against runc | |", "| --- |" + " ---: |" * len(names) + " ---: | --- |"]
-    ratios = {True: [], False: []}
-    for name, what, more, promise in APPS:
-        values = [medians[n].get(name) for n in names]
-        cells = ["" if v is None else f"{v:,.0f}" if more else seconds(v) for v in values]
-        ours, base = medians["bailey"].get(name), medians.get("runc", {}).get(name)
-        ratio = ours / base if ours and base else None
-        if ratio:
-            ratios[more].append(ratio)
-        word = "" if not ratio or not promise else "pass" if ratio >= promise else "miss"
-        lines.append(f"| {what} | " + " | ".join(cells) + f" | {ratio or 0:.2f} | {word} |")
-    served, spent = geometric(ratios[True]), geometric(ratios[False])
-    blank = " |" * len(names)
-    lines.append(f"| servers, geometric mean, at least 0.9 |{blank} {served:.2f} | {'pass' if served >= 0.9 else 'miss'} |")
-    lines.append(f"| others, geometric mean, at most 1.5 |{blank} {spent:.2f} | {'pass' if spent <= 1.5 else 'miss'} |")
-    return "\n".join(lines)
-
-
-def tree(pid):
-    pids = [pid]
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children") as f:
-            for child in f.read().split():
-                pids += tree(int(child))
-    return pids
-
-
-def pss(pid):
-    try:
-        with open(f"/proc/{pid}/smaps_rollup") as f:
-            return int(re.search(r"^Pss: +(\d+)", f.read(), re.M).group(1)) * 1024
-    except (OSError, AttributeError):
-        return 0
-
-
-def name_of(pid):
-    with open(f"/proc/{pid}/comm") as f:
-        return f.read().strip()
-
-
-def idle(runtime):
-    set_args("/bin/sleep", "30")
-    p = subprocess.Popen(command(runtime), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    time.sleep(1.5)
-    parts = [(name_of(x), pss(x)) for x in tree(p.pid)]
-    for x in reversed(tree(p.pid)):
-        if x != p.pid:
-            os.kill(x, signal.SIGKILL)
-    p.wait()
+def life(found, options, samples):
+    """Also what an idle sandbox of ours is made of."""
+    parts = []
+    for _ in range(options.rounds):
+        for name, fn in (("start", measure.start), ("cycle", measure.cycle), ("execute", measure.execute)):
+            for n, runtime in found.items():
+                if wanted(options.only, name) and (runtime or name == "start"):
+                    samples.add(n, {name: fn(runtime)})
+    for n, runtime in found.items():
+        if runtime and wanted(options.only, "idle", "idle-cpu"):
+            figures, made_of = measure.idle(runtime)
+            samples.add(n, figures)
+            parts = made_of if n == "bailey" else parts
+        if runtime and wanted(options.only, "idle20"):
+            samples.add(n, {"idle20": measure.idle20(runtime)})
     return parts
 
 
-def seconds(ns):
-    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
-        if ns >= size:
-            return f"{ns / size:.3g} {unit}"
-    return f"{ns:.0f} ns"
-
-
-def verdict(value, promise, medians, name, round_trip):
-    if not promise or value is None:
-        return "", ""
-    factor, of = promise
-    if of == "bytes":
-        return "4 MiB", "pass" if value <= factor else "miss"
-    base = round_trip if of == "round trip" else medians.get("runc", {}).get(name)
-    if not base:
-        return f"{factor:g} x {of}", "?"
-    return f"{factor:g} x {of}", f"{'pass' if value <= factor * base else 'miss'} ({value / base:.2f})"
-
-
-def table(found, medians, round_trip):
-    names = list(found)
-    lines = [
-        "| what | " + " | ".join(names) + " | at most | |",
-        "| --- |" + " ---: |" * len(names) + " --- | --- |",
-        f"| bare notification round trip | {seconds(round_trip)} |" + " |" * (len(names) - 1) + " | |",
-    ]
-    missed = 0
-    for name, what, promise in ROWS:
-        cells = []
-        for n in names:
-            v = medians[n].get(name)
-            cells.append("" if v is None else f"{v / 1048576:.1f} MiB" if name == "idle" else seconds(v))
-        limit, word = verdict(medians["bailey"].get(name), promise, medians, name, round_trip)
-        missed += word.startswith("miss")
-        lines.append(f"| {what} | " + " | ".join(cells) + f" | {limit} | {word} |")
-    return "\n".join(lines), missed
+def programs(found, options, samples):
+    for i in range(options.apps):
+        for group, of in rows.APPS.items():
+            if wanted(options.only, group, *(r.key for r in of)):
+                for n in ("runc", "runsc", "bailey"):
+                    if n in found and (n != "runsc" or i < options.runsc):
+                        samples.add(n, measure.apps(found[n], group))
 
 
 def machine():
@@ -274,62 +99,72 @@ def machine():
     return f"{model.group(1) if model else 'unknown CPU'}, {os.cpu_count()} CPUs, Linux {os.uname().release}"
 
 
-def write(path, text):
-    try:
-        with open(path) as f:
-            old = f.read()
-    except FileNotFoundError:
-        old = f"# Performance\n\n`make bench` measures on the machine at hand and puts its table here.\n\n{BEGIN}\n{END}\n"
-    new = re.sub(re.escape(BEGIN) + ".*" + re.escape(END), lambda _: f"{BEGIN}\n{text}\n{END}", old, flags=re.S)
+def write(path, note, text, drawing):
+    picture = os.path.splitext(path)[0] + ".svg"
+    with open(picture, "w") as f:
+        f.write(drawing)
+    with open(path) as f:
+        old = f.read()
+    link = f"![Each promised figure beside its limit]({os.path.basename(picture)})"
+    new = re.sub(re.escape(BEGIN) + ".*" + re.escape(END),
+                 lambda _: f"{BEGIN}\n{note}\n\n{link}\n\n{text}\n{END}", old, flags=re.S)
     with open(path, "w") as f:
         f.write(new)
 
 
-def main():
+def profiles(found, judged):
+    """For each row that misses, what its calls were."""
+    groups = {r.key: group for group, of in rows.APPS.items() for r in of}
+    text = []
+    for j in judged:
+        if j.row not in rows.LIFE and any(not v.passed for v in j.verdicts):
+            top = measure.counters(found["bailey"], j.row.key, groups.get(j.row.key))
+            text.append(f"### {j.row.what}\n\n" + "\n".join("    " + line for line in top.splitlines()))
+            print("\n" + text[-1], flush=True)
+    return "\n\n".join(text)
+
+
+def arguments():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--write")
-    parser.add_argument("--apps", type=int, default=3, help="rounds of whole programs; 0: none")
-    parser.add_argument("--only", help="one test of micro, or start, cycle, execute or idle")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--apps", type=int, help="rounds of whole programs (as many); 0: none")
+    parser.add_argument("--runsc", type=int, default=1, help="rounds of runsc, which is slow; 0: none")
+    parser.add_argument("--only", action="append", help="a row by its key in rows.py, or a group of apps.sh; may be repeated")
+    parser.add_argument("--profile", action="store_true", help="for each miss, the top of `debug counters`")
+    parser.add_argument("--write", metavar="FILE", help="put the table there, and the drawing beside it")
     options = parser.parse_args()
+    options.apps = options.rounds if options.apps is None else options.apps
+    return options
+
+
+def main():
+    options = arguments()
     found = runtimes()
-    samples = {n: {} for n in found}
-    trips = []
-    parts = []
-    for _ in range(options.rounds):
-        trips.append(float(subprocess.check_output([os.environ["BENCH_ROUNDTRIP"]])))
-        for n, runtime in found.items():
-            if options.only not in ("start", "idle", "cycle", "execute"):
-                for test, ns in micro(runtime, options.only).items():
-                    samples[n].setdefault(test, []).append(ns)
-            if options.only in (None, "start"):
-                samples[n].setdefault("start", []).append(start(runtime, 5))
-            for name, measure in (("cycle", cycle), ("execute", execute)):
-                if runtime and options.only in (None, name):
-                    samples[n].setdefault(name, []).append(measure(runtime, 5))
-    for n, runtime in found.items():
-        if runtime and options.only in (None, "idle"):
-            used = idle(runtime)
-            samples[n]["idle"] = [sum(b for _, b in used)]
-            if n == "bailey":
-                parts = used
-    medians = {n: {t: statistics.median(v) for t, v in s.items()} for n, s in samples.items()}
-    text, missed = table(found, medians, statistics.median(trips))
-    print(text)
-    if options.apps and not options.only:
-        programs = {n: {} for n in found}
-        for _ in range(options.apps):
-            for n, runtime in found.items():
-                for name, value in apps(runtime).items():
-                    programs[n].setdefault(name, []).append(value)
-        second = apps_table(found, {n: {k: statistics.median(v) for k, v in p.items()} for n, p in programs.items()})
-        print(second)
-        text += "\n\n" + second
-    note = ", ".join(f"{n} {b / 1048576:.2f} MiB" for n, b in parts)
-    print(f"\nidle, by process: {note}\n{missed} of the promised figures missed")
+    if not options.runsc:
+        found.pop("runsc", None)
+    samples = Samples(found)
+    begin = time.monotonic()
+    round_trip = small(found, options, samples)
+    parts = life(found, options, samples)
+    programs(found, options, samples)
+    medians = samples.medians()
+    every = rows.MICRO + rows.LIFE
+    judged = [report.judge(r, medians, round_trip) for r in every]
+    whole = [report.judge(r, medians, round_trip) for r in rows.SERVED + rows.SPENT]
+    means = report.means(medians)
+    names = list(found)
+    text = "\n\n".join([report.table(names, judged), report.table([n for n in names if n in ("runc", "runsc", "bailey")], whole),
+                        report.means_table(means)])
+    missed = sum(not v.passed for j in judged + whole for v in j.verdicts) + sum(not m[3] for m in means)
+    held = sum(v.passed for j in judged + whole for v in j.verdicts) + sum(m[3] for m in means)
+    made_of = ", ".join(f"{n} {b / 1048576:.2f} MiB" for n, b in parts)
+    note = (f"Measured on {machine()}; medians of {options.rounds} interleaved rounds ({options.runsc} of runsc). A bare notification "
+            f"round trip: {report.seconds(round_trip)}. An idle sandbox by process: {made_of}. {held} promises hold, {missed} do not.")
+    print(f"{text}\n\n{note}\n{time.monotonic() - begin:.0f} s")
+    if options.profile:
+        profiles(found, judged + whole)
     if options.write:
-        write(options.write, f"Measured on {machine()}; medians of {options.rounds} interleaved runs. "
-              f"Idle, by process: {note}.\n\n{text}")
+        write(options.write, note, text, svg.draw(judged + whole, means, machine()))
 
 
-main()
+measure.with_init(main)

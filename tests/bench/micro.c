@@ -1,11 +1,14 @@
 /* The small benchmark: one line "name nanoseconds" for each thing that a program asks of a system, the median
- * of a few batches. Without arguments it does all of them, in the directory /test or the one named by
- * MICRO_DIR. */
+ * of a few batches. Without arguments it does all of them, else the one that is named, in the directory /test
+ * or the one named by MICRO_DIR; MICRO_BIND is a directory on a bind mount. With a second argument it then
+ * sleeps until it is killed, so that counters can be read. */
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -21,6 +24,7 @@
 
 #define BATCHES 5
 #define PAGES 4096L
+#define MEBI ((size_t)1 << 20)
 #define MUST(x)                                                                                              \
     do {                                                                                                     \
         if (!(x)) {                                                                                          \
@@ -29,7 +33,7 @@
         }                                                                                                    \
     } while (0)
 
-static char self[4096], file[4096], deep[4096];
+static char self[4096], file[4096], deep[4096], bound[4096], bound_deep[4096];
 static int ends[2], sv[2], data_fd;
 
 static uint64_t now(void)
@@ -55,6 +59,18 @@ static void do_getpid(long n)
 {
     while (n-- > 0)
         syscall(SYS_getpid);
+}
+
+/* Mapped, written to, and given back: 1 MiB. */
+static void do_mebi(long n)
+{
+    while (n-- > 0) {
+        char *p = mmap(NULL, MEBI, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        MUST(p != MAP_FAILED);
+        for (size_t i = 0; i < MEBI; i += 4096)
+            p[i] = 1;
+        munmap(p, MEBI);
+    }
 }
 
 /* n pages of fresh memory are written to. The mapping itself is one call among many touches. */
@@ -126,6 +142,35 @@ static void do_stat(long n)
         stat(deep, &st);
 }
 
+static void do_open_bind(long n)
+{
+    while (n-- > 0)
+        close(open(bound, O_RDONLY));
+}
+
+static void do_stat_bind(long n)
+{
+    struct stat st;
+    while (n-- > 0)
+        stat(bound_deep, &st);
+}
+
+/* A byte at a time, as read(2) and write(2) move it: by the file's own position. */
+static void do_read1(long n)
+{
+    char c;
+    while (n-- > 0)
+        if (read(data_fd, &c, 1) != 1)
+            lseek(data_fd, 0, SEEK_SET);
+}
+
+static void do_write1(long n)
+{
+    MUST(lseek(data_fd, 0, SEEK_SET) == 0);
+    while (n-- > 0)
+        MUST(write(data_fd, "x", 1) == 1);
+}
+
 static void do_fstat(long n)
 {
     struct stat st;
@@ -184,17 +229,78 @@ static void do_unix(long n)
     close(sv[0]), close(sv[1]);
 }
 
-static void do_tcp(long n)
+static long futex(atomic_uint *word, int op, unsigned value)
+{
+    return syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+}
+
+/* The word goes from one to the other: who finds its own number in it has the turn. */
+static void pass_on(atomic_uint *word, unsigned mine, long n)
+{
+    while (n-- > 0) {
+        while (atomic_load(word) != mine)
+            futex(word, FUTEX_WAIT, !mine);
+        atomic_store(word, !mine);
+        futex(word, FUTEX_WAKE, 1);
+    }
+}
+
+static void do_futex(long n)
+{
+    atomic_uint *word = mmap(NULL, sizeof(*word), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    MUST(word != MAP_FAILED);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pass_on(word, 1, n);
+        _exit(0);
+    }
+    pass_on(word, 0, n);
+    MUST(waitpid(pid, NULL, 0) == pid);
+    munmap(word, sizeof(*word));
+}
+
+/* Two ends of a connection. */
+static void tcp_pair(int *c, int *s)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(a);
-    int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0);
+    int l = socket(AF_INET, SOCK_STREAM, 0);
+
+    *c = socket(AF_INET, SOCK_STREAM, 0);
     MUST(bind(l, (struct sockaddr *)&a, len) == 0 && listen(l, 1) == 0);
-    MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && connect(c, (struct sockaddr *)&a, len) == 0);
-    int s = accept(l, NULL, NULL);
-    MUST(s >= 0);
+    MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && connect(*c, (struct sockaddr *)&a, len) == 0);
+    *s = accept(l, NULL, NULL);
+    MUST(*s >= 0);
+    close(l);
+}
+
+static void do_tcp(long n)
+{
+    int c, s;
+    tcp_pair(&c, &s);
     ping_pong(n, c, c, s, s);
-    close(l), close(c), close(s);
+    close(c), close(s);
+}
+
+/* n MiB to another process, in pieces of 64 KiB. */
+static void do_bulk(long n)
+{
+    static char buf[65536];
+    ssize_t got = 0, all = n * (ssize_t)MEBI;
+    int c, s;
+
+    tcp_pair(&c, &s);
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (ssize_t left = all; left > 0; left -= got)
+            if ((got = write(s, buf, sizeof(buf))) <= 0)
+                _exit(1);
+        _exit(0);
+    }
+    for (ssize_t left = all; left > 0; left -= got)
+        MUST((got = read(c, buf, sizeof(buf))) > 0);
+    MUST(waitpid(pid, NULL, 0) == pid);
+    close(c), close(s);
 }
 
 static void on_signal(int signo)
@@ -236,33 +342,78 @@ static const struct {
     void (*fn)(long n);
     long n;
 } tests[] = {
-    {"getppid", do_getppid, 5000}, {"getpid", do_getpid, 5000}, {"touch", do_touch, PAGES},
-    {"cpu", do_cpu, 10000},        {"fork", do_fork, 60},       {"exec", do_exec, 40},
-    {"spawn", do_spawn, 40},       {"open", do_open, 3000},     {"stat", do_stat, 3000},
-    {"fstat", do_fstat, 5000},     {"pread", do_pread, 5000},   {"pwrite", do_pwrite, 3000},
-    {"mmap", do_map, 5000},        {"pipe", do_pipe, 1000},     {"unix", do_unix, 1000},
-    {"tcp", do_tcp, 1000},         {"signal", do_signal, 2000}, {"thread", do_thread, 200},
+    {"getppid", do_getppid, 5000},
+    {"getpid", do_getpid, 5000},
+    {"touch", do_touch, PAGES},
+    {"cpu", do_cpu, 10000},
+    {"fork", do_fork, 60},
+    {"exec", do_exec, 40},
+    {"spawn", do_spawn, 40},
+    {"open", do_open, 3000},
+    {"stat", do_stat, 3000},
+    {"fstat", do_fstat, 5000},
+    {"open-bind", do_open_bind, 3000},
+    {"stat-bind", do_stat_bind, 3000},
+    {"read1", do_read1, 5000},
+    {"write1", do_write1, 3000},
+    {"pread", do_pread, 5000},
+    {"pwrite", do_pwrite, 3000},
+    {"mmap", do_map, 5000},
+    {"mebi", do_mebi, 50},
+    {"pipe", do_pipe, 1000},
+    {"unix", do_unix, 1000},
+    {"futex", do_futex, 1000},
+    {"tcp", do_tcp, 1000},
+    {"bulk", do_bulk, 64},
+    {"signal", do_signal, 2000},
+    {"thread", do_thread, 200},
     {"clock", do_clock, 100000},
 };
 
+/* A file and, some directories deep, another one. */
+static void make_files(const char *dir, char near[4096], char far[4096])
+{
+    snprintf(near, 4096, "%s/micro.data", dir);
+    snprintf(far, 4096, "%s/1", dir);
+    for (int i = 2; i < 6; i++) {
+        mkdir(far, 0755);
+        size_t n = strlen(far);
+        snprintf(far + n, 4096 - n, "/%d", i);
+    }
+    int fd = open(far, O_CREAT | O_RDWR, 0644);
+    MUST(fd >= 0);
+    close(fd);
+    MUST((fd = open(near, O_CREAT | O_RDWR, 0644)) >= 0);
+    close(fd);
+}
+
 static void prepare(void)
 {
+    static const char page[4096];
     const char *dir = getenv("MICRO_DIR") ? getenv("MICRO_DIR") : "/test";
+    const char *bind = getenv("MICRO_BIND") ? getenv("MICRO_BIND") : dir;
+
     MUST(chdir(dir) == 0);
     snprintf(self, sizeof(self), "%s/micro", dir);
-    snprintf(file, sizeof(file), "%s/micro.data", dir);
-    snprintf(deep, sizeof(deep), "%s/1", dir);
-    for (int i = 2; i < 6; i++) {
-        mkdir(deep, 0755);
-        size_t n = strlen(deep);
-        snprintf(deep + n, sizeof(deep) - n, "/%d", i);
+    make_files(bind, bound, bound_deep);
+    make_files(dir, file, deep);
+    data_fd = open(file, O_RDWR);
+    MUST(data_fd >= 0 && pwrite(data_fd, page, sizeof(page), 0) == sizeof(page));
+}
+
+static void measure(const char *name, void (*fn)(long n), long times)
+{
+    double ns[BATCHES];
+
+    fn(times / 10 + 1);
+    for (int b = 0; b < BATCHES; b++) {
+        uint64_t begin = now();
+        fn(times);
+        ns[b] = (double)(now() - begin) / (double)times;
     }
-    int fd = open(deep, O_CREAT | O_RDWR, 0644);
-    data_fd = open(file, O_CREAT | O_RDWR, 0644);
-    MUST(fd >= 0 && data_fd >= 0);
-    static char page[4096];
-    MUST(pwrite(data_fd, page, sizeof(page), 0) == sizeof(page));
-    close(fd);
+    qsort(ns, BATCHES, sizeof(*ns), by_value);
+    printf("%s %.1f\n", name, ns[BATCHES / 2]);
+    fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -270,19 +421,10 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "nothing") == 0)
         return 0;
     prepare();
-    for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++) {
-        if (argc > 1 && strcmp(argv[1], tests[i].name) != 0)
-            continue;
-        double ns[BATCHES];
-        tests[i].fn(tests[i].n / 10 + 1);
-        for (int b = 0; b < BATCHES; b++) {
-            uint64_t begin = now();
-            tests[i].fn(tests[i].n);
-            ns[b] = (double)(now() - begin) / (double)tests[i].n;
-        }
-        qsort(ns, BATCHES, sizeof(*ns), by_value);
-        printf("%s %.1f\n", tests[i].name, ns[BATCHES / 2]);
-        fflush(stdout);
-    }
+    for (size_t i = 0; i < sizeof(tests) / sizeof(*tests); i++)
+        if (argc < 2 || strcmp(argv[1], tests[i].name) == 0)
+            measure(tests[i].name, tests[i].fn, tests[i].n);
+    if (argc > 2)
+        pause();
     return 0;
 }
