@@ -103,30 +103,6 @@ static int add_rule(scmp_filter_ctx c, const struct oci_seccomp_rule *rule, uint
     return 0;
 }
 
-/* The agent's answer reaches a process that makes the call in the program's stead: for these there is none.
- */
-static bool can_notify(int nr)
-{
-    static const int own[] = {
-#define GUEST(call, condition, reason) SYS_##call,
-#define GATE(call, reason)
-#define LANE(call, condition, reason)
-#define LANE_FOR(call, native)
-#define TRAP(call, reason) SYS_##call,
-#include "seccomp-profiles/gate.def"
-#undef GUEST
-#undef GATE
-#undef LANE
-#undef LANE_FOR
-#undef TRAP
-    };
-
-    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-        if (own[i] == nr)
-            return false;
-    return true;
-}
-
 static int add_rules(scmp_filter_ctx c, const struct oci_seccomp *s, int *newest, struct err *e)
 {
     uint32_t fallback = action_of(s->default_action, s->default_errno);
@@ -141,12 +117,6 @@ static int add_rules(scmp_filter_ctx c, const struct oci_seccomp *s, int *newest
             if (nr < 0) /* unknown, or another architecture's */
                 continue;
             *newest = nr > *newest ? nr : *newest;
-            if (rule->action == OCI_ACT_NOTIFY && !can_notify(nr))
-                return err_set(e, ERR_UNSUPPORTED, 0,
-                               "config.json: linux.seccomp.syscalls[%zu]: %.60s: an agent can not decide on "
-                               "calls on the "
-                               "program's own memory or threads",
-                               i, *name);
             int r = action == fallback ? 0 : add_rule(c, rule, action, nr);
             if (r)
                 return err_set(e, ERR_CONFIG, -r, "config.json: linux.seccomp.syscalls[%zu]: %.60s", i,

@@ -62,10 +62,12 @@ enum gate_call {
     GATE_SHM_DONE,
     /* shmdt(addr, buf, 0, 0, 0, address): struct gate_op at buf says what to unmap. 0 or -errno. */
     GATE_SHMDT,
+    /* value(): what GATE_ANSWERED stands for. */
+    GATE_VALUE,
     GATE_CALL_END,
     /* judge(arg 0 .. arg 4, instruction pointer of the call) at GATE_JUDGE_BASE + its number: a call that the
-     * gate is to make or to answer, which the container's seccomp profile has a say in. Returns
-     * GATE_JUDGE_PASSED, or what the call is to return. */
+     * gate is to make or to answer, which a filter has a say in. Returns GATE_JUDGE_PASSED, or what the call
+     * is to return. */
     GATE_JUDGE_BASE = 0x4000
 };
 
@@ -73,6 +75,9 @@ enum gate_call {
 
 /* Instead of a result: a filter has SIGSYS sent for the call. */
 #define GATE_TRAPPED (-0x74726170L)
+/* Instead of a result of calls that gates ask for: a filter, or its agent, has given the guest's call one
+ * that is no error. GATE_VALUE tells it. */
+#define GATE_ANSWERED (-0x616e7377L)
 
 /* GATE_SIGNAL's answer to a thread that a filter has ended. */
 #define GATE_SIGNAL_END 2

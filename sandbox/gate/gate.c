@@ -176,7 +176,7 @@ void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t
 static int is_judged_anyhow(uint64_t nr)
 {
     return nr == NR_clone || nr == NR_fork || nr == NR_vfork || nr == NR_execve || nr == NR_execveat ||
-           nr == NR_rt_sigreturn || nr == NR_shmat || nr == NR_shmdt;
+           nr == NR_shmat || nr == NR_shmdt;
 }
 
 void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *uc)

@@ -67,6 +67,8 @@ static inline void gate_unlock(int *l)
 /* What the call returns. One that a filter trapped leaves its number where it was. */
 static inline void gate_result(struct native_ucontext *uc, long r)
 {
+    if (r == GATE_ANSWERED)
+        r = sys0(GATE_VALUE);
     if (r != GATE_TRAPPED)
         uc->mc.ax = (uint64_t)r;
 }

@@ -9,6 +9,7 @@
 #define CLONE_PARENT 0x8000UL
 #define SIGCHLD 17
 #define F_GETFD 1
+#define MAP_ANONYMOUS 0x20
 #define ADDRESS_LIMIT 0x7ffffffff000UL
 
 struct standin_iovec {
@@ -51,14 +52,32 @@ static int next_request(void)
 /* The lowest free number is the guest's. */
 static void fill_numbers(int reply)
 {
+    const int last = STANDIN_FILE > reply ? STANDIN_FILE : reply;
+
     sys3(NR_dup3, reply, STANDIN_REPLY, 0);
-    if (reply != STANDIN_REPLY)
-        sys1(NR_close, reply);
+    sys3(NR_dup3, STANDIN_FILLER, STANDIN_REPLY + 1, 0);
+    sys3(NR_dup3, STANDIN_FILE, STANDIN_REPLY + 2, 0);
     for (uint32_t n = 0; n < request.q.next_fd && n < STANDIN_REPLY; n++)
-        if (n != STANDIN_FILLER)
-            sys3(NR_dup3, STANDIN_FILLER, n, 0);
-    for (uint32_t n = request.q.next_fd; n <= STANDIN_FILLER; n++)
+        sys3(NR_dup3, STANDIN_REPLY + 1, n, 0);
+    for (int n = (int)request.q.next_fd; n <= last; n++)
         sys1(NR_close, n);
+}
+
+/* The number of a file that is mapped, or none. */
+static uint32_t mapped_number(void)
+{
+    return request.q.nr == NR_mmap && !(request.q.args[3] & MAP_ANONYMOUS) ? (uint32_t)request.q.args[4]
+                                                                           : ~0U;
+}
+
+static void give_file(void)
+{
+    uint32_t n = mapped_number();
+
+    if (n < 0x80000000U && n != STANDIN_REPLY)
+        sys3(NR_dup3, STANDIN_REPLY + 2, n, 0);
+    sys1(NR_close, STANDIN_REPLY + 1);
+    sys1(NR_close, STANDIN_REPLY + 2);
 }
 
 static void map_pages(void)
@@ -76,7 +95,7 @@ static void note_descriptors(struct standin_reply *r)
 {
     for (uint32_t i = 0; i < STANDIN_FDS; i++) {
         uint32_t n = request.q.next_fd + i;
-        long flags = n == STANDIN_REPLY ? -1 : sys2(NR_fcntl, n, F_GETFD);
+        long flags = n == STANDIN_REPLY || n == mapped_number() ? -1 : sys2(NR_fcntl, n, F_GETFD);
         if (flags < 0)
             continue;
         r->fds |= 1U << i;
@@ -85,21 +104,38 @@ static void note_descriptors(struct standin_reply *r)
     }
 }
 
+static _Noreturn void tell(struct standin_reply *r)
+{
+    char byte;
+
+    note_descriptors(r);
+    sys6(NR_sendto, STANDIN_REPLY, (uint64_t)r, sizeof(*r), 0, 0, 0);
+    sys3(NR_read, STANDIN_REPLY, &byte, 1);
+    for (;;)
+        sys1(NR_exit_group, 0);
+}
+
+static void went_on(void)
+{
+    struct standin_reply r = {.went_on = 1};
+
+    tell(&r);
+}
+
 static _Noreturn void make_call(int reply)
 {
     struct standin_reply r = {0};
     char byte = 0;
 
     fill_numbers(reply);
+    give_file();
     map_pages();
-    if (sys6(NR_sendto, STANDIN_REPLY, (uint64_t)&byte, 1, 0, 0, 0) == 1) {
-        r.result = standin_call(request.q.nr, request.q.args);
-        note_descriptors(&r);
-        sys6(NR_sendto, STANDIN_REPLY, (uint64_t)&r, sizeof(r), 0, 0, 0);
-        sys3(NR_read, STANDIN_REPLY, &byte, 1);
-    }
-    for (;;)
+    standin_prepare(&request.q, went_on);
+    if (sys6(NR_sendto, STANDIN_REPLY, (uint64_t)&byte, 1, 0, 0, 0) != 1)
         sys1(NR_exit_group, 0);
+    r.result = standin_call(request.q.nr, request.q.args);
+    r.went_on = standin_went_on(&request.q, r.result);
+    tell(&r);
 }
 
 _Noreturn void standin_main(void)

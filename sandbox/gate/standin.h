@@ -14,11 +14,20 @@
 #define STANDIN_IP (GATE_BASE + 0x42)
 
 #define STANDIN_SOCKET 1 /* the stand-in's: requests */
-#define STANDIN_FILLER                                                                                       \
-    2 /* what takes the numbers that the guest has in use: a path descriptor of an empty directory */
-#define STANDIN_REPLY 1000 /* the child's: its end of the pair */
-#define STANDIN_PAGES 12
+/* What takes the numbers that the guest has in use: a path descriptor of an empty directory */
+#define STANDIN_FILLER 2
+#define STANDIN_FILE 3     /* what the guest's mmap maps: a file of the memory */
+#define STANDIN_REPLY 1000 /* the child's: its end of the pair; behind it, the above two */
+#define STANDIN_PAGES 40
 #define STANDIN_FDS 32
+
+/* A page of the child's that its clones share. */
+#define STANDIN_MARK 0x1ff000UL
+struct standin_mark {
+    volatile uint32_t cloned; /* a clone was here */
+    int32_t tid;              /* the child's */
+    uint64_t sp;
+};
 
 struct standin_request {
     int32_t nr;
@@ -34,6 +43,16 @@ struct standin_reply {
     int64_t result;
     uint32_t fds;     /* bit n: descriptor next_fd + n was put there by the agent */
     uint32_t cloexec; /* likewise */
+    uint32_t went_on; /* the agent let the child make the call, as far as that can be told (standin_call.c) */
+    uint32_t pad;
 };
+
+/* The parts of the gate's image that make up the stand-in. */
+
+/* Makes the child's memory and descriptors such that the call, if it is made, succeeds where the guest's
+ * would, and leaves a trace. on_trace: where a call that can not come back goes to. */
+void standin_prepare(const struct standin_request *q, void (*on_trace)(void));
+/* The call came back with result: whether it was made, or answered. */
+int standin_went_on(const struct standin_request *q, long result);
 
 #endif

@@ -101,6 +101,22 @@ static long answer_directly(const struct sysargs *a, long result)
     return SYS_NOANSWER;
 }
 
+/* What the guest's call returns. A gate would take a value for the answer to its own question. */
+static long answer_call(struct task *t, const struct sysargs *a, long result)
+{
+    bool is_error = result < 0 && result >= -4095;
+    if (a->nr < GATE_CALL_BASE || is_error)
+        return answer_directly(a, result);
+    t->seccomp_value = result;
+    return answer_directly(a, GATE_ANSWERED);
+}
+
+long seccomp_value(struct task *t, const struct sysargs *a)
+{
+    (void)a;
+    return t->seccomp_value;
+}
+
 static long kill_process(struct task *t)
 {
     process_exit(t->process, SIGSYS, true);
@@ -136,7 +152,6 @@ static void log_verdict(const struct task *t, struct seccomp_filter *by, const s
                 kills ? "end" : "call", t->process->pid, d->nr, name ? name : "unknown");
 }
 
-/* What only the gate can do, an agent can refuse, not do in its stead. */
 static long notify_agent(struct task *t, const struct seccomp_filter *by, const struct sysargs *a,
                          const struct seccomp_data *d)
 {
@@ -146,8 +161,7 @@ static long notify_agent(struct task *t, const struct seccomp_filter *by, const 
         return 0;
     if (r < 0)
         return r;
-    bool only_gate = a->nr >= GATE_CALL_BASE && a->nr < GATE_JUDGE_BASE;
-    return answer_directly(a, only_gate && result >= 0 ? -ENOSYS : result);
+    return answer_call(t, a, result);
 }
 
 static long carry_out(struct task *t, const struct sysargs *a, const struct seccomp_filter *by,
@@ -159,7 +173,7 @@ static long carry_out(struct task *t, const struct sysargs *a, const struct secc
     case SECCOMP_RET_LOG:
         return 0;
     case SECCOMP_RET_ERRNO:
-        return answer_directly(a, -(data > 4095 ? 4095 : data));
+        return answer_call(t, a, -(data > 4095 ? 4095 : data));
     case SECCOMP_RET_TRAP:
         return answer_directly(a, trap(t, a, d, data));
     case SECCOMP_RET_TRACE: /* there is no tracer */
@@ -214,9 +228,6 @@ static void as_called(const struct sysargs *a, struct seccomp_data *d)
     case GATE_EXEC:
         exec_as_called(a, d);
         break;
-    case GATE_SIGRETURN:
-        d->nr = SYS_rt_sigreturn;
-        break;
     case GATE_SHMAT:
         d->nr = SYS_shmat;
         d->args[3] = 0;
@@ -235,8 +246,7 @@ bool seccomp_covers(const struct sysargs *a)
     if (a->nr >= GATE_JUDGE_BASE)
         return true;
     if (a->nr >= GATE_CALL_BASE)
-        return a->nr == GATE_CLONE || a->nr == GATE_EXEC || a->nr == GATE_SIGRETURN || a->nr == GATE_SHMAT ||
-               a->nr == GATE_SHMDT;
+        return a->nr == GATE_CLONE || a->nr == GATE_EXEC || a->nr == GATE_SHMAT || a->nr == GATE_SHMDT;
     if (!from_gate(a))
         return true;
     switch (a->nr) { /* the second halves of those, and what the gate needs for itself */
@@ -271,7 +281,9 @@ static long judge(struct task *t, struct seccomp_filter *f, const struct sysargs
 long seccomp_check(struct task *t, const struct sysargs *a)
 {
     if (t->seccomp_mode == SECCOMP_MODE_STRICT)
-        return strict_allows(a->nr) || a->nr == GATE_SIGRETURN ? 0 : kill_thread(t, a, SIGKILL);
+        return strict_allows(a->nr < GATE_JUDGE_BASE ? a->nr : a->nr - GATE_JUDGE_BASE)
+                   ? 0
+                   : kill_thread(t, a, SIGKILL);
     struct seccomp_filter *f = t->seccomp;
     return f ? judge(t, f, a) : 0;
 }

@@ -17,6 +17,9 @@ bool seccomp_covers(const struct sysargs *a);
  * killed). Only when t->seccomp_mode is not 0. */
 long seccomp_check(struct task *t, const struct sysargs *a);
 
+/* GATE_VALUE: what GATE_ANSWERED stood for last. */
+long seccomp_value(struct task *t, const struct sysargs *a);
+
 /* 0, or the thread that could not be synchronised (> 0), or -errno. prog: a guest's struct sock_fprog. */
 long seccomp_install(struct task *t, unsigned flags, uaddr_t prog);
 long seccomp_set_strict(struct task *t);

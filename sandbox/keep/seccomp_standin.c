@@ -74,11 +74,50 @@ static void copy_object(struct stood_for *r, uaddr_t p)
     (void)copy_page(r, (p & ~(PAGE - 1)) + PAGE);
 }
 
+/* The arrays of an execve, and what they point at. */
+static void copy_vector(struct stood_for *r, uaddr_t at)
+{
+    uint64_t *v;
+
+    for (; at; at += sizeof(*v)) {
+        const char *page = at % sizeof(*v) ? NULL : copy_page(r, at & ~(PAGE - 1));
+        if (!page) {
+            r->complete = false;
+            return;
+        }
+        v = (uint64_t *)(page + at % PAGE);
+        if (!*v)
+            return;
+        copy_string(r, *v);
+    }
+}
+
+/* What their addresses point at is the guest's own affair, and in the child something else. */
+static bool is_bare(int nr)
+{
+    static const int bare[] = {SYS_mmap, SYS_munmap, SYS_mprotect, SYS_mremap, SYS_madvise,
+                               SYS_brk,  SYS_clone,  SYS_shmat,    SYS_shmdt,  SYS_rseq};
+
+    for (size_t i = 0; i < ARRAY_SIZE(bare); i++)
+        if (bare[i] == nr)
+            return true;
+    return false;
+}
+
 static void copy_arguments(struct stood_for *r)
 {
     const char *kinds = syscall_table[r->data->nr].args;
 
     r->complete = true;
+    if (is_bare(r->data->nr))
+        return;
+    if (r->data->nr == SYS_execve || r->data->nr == SYS_execveat) {
+        const __u64 *a = &r->data->args[r->data->nr == SYS_execveat];
+        copy_string(r, a[0]);
+        copy_vector(r, a[1]);
+        copy_vector(r, a[2]);
+        return;
+    }
     for (int i = 0; kinds && kinds[i] && i < 6; i++) {
         if (kinds[i] == 's')
             copy_string(r, r->data->args[i]);
@@ -92,7 +131,7 @@ static void copy_arguments(struct stood_for *r)
  * something either: what these calls' memory points at in turn is not there to be read. */
 static bool means_continue(const struct stood_for *r, int64_t result)
 {
-    static const int nested[] = {SYS_execve, SYS_execveat, SYS_bpf, SYS_clone3, SYS_mount_setattr};
+    static const int nested[] = {SYS_bpf, SYS_clone3, SYS_mount_setattr};
     const char *kinds = syscall_table[r->data->nr].args;
 
     if (result != -EFAULT || !r->complete || !kinds || !strchr(kinds, 's'))
@@ -205,7 +244,7 @@ static int meet_child(struct stood_for *r)
         return -EPERM;
     memcpy(&cred, CMSG_DATA(h), sizeof(cred));
     r->pidfd = (int)syscall(SYS_pidfd_open, cred.pid, 0);
-    return r->pidfd < 0 ? -errno : 0;
+    return r->pidfd < 0 && errno != ESRCH ? -errno : 0; /* it may have exited already, as it was to */
 }
 
 static int ask(struct stood_for *r, int standin_fd, bool killable, struct standin_reply *reply)
@@ -220,9 +259,11 @@ static int ask(struct stood_for *r, int standin_fd, bool killable, struct standi
         e = await(r, killable);
     if (e < 0)
         return e;
-    /* A child that ended instead made the call itself, and that was its end: the agent should not have let
-     * it. */
-    return recv(r->sock, reply, sizeof(*reply), 0) == sizeof(*reply) ? 0 : -EPERM;
+    if (recv(r->sock, reply, sizeof(*reply), 0) == sizeof(*reply))
+        return 0;
+    /* A child that ended instead made the call itself, and that was its end. */
+    reply->went_on = r->data->nr == SYS_exit || r->data->nr == SYS_exit_group;
+    return reply->went_on ? 0 : -EPERM;
 }
 
 int seccomp_standin(struct task *t, const struct seccomp_filter *f, const struct sysargs *a,
@@ -247,7 +288,7 @@ int seccomp_standin(struct task *t, const struct seccomp_filter *f, const struct
         e = take_descriptors(&r, &reply);
     if (e < 0)
         return e;
-    if (means_continue(&r, reply.result))
+    if (reply.went_on || means_continue(&r, reply.result))
         return 1;
     *result = reply.result;
     return 0;

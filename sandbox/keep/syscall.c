@@ -46,6 +46,7 @@ static const syscall_fn gate_calls[GATE_CALL_END - GATE_CALL_BASE] = {
     [GATE_SHMAT - GATE_CALL_BASE] = gate_shmat,
     [GATE_SHM_DONE - GATE_CALL_BASE] = gate_shm_done,
     [GATE_SHMDT - GATE_CALL_BASE] = gate_shmdt,
+    [GATE_VALUE - GATE_CALL_BASE] = seccomp_value,
 };
 
 bool from_gate(const struct sysargs *a)

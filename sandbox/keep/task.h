@@ -187,6 +187,7 @@ struct task {
     bool no_new_privs;
     int seccomp_mode;                       /* SECCOMP_MODE_* */
     struct seccomp_filter *_Atomic seccomp; /* seccomp.c; newest first; other threads may add to it [T] */
+    long seccomp_value;                     /* what GATE_ANSWERED stood for last */
     unsigned long personality;
     unsigned long timer_slack;
     int sched_policy, sched_priority, nice, ioprio;

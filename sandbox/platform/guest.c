@@ -118,15 +118,24 @@ static int install_filter(const struct porter *p)
                         SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &fprog);
 }
 
-/* For the stand-in: the gate's image at 0, its socket, and what fills the numbers that guests have in use. */
+static int moved_up(int fd)
+{
+    return fd < 0 ? fd : fcntl(fd, F_DUPFD, STANDIN_FILE + 1);
+}
+
+/* For the stand-in: the gate's image at 0, its socket, what fills the numbers that guests have in use, and
+ * what they map. */
 static int standin_descriptors(int gate_fd, int socket)
 {
-    int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const int fds[] = {moved_up(gate_fd), moved_up(socket),
+                       moved_up(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC)),
+                       moved_up(memfd_create("file", MFD_CLOEXEC))};
+    _Static_assert(STANDIN_SOCKET == 1 && STANDIN_FILLER == 2 && STANDIN_FILE == 3, "their order");
 
-    if (root < 0 || dup3(gate_fd, 0, O_CLOEXEC) < 0 || dup3(socket, STANDIN_SOCKET, 0) < 0 ||
-        (root != STANDIN_FILLER && dup3(root, STANDIN_FILLER, 0) < 0))
-        return -1;
-    return (int)syscall(SYS_close_range, STANDIN_FILLER + 1U, ~0U, 0U);
+    for (int i = 0; i < (int)ARRAY_SIZE(fds); i++)
+        if (fds[i] < 0 || dup3(fds[i], i, i == 0 ? O_CLOEXEC : 0) < 0)
+            return -1;
+    return (int)syscall(SYS_close_range, STANDIN_FILE + 1U, ~0U, 0U);
 }
 
 /* socket: the stand-in's, or -1: a guest. */

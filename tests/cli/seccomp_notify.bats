@@ -48,16 +48,82 @@ notify() { # name...
     [[ "${lines[2]}" == *"Key has expired" ]]
 }
 
-@test "notify: calls without memory, and those that the gate makes" {
+@test "notify: calls without memory" {
     notify getuid
     args calls getuid
     run -0 bailey run --bundle "$BUNDLE" c
     [ "$output" = "getuid: 4242" ]
-    for name in brk fork execve mmap futex; do
-        notify getuid "$name"
-        refused "config.json: linux.seccomp.syscalls[0]: $name: an agent can not decide on calls on the program's own memory or threads" \
-            bailey run --bundle "$BUNDLE" c
-    done
+}
+
+# Those that otherwise run natively, or are the gate's: by "NUMBER INDEX ARGUMENT ANSWER".
+rules() { printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/rules"; }
+
+@test "notify: a program's own memory and waits: going on" {
+    notify mmap munmap mprotect mremap madvise futex rseq sched_yield clock_gettime brk sigaltstack shmat shmdt
+    args calls mmap,0,4096,3,34,-1,0 mmap,0x700000000000,8192,3,50,-1,0 mprotect,0x700000000000,8192,1 \
+        mprotect,0x700000000000,4096,3 madvise,0x700000000000,4096,4 mremap,0x700000000000,8192,4096,0 \
+        munmap,0x700000001000,4096 mprotect,0x700000001000,4096,1 munmap,0x700000000000,4096 \
+        mprotect,0x700000000000,4096,1 mmap,0,4096,3,34,5,1 futex,#,1,1 futex,#,0,7 futex,@x,128,7 sched_yield \
+        clock_gettime,1,# clock_gettime,77,# brk,0 sigaltstack,0,0 sigaltstack,0,# shmat,9,0,0 shmdt,0x1000 rseq,1,2,3,4
+    run -0 timeout 60 "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
+    echo "$output"
+    [ "$output" = "$(printf '%s\n' 'mmap: 1' 'mmap: 1' 'mprotect: 0' 'mprotect: 0' 'madvise: 0' 'mremap: 123145302310912' \
+        'munmap: 0' 'mprotect: ENOMEM' 'munmap: 0' 'mprotect: ENOMEM' 'mmap: EINVAL' 'futex: 0' 'futex: EAGAIN' 'futex: EAGAIN' \
+        'sched_yield: 0' 'clock_gettime: 0' 'clock_gettime: EINVAL' 'brk: 1' 'sigaltstack: 0' 'sigaltstack: 0' 'shmat: EINVAL' \
+        'shmdt: EINVAL' 'rseq: EINVAL')" ]
+}
+
+@test "notify: a program's own memory and waits: answers" {
+    notify mmap munmap mprotect mremap madvise futex rseq sched_yield clock_gettime brk sigaltstack shmat shmdt
+    rules "9 1 12288 deny-ENFILE" "9 1 16384 value-4096" "11 1 4096 deny-EBUSY" "11 1 8192 value-0" "10 1 4096 deny-EXDEV" \
+        "10 1 8192 value-0" "25 2 4096 deny-EAGAIN" "25 2 16384 value-7" "28 2 9 deny-EIO" "202 1 1 deny-EDOM" "202 1 0 value-3" \
+        "24 0 5 deny-EDOM" "228 0 7 deny-EDOM" "12 0 4096 value-99" "131 0 0x10 deny-ENFILE" "30 0 5 deny-EACCES" \
+        "67 0 4096 value-8" "334 0 1 deny-ENFILE"
+    args calls mmap,0x700000000000,20480,3,50,-1,0 mmap,0,12288,3,34,-1,0 mmap,0,16384,3,34,-1,0 \
+        munmap,0x700000000000,4096 munmap,0x700000000000,8192 mprotect,0x700000000000,4096,1 mprotect,0x700000000000,8192,1 \
+        mremap,0x700000000000,8192,4096,0 mremap,0x700000000000,8192,16384,1 madvise,0x700000000000,4096,9 futex,#,1,1 \
+        futex,#,0,0 sched_yield,5 clock_gettime,7,# brk,4096 sigaltstack,0x10,0 shmat,5,0,0 shmdt,4096 rseq,1,2,3,4 \
+        clock_gettime,1,0x700000000010
+    run -0 timeout 60 "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
+    echo "$output"
+    [ "$output" = "$(printf '%s\n' 'mmap: 1' 'mmap: ENFILE' 'mmap: 1' 'munmap: EBUSY' 'munmap: 0' 'mprotect: EXDEV' 'mprotect: 0' \
+        'mremap: EAGAIN' 'mremap: 7' 'madvise: EIO' 'futex: EDOM' 'futex: 3' 'sched_yield: EDOM' 'clock_gettime: EDOM' 'brk: 1' \
+        'sigaltstack: ENFILE' 'shmat: EACCES' 'shmdt: 8' 'rseq: ENFILE' 'clock_gettime: 0')" ]
+}
+
+@test "notify: fork, clone, execve, exit: going on, answers, and descriptors" {
+    notify fork vfork clone execve execveat exit exit_group rt_sigreturn
+    ln -s busybox "$BUNDLE/rootfs/bin/deny-EXDEV"
+    ln -s busybox "$BUNDLE/rootfs/bin/give"
+    args sh -c 'sh -c "echo \$0 \$V; exit 7" "a long argument"; echo $?; deny-EXDEV; exec calls fork clone,17 clone,0x10000011 vfork'
+    rules "58 0 * deny-EDOM" "56 0 0x10000011 deny-ENFILE"
+    config '.process.env += ["V=of the environment"]'
+    run -0 timeout 60 "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
+    echo "$output"
+    [ "${lines[0]}" = "a long argument of the environment" ]
+    [ "${lines[1]}" = 7 ]
+    [[ "${lines[2]}" = *"Invalid cross-device link"* ]]
+    [ "$(printf '%s\n' "${lines[@]:3}")" = "$(printf '%s\n' 'fork: 1' 'clone: 1' 'clone: ENFILE' 'vfork: EDOM')" ]
+    rules "57 0 * value-4321" "56 0 17 give"
+    args calls fork,9 clone,17 read,3,#,14 exit,3
+    rules "57 0 * value-4321" "56 0 17 give" "60 0 3 value-5"
+    run -0 timeout 60 "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
+    echo "$output"
+    [ "$output" = "$(printf '%s\n' 'fork: 2' 'clone: 2' 'read: 14' 'exit: 5')" ]
+    grep -q "^exit_group" "$BATS_TEST_TMPDIR/log" || grep -q "^231 " "$BATS_TEST_TMPDIR/log"
+}
+
+@test "notify: threads and locks, and a program of exec" {
+    notify mmap munmap mprotect mremap madvise futex rseq sched_yield clock_gettime brk sigaltstack clone exit rt_sigreturn
+    cp "$B/tests/guest/pi_locks" "$BUNDLE/rootfs/bin/threads"
+    args sleep 1000
+    bailey run --detach --bundle "$BUNDLE" c </dev/null >/dev/null 2>&1 3>&-
+    run -0 timeout 60 "$BAILEY" --root "$STATE" exec c threads
+    [ "${lines[-1]}" = "ok all" ]
+    [ "$(grep -c '^202 ' "$BATS_TEST_TMPDIR/log")" -gt 3 ]
+    rules "9 1 4096 deny-ENFILE"
+    run bailey exec c calls mmap,0,4096,3,34,-1,0 mmap,0,8192,3,34,-1,0
+    [ "$output" = $'mmap: ENFILE\nmmap: 1' ]
 }
 
 @test "notify: what the agent is told" {

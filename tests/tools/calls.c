@@ -29,7 +29,7 @@ static const struct {
     CALL(sched_yield), CALL(sendmsg),      CALL(setuid),  CALL(shmat),         CALL(sigaltstack),
     CALL(socket),      CALL(sysinfo),      CALL(time),    CALL(umask),         CALL(uname),
     CALL(vfork),       CALL(gettimeofday), CALL(close),   CALL(unlink),        CALL(keyctl),
-    CALL(add_key),     CALL(request_key),
+    CALL(add_key),     CALL(request_key),  CALL(mremap),  CALL(shmdt),
 };
 
 static long number(const char *name)
@@ -92,10 +92,8 @@ static void call(char *text)
     long r = raw(nr, a);
     if ((nr == SYS_fork || nr == SYS_clone) && r == 0)
         _exit(0);
-    if ((nr == SYS_fork || nr == SYS_clone) && r > 0) {
-        (void)waitpid((pid_t)r, NULL, 0);
-        r = 1;
-    }
+    if ((nr == SYS_fork || nr == SYS_clone) && r > 0)
+        r = waitpid((pid_t)r, NULL, 0) == r ? 1 : 2; /* a child, or a number */
     if (nr == SYS_mmap || nr == SYS_brk)
         r = r > 0 ? 1 : r;
     show(name, r);

@@ -11,8 +11,12 @@
 #define NR_munmap 11
 #define NR_brk 12
 #define NR_rt_sigaction 13
+#define NR_rt_sigprocmask 14
 #define NR_rt_sigreturn 15
 #define NR_sched_yield 24
+#define NR_mremap 25
+#define NR_msync 26
+#define NR_madvise 28
 #define NR_shmat 30
 #define NR_sendto 44
 #define NR_recvmsg 47
@@ -28,9 +32,11 @@
 #define NR_futex 202
 #define NR_clock_gettime 228
 #define NR_exit_group 231
+#define NR_tgkill 234
 #define NR_dup3 292
 #define NR_execveat 322
 #define NR_membarrier 324
+#define NR_rseq 334
 
 struct native_stack {
     uint64_t sp;
