@@ -114,6 +114,7 @@ struct gate_signal {
     uint64_t nr; /* of the interrupted call */
     uint8_t info[128];
     struct gate_patch patch;
+    uint32_t mailbox_fd, pad2; /* the process's mailboxes (mailbox.h), to be mapped; 0: none */
 };
 
 /* What patched call sites need to know without asking: written by the keep, read by the gate (and by whoever
@@ -122,11 +123,16 @@ struct gate_signal {
 #define GATE_LANE_FDS 1024 /* descriptors above ring the doorbell */
 #define GATE_SLOTS 512     /* threads above ring the doorbell */
 
+enum gate_valid {
+    GATE_VALID_IDS = 1,     /* the ids are right, and lanes may be used */
+    GATE_VALID_MAILBOX = 2, /* and so may the mailbox */
+};
+
 /* A thread's own, at its GS base. */
 struct gate_slot {
     uint64_t ret;   /* the gate's: where the call in flight returns to */
     uint32_t nr;    /* the gate's: its number */
-    uint32_t valid; /* the ids below are right */
+    uint32_t valid; /* enum gate_valid */
     int32_t pid, tid;
     uint32_t uid, euid, gid, egid;
     uint64_t untouched; /* a bit for each signal (1 << number) whose action is the default, with no flags */

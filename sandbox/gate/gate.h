@@ -76,6 +76,19 @@ static inline void gate_result(struct native_ucontext *uc, long r)
 void *memcpy(void *dst, const void *src, size_t n);
 void *memset(void *dst, int c, size_t n);
 
+/* mailbox.c ------------------------------------------------------------------------------------------------
+ */
+
+/* The area's thread may use the mailbox of its slot, once there is one. */
+void mailbox_own(const struct gate_area *a);
+/* Maps the process's mailboxes from descriptor fd, which is closed. */
+void mailbox_map(int fd);
+/* The parent's are not ours. */
+void mailbox_after_fork(void);
+/* True: the context was within a call by the mailbox, and is now at that call's site, before it or behind it.
+ */
+int mailbox_leave(struct native_sigcontext *r);
+
 /* The image as a stand-in (standin.h). */
 _Noreturn void standin_main(void);
 

@@ -80,6 +80,7 @@ uint64_t patch_own_slot(void)
 {
     uint64_t slot = (uint64_t)area_current()->slot;
 
+    mailbox_own(area_current());
     if (works)
         set_gs_base(slot);
     return works ? slot : 0;
@@ -316,6 +317,7 @@ void patch_site(const struct gate_patch *p)
 
 void patch_after_fork(void)
 {
+    mailbox_after_fork();
     barrier_ready = 0;
     if (now.site)
         change();
@@ -397,6 +399,8 @@ uint64_t patch_number(void)
 
 int patch_faulted(struct native_ucontext *uc)
 {
+    if (mailbox_leave(&uc->mc))
+        return 1;
     if (uc->mc.ip < (uint64_t)gate_fast || uc->mc.ip >= (uint64_t)gate_fast_end)
         return 0;
     leave_gate(&uc->mc); /* not the island: its instruction rings, the site would come here again */
@@ -409,7 +413,7 @@ enum patch_state patch_translate(struct native_ucontext *uc)
     enum patch_state state = state_of(r);
     uint64_t at, site;
 
-    if (r->ip >= (uint64_t)gate_fast && r->ip < (uint64_t)gate_fast_end)
+    if (!mailbox_leave(r) && r->ip >= (uint64_t)gate_fast && r->ip < (uint64_t)gate_fast_end)
         leave_gate(r);
     site = site_of_island(r->ip, &at);
     if (site)

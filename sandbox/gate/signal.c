@@ -84,6 +84,8 @@ void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct ga
         gate_exit_thread(0, &area_current()->in_use);
     if (deliver < 0)
         return;
+    if (s->mailbox_fd)
+        mailbox_map((int)s->mailbox_fd);
     if (s->patch.ip)
         patch_site(&s->patch);
     enum patch_state in = patch_translate(uc);

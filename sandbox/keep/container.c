@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "sandbox/keep/sysv.h"
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/tty.h"
 #include "sandbox/keep/unix.h"
@@ -124,6 +125,7 @@ static void leave_trees(void)
 
 static void container_free(struct container *c)
 {
+    mailbox_server_release(c->mailbox_server);
     mount_ns_release(c);
     keep_cgroup_release(c);
     devpts_release(c);

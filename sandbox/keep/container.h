@@ -69,6 +69,7 @@ struct container {
     uint64_t cpu_user, cpu_system; /* ticks already shown in /proc/stat, which never go back; procfs's lock */
     struct ns_ids ns;
     struct container *free_next;
+    struct mailbox_server *_Atomic mailbox_server; /* NULL: none yet */
     /* The control thread's (control.c). */
     struct session *first; /* of its own program; NULL once it has ended */
     int listen_fd;         /* a listening SOCK_SEQPACKET for later commands, or -1 */

@@ -11,6 +11,7 @@
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp.h"
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
 
@@ -74,7 +75,8 @@ void fast_ids_changed(struct task *t)
     if (!t->slot)
         return;
     struct gate_slot s = {
-        .valid = may_be_fast(t),
+        .valid = (may_be_fast(t) ? GATE_VALID_IDS : 0) |
+                 (mailbox_may_be_used(t) && may_be_fast(t) ? GATE_VALID_MAILBOX : 0),
         .pid = t->process->pid,
         .tid = t->tid,
         .uid = t->cred->uid,
@@ -103,6 +105,7 @@ void fast_attach(struct task *t, uaddr_t slot)
         (void)copy_to_user(t, LANES_AT, none, sizeof(none));
     }
     t->slot = is_slot(slot) ? slot : 0;
+    mailbox_attach(t);
     fast_ids_changed(t);
 }
 
@@ -265,11 +268,13 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
     bool missed = t->used_lane ? is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls))
                                : r >= 0 && is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls));
 
+    bool mailed = !missed && mailbox_takes(a->nr);
     t->used_lane = false;
-    if (!missed || a->ip < GATE_LIMIT || !fast_is_possible(t) || !is_hot(t->process->mm, a->ip))
+    if ((!missed && !mailed) || a->ip < GATE_LIMIT || !fast_is_possible(t) || !is_hot(t->process->mm, a->ip))
         return;
     LOCKED(&kernel.tasklist_lock);
     t->patch_ip = a->ip;
+    t->wants_mailbox = mailed;
     signal_kick(t);
 }
 

@@ -91,6 +91,7 @@ struct kernel {
     atomic_ulong *enosys_logged;     /* bitmap by number: said once */
     struct task_table *tasks;        /* task.c */
     struct timer_queue *timers;      /* timer.c */
+    atomic_uint mailboxes;           /* there are: mailbox.c */
 };
 
 extern struct kernel kernel;

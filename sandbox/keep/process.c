@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include "sandbox/keep/file.h"
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/tty.h"
 #include "sandbox/keep/vfs.h"
@@ -56,6 +57,7 @@ struct mm *mm_dup(const struct mm *mm)
     atomic_init(&n->refs, 1);
     pthread_mutex_init(&n->lanes_lock, NULL);
     n->sites = NULL;
+    n->mailbox = NULL;
     if (n->exe)
         dentry_get(n->exe);
     return n;
@@ -69,6 +71,7 @@ void mm_put(struct mm *mm)
         dentry_put(mm->exe);
     pthread_mutex_destroy(&mm->lanes_lock);
     free(mm->sites);
+    mailbox_put(mm->mailbox);
     free(mm);
 }
 

@@ -3,6 +3,7 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
 
@@ -96,6 +97,9 @@ long gate_signal(struct task *t, const struct sysargs *a)
         fill(t, &gs);
     }
     fast_take_patch(t, &gs.patch);
+    if (t->wants_mailbox)
+        gs.mailbox_fd = mailbox_lend(t, a);
+    t->wants_mailbox = false;
     return answer(t, a->arg[0], &gs);
 }
 

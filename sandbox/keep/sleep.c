@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/platform/listener.h"
 
@@ -101,6 +102,8 @@ void container_freeze(struct container *c, bool frozen)
 
 int task_wait(struct task *t, pthread_cond_t *cond, const struct timespec *deadline)
 {
+    if (mailbox_must_not_wait())
+        return -ERESTARTSYS;
     if (signal_pending(t)) {
         signal_kick(t);
         return -ERESTARTSYS;
@@ -122,6 +125,8 @@ int task_wait(struct task *t, pthread_cond_t *cond, const struct timespec *deadl
 
 int host_block_begin(struct task *t)
 {
+    if (mailbox_must_not_wait())
+        return -ERESTARTSYS;
     tasks_bury();
     worker_about_to_block();
     LOCKED(&kernel.tasklist_lock);

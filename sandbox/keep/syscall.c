@@ -14,6 +14,7 @@
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/strace.h"
 #include "sandbox/keep/sysv_shm.h"
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
 
@@ -163,6 +164,9 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
         t->restart = 0;
         t->continued = false;
     }
+    struct gate_mailbox *mailbox = mailbox_takes(a->nr) ? mailbox_page(t) : NULL;
+    if (mailbox && from_gate(a))
+        mailbox_begin(t, mailbox);
     syscall_fn fn = find(a);
     long r = t->seccomp_mode && seccomp_covers(a) ? seccomp_check(t, a) : 0;
     if (r == 0)
@@ -172,7 +176,10 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
         return;
     }
     fast_missed(t, a, r);
+    mailbox_end();
     syscall_end(t, a, r, &t->call_start);
+    if (mailbox)
+        mailbox_rung(t);
     task_leave(t);
 }
 

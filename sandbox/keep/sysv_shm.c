@@ -23,6 +23,7 @@
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/sysv_shm.h"
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs.h"
@@ -269,7 +270,7 @@ long gate_shm_done(struct task *t, const struct sysargs *a)
 {
     int fd = (int)a->arg[0];
     _cleanup_file_ struct file *f = fd_get(t, fd);
-    if (!f || f->ops != &shm_ops)
+    if (!f || (f->ops != &shm_ops && !mailbox_is_lent(f)))
         return -EBADF;
     bool native = false;
     (void)fd_close(t, a, fd, &native);

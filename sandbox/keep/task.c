@@ -1,6 +1,7 @@
 /* Tasks: the tables by number, reference counts, and the bracket around a worker's call. */
 #include "sandbox/keep/task.h"
 
+#include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 
@@ -176,17 +177,21 @@ bool task_is_current(const struct task *t)
 
 bool task_enter(struct task *t)
 {
-    if (atomic_fetch_or(&t->life, TASK_BUSY) & (TASK_DYING | TASK_EXITED)) {
-        atomic_fetch_and(&t->life, ~(unsigned)TASK_BUSY);
-        return false;
-    }
+    unsigned life = atomic_load(&t->life);
+
+    do {
+        for (; life & TASK_SERVED; life = atomic_load(&t->life))
+            sched_yield();
+        if (life & (TASK_DYING | TASK_EXITED))
+            return false;
+    } while (!atomic_compare_exchange_weak(&t->life, &life, life | TASK_BUSY));
     current = t;
     return true;
 }
 
-static void leave(struct task *t)
+static void leave(struct task *t, unsigned busy)
 {
-    unsigned life = atomic_fetch_and(&t->life, ~(unsigned)TASK_BUSY);
+    unsigned life = atomic_fetch_and(&t->life, ~busy);
     if ((life & TASK_DYING) && !(life & TASK_EXITED))
         task_exit(t, t->exit_status);
 }
@@ -194,13 +199,31 @@ static void leave(struct task *t)
 void task_leave(struct task *t)
 {
     current = NULL;
-    leave(t);
+    leave(t, TASK_BUSY);
+    tasks_bury();
+}
+
+bool task_enter_idle(struct task *t)
+{
+    unsigned idle = 0;
+
+    if (!atomic_compare_exchange_strong(&t->life, &idle, TASK_BUSY | TASK_SERVED))
+        return false;
+    current = t;
+    return true;
+}
+
+void task_leave_idle(struct task *t)
+{
+    current = NULL;
+    leave(t, TASK_BUSY | TASK_SERVED);
     tasks_bury();
 }
 
 void task_release(struct task *t)
 {
     current = NULL;
+    atomic_fetch_or(&t->life, TASK_PARKED);
     atomic_fetch_and(&t->life, ~(unsigned)TASK_BUSY);
 }
 
@@ -208,6 +231,7 @@ struct task *task_adopt(struct task *t)
 {
     struct task *outer = current;
     atomic_fetch_or(&t->life, TASK_BUSY);
+    atomic_fetch_and(&t->life, ~(unsigned)TASK_PARKED);
     current = t;
     return outer;
 }
@@ -215,7 +239,7 @@ struct task *task_adopt(struct task *t)
 void task_give_back(struct task *t, struct task *outer)
 {
     current = outer;
-    leave(t);
+    leave(t, TASK_BUSY);
 }
 
 void task_bury_later(struct task *t)

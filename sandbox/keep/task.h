@@ -63,6 +63,7 @@ struct mm {
     bool lanes_off;                     /* none is ever set again */
     bool lanes_unset;                   /* a fork's memory still says what the parent's lanes were */
     struct fast_site *sites;
+    struct mailbox *_Atomic mailbox; /* mailbox.h; NULL: none. Set once, under the lock */
 };
 
 struct mm *mm_new(void); /* refs 1, dumpable; NULL: no memory */
@@ -137,7 +138,7 @@ struct process {
 
 /* A task's worker marks it busy for the length of a call; whoever ends a task leaves the release of its files
  * to a busy worker. */
-enum task_life { TASK_BUSY = 1, TASK_DYING = 2, TASK_EXITED = 4 };
+enum task_life { TASK_BUSY = 1, TASK_DYING = 2, TASK_EXITED = 4, TASK_SERVED = 8, TASK_PARKED = 16 };
 
 /* How the keep waits on behalf of a task, so that a signal can end it (wait.h). */
 enum task_sleep { SLEEP_NONE, SLEEP_COND, SLEEP_HOST, SLEEP_PARKED };
@@ -199,6 +200,9 @@ struct task {
     struct listener *listener;
     uaddr_t slot;     /* struct gate_slot in its memory; 0: none */
     bool used_lane;   /* by the call being served, which the gate could have made */
+    int64_t mailbox_last; /* when it used its mailbox last, and how often in a row: mailbox_server.c */
+    unsigned mailbox_calls;
+    bool wants_mailbox; /* with the patch */
     uaddr_t patch_ip; /* what its gate is to patch when it asks next; 0: nothing */
     UT_hash_handle hh_tid, hh_host;
 };
@@ -256,6 +260,10 @@ void task_release(struct task *t);
  * is returned for task_give_back (no lock held), the end of the bracket. */
 struct task *task_adopt(struct task *t);
 void task_give_back(struct task *t, struct task *outer);
+/* The same for a call that came without a notification: false also where a worker is at a call of t's. One that comes
+ * meanwhile waits, so this is for short calls only. */
+bool task_enter_idle(struct task *t);
+void task_leave_idle(struct task *t);
 /* Finishes the exit of tasks that were killed by a signal. Threads of the keep that are no workers call it
  * after sending signals. No lock held. */
 void tasks_bury(void);

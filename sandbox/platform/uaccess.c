@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task.h"
 
 #define PAGE 4096UL
@@ -13,8 +14,15 @@ int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n)
 {
     struct iovec l = {dst, n}, r = {(void *)src, n};
 
+    size_t have = n;
+    const volatile char *at = mailbox_source(t, src, &have);
+
     if (n == 0)
         return 0;
+    if (at && have == n) {
+        memcpy(dst, (const char *)at, n);
+        return 0;
+    }
     return process_vm_readv(t->host_tid, &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
 }
 
@@ -22,8 +30,14 @@ int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
 {
     struct iovec l = {(void *)(uintptr_t)src, n}, r = {(void *)dst, n};
 
+    volatile char *at = mailbox_target(t, dst, n);
+
     if (n == 0)
         return 0;
+    if (at) {
+        memcpy((char *)at, src, n);
+        return 0;
+    }
     return process_vm_writev(t->host_tid, &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
 }
 
@@ -31,8 +45,16 @@ int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
  * since most strings are. */
 long strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size)
 {
-    size_t done = 0, bite = 256;
+    size_t done = 0, bite = 256, have = size;
+    const volatile char *at = mailbox_source(t, src, &have);
 
+    if (at) {
+        memcpy(dst, (const char *)at, have);
+        const char *end = memchr(dst, 0, have);
+        if (end)
+            return end - dst;
+        /* It is not what an honest gate writes. */
+    }
     while (done < size) {
         size_t n = PAGE - (src + done) % PAGE;
         if (n > bite)

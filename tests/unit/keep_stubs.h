@@ -13,6 +13,7 @@
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/klog.h"
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/seccomp_internal.h"
 #include "sandbox/keep/session.h"
@@ -105,6 +106,20 @@ void fast_actions_changed(struct task *t)
 void fast_filtered(struct task *t)
 {
     (void)t;
+}
+void mailbox_put(struct mailbox *b)
+{
+    (void)b;
+}
+bool mailbox_must_not_wait(void)
+{
+    return false;
+}
+uint32_t mailbox_lend(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    (void)a;
+    return 0;
 }
 void fast_take_patch(struct task *t, struct gate_patch *p)
 {

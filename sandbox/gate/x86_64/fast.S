@@ -26,7 +26,7 @@
 #define SLOT_R9 88
 #define EBADF 9
 #define MAX_RW_COUNT 0x7ffff000
-#define FAST_CALLS 297
+#define FAST_CALLS 440
 #define NR_read 0
 #define NR_pread64 17
 #define NR_readv 19
@@ -103,6 +103,9 @@ gate_fast_done:
 refuse:
     lea -2(%rcx), %r11
     jmp *%r11
+
+fast_mailbox:
+    jmp gate_mailbox
 
 /* The descriptor is a lane; what is changed for the native call is put aside. */
 .macro save_lane
@@ -223,23 +226,70 @@ gate_fast_end:
 fast_table:
     entry 0, fast_one          /* read */
     entry 1, fast_one          /* write */
+    entry 2, fast_mailbox      /* open */
+    entry 3, fast_mailbox      /* close */
+    entry 4, fast_mailbox      /* stat */
+    entry 5, fast_mailbox      /* fstat */
+    entry 6, fast_mailbox      /* lstat */
+    entry 8, fast_mailbox      /* lseek */
     entry 13, fast_sigaction   /* rt_sigaction */
     entry 17, fast_one_at      /* pread64 */
     entry 18, fast_one_at      /* pwrite64 */
     entry 19, fast_pieces      /* readv */
     entry 20, fast_pieces      /* writev */
+    entry 21, fast_mailbox     /* access */
     entry 39, fast_getpid
     entry 44, fast_no_address  /* sendto */
     entry 45, fast_no_address  /* recvfrom */
+    entry 76, fast_mailbox     /* truncate */
+    entry 77, fast_mailbox     /* ftruncate */
+    entry 80, fast_mailbox     /* chdir */
+    entry 81, fast_mailbox     /* fchdir */
+    entry 82, fast_mailbox     /* rename */
+    entry 83, fast_mailbox     /* mkdir */
+    entry 84, fast_mailbox     /* rmdir */
+    entry 85, fast_mailbox     /* creat */
+    entry 86, fast_mailbox     /* link */
+    entry 87, fast_mailbox     /* unlink */
+    entry 88, fast_mailbox     /* symlink */
+    entry 89, fast_mailbox     /* readlink */
+    entry 90, fast_mailbox     /* chmod */
+    entry 91, fast_mailbox     /* fchmod */
+    entry 92, fast_mailbox     /* chown */
+    entry 93, fast_mailbox     /* fchown */
+    entry 94, fast_mailbox     /* lchown */
+    entry 95, fast_mailbox     /* umask */
     entry 102, fast_getuid
     entry 104, fast_getgid
     entry 107, fast_geteuid
     entry 108, fast_getegid
+    entry 110, fast_mailbox    /* getppid */
     entry 186, fast_gettid
+    entry 191, fast_mailbox    /* getxattr */
+    entry 192, fast_mailbox    /* lgetxattr */
+    entry 193, fast_mailbox    /* fgetxattr */
+    entry 194, fast_mailbox    /* listxattr */
+    entry 195, fast_mailbox    /* llistxattr */
+    entry 217, fast_mailbox    /* getdents64 */
     entry 232, fast_lane       /* epoll_wait */
+    entry 257, fast_mailbox    /* openat */
+    entry 258, fast_mailbox    /* mkdirat */
+    entry 260, fast_mailbox    /* fchownat */
+    entry 262, fast_mailbox    /* newfstatat */
+    entry 263, fast_mailbox    /* unlinkat */
+    entry 264, fast_mailbox    /* renameat */
+    entry 265, fast_mailbox    /* linkat */
+    entry 266, fast_mailbox    /* symlinkat */
+    entry 267, fast_mailbox    /* readlinkat */
+    entry 268, fast_mailbox    /* fchmodat */
+    entry 269, fast_mailbox    /* faccessat */
+    entry 280, fast_mailbox    /* utimensat */
     entry 281, fast_pwait      /* epoll_pwait */
     entry 295, fast_pieces_at  /* preadv */
     entry 296, fast_pieces_at  /* pwritev */
+    entry 316, fast_mailbox    /* renameat2 */
+    entry 332, fast_mailbox    /* statx */
+    entry 439, fast_mailbox    /* faccessat2 */
     .org fast_table + 4 * FAST_CALLS
 
     .section .note.GNU-stack, "", @progbits

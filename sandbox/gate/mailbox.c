@@ -1,0 +1,323 @@
+/* Calls by the thread's mailbox (mailbox.h). What is in .text.mailbox runs on the stack of the thread's area,
+ * as a part of the guest's call: a signal, or a bad address of the guest's, may end it at any instruction
+ * (mailbox_leave). */
+#include "sandbox/gate/mailbox.h"
+
+#include <asm/unistd.h>
+
+#include "sandbox/gate/gate.h"
+
+#define MAILBOX_TEXT __attribute__((section(".text.mailbox"), noinline))
+#define INLINE static inline __attribute__((always_inline))
+
+#define PROT_READ 1
+#define PROT_WRITE 2
+#define MAP_SHARED 1
+#define MADV_DONTFORK 10
+#define FUTEX_WAIT 0
+
+/* How long the keep may take to see a call, and then to answer, until waiting costs more than the doorbell
+ * and than sleeping. */
+#define LOOKS_TAKEN 200
+#define LOOKS_DONE 1000
+
+enum phase {
+    PHASE_BEGUN,  /* nothing has happened that could not be done again */
+    PHASE_POSTED, /* it may be the keep's already */
+    PHASE_DONE,   /* made, with `result` */
+    PHASE_COPIED, /* and so is what it gives */
+    PHASE_RING,   /* it is for the site's own instruction */
+    PHASE_NATIVE, /* the keep has done its part of a close, the host has not yet */
+};
+
+struct mailbox_thread {
+    uint64_t ax, di, si, dx, r10, r8, r9, cx, bx, bp, sp, r12, r13, r14, r15;
+    struct gate_mailbox *page; /* NULL: none */
+    uint64_t stack;
+    uint64_t result, to;
+    uint32_t phase;
+    uint32_t gives; /* a result of it that is no error comes with bytes for the guest */
+    uint64_t pad[12];
+};
+
+#define AT(field, n) (__builtin_offsetof(struct mailbox_thread, field) == (n))
+_Static_assert(AT(ax, 0) && AT(di, 8) && AT(si, 16) && AT(dx, 24) && AT(r10, 32) && AT(r8, 40) &&
+                   AT(r9, 48) && AT(cx, 56) && AT(bx, 64) && AT(bp, 72) && AT(sp, 80) && AT(r12, 88) &&
+                   AT(r15, 112) && AT(page, 120) && AT(stack, 128) && AT(result, 136) && AT(to, 144) &&
+                   AT(phase, 152) && PHASE_DONE == 2 && sizeof(struct mailbox_thread) == 256,
+               "mailbox.S");
+_Static_assert(sizeof(struct gate_slot) == 128, "mailbox.S: SLOT_SIZE");
+
+struct mailbox_thread mailbox_threads[MAILBOX_THREADS];
+extern struct gate_shared gate_shared;
+extern const char gate_mailbox_saved[], gate_mailbox_called[], gate_mailbox_stored[];
+extern const char gate_mailbox_begin[], gate_mailbox_end[];
+void mailbox_call(struct mailbox_thread *t);
+void mailbox_native(struct mailbox_thread *t);
+
+struct shape {
+    int8_t string, in, out;
+    uint8_t in_size;
+    uint16_t out_size;
+};
+
+static const struct shape shapes[] = {
+    {-1, -1, -1, 0, 0},
+#define MAILBOX(call, string, in, in_size, out, out_size) {string, in, out, in_size, out_size},
+#include "sandbox/gate/mailbox.def"
+#undef MAILBOX
+};
+
+enum {
+    SHAPE_NONE,
+#define MAILBOX(call, string, in, in_size, out, out_size) SHAPE_##call,
+#include "sandbox/gate/mailbox.def"
+#undef MAILBOX
+};
+
+INLINE const struct shape *shape_of(uint64_t nr)
+{
+    switch (nr) {
+#define MAILBOX(call, string, in, in_size, out, out_size)                                                    \
+    case __NR_##call:                                                                                        \
+        return &shapes[SHAPE_##call];
+#include "sandbox/gate/mailbox.def"
+#undef MAILBOX
+    default:
+        return &shapes[SHAPE_NONE];
+    }
+}
+
+/* Volatile, so that the compiler makes no call of it: that would be outside of .text.mailbox. */
+INLINE void copy(volatile char *dst, const volatile char *src, uint64_t n)
+{
+    for (; n >= 8; n -= 8, dst += 8, src += 8)
+        *(volatile uint64_t *)dst = *(const volatile uint64_t *)src;
+    while (n--)
+        *dst++ = *src++;
+}
+
+/* The bytes that argument i leads to, from `used` on. Returns what is used then, or 0 where they do not fit.
+ */
+INLINE uint32_t put_part(struct gate_mailbox *m, struct mailbox_part *p, uint64_t addr, uint32_t size,
+                         uint32_t used)
+{
+    const volatile char *src = (const volatile char *)addr;
+    volatile char *dst = m->in + used;
+    uint32_t n = 0, room = MAILBOX_IN - used;
+
+    if (size) {
+        if (size > room)
+            return 0;
+        copy(dst, src, n = size);
+    } else {
+        do {
+            if (n == room)
+                return 0;
+        } while ((dst[n] = src[n]) && ++n);
+        n++;
+    }
+    *p = (struct mailbox_part){addr, used, n};
+    return (used + n + 7) & ~7U;
+}
+
+/* 0: they do not fit. */
+INLINE int put_call(struct gate_mailbox *m, const struct mailbox_thread *t, const struct shape *s)
+{
+    const uint64_t *arg = &t->di;
+    uint32_t used = 8;
+
+    m->nr = (uint32_t)t->ax;
+    for (int i = 0; i < 6; i++)
+        m->arg[i] = arg[i];
+    m->part[0].size = m->part[1].size = m->out_size = 0;
+    if (s->string >= 0 && arg[s->string])
+        used = put_part(m, &m->part[0], arg[s->string], 0, used);
+    if (used && s->in >= 0 && arg[s->in])
+        used = put_part(m, &m->part[1], arg[s->in], s->in_size, used);
+    m->out_addr = s->out >= 0 ? arg[s->out] : 0;
+    return used != 0;
+}
+
+INLINE uint32_t look(struct gate_mailbox *m)
+{
+    return __atomic_load_n(&m->state, __ATOMIC_ACQUIRE);
+}
+
+INLINE int change(struct gate_mailbox *m, uint32_t from, uint32_t to)
+{
+    return __atomic_compare_exchange_n(&m->state, &from, to, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+INLINE void relax(void)
+{
+    __asm__ volatile("pause");
+}
+
+/* Signals find what was written before. */
+INLINE void enter(struct mailbox_thread *t, enum phase phase)
+{
+    __atomic_store_n(&t->phase, phase, __ATOMIC_RELEASE);
+}
+
+/* A call that was taken is waited for to its end. */
+INLINE void await_done(struct gate_mailbox *m)
+{
+    for (uint32_t i = 0; look(m) == MAILBOX_TAKEN && i < LOOKS_DONE; i++)
+        relax();
+    while (look(m) != MAILBOX_DONE)
+        if (look(m) == MAILBOX_SLEEPING || change(m, MAILBOX_TAKEN, MAILBOX_SLEEPING))
+            sys4(NR_futex, &m->state, FUTEX_WAIT, MAILBOX_SLEEPING, 0);
+}
+
+/* What the keep says of a call that it has done. */
+INLINE void take_result(struct mailbox_thread *t)
+{
+    int64_t r = t->page->result;
+
+    t->result = (uint64_t)r;
+    enter(t, r == MAILBOX_RING ? PHASE_RING : r == MAILBOX_NATIVE ? PHASE_NATIVE : PHASE_DONE);
+}
+
+/* Without the doorbell. */
+INLINE void post(struct mailbox_thread *t)
+{
+    struct gate_mailbox *m = t->page;
+
+    enter(t, PHASE_POSTED);
+    __atomic_store_n(&m->state, MAILBOX_POSTED, __ATOMIC_RELEASE);
+    for (uint32_t i = 0; look(m) == MAILBOX_POSTED && i < LOOKS_TAKEN; i++)
+        relax();
+    if (change(m, MAILBOX_POSTED, MAILBOX_FREE)) {
+        m->served = 0;
+        enter(t, PHASE_RING);
+        return;
+    }
+    await_done(m);
+    take_result(t);
+    if (t->phase == PHASE_NATIVE)
+        mailbox_native(t);
+}
+
+/* What the call gives besides its result. The last error is -4095. */
+INLINE void give(struct mailbox_thread *t)
+{
+    struct gate_mailbox *m = t->page;
+    uint32_t n = m->out_size;
+
+    if (t->result < (uint64_t)-4095 && n <= MAILBOX_OUT)
+        copy((volatile char *)m->out_addr, m->out, n);
+    enter(t, PHASE_COPIED);
+}
+
+MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
+{
+    const struct shape *s = shape_of(t->ax);
+    struct gate_mailbox *m = t->page;
+    int served = m->served != 0;
+
+    m->state = MAILBOX_FREE;
+    t->gives = s->out >= 0;
+    /* Of the others the gate may make some natively (lanes), and the doorbell costs them no copy. */
+    if ((!served && s->string < 0) || !put_call(m, t, s))
+        enter(t, PHASE_RING);
+    else if (served)
+        post(t);
+    else
+        mailbox_native(t);
+    if (t->phase == PHASE_DONE && t->gives)
+        give(t);
+    if (t->phase == PHASE_RING)
+        t->result = t->ax;
+    t->to = t->phase == PHASE_RING ? t->cx - 2 : t->cx;
+}
+
+/* Setting up -----------------------------------------------------------------------------------------------
+ */
+
+static unsigned index_of(const struct gate_slot *slot)
+{
+    return (unsigned)(slot - gate_shared.slots);
+}
+
+void mailbox_own(const struct gate_area *a)
+{
+    unsigned i = a->slot ? index_of(a->slot) : MAILBOX_THREADS;
+
+    if (i >= MAILBOX_THREADS)
+        return;
+    mailbox_threads[i].stack = ((uint64_t)a + GATE_AREA_SIZE - 64) & ~15UL;
+}
+
+void mailbox_map(int fd)
+{
+    long p = sys6(NR_mmap, 0, MAILBOX_THREADS * MAILBOX_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (sys1(GATE_SHM_DONE, fd) == 1)
+        sys1(NR_close, fd);
+    if (p < 0 && p > -4096)
+        return;
+    sys3(__NR_madvise, p, MAILBOX_THREADS * MAILBOX_PAGE, MADV_DONTFORK);
+    for (unsigned i = 0; i < MAILBOX_THREADS; i++)
+        __atomic_store_n(&mailbox_threads[i].page, (struct gate_mailbox *)(p + i * MAILBOX_PAGE),
+                         __ATOMIC_RELEASE);
+}
+
+void mailbox_after_fork(void)
+{
+    for (unsigned i = 0; i < MAILBOX_THREADS; i++)
+        mailbox_threads[i].page = NULL;
+}
+
+/* In the middle --------------------------------------------------------------------------------------------
+ */
+
+static void finish_posted(struct mailbox_thread *t)
+{
+    struct gate_mailbox *m = t->page;
+
+    if (look(m) == MAILBOX_FREE || change(m, MAILBOX_POSTED, MAILBOX_FREE)) {
+        t->phase = PHASE_RING;
+        return;
+    }
+    await_done(m);
+    take_result(t);
+}
+
+/* How far the call has come, and the rest of it where it can not be begun again. */
+static void finish(struct mailbox_thread *t, const struct native_sigcontext *r)
+{
+    if (r->ip >= (uint64_t)gate_mailbox_called && r->ip < (uint64_t)gate_mailbox_stored) {
+        t->result = r->ax;
+        t->phase = PHASE_DONE;
+    }
+    if (t->phase == PHASE_POSTED)
+        finish_posted(t);
+    if (t->phase == PHASE_NATIVE) {
+        t->result = (uint64_t)sys1(NR_close, t->di);
+        t->phase = PHASE_DONE;
+    }
+    int done =
+        t->phase == PHASE_COPIED || (t->phase == PHASE_DONE && (!t->gives || t->result >= (uint64_t)-4095));
+    if (!done)
+        t->result = t->ax;
+    t->to = done ? t->cx : t->cx - 2;
+}
+
+int mailbox_leave(struct native_sigcontext *r)
+{
+    if (r->ip < (uint64_t)gate_mailbox_begin || r->ip >= (uint64_t)gate_mailbox_end)
+        return 0;
+    if (r->ip < (uint64_t)gate_mailbox_saved) {
+        r->ip = r->cx - 2;
+        return 1;
+    }
+    struct mailbox_thread *t = &mailbox_threads[index_of((const struct gate_slot *)gs_base())];
+    finish(t, r);
+    r->ax = t->result;
+    r->ip = t->to;
+    r->di = t->di, r->si = t->si, r->dx = t->dx, r->r10 = t->r10, r->r8 = t->r8, r->r9 = t->r9, r->cx = t->cx;
+    r->bx = t->bx, r->bp = t->bp, r->sp = t->sp;
+    r->r12 = t->r12, r->r13 = t->r13, r->r14 = t->r14, r->r15 = t->r15;
+    return 1;
+}

@@ -1,0 +1,56 @@
+/* The mailbox: memory that a thread's gate and the keep share, for calls that take paths and give small
+ * results.
+ *
+ * A call from a patched site whose number is in mailbox.def is written down in the thread's page by the gate
+ * (mailbox.c), together with the bytes that its pointers lead to. Then either the doorbell rings, and the
+ * keep finds those bytes in the page instead of fetching them, or, while the keep looks at the page by itself
+ * (`served`), there is no doorbell at all. What the keep would write to the guest's memory it leaves in the
+ * page, and the gate copies it.
+ *
+ * The page is the process's own: not its children's (MADV_DONTFORK), nor the next program's. The keep reads
+ * each field once and believes none: what a guest writes here is what it could have asked for by the call
+ * itself. */
+#ifndef BAILEY_GATE_MAILBOX_H
+#define BAILEY_GATE_MAILBOX_H
+
+#include <stdint.h>
+
+#define MAILBOX_THREADS 16 /* of a process, by their slots; those above have none */
+#define MAILBOX_PAGE 4096U
+#define MAILBOX_IN 2944U
+#define MAILBOX_OUT 1024U
+
+enum mailbox_state {
+    MAILBOX_FREE,
+    MAILBOX_POSTED,   /* by the gate: a call is there to be taken */
+    MAILBOX_TAKEN,    /* by the keep */
+    MAILBOX_SLEEPING, /* by the gate: taken, and a thread sleeps on this word (futex) until it is done */
+    MAILBOX_DONE,     /* by the keep: `result` is there */
+};
+
+/* Instead of a result: the call is to be made by its own instruction, or natively where it stands (close). */
+#define MAILBOX_RING (-0x72696e67L)
+#define MAILBOX_NATIVE (-0x6e617469L)
+
+/* What a pointer leads to: size bytes of `in` from off on, which are those at addr in the guest's memory. */
+struct mailbox_part {
+    uint64_t addr;
+    uint32_t off, size;
+};
+
+struct gate_mailbox {
+    uint32_t state;  /* enum mailbox_state */
+    uint32_t served; /* the keep's: it looks at state; the gate's 0: it does not, it seems */
+    uint32_t nr;
+    uint32_t out_size; /* the keep's: bytes of `out` that are meant for out_addr */
+    uint64_t arg[6];
+    int64_t result;
+    uint64_t out_addr;
+    struct mailbox_part part[2];
+    char in[MAILBOX_IN];
+    char out[MAILBOX_OUT];
+};
+
+_Static_assert(sizeof(struct gate_mailbox) <= MAILBOX_PAGE, "a mailbox is a page");
+
+#endif

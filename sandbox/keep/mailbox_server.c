@@ -1,0 +1,364 @@
+/* Mailboxes without doorbells: while a thread makes one call by its mailbox after another, a thread of the
+ * keep looks at its page all the time, on another CPU, so that neither has to be woken. That pays only while
+ * there is an idle CPU: whoever finds that it was not running itself goes away for a while, the longer the
+ * more often that happens. */
+#include <sched.h>
+#include <string.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+
+#include "sandbox/keep/container.h"
+#include "sandbox/keep/counters.h"
+#include "sandbox/keep/mailbox.h"
+#include "sandbox/keep/seccomp.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task_internal.h"
+
+#define CLIENTS 4
+#define USEC 1000LL
+#define BUSY_GAP (120 * USEC) /* between two calls: closer ones come in a row */
+#define BUSY_CALLS 6          /* in a row, until somebody looks */
+#define IDLE (150 * USEC)     /* until nobody does any more */
+#define LOST (100 * USEC)     /* between two looks: somebody else had the CPU */
+#define BACKOFF_MIN (4000 * USEC)
+#define BACKOFF_MAX (500000 * USEC)
+#define WORTH 100 /* calls that pay for a beginning */
+#define LOOKS 64  /* between two questions for the time */
+#define STACK (160 * 1024)
+
+struct client {
+    struct task *task;   /* a reference; NULL: none */
+    struct mailbox *box; /* a reference */
+    struct gate_mailbox *page;
+    unsigned index;
+    int cpu;      /* that it asked on */
+    int64_t last; /* when it called last */
+};
+
+struct mailbox_server {
+    atomic_int refs; /* the container's, the thread's */
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct client waiting[CLIENTS]; /* for the thread to take over; lock */
+    atomic_uint nwaiting;
+    bool stop;                  /* lock */
+    _Atomic int64_t not_before; /* it has backed off until then */
+    /* The thread's: */
+    int64_t backoff;
+    unsigned served; /* calls, since it began to look */
+    cpu_set_t cpus;  /* that it may run on */
+};
+
+static _Thread_local bool must_not_wait;
+
+bool mailbox_must_not_wait(void)
+{
+    return must_not_wait;
+}
+
+static int64_t now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static void client_clear(struct client *c)
+{
+    if (!c->task)
+        return;
+    __atomic_store_n(&c->page->served, 0, __ATOMIC_RELAXED);
+    mailbox_put(c->box);
+    task_put(c->task);
+    c->task = NULL;
+}
+
+static void server_put(struct mailbox_server *s)
+{
+    if (atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    for (unsigned i = 0; i < CLIENTS; i++)
+        client_clear(&s->waiting[i]);
+    pthread_mutex_destroy(&s->lock);
+    pthread_cond_destroy(&s->work);
+    free(s);
+}
+
+void mailbox_server_release(struct mailbox_server *s)
+{
+    if (!s)
+        return;
+    {
+        LOCKED(&s->lock);
+        s->stop = true;
+        pthread_cond_signal(&s->work);
+    }
+    server_put(s);
+}
+
+/* One call -------------------------------------------------------------------------------------------------
+ */
+
+static bool is_restart(long r)
+{
+    return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK;
+}
+
+/* What the gate is to be told. */
+static long verdict(long r, int nr)
+{
+    if (r == SYS_CONTINUE && nr == SYS_close)
+        return MAILBOX_NATIVE;
+    return is_restart(r) || r == SYS_CONTINUE || r == SYS_CONTINUE_BLOCKING || r == SYS_NOANSWER
+               ? MAILBOX_RING
+               : r;
+}
+
+static long run(struct task *t, struct gate_mailbox *page, const struct sysargs *a)
+{
+    struct timespec start = {0};
+
+    if (!mailbox_takes(a->nr) || !syscall_table[a->nr].fn || t->process->container->frozen || t->ended_by ||
+        (t->seccomp_mode && !seccomp_always_allows(t, a->nr)) || kernel.strace)
+        return MAILBOX_RING;
+    if (!task_enter_idle(t))
+        return MAILBOX_RING;
+    if (counters_timed())
+        clock_gettime(CLOCK_MONOTONIC, &start);
+    mailbox_begin(t, page);
+    long r = syscall_table[a->nr].fn(t, a);
+    mailbox_end();
+    t->used_lane = false;
+    counters_count(a->nr, r, &start);
+    task_leave_idle(t);
+    return verdict(r, a->nr);
+}
+
+static void wake(struct gate_mailbox *page)
+{
+    (void)syscall(SYS_futex, &page->state, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* True: there was a call. */
+static bool serve(struct client *c)
+{
+    struct gate_mailbox *page = c->page;
+    volatile struct gate_mailbox *m = page;
+    uint32_t posted = MAILBOX_POSTED;
+    struct sysargs a = {.ip = GATE_BASE};
+
+    if (__atomic_load_n(&page->state, __ATOMIC_RELAXED) != MAILBOX_POSTED ||
+        !__atomic_compare_exchange_n(&page->state, &posted, MAILBOX_TAKEN, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_RELAXED))
+        return false;
+    a.nr = (int)m->nr;
+    for (unsigned i = 0; i < 6; i++)
+        a.arg[i] = m->arg[i];
+    bool own = atomic_load(&c->box->owner[c->index]) == c->task;
+    m->result = own ? run(c->task, page, &a) : MAILBOX_RING;
+    if (__atomic_exchange_n(&page->state, MAILBOX_DONE, __ATOMIC_ACQ_REL) == MAILBOX_SLEEPING)
+        wake(page);
+    return true;
+}
+
+/* Looking --------------------------------------------------------------------------------------------------
+ */
+
+/* Not where the caller runs: the two would take turns. */
+static void keep_off(struct mailbox_server *s, int cpu)
+{
+    cpu_set_t others = s->cpus;
+
+    if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getcpu() != cpu)
+        return;
+    CPU_CLR(cpu, &others);
+    (void)sched_setaffinity(0, sizeof(others), &others);
+}
+
+/* What waits takes the places that are free. */
+static void take_over(struct mailbox_server *s, struct client mine[CLIENTS])
+{
+    LOCKED(&s->lock);
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        if (mine[i].task || !s->nwaiting)
+            continue;
+        mine[i] = s->waiting[--s->nwaiting];
+        s->waiting[s->nwaiting].task = NULL;
+        keep_off(s, mine[i].cpu);
+        mine[i].last = now();
+        __atomic_store_n(&mine[i].page->served, 1, __ATOMIC_RELAXED);
+    }
+}
+
+static void back_off(struct mailbox_server *s, int64_t at)
+{
+    s->backoff = s->backoff ? s->backoff * 2 : BACKOFF_MIN;
+    if (s->backoff > BACKOFF_MAX)
+        s->backoff = BACKOFF_MAX;
+    atomic_store(&s->not_before, at + s->backoff);
+}
+
+static bool has_left(const struct client *c, int64_t at)
+{
+    return at - c->last > IDLE || (atomic_load(&c->task->life) & (TASK_DYING | TASK_EXITED));
+}
+
+/* A round of looks. False: the CPU was somebody else's meanwhile, or the gate found that nobody looked. */
+static bool look(struct mailbox_server *s, struct client mine[CLIENTS], int64_t *at)
+{
+    int64_t idle_since = *at;
+    bool fine = true;
+
+    for (unsigned k = 0; k < LOOKS; k++) {
+        bool any = false;
+        for (unsigned i = 0; i < CLIENTS; i++)
+            any |= mine[i].task && serve(&mine[i]) && (mine[i].last = now());
+        s->served += any;
+        if (any)
+            idle_since = 0;
+        else
+            __builtin_ia32_pause();
+    }
+    *at = now();
+    if (idle_since && *at - idle_since > LOST)
+        fine = false;
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (mine[i].task && !__atomic_load_n(&mine[i].page->served, __ATOMIC_RELAXED))
+            fine = false;
+    return fine;
+}
+
+/* Until they all have left. */
+static void look_after(struct mailbox_server *s, struct client mine[CLIENTS])
+{
+    int64_t at = now(), begun = at;
+    unsigned n = CLIENTS;
+    bool fine = true;
+
+    s->served = 0;
+    while (n) {
+        fine = look(s, mine, &at);
+        if (!fine)
+            back_off(s, at);
+        else if (at - begun > 10 * BACKOFF_MIN)
+            s->backoff = 0;
+        n = 0;
+        for (unsigned i = 0; i < CLIENTS; i++) {
+            if (mine[i].task && (!fine || has_left(&mine[i], at)))
+                client_clear(&mine[i]);
+            n += mine[i].task != NULL;
+        }
+        if (fine && n < CLIENTS && atomic_load_explicit(&s->nwaiting, memory_order_relaxed)) {
+            take_over(s, mine);
+            n++;
+        }
+    }
+    if (fine && s->served < WORTH)
+        back_off(s, at);
+}
+
+static void *server_main(void *arg)
+{
+    struct mailbox_server *s = arg;
+    struct client mine[CLIENTS] = {0};
+
+    must_not_wait = true;
+    for (;;) {
+        {
+            LOCKED(&s->lock);
+            while (!s->stop && !s->nwaiting)
+                pthread_cond_wait(&s->work, &s->lock);
+            if (s->stop)
+                break;
+        }
+        take_over(s, mine);
+        look_after(s, mine);
+    }
+    server_put(s);
+    return NULL;
+}
+
+/* Asking for it --------------------------------------------------------------------------------------------
+ */
+
+/* Its first thread is started by a worker of the container's, whose root directory it shares. */
+static struct mailbox_server *server_new(void)
+{
+    struct mailbox_server *s = calloc(1, sizeof(*s));
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    if (!s)
+        return NULL;
+    if (sched_getaffinity(0, sizeof(s->cpus), &s->cpus) != 0 || CPU_COUNT(&s->cpus) < 2) {
+        free(s);
+        return NULL;
+    }
+    atomic_init(&s->refs, 2);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->work, NULL);
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, STACK);
+    int r = pthread_create(&thread, &attr, server_main, s);
+    pthread_attr_destroy(&attr);
+    if (r == 0)
+        return s;
+    s->refs = 1;
+    server_put(s);
+    return NULL;
+}
+
+static struct mailbox_server *server_of(struct container *c)
+{
+    struct mailbox_server *s = atomic_load(&c->mailbox_server);
+
+    if (s)
+        return s;
+    LOCKED(&kernel.tasklist_lock);
+    s = atomic_load(&c->mailbox_server);
+    if (!s && !c->ended) {
+        s = server_new();
+        atomic_store(&c->mailbox_server, s);
+    }
+    return s;
+}
+
+static void admit(struct task *t, struct gate_mailbox *page, int64_t at)
+{
+    struct mailbox_server *s = server_of(t->process->container);
+    struct mailbox *b = t->process->mm->mailbox;
+    unsigned index = (unsigned)(((char *)page - (char *)b->page[0]) / MAILBOX_PAGE);
+
+    if (!s || at < atomic_load(&s->not_before))
+        return;
+    LOCKED(&s->lock);
+    if (s->stop || s->nwaiting == CLIENTS)
+        return;
+    for (unsigned i = 0; i < s->nwaiting; i++)
+        if (s->waiting[i].page == page)
+            return;
+    atomic_fetch_add(&b->refs, 1);
+    atomic_store(&b->owner[index], t);
+    s->waiting[s->nwaiting] =
+        (struct client){.task = task_get(t), .box = b, .page = page, .index = index, .cpu = sched_getcpu()};
+    s->nwaiting++;
+    pthread_cond_signal(&s->work);
+}
+
+void mailbox_rung(struct task *t)
+{
+    struct gate_mailbox *page = mailbox_page(t);
+
+    if (!page)
+        return;
+    int64_t at = now();
+    bool in_a_row = at - t->mailbox_last < BUSY_GAP;
+    t->mailbox_last = at;
+    t->mailbox_calls = in_a_row ? t->mailbox_calls + 1 : 0;
+    if (t->mailbox_calls < BUSY_CALLS || __atomic_load_n(&page->served, __ATOMIC_RELAXED))
+        return;
+    t->mailbox_calls = 0;
+    admit(t, page, at);
+}
