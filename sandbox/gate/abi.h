@@ -44,8 +44,9 @@ enum gate_call {
     GATE_EXEC,
     /* exec_abort(): the native exec failed. */
     GATE_EXEC_ABORT,
-    /* exec_done(buf, sp, vdso, slot): a fresh gate asks what to load: struct gate_exec at buf.
-     * Returns 0, or n > 0: make n bytes of stack below sp accessible, then ask again. */
+    /* exec_done(buf, sp, vdso, slot, title): a fresh gate asks what to load: struct gate_exec at buf; title:
+     * GATE_TITLE bytes for the command that the host is to show. Returns 0, or n > 0: make n bytes of stack
+     * below sp accessible, then ask again. */
     GATE_EXEC_DONE,
     /* signal(buf): is there a signal to deliver? Returns 0 or 1; struct gate_signal at buf in both cases. Or
      * GATE_SIGNAL_END: the thread is to end. */

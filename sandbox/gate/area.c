@@ -80,9 +80,11 @@ void area_reset_after_fork(void)
 {
     struct gate_area *mine = area_current();
 
-    areas_lock = 0;
+    /* What is written to becomes a page of the child's own: not without need. */
+    if (areas_lock)
+        areas_lock = 0;
     for (struct gate_area *a = areas; a; a = a->next)
-        if (a != mine)
+        if (a != mine && a->in_use)
             a->in_use = 0;
 }
 

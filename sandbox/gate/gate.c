@@ -110,7 +110,7 @@ _Noreturn void gate_start(uint64_t *native_sp)
     }
     install_handlers();
     uint64_t slot = patch_own_slot();
-    while ((need = sys4(GATE_EXEC_DONE, &exec_buf, native_sp, vdso, slot)) > 0)
+    while ((need = sys5(GATE_EXEC_DONE, &exec_buf, native_sp, vdso, slot, native_sp[1])) > 0)
         grow_stack((uint64_t)native_sp, need);
     int ok = need == 0 && exec_buf.nops <= GATE_EXEC_OPS;
     for (unsigned i = 0; ok && i < exec_buf.nops; i++)
@@ -133,7 +133,8 @@ _Noreturn void gate_start(uint64_t *native_sp)
 
 void gate_brk_reset_after_fork(void)
 {
-    brk_lock = 0;
+    if (brk_lock)
+        brk_lock = 0;
 }
 
 /* brk(2) on the guest's own memory, which the host's brk (the gate's own) can not serve. */

@@ -318,11 +318,14 @@ void patch_site(const struct gate_patch *p)
 void patch_after_fork(void)
 {
     mailbox_after_fork();
-    barrier_ready = 0;
+    if (barrier_ready)
+        barrier_ready = 0;
     if (now.site)
         change();
-    now.site = 0;
-    lock = 0;
+    if (now.site)
+        now.site = 0;
+    if (lock)
+        lock = 0;
 }
 
 /* In the middle --------------------------------------------------------------------------------------------

@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <sys/random.h>
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/pidfd.h"
+#include "sandbox/keep/random.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
@@ -86,10 +86,9 @@ void clone_task_ended(struct task *t)
 
 static uint32_t new_secret(void)
 {
-    uint32_t s = 0;
+    uint32_t s;
 
-    while (getrandom(&s, sizeof(s), 0) != sizeof(s))
-        ;
+    random_bytes(&s, sizeof(s));
     return s & 0x7fffffff;
 }
 

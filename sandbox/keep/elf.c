@@ -11,18 +11,35 @@
 #define ADDRESS_MAX 0x7ffffffff000UL
 #define PHDRS_MAX 128
 
-static int read_at(int fd, void *buf, size_t n, uint64_t off)
+struct source {
+    int fd;
+    const struct elf_head *head;
+};
+
+int elf_read_head(int fd, struct elf_head *head)
 {
-    ssize_t r = pread(fd, buf, n, (off_t)off);
+    ssize_t n = pread(fd, head->bytes, sizeof(head->bytes), 0);
+
+    head->n = n > 0 ? (size_t)n : 0;
+    return n < 0 ? -EIO : 0;
+}
+
+static int read_at(const struct source *f, void *buf, size_t n, uint64_t off)
+{
+    if (off < f->head->n && n <= f->head->n - off) {
+        memcpy(buf, f->head->bytes + off, n);
+        return 0;
+    }
+    ssize_t r = pread(f->fd, buf, n, (off_t)off);
 
     return r == (ssize_t)n ? 0 : r < 0 ? -EIO : -ENOEXEC;
 }
 
-static int take_interp(int fd, const Elf64_Phdr *ph, struct elf_image *img)
+static int take_interp(const struct source *f, const Elf64_Phdr *ph, struct elf_image *img)
 {
     if (ph->p_filesz < 2 || ph->p_filesz > sizeof(img->interp))
         return -ENOEXEC;
-    if (read_at(fd, img->interp, ph->p_filesz, ph->p_offset) < 0 || img->interp[ph->p_filesz - 1] != 0)
+    if (read_at(f, img->interp, ph->p_filesz, ph->p_offset) < 0 || img->interp[ph->p_filesz - 1] != 0)
         return -ENOEXEC;
     return 0;
 }
@@ -50,11 +67,11 @@ static int take_load(const Elf64_Phdr *ph, struct elf_image *img)
     return 0;
 }
 
-static int take_header(int fd, const Elf64_Phdr *ph, struct elf_image *img)
+static int take_header(const struct source *f, const Elf64_Phdr *ph, struct elf_image *img)
 {
     switch (ph->p_type) {
     case PT_INTERP:
-        return take_interp(fd, ph, img);
+        return take_interp(f, ph, img);
     case PT_LOAD:
         return ph->p_memsz == 0 ? 0 : take_load(ph, img);
     case PT_GNU_STACK:
@@ -68,20 +85,21 @@ static int take_header(int fd, const Elf64_Phdr *ph, struct elf_image *img)
     }
 }
 
-int elf_read(int fd, struct elf_image *img)
+int elf_read(int fd, const struct elf_head *head, struct elf_image *img)
 {
+    const struct source f = {fd, head};
     Elf64_Ehdr eh;
     Elf64_Phdr ph[PHDRS_MAX];
 
     memset(img, 0, sizeof(*img));
-    if (read_at(fd, &eh, sizeof(eh), 0) < 0 || memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 ||
+    if (read_at(&f, &eh, sizeof(eh), 0) < 0 || memcmp(eh.e_ident, ELFMAG, SELFMAG) != 0 ||
         eh.e_ident[EI_CLASS] != ELFCLASS64 || eh.e_machine != EM_X86_64 ||
         (eh.e_type != ET_EXEC && eh.e_type != ET_DYN) || eh.e_phentsize != sizeof(Elf64_Phdr) ||
         eh.e_phnum == 0 || eh.e_phnum > PHDRS_MAX)
         return -ENOEXEC;
-    int r = read_at(fd, ph, eh.e_phnum * sizeof(Elf64_Phdr), eh.e_phoff);
+    int r = read_at(&f, ph, eh.e_phnum * sizeof(Elf64_Phdr), eh.e_phoff);
     for (unsigned i = 0; r == 0 && i < eh.e_phnum; i++)
-        r = take_header(fd, &ph[i], img);
+        r = take_header(&f, &ph[i], img);
     if (r < 0)
         return r;
     if (img->n == 0)
@@ -141,16 +159,42 @@ static void map_segment(const struct elf_image *img, const Elf64_Phdr *ph, int g
     }
 }
 
-int elf_map_ops(const struct elf_image *img, int guest_fd, struct gate_exec *ge)
+/* Every page of the extent belongs to a segment, and the first one is of the file. */
+static bool is_solid(const struct elf_image *img)
 {
-    struct gate_op *hold = new_op(ge, GATE_OP_MAP);
+    uint64_t end = img->low;
 
-    /* The whole extent first, so that nothing else can be in the way of a part. */
+    for (unsigned i = 0; i < img->n; i++) {
+        if (PAGE_DOWN(img->seg[i].p_vaddr) > end)
+            return false;
+        end = PAGE_UP(img->seg[i].p_vaddr + img->seg[i].p_memsz);
+    }
+    return img->seg[0].p_filesz > 0;
+}
+
+/* The whole extent first, so that nothing else can be in the way of a part: as far as it goes by the first
+ * segment, which the others then lie on. */
+static unsigned take_extent(const struct elf_image *img, int guest_fd, struct gate_exec *ge)
+{
+    if (is_solid(img) && img->seg[0].p_filesz == img->seg[0].p_memsz) {
+        map_segment(img, &img->seg[0], guest_fd, ge);
+        ge->ops[ge->nops - 1].len = img->high - img->low;
+        ge->ops[ge->nops - 1].flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE;
+        return 1;
+    }
+    struct gate_op *hold = new_op(ge, GATE_OP_MAP);
     hold->addr = img->base + img->low;
     hold->len = img->high - img->low;
     hold->prot = PROT_NONE;
     hold->flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-    for (unsigned i = 0; i < img->n; i++)
+    return 0;
+}
+
+int elf_map_ops(const struct elf_image *img, int guest_fd, struct gate_exec *ge)
+{
+    if (ge->nops >= GATE_EXEC_OPS)
+        return -ENOEXEC;
+    for (unsigned i = take_extent(img, guest_fd, ge); i < img->n; i++)
         map_segment(img, &img->seg[i], guest_fd, ge);
     return ge->nops <= GATE_EXEC_OPS ? 0 : -ENOEXEC;
 }

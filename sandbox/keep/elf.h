@@ -21,8 +21,17 @@ struct elf_image {
     char interp[4096]; /* "" : none */
 };
 
-/* Reads and checks the headers of the image in fd. 0, -ENOEXEC (not an x86-64 ELF that we can load), -EIO. */
-int elf_read(int fd, struct elf_image *img);
+/* A file's beginning, where all headers are, mostly. */
+struct elf_head {
+    size_t n;
+    unsigned char bytes[1024];
+};
+
+/* 0 or -EIO. */
+int elf_read_head(int fd, struct elf_head *head);
+/* Reads and checks the headers of the image in fd, whose head was read. 0, -ENOEXEC (not an x86-64 ELF that
+ * we can load), -EIO. */
+int elf_read(int fd, const struct elf_head *head, struct elf_image *img);
 
 /* Appends the operations that map the image from the guest's descriptor guest_fd. 0, or -ENOEXEC when they
  * are too many. */

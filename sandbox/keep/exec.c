@@ -108,11 +108,14 @@ static void base_name(char comm[16], const char *path)
     comm[n] = 0;
 }
 
-/* Splits "#!interp [arg]" in place. False: not a script line. */
-static bool parse_script(char line[SCRIPT_LINE + 1], ssize_t n, char **interp, char **arg)
+/* Splits "#!interp [arg]", in line. False: not a script line. */
+static bool parse_script(const struct elf_head *head, char line[SCRIPT_LINE + 1], char **interp, char **arg)
 {
-    if (n < 3 || line[0] != '#' || line[1] != '!')
+    size_t n = head->n < SCRIPT_LINE ? head->n : SCRIPT_LINE;
+
+    if (n < 3 || head->bytes[0] != '#' || head->bytes[1] != '!')
         return false;
+    memcpy(line, head->bytes, n);
     line[n] = 0;
     line[strcspn(line, "\n")] = 0;
     char *s = line + 2 + strspn(line + 2, " \t");
@@ -126,7 +129,8 @@ static bool parse_script(char line[SCRIPT_LINE + 1], ssize_t n, char **interp, c
 }
 
 /* Follows scripts: path and dfd end as the image to load, args as it is to get them. */
-static int follow_scripts(struct task *t, struct exec_plan *p, int dfd, int flags, struct stat *st)
+static int follow_scripts(struct task *t, struct exec_plan *p, int dfd, int flags, struct stat *st,
+                          struct elf_head *head)
 {
     char line[SCRIPT_LINE + 1], path[4096];
     char *interp, *arg;
@@ -137,17 +141,16 @@ static int follow_scripts(struct task *t, struct exec_plan *p, int dfd, int flag
         if (r < 0)
             return r;
         // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
-        ssize_t n = pread(p->file->hostfd, line, SCRIPT_LINE, 0);
-        if (n < 0)
-            return -EIO;
-        if (!parse_script(line, n, &interp, &arg))
-            return n == 0 ? -ENOEXEC : 0;
-        const char *head[] = {interp, arg, p->filename};
-        const char *head_no_arg[] = {interp, p->filename};
+        r = elf_read_head(p->file->hostfd, head);
+        if (r < 0)
+            return r;
+        if (!parse_script(head, line, &interp, &arg))
+            return head->n == 0 ? -ENOEXEC : 0;
         const char *script = depth == 0 ? p->filename : path;
-        head[2] = head_no_arg[1] = script;
-        r = *arg ? strvec_replace_head(&p->args, 1, head, 3)
-                 : strvec_replace_head(&p->args, 1, head_no_arg, 2);
+        const char *args[] = {interp, arg, script};
+        const char *args_no_arg[] = {interp, script};
+        r = *arg ? strvec_replace_head(&p->args, 1, args, 3)
+                 : strvec_replace_head(&p->args, 1, args_no_arg, 2);
         if (r < 0)
             return r;
         file_put(steal_ptr(&p->file));
@@ -162,17 +165,20 @@ static int follow_scripts(struct task *t, struct exec_plan *p, int dfd, int flag
 static int plan_images(struct task *t, struct exec_plan *p, int dfd, int flags)
 {
     struct stat st, ist;
+    struct elf_head head;
 
-    int r = follow_scripts(t, p, dfd, flags, &st);
+    int r = follow_scripts(t, p, dfd, flags, &st, &head);
     if (r == 0)
-        r = elf_read(p->file->hostfd, &p->image);
+        r = elf_read(p->file->hostfd, &head, &p->image);
     if (r == 0)
         r = plan_cred(t, p, &st);
     if (r < 0 || !p->image.interp[0])
         return r;
     r = open_image(t, AT_FDCWD, p->image.interp, 0, &p->interp_file, NULL, &ist);
     if (r == 0)
-        r = elf_read(p->interp_file->hostfd, &p->interp);
+        r = elf_read_head(p->interp_file->hostfd, &head);
+    if (r == 0)
+        r = elf_read(p->interp_file->hostfd, &head, &p->interp);
     if (r == -ENOEXEC)
         r = -ELIBBAD;
     return r;
@@ -238,7 +244,6 @@ long gate_exec(struct task *t, const struct sysargs *a)
 
     if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
         return -EINVAL;
-    worker_about_to_block();
     long r = path_from_user(t, path, a->arg[1]);
     if (r < 0)
         return r;
@@ -254,9 +259,12 @@ long gate_exec(struct task *t, const struct sysargs *a)
     }
     exec_plan_free(steal_ptr(&t->exec));
     r = plan(t, p, (int)a->arg[0], path, flags, &t->exec);
-    if (r == 0)
-        r = notif_addfd(a, kernel.gate_fd, -1);
-    return r;
+    if (r < 0)
+        return r;
+    if (kernel.strace) /* which shows the answer before it is given */
+        return notif_addfd(a, kernel.gate_fd, -1);
+    r = notif_answer_fd(a, kernel.gate_fd, -1);
+    return r < 0 ? r : SYS_NOANSWER;
 }
 
 long gate_exec_abort(struct task *t, const struct sysargs *a)

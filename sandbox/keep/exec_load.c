@@ -3,12 +3,12 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/random.h>
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/exec_internal.h"
 #include "sandbox/keep/file.h"
+#include "sandbox/keep/random.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
@@ -33,10 +33,9 @@
 
 static uint64_t random_pages(uint64_t mask)
 {
-    uint64_t r = 0;
+    uint64_t r;
 
-    while (getrandom(&r, sizeof(r), 0) != sizeof(r))
-        ;
+    random_bytes(&r, sizeof(r));
     return r & mask & ~(PAGE - 1);
 }
 
@@ -142,19 +141,32 @@ static void note_mm(struct mm *mm, const struct exec_plan *p, const struct stack
     memcpy(mm->auxv, &s->words[auxv_at], mm->auxv_len);
 }
 
-/* Writes the whole stack block so that it ends at top. Returns the new stack pointer, or 0. */
-static uaddr_t write_stack(struct task *t, const struct exec_plan *p, uaddr_t top, uaddr_t vdso,
-                           struct mm *mm)
+/* The new stack, to be written from sp to the top. */
+struct built {
+    unsigned char *buf; /* malloc'ed */
+    uaddr_t sp;
+    const void *from;
+    size_t n;
+};
+
+static void built_done(struct built *b)
+{
+    free(b->buf);
+}
+
+/* Builds the whole stack block so that it ends at top. 0 or -ENOMEM. */
+static int build_stack(const struct exec_plan *p, uaddr_t top, uaddr_t vdso, struct mm *mm, struct built *b)
 {
     struct stack s = {.size = (exec_stack_size(p) + 63) & ~63UL, .top = top & ~63UL};
-    _cleanup_free_ unsigned char *buf = calloc(1, s.size);
     _cleanup_free_ uint64_t *words = calloc(4 + p->args.n + p->env.n + 2 * AUXV_ENTRIES, sizeof(*words));
     unsigned char random[16];
     struct stack_strings str;
 
-    if (!buf || !words || getrandom(random, sizeof(random), 0) != sizeof(random))
-        return 0;
-    s.buf = buf;
+    b->buf = calloc(1, s.size);
+    if (!b->buf || !words)
+        return -ENOMEM;
+    random_bytes(random, sizeof(random));
+    s.buf = b->buf;
     s.words = words;
     s.strings = s.size - 8;
     str.execfn = push(&s, p->filename, strlen(p->filename) + 1);
@@ -168,62 +180,67 @@ static uaddr_t write_stack(struct task *t, const struct exec_plan *p, uaddr_t to
     unsigned auxv_at = s.n;
     push_auxv(&s, p, &str, vdso);
 
-    uaddr_t sp = (s.top - s.size + s.strings - s.n * sizeof(uint64_t)) & ~15UL;
-    size_t off = sp - (s.top - s.size);
+    b->sp = (s.top - s.size + s.strings - s.n * sizeof(uint64_t)) & ~15UL;
+    size_t off = b->sp - (s.top - s.size);
     memcpy(s.buf + off, s.words, s.n * sizeof(uint64_t));
-    if (copy_to_user(t, sp, s.buf + off, s.size - off) < 0)
-        return 0;
+    b->from = s.buf + off;
+    b->n = s.size - off;
     note_mm(mm, p, &s, &str, auxv_at);
-    mm->start_stack = sp;
-    return sp;
+    mm->start_stack = b->sp;
+    return 0;
 }
 
 /* The gate's only argument is room for what the host shows of the process (/proc/PID/cmdline): there goes the
- * program's command, as far as it fits. The pointer is the guest's own, as is the memory. */
-static void show_command(struct task *t, const struct exec_plan *p, uaddr_t native_sp)
+ * program's command, as far as it fits. */
+static void make_title(char title[GATE_TITLE], const struct exec_plan *p)
 {
-    char title[GATE_TITLE] = "";
-    uint64_t at;
-
-    memcpy(title, p->args.data, p->args.len < sizeof(title) ? p->args.len : sizeof(title) - 1);
-    if (get_user(t, &at, native_sp + sizeof(at)) == 0)
-        (void)copy_to_user(t, at, title, sizeof(title));
+    memset(title, 0, GATE_TITLE);
+    memcpy(title, p->args.data, p->args.len < GATE_TITLE ? p->args.len : GATE_TITLE - 1);
 }
 
-static int donate(const struct sysargs *a, struct gate_exec *ge, const struct elf_image *img, struct file *f)
+static int map_image(struct gate_exec *ge, const struct elf_image *img, int fd)
 {
-    int fd = notif_addfd(a, f->hostfd, -1);
-
-    if (fd < 0)
-        return fd;
     int r = elf_map_ops(img, fd, ge);
+
     if (r == 0 && ge->nops < GATE_EXEC_OPS)
         ge->ops[ge->nops++] = (struct gate_op){.kind = GATE_OP_CLOSE, .fd = fd};
     return r;
 }
 
+/* In a process that has just executed the gate no descriptor is open. */
+enum { IMAGE_AT, INTERP_AT };
+
+/* Everything but the image's descriptor: with that the call is answered. */
 static int load(struct task *t, struct exec_plan *p, const struct sysargs *a, struct mm *mm)
 {
     struct gate_exec ge = {0};
+    char title[GATE_TITLE];
+    _cleanup_(built_done) struct built b = {0};
 
     choose_bases(p);
     ge.brk = PAGE_UP(p->image.base + p->image.high) + random_pages(BRK_RANDOM - 1);
     if (p->image.dynamic_base && !p->image.interp[0])
         ge.brk = PIE_BASE + random_pages(MASK_28_PAGES);
-    int r = donate(a, &ge, &p->image, p->file);
+    int r = map_image(&ge, &p->image, IMAGE_AT);
     if (r == 0 && p->interp_file)
-        r = donate(a, &ge, &p->interp, p->interp_file);
+        r = map_image(&ge, &p->interp, INTERP_AT);
+    if (r == 0 && p->interp_file)
+        r = notif_addfd(a, p->interp_file->hostfd, INTERP_AT);
+    if (r >= 0)
+        r = build_stack(p, a->arg[1], a->arg[2], mm, &b);
     if (r < 0)
         return r;
     ge.entry = p->interp_file ? p->interp.base + p->interp.entry : p->image.base + p->image.entry;
-    ge.sp = write_stack(t, p, a->arg[1], a->arg[2], mm);
-    show_command(t, p, a->arg[1]);
+    ge.sp = b.sp;
     mm->start_brk = ge.brk;
     mm->vdso = a->arg[2];
-    if (!ge.sp)
-        return -EFAULT;
-    return copy_to_user(t, a->arg[0], &ge,
-                        offsetof(struct gate_exec, ops) + ge.nops * sizeof(struct gate_op));
+    make_title(title, p);
+    const struct user_copy copies[] = {
+        {b.sp, b.from, b.n},
+        {a->arg[0], &ge, offsetof(struct gate_exec, ops) + ge.nops * sizeof(struct gate_op)},
+        {a->arg[4], title, sizeof(title)},
+    };
+    return copy_all_to_user(t, copies, ARRAY_SIZE(copies));
 }
 
 /* After an exec by a thread that did not lead its group the host thread is the old leader's. */
@@ -255,11 +272,16 @@ static long commit(struct task *caller, struct task *t, const struct sysargs *a)
     mm->exe = dentry_get(p->exe);
     struct exec_commit ec = {.mm = mm, .comm = p->comm, .cred = steal_ptr(&p->cred), .secure = p->secure};
     task_exec_commit(t, &ec);
-    exec_plan_free(steal_ptr(&t->exec));
+    t->exec = NULL;
     fast_attach(t, a->arg[3]);
-    LOCKED(&kernel.tasklist_lock);
-    session_running(t->process);
-    return 0;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        session_running(t->process);
+    }
+    r = kernel.strace ? notif_addfd(a, p->file->hostfd, IMAGE_AT)
+                      : notif_answer_fd(a, p->file->hostfd, IMAGE_AT);
+    exec_plan_free(p);
+    return r < 0 || kernel.strace ? r : SYS_NOANSWER;
 }
 
 long gate_exec_done(struct task *caller, const struct sysargs *a)

@@ -3,7 +3,6 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/file.h"
@@ -91,9 +90,6 @@ static struct task *task_copy(struct process *p, struct task *parent, unsigned l
     t->timer_slack = parent->timer_slack;
     t->listener = parent->listener;
     t->vfork_child = flags & CLONE_VFORK;
-    if (getrandom(&t->clone_secret, sizeof(t->clone_secret), GRND_NONBLOCK) != sizeof(t->clone_secret))
-        t->clone_secret = (uint32_t)mono_now();
-    t->clone_secret &= 0x7fffffff;
     t->fs = flags & CLONE_FS ? fs_get(parent->fs) : fs_dup(parent->fs);
     t->fdt = flags & CLONE_FILES ? fdtable_get(parent->fdt) : fdtable_dup(parent->fdt);
     return t;

@@ -8,6 +8,7 @@
 #define ARG_STRLEN_MAX (32 * 4096UL)      /* execve(2): MAX_ARG_STRLEN */
 #define ARG_TOTAL_MAX (6 * 1024 * 1024UL) /* three quarters of the 8 MiB default stack */
 #define POINTERS_AT_ONCE 64
+#define PAGE 4096UL
 
 static int reserve(struct strvec *v, size_t more)
 {
@@ -48,32 +49,58 @@ int strvec_add_all(struct strvec *v, char *const *strings)
     return r;
 }
 
-static int add_user_string(struct strvec *v, struct task *t, uaddr_t s)
-{
-    size_t room = 512;
+/* The strings of a list lie one behind the other, mostly: what was read last, from some address to a page's
+ * end. */
+struct window {
+    uaddr_t base;
+    size_t len;
+    char bytes[PAGE];
+};
 
-    for (;;) {
-        int r = reserve(v, room);
+/* *ret: how many bytes there are at s. NULL: none. */
+static const char *window_at(struct window *w, struct task *t, uaddr_t s, size_t *ret)
+{
+    if (s - w->base >= w->len) {
+        w->base = s;
+        w->len = PAGE - s % PAGE;
+        if (copy_from_user(t, w->bytes, s, w->len) < 0) {
+            w->len = 0;
+            return NULL;
+        }
+    }
+    *ret = w->len - (size_t)(s - w->base);
+    return w->bytes + (s - w->base);
+}
+
+static int add_user_string(struct strvec *v, struct task *t, uaddr_t s, struct window *w)
+{
+    const char *end = NULL;
+
+    for (size_t done = 0; !end;) {
+        size_t n;
+        const char *p = window_at(w, t, s + done, &n);
+        if (!p)
+            return -EFAULT;
+        end = memchr(p, 0, n);
+        if (end)
+            n = (size_t)(end - p) + 1;
+        done += n;
+        if (done > ARG_STRLEN_MAX)
+            return -E2BIG;
+        int r = reserve(v, n);
         if (r < 0)
             return r;
-        long n = strncpy_from_user(t, v->data + v->len, s, room);
-        if (n >= 0) {
-            v->len += (size_t)n + 1;
-            v->n++;
-            return 0;
-        }
-        if (n != -ENAMETOOLONG)
-            return (int)n;
-        if (room >= ARG_STRLEN_MAX)
-            return -E2BIG;
-        room = room * 16 < ARG_STRLEN_MAX ? room * 16 : ARG_STRLEN_MAX;
+        memcpy(v->data + v->len, p, n);
+        v->len += n;
     }
+    v->n++;
+    return 0;
 }
 
 /* Reads up to POINTERS_AT_ONCE pointers without crossing into a page that may not be there. */
 static int read_pointers(struct task *t, uaddr_t at, uint64_t *p, unsigned *n)
 {
-    size_t bytes = 4096 - at % 4096;
+    size_t bytes = PAGE - at % PAGE;
 
     if (bytes > POINTERS_AT_ONCE * sizeof(*p))
         bytes = POINTERS_AT_ONCE * sizeof(*p);
@@ -86,8 +113,10 @@ static int read_pointers(struct task *t, uaddr_t at, uint64_t *p, unsigned *n)
 int strvec_from_user(struct strvec *v, struct task *t, uaddr_t array)
 {
     uint64_t p[POINTERS_AT_ONCE];
+    struct window w;
     unsigned n;
 
+    w.base = w.len = 0;
     if (!array)
         return 0;
     for (;;) {
@@ -97,7 +126,7 @@ int strvec_from_user(struct strvec *v, struct task *t, uaddr_t array)
         for (unsigned i = 0; i < n; i++) {
             if (!p[i])
                 return 0;
-            r = add_user_string(v, t, p[i]);
+            r = add_user_string(v, t, p[i], &w);
             if (r < 0)
                 return r;
             if (v->n * sizeof(p[0]) + v->len > ARG_TOTAL_MAX)

@@ -179,7 +179,6 @@ struct task {
     struct parked *parked;      /* SLEEP_PARKED: park.h */
     struct timespec call_start; /* of the call being served, where it is timed */
 
-    uint32_t clone_secret; /* until attached */
     bool vfork_child;
     uaddr_t robust_list;
     uaddr_t clear_child_tid; /* by set_tid_address; a clone's own is the host's business */

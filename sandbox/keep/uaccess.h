@@ -11,6 +11,14 @@
 int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n);
 int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n);
 
+/* Several places at once: all or -EFAULT, at most 8. */
+struct user_copy {
+    uaddr_t to;
+    const void *from;
+    size_t n;
+};
+int copy_all_to_user(struct task *t, const struct user_copy *c, unsigned n);
+
 /* Copies a NUL-terminated string of at most size - 1 bytes. Returns its length; -EFAULT; -ENAMETOOLONG. */
 long strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size);
 

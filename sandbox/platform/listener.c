@@ -256,16 +256,28 @@ int notif_continue(const struct sysargs *a)
     return respond(a, &resp);
 }
 
-int notif_addfd(const struct sysargs *a, int fd, int at)
+static int addfd(const struct sysargs *a, int fd, int at, unsigned flags)
 {
     struct seccomp_notif_addfd add = {
         .id = a->id,
         .srcfd = (__u32)fd,
         .newfd = at >= 0 ? (__u32)at : 0,
-        .flags = at >= 0 ? SECCOMP_ADDFD_FLAG_SETFD : 0,
+        .flags = flags | (at >= 0 ? SECCOMP_ADDFD_FLAG_SETFD : 0),
         .newfd_flags = O_CLOEXEC,
     };
     int r = ioctl(a->listener->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
     return r < 0 ? -errno : r;
+}
+
+int notif_addfd(const struct sysargs *a, int fd, int at)
+{
+    return addfd(a, fd, at, 0);
+}
+
+int notif_answer_fd(const struct sysargs *a, int fd, int at)
+{
+    int r = addfd(a, fd, at, SECCOMP_ADDFD_FLAG_SEND);
+
+    return r < 0 ? r : 0;
 }

@@ -30,6 +30,9 @@ void worker_about_to_block(void);
 /* Answers. answer_continue lets the host run the call. 0, or -errno (ENOENT: the task is gone). */
 int notif_answer(const struct sysargs *a, long result);
 int notif_continue(const struct sysargs *a);
+/* Puts host descriptor fd into the task as notif_addfd does; its number there is the call's answer. 0 or
+ * -errno. */
+int notif_answer_fd(const struct sysargs *a, int fd, int at);
 /* Puts host descriptor fd into the task at number at (-1: the lowest free), close-on-exec. Returns its
  * number, -errno. */
 int notif_addfd(const struct sysargs *a, int fd, int at);

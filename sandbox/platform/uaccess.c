@@ -41,6 +41,23 @@ int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
     return process_vm_writev(t->host_tid, &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
 }
 
+#define COPIES_MAX 8
+
+int copy_all_to_user(struct task *t, const struct user_copy *c, unsigned n)
+{
+    struct iovec l[COPIES_MAX], r[COPIES_MAX];
+    size_t all = 0;
+
+    if (n > COPIES_MAX)
+        return -EFAULT;
+    for (unsigned i = 0; i < n; i++) {
+        l[i] = (struct iovec){(void *)(uintptr_t)c[i].from, c[i].n};
+        r[i] = (struct iovec){(void *)c[i].to, c[i].n};
+        all += c[i].n;
+    }
+    return process_vm_writev(t->host_tid, l, n, r, n, 0) == (ssize_t)all ? 0 : -EFAULT;
+}
+
 /* Strings are read up to a page's end at a time: what follows it may not be mapped. The first bite is short,
  * since most strings are. */
 long strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size)
