@@ -142,8 +142,15 @@ struct gate_slot {
     uint64_t spare[4];
 };
 
+/* A bit for each descriptor that the gate may use natively: what stands for another file by now is no
+ * descriptor of the process's at all, so that the host refuses it with EBADF. */
+struct gate_lanes {
+    uint64_t any[GATE_LANE_FDS / 64];
+    uint64_t plain[GATE_LANE_FDS / 64]; /* the host's fstat and lseek say what the keep would say */
+};
+
 struct gate_shared {
-    uint64_t lanes[GATE_LANE_FDS / 64]; /* a bit for each descriptor that the gate may use natively */
+    struct gate_lanes lanes;
     struct gate_slot slots[GATE_SLOTS];
 };
 

@@ -34,8 +34,10 @@
 #define CHUNK_STEP 0x100000UL
 #define CHUNK_TRIES 1500UL
 
-_Static_assert(__builtin_offsetof(struct gate_shared, lanes) == 0 && GATE_LANE_FDS == 1024, "fast.S: LANES");
-_Static_assert(__builtin_offsetof(struct gate_shared, slots) == 0x80 && GATE_SHARED == 0x1e0000,
+_Static_assert(__builtin_offsetof(struct gate_shared, lanes.any) == 0 &&
+                   __builtin_offsetof(struct gate_shared, lanes.plain) == 0x80 && GATE_LANE_FDS == 1024,
+               "fast.S: LANES, PLAIN");
+_Static_assert(__builtin_offsetof(struct gate_shared, slots) == 0x100 && GATE_SHARED == 0x1e0000,
                "fast.S: SLOTS");
 _Static_assert(sizeof(struct gate_slot) * GATE_SLOTS == 0x10000, "fast.S: SLOTS_SIZE");
 _Static_assert(

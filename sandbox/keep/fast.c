@@ -16,6 +16,7 @@
 #include "sandbox/keep/uaccess.h"
 
 #define LANES_AT (GATE_SHARED + offsetof(struct gate_shared, lanes))
+#define WORDS (GATE_LANE_FDS / 64)
 #define SLOTS_AT (GATE_SHARED + offsetof(struct gate_shared, slots))
 #define IDS_AT offsetof(struct gate_slot, valid)
 
@@ -28,9 +29,9 @@ struct fast_site {
     unsigned calls;
 };
 
-static const int lane_calls[] = {SYS_read,   SYS_write,    SYS_pread64,    SYS_pwrite64,
-                                 SYS_readv,  SYS_writev,   SYS_preadv,     SYS_pwritev,
-                                 SYS_sendto, SYS_recvfrom, SYS_epoll_wait, SYS_epoll_pwait};
+static const int lane_calls[] = {SYS_read,   SYS_write,      SYS_pread64, SYS_pwrite64,   SYS_readv,
+                                 SYS_writev, SYS_preadv,     SYS_pwritev, SYS_sendto,     SYS_recvfrom,
+                                 SYS_fstat,  SYS_newfstatat, SYS_lseek,   SYS_epoll_wait, SYS_epoll_pwait};
 static const int id_calls[] = {SYS_getpid, SYS_gettid,  SYS_getuid,      SYS_geteuid,
                                SYS_getgid, SYS_getegid, SYS_rt_sigaction};
 
@@ -97,12 +98,12 @@ static bool is_slot(uaddr_t slot)
 
 void fast_attach(struct task *t, uaddr_t slot)
 {
-    static const uint64_t none[GATE_LANE_FDS / 64];
+    static const struct gate_lanes none;
     struct mm *mm = t->process->mm;
 
     if (mm->lanes_unset) {
         mm->lanes_unset = false;
-        (void)copy_to_user(t, LANES_AT, none, sizeof(none));
+        (void)copy_to_user(t, LANES_AT, &none, sizeof(none));
     }
     t->slot = is_slot(slot) ? slot : 0;
     mailbox_attach(t);
@@ -113,13 +114,22 @@ void fast_attach(struct task *t, uaddr_t slot)
  * ------------------------------------------------------------------------------------------------------
  */
 
-/* mm->lanes_lock held. */
-static void write_word(struct task *t, const struct mm *mm, unsigned fd)
+/* mm->lanes_lock held. Both words at once: the keep alone writes what lies between them. */
+static void write_words(struct task *t, const struct mm *mm, unsigned fd)
 {
-    (void)copy_to_user(t, LANES_AT + fd / 64 * 8, &mm->lanes[fd / 64], 8);
+    const uint64_t *from = &mm->lanes.any[fd / 64], *to = &mm->lanes.plain[fd / 64] + 1;
+
+    (void)copy_to_user(t, LANES_AT + fd / 64 * 8, from, (size_t)(to - from) * sizeof(*from));
 }
 
-void fast_lane_set(struct task *t, unsigned fd)
+/* Of those that use its memory: nobody else is within the gate, or comes in, while t is in the keep. */
+static bool is_alone(struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    return t->process->nthreads == 1 && atomic_load(&t->process->mm->refs) == 1;
+}
+
+void fast_lane_set(struct task *t, unsigned fd, bool plain)
 {
     struct mm *mm = t->process->mm;
     uint64_t bit = 1UL << (fd % 64);
@@ -128,10 +138,13 @@ void fast_lane_set(struct task *t, unsigned fd)
     if (fd >= GATE_LANE_FDS || !may_be_fast(t) || atomic_load(&mm->refs) > 1)
         return;
     LOCKED(&mm->lanes_lock);
-    if (mm->lanes_off || (mm->lanes[fd / 64] & bit))
+    bool is_plain = mm->lanes.plain[fd / 64] & bit;
+    if (mm->lanes_off || ((mm->lanes.any[fd / 64] & bit) && (is_plain || !plain || !is_alone(t))))
         return;
-    mm->lanes[fd / 64] |= bit;
-    write_word(t, mm, fd);
+    mm->lanes.any[fd / 64] |= bit;
+    if (plain && is_alone(t))
+        mm->lanes.plain[fd / 64] |= bit;
+    write_words(t, mm, fd);
 }
 
 void fast_lane_clear(struct task *t, unsigned fd)
@@ -142,10 +155,11 @@ void fast_lane_clear(struct task *t, unsigned fd)
     if (fd >= GATE_LANE_FDS || !mm) /* before the first image */
         return;
     LOCKED(&mm->lanes_lock);
-    if (!(mm->lanes[fd / 64] & bit))
+    if (!((mm->lanes.any[fd / 64] | mm->lanes.plain[fd / 64]) & bit))
         return;
-    mm->lanes[fd / 64] &= ~bit;
-    write_word(t, mm, fd);
+    mm->lanes.any[fd / 64] &= ~bit;
+    mm->lanes.plain[fd / 64] &= ~bit;
+    write_words(t, mm, fd);
 }
 
 struct barred {
@@ -170,7 +184,7 @@ static void bar_task(struct task *t, const struct file *f)
     if (!t->host_tid && mm && atomic_load(&mm->refs) == 1) {
         /* On its way through a fork: its memory can not be reached, and says what its parent's did. */
         LOCKED(&mm->lanes_lock);
-        memset(mm->lanes, 0, sizeof(mm->lanes));
+        memset(&mm->lanes, 0, sizeof(mm->lanes));
         mm->lanes_unset = true;
         return;
     }
@@ -199,8 +213,28 @@ static void lanes_off(struct task *t)
 
     LOCKED(&mm->lanes_lock);
     mm->lanes_off = true;
-    memset(mm->lanes, 0, sizeof(mm->lanes));
-    (void)copy_to_user(t, LANES_AT, mm->lanes, sizeof(mm->lanes));
+    memset(&mm->lanes, 0, sizeof(mm->lanes));
+    (void)copy_to_user(t, LANES_AT, &mm->lanes, sizeof(mm->lanes));
+}
+
+/* Another thread is about to be made: no bit may be set any more for what only this one could not meet in
+ * between. A dead descriptor has a position and a status, too; a number that is not the program's may be the
+ * gate's for a moment. */
+static void lanes_settle(struct task *t)
+{
+    struct mm *mm = t->process->mm;
+    struct gate_lanes now = {0};
+
+    if (!is_alone(t))
+        return;
+    for (unsigned fd = 0; fd < GATE_LANE_FDS; fd++)
+        if ((mm->lanes.any[fd / 64] >> (fd % 64) & 1) && lane_is(t, (int)fd))
+            now.any[fd / 64] |= 1UL << (fd % 64);
+    LOCKED(&mm->lanes_lock);
+    if (memcmp(&mm->lanes, &now, sizeof(now)) == 0)
+        return;
+    mm->lanes = now;
+    (void)copy_to_user(t, LANES_AT, &mm->lanes, sizeof(mm->lanes));
 }
 
 void fast_actions_changed(struct task *t)
@@ -225,6 +259,8 @@ void fast_filtered(struct task *t)
 
 void fast_forked(struct task *parent, struct mm *child, unsigned long flags)
 {
+    if ((flags & CLONE_VM) && !(flags & CLONE_VFORK))
+        lanes_settle(parent);
     if (flags & CLONE_VM)
         return;
     /* Two memories over one table: neither would hear of what the other does. */
@@ -235,7 +271,7 @@ void fast_forked(struct task *parent, struct mm *child, unsigned long flags)
     /* With other threads at work, the host's copies of memory and descriptors are of different moments. */
     if (!fdtable_shared(parent->fdt))
         return;
-    memset(child->lanes, 0, sizeof(child->lanes));
+    memset(&child->lanes, 0, sizeof(child->lanes));
     child->lanes_unset = true;
 }
 
@@ -263,12 +299,24 @@ static bool is_one_of(int nr, const int *calls, size_t n)
     return false;
 }
 
+/* The gate tried a number that is no lane any more, and would again. */
+static void drop_old_bit(struct task *t, const struct sysargs *a)
+{
+    const struct mm *mm = t->process->mm;
+    uint64_t fd = a->arg[0];
+
+    if (fd < GATE_LANE_FDS && mm && (mm->lanes.any[fd / 64] >> (fd % 64) & 1) && !lane_is(t, (int)fd))
+        fast_lane_clear(t, (unsigned)fd);
+}
+
 void fast_missed(struct task *t, const struct sysargs *a, long r)
 {
     bool missed = t->used_lane ? is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls))
                                : r >= 0 && is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls));
 
     bool mailed = !missed && mailbox_takes(a->nr);
+    if (!t->used_lane && is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls)))
+        drop_old_bit(t, a);
     t->used_lane = false;
     if ((!missed && !mailed) || a->ip < GATE_LIMIT || !fast_is_possible(t) || !is_hot(t->process->mm, a->ip))
         return;

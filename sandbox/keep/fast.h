@@ -21,9 +21,11 @@ void fast_filtered(struct task *t);
 
 /* t's gate may act by itself at all. */
 bool fast_is_possible(const struct task *t);
-/* Descriptor fd is a lane at its number in t's own table: the gate may use it. No lock but the table's. */
-void fast_lane_set(struct task *t, unsigned fd);
-/* fd is about to be something else. Before the slot or the native descriptor changes. */
+/* Descriptor fd is a lane at its number in t's own table: the gate may use it. plain: it is FILE_PLAIN. No
+ * lock but the table's. */
+void fast_lane_set(struct task *t, unsigned fd, bool plain);
+/* fd is about to be something else. Before the slot or the native descriptor changes; not needed where that
+ * is closed by the only one who could use it. */
 void fast_lane_clear(struct task *t, unsigned fd);
 /* f is barred: no gate uses it any more. f is only compared with; a table's lock is taken for each task. No
  * lock held. */

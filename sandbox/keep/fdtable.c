@@ -261,11 +261,11 @@ static struct file *slot_take(struct task *t, const struct sysargs *a, unsigned 
     struct file *f = ft->slots[fd].file;
     if (!f)
         return NULL;
-    fast_lane_clear(t, fd);
     if (ft->slots[fd].lane == LANE_HERE && sole_owner(ft)) {
         ft->slots[fd].lane = LANE_NONE;
         *native = true;
     } else {
+        fast_lane_clear(t, fd);
         lane_revoke(ft, a, fd);
     }
     slot_clear(ft, fd);
@@ -369,6 +369,8 @@ static int donate(struct task *t, struct fdtable *ft, const struct sysargs *a, i
 {
     if (ft->slots[fd].lane == LANE_HERE)
         return 0;
+    if (!(f->kind & FILE_PLAIN))
+        fast_lane_clear(t, (unsigned)fd); /* what was closed there may have been one */
     int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd);
     if (r < 0)
         return r;
@@ -402,8 +404,13 @@ bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f,
     }
     if (donate(t, ft, a, fd, f) < 0)
         return false;
-    fast_lane_set(t, (unsigned)fd);
+    fast_lane_set(t, (unsigned)fd, (f->kind & FILE_PLAIN) && sole_owner(ft));
     return true;
+}
+
+bool lane_plain(struct task *t, const struct sysargs *a, int fd, struct file *f)
+{
+    return (f->kind & FILE_PLAIN) && sole_owner(t->fdt) && lane_ready(t, a, fd, f, 0);
 }
 
 static int become_lane(struct file *f)
@@ -434,7 +441,7 @@ bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f
         if (become_lane(f) < 0 || donate(t, ft, a, fd, f) < 0)
             return false;
     }
-    fast_lane_set(t, (unsigned)fd);
+    fast_lane_set(t, (unsigned)fd, false);
     return true;
 }
 

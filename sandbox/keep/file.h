@@ -59,6 +59,7 @@ enum file_flag {
     FILE_RAW_READ = 16,  /* host reads of hostfd are the file's own reads (splice and sendfile may use it) */
     FILE_RAW_WRITE = 32, /* likewise for writes */
     FILE_STREAM = 64,    /* may be donated, to be used by the gate alone */
+    FILE_PLAIN = 128,    /* a lane of which the host's fstat and lseek say what its operations say */
 };
 
 struct file {
@@ -141,5 +142,7 @@ bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f
 /* As lane_donate, but only once that pays: for transfers of len bytes that the keep could as well make
  * itself. True: the host may run the call. */
 bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len);
+/* The same for fstat and lseek, which the keep makes this time. True: the gate could. */
+bool lane_plain(struct task *t, const struct sysargs *a, int fd, struct file *f);
 
 #endif

@@ -77,12 +77,23 @@ static int stat_file(struct task *t, struct file *f, struct stat *st)
     return 0;
 }
 
+/* fstat of fd, which the gate could do by itself. */
+static int stat_fd(struct task *t, const struct sysargs *a, int fd, struct stat *st)
+{
+    _cleanup_file_ struct file *f = fd_get_path(t, fd);
+
+    if (f)
+        t->used_lane = lane_plain(t, a, fd, f);
+    return f ? stat_file(t, f, st) : -EBADF;
+}
+
 static long put_stat(struct task *t, uaddr_t to, const struct stat *st)
 {
     return copy_to_user(t, to, st, sizeof(*st));
 }
 
-static long stat_call(struct task *t, int dfd, uaddr_t upath, uaddr_t ust, int at_flags)
+static long stat_call(struct task *t, const struct sysargs *a, int dfd, uaddr_t upath, uaddr_t ust,
+                      int at_flags)
 {
     char path[PATH_MAX];
     struct statx stx;
@@ -90,8 +101,7 @@ static long stat_call(struct task *t, int dfd, uaddr_t upath, uaddr_t ust, int a
     long r = path_from_user(t, path, upath);
 
     if (r == 0 && (at_flags & AT_EMPTY_PATH) && dfd != AT_FDCWD) {
-        _cleanup_file_ struct file *f = fd_get_path(t, dfd);
-        r = f ? stat_file(t, f, &st) : -EBADF;
+        r = stat_fd(t, a, dfd, &st);
     } else if (r >= 0) {
         r = stat_path(t, dfd, path, at_flags, STATX_BASIC_STATS, &stx, false);
         if (r == 0)
@@ -102,12 +112,12 @@ static long stat_call(struct task *t, int dfd, uaddr_t upath, uaddr_t ust, int a
 
 long sys_stat(struct task *t, const struct sysargs *a)
 {
-    return stat_call(t, AT_FDCWD, a->arg[0], a->arg[1], 0);
+    return stat_call(t, a, AT_FDCWD, a->arg[0], a->arg[1], 0);
 }
 
 long sys_lstat(struct task *t, const struct sysargs *a)
 {
-    return stat_call(t, AT_FDCWD, a->arg[0], a->arg[1], AT_SYMLINK_NOFOLLOW);
+    return stat_call(t, a, AT_FDCWD, a->arg[0], a->arg[1], AT_SYMLINK_NOFOLLOW);
 }
 
 long sys_newfstatat(struct task *t, const struct sysargs *a)
@@ -117,19 +127,17 @@ long sys_newfstatat(struct task *t, const struct sysargs *a)
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT))
         return -EINVAL;
     if ((flags & AT_EMPTY_PATH) && a->arg[1] == 0) { /* newer kernels take NULL for "" */
-        _cleanup_file_ struct file *f = fd_get_path(t, (int)a->arg[0]);
         struct stat st;
-        int r = f ? stat_file(t, f, &st) : -EBADF;
+        int r = stat_fd(t, a, (int)a->arg[0], &st);
         return r < 0 ? r : put_stat(t, a->arg[2], &st);
     }
-    return stat_call(t, (int)a->arg[0], a->arg[1], a->arg[2], flags);
+    return stat_call(t, a, (int)a->arg[0], a->arg[1], a->arg[2], flags);
 }
 
 long sys_fstat(struct task *t, const struct sysargs *a)
 {
-    _cleanup_file_ struct file *f = fd_get_path(t, (int)a->arg[0]);
     struct stat st;
-    int r = f ? stat_file(t, f, &st) : -EBADF;
+    int r = stat_fd(t, a, (int)a->arg[0], &st);
 
     return r < 0 ? r : put_stat(t, a->arg[1], &st);
 }

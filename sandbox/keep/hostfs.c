@@ -218,7 +218,7 @@ static int open_regular(struct task *t, struct mount *m, int fd, int flags, cons
                         struct file **ret)
 {
     struct dentry *d = dentry_known(m, fd, stx);
-    unsigned lane = FILE_LANE;
+    unsigned lane = FILE_LANE | FILE_PLAIN;
 
     if (d && t->process->container->mounts->magic && host_procfs(fd)) {
         int r = host_procfs_check(d, flags);

@@ -100,7 +100,7 @@ long sys_memfd_create(struct task *t, const struct sysargs *a)
         return -ENOMEM;
     }
     int r = hostio_install(t, &memfd_ops, O_RDWR | (flags & MFD_CLOEXEC ? O_CLOEXEC : 0U),
-                           FILE_SEEKABLE | FILE_LANE | FILE_NOPOLL, fd, copy);
+                           FILE_SEEKABLE | FILE_LANE | FILE_PLAIN | FILE_NOPOLL, fd, copy);
     if (r < 0)
         free(copy);
     return r;

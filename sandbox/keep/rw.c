@@ -218,6 +218,7 @@ long sys_lseek(struct task *t, const struct sysargs *a)
     if (!(f->kind & FILE_SEEKABLE) && !f->ops->llseek)
         return -ESPIPE;
     if (f->kind & FILE_LANE) {
+        t->used_lane = lane_plain(t, a, (int)a->arg[0], f);
         off_t r = lseek(f->hostfd, off, whence);
         return r < 0 ? -errno : r;
     }

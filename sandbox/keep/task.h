@@ -59,9 +59,9 @@ struct mm {
     bool dumpable;
     /* fast.c; the lock guards the rest, and is a leaf but for tasklist_lock within it. */
     pthread_mutex_t lanes_lock;
-    uint64_t lanes[GATE_LANE_FDS / 64]; /* what the gate was told */
-    bool lanes_off;                     /* none is ever set again */
-    bool lanes_unset;                   /* a fork's memory still says what the parent's lanes were */
+    struct gate_lanes lanes; /* what the gate was told */
+    bool lanes_off;          /* none is ever set again */
+    bool lanes_unset;        /* a fork's memory still says what the parent's lanes were */
     struct fast_site *sites;
     struct mailbox *_Atomic mailbox; /* mailbox.h; NULL: none. Set once, under the lock */
 };

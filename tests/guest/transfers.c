@@ -1,9 +1,12 @@
-/* Reads and writes that are made so often from one instruction that a runtime may make them by another call:
- * all that the program can see of them must stay what it was: results, positions, every register. */
+/* Reads, writes, fstat and lseek that are made so often from one instruction that a runtime may make them by
+ * another call: all that the program can see of them must stay what it was: results, positions, every
+ * register. */
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -60,8 +63,8 @@ static int make_file(int flags)
 
     MUST(fd >= 0);
     int again = open(path, flags);
-    MUST(again >= 0 && unlink(path) == 0 && close(fd) == 0);
-    return again;
+    MUST(again >= 0 && unlink(path) == 0 && dup2(again, fd) == fd && close(again) == 0);
+    return fd;
 }
 
 /* Both the number and the instruction are to be ones that are used often. */
@@ -108,7 +111,8 @@ static void test_edges(void)
 {
     int fd = make_file(O_RDWR), p[2];
     struct iovec bad[2] = {{(void *)8, 4}, {NULL, 0}}, many[IOV_MAX + 1], negative = {many, SIZE_MAX};
-    char c = 'c', big[4000] = "";
+    static char big[4000]; /* not below the end of what there may be */
+    char c = 'c';
 
     MUST(pipe(p) == 0 && write(fd, big, 3000) == 3000);
     for (int i = 0; i <= IOV_MAX; i++)
@@ -158,6 +162,170 @@ static void test_append(void)
     CHECK("and write", call(SYS_write, fd, "zz", 2, JUNK) == 2 && lseek(fd, 0, SEEK_CUR) == OFTEN + 2 &&
                            call(SYS_pread64, fd, text, 8, OFTEN - 1) == 3 && memcmp(text, "azz", 3) == 0);
     close(fd);
+}
+
+/* What is said of the descriptor, by each of the calls that say it: the same of all. */
+static bool same_stat(int fd, struct stat *st)
+{
+    struct stat a, b, c;
+
+    memset(&a, 1, sizeof(a));
+    memset(&b, 2, sizeof(b));
+    memset(&c, 3, sizeof(c));
+    *st = a;
+    if (call(SYS_fstat, fd, &a, JUNK, JUNK) != 0 ||
+        call(SYS_newfstatat, fd, "", (uintptr_t)&b, AT_EMPTY_PATH) != 0)
+        return false;
+    char path[40];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    *st = a;
+    return stat(path, &c) == 0 && memcmp(&a, &b, sizeof(a)) == 0 && memcmp(&a, &c, sizeof(a)) == 0;
+}
+
+static void warm_stat(int fd)
+{
+    struct stat st;
+
+    for (int i = 0; i < OFTEN; i++)
+        MUST(call(SYS_fstat, fd, &st, JUNK, JUNK) == 0 && call(SYS_lseek, fd, NULL, SEEK_SET, JUNK) == 0);
+}
+
+static void test_stat(void)
+{
+    int fd = make_file(O_RDWR);
+    struct stat st;
+
+    MUST(write(fd, "12345", 5) == 5);
+    warm_stat(fd);
+    CHECK("fstat", same_stat(fd, &st) && st.st_size == 5 && S_ISREG(st.st_mode) && st.st_nlink == 0 &&
+                       st.st_uid == geteuid());
+    MUST(fchmod(fd, 0640) == 0 && fchown(fd, 12, 34) == 0 && ftruncate(fd, 77) == 0);
+    CHECK("what was changed", same_stat(fd, &st) && st.st_size == 77 && (st.st_mode & 07777) == 0640 &&
+                                  st.st_uid == 12 && st.st_gid == 34);
+    CHECK("other paths than none", call(SYS_newfstatat, fd, "x", (uintptr_t)&st, AT_EMPTY_PATH) == -ENOTDIR &&
+                                       call(SYS_newfstatat, fd, "", (uintptr_t)&st, 0) == -ENOENT &&
+                                       call(SYS_newfstatat, fd, "/", (uintptr_t)&st, AT_EMPTY_PATH) == 0 &&
+                                       S_ISDIR(st.st_mode));
+    CHECK("bad addresses",
+          call(SYS_fstat, fd, (void *)8, 0, 0) == -EFAULT &&
+              call(SYS_newfstatat, fd, (void *)8, (uintptr_t)&st, AT_EMPTY_PATH) == -EFAULT &&
+              call(SYS_newfstatat, fd, "", 8, AT_EMPTY_PATH) == -EFAULT);
+    close(fd);
+    CHECK_ERRNO("closed", fstat(fd, &st), EBADF);
+    CHECK("by that instruction, too",
+          call(SYS_fstat, fd, &st, 0, 0) == -EBADF &&
+              call(SYS_newfstatat, fd, "", (uintptr_t)&st, AT_EMPTY_PATH) == -EBADF);
+}
+
+static long seek(int fd, long off, int whence)
+{
+    return call(SYS_lseek, fd, (const void *)off, (uint64_t)whence, JUNK);
+}
+
+static void test_seek(void)
+{
+    int fd = make_file(O_RDWR), status = -1;
+    char c;
+
+    MUST(ftruncate(fd, 10000) == 0 && pwrite(fd, "x", 1, 0) == 1);
+    warm_stat(fd);
+    CHECK("lseek",
+          seek(fd, 100, SEEK_SET) == 100 && seek(fd, -10, SEEK_CUR) == 90 && seek(fd, 1, SEEK_END) == 10001);
+    CHECK("holes",
+          seek(fd, 0, SEEK_DATA) == 0 && seek(fd, 0, SEEK_HOLE) > 0 && seek(fd, 20000, SEEK_DATA) == -ENXIO);
+    CHECK("not before the start",
+          seek(fd, -1, SEEK_SET) == -EINVAL && seek(fd, 0, 9) == -EINVAL && seek(fd, 0, SEEK_CUR) >= 0);
+    int again = dup(fd);
+    CHECK("one position for both descriptors",
+          seek(fd, 500, SEEK_SET) == 500 && seek(again, 0, SEEK_CUR) == 500 &&
+              seek(again, 7, SEEK_CUR) == 507 && lseek(fd, 0, SEEK_CUR) == 507);
+    pid_t pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0)
+        _exit(seek(fd, 3, SEEK_CUR) == 510 ? 0 : 1);
+    CHECK("and for a child", waitpid(pid, &status, 0) == pid && status == 0 && seek(fd, 0, SEEK_CUR) == 510);
+    CHECK("read from there", call(SYS_read, fd, &c, 1, JUNK) == 1 && seek(again, 0, SEEK_CUR) == 511);
+    close(again);
+    close(fd);
+    CHECK("closed", seek(fd, 0, SEEK_CUR) == -EBADF);
+}
+
+/* The number is another file's, of another kind, and back. */
+static void test_numbers(void)
+{
+    int p[2];
+    struct stat st;
+    char c;
+
+    for (int round = 0; round < 3; round++) {
+        int fd = make_file(O_RDWR);
+        MUST(write(fd, "abc", 3) == 3);
+        warm_stat(fd);
+        CHECK("a file", same_stat(fd, &st) && st.st_size == 3);
+        MUST(close(fd) == 0);
+        CHECK("its number free", call(SYS_read, fd, &c, 1, 0) == -EBADF && seek(fd, 0, SEEK_CUR) == -EBADF);
+        MUST(pipe(p) == 0 && p[0] == fd);
+        CHECK("a pipe's", same_stat(p[0], &st) && S_ISFIFO(st.st_mode) &&
+                              seek(p[0], 0, SEEK_CUR) == -ESPIPE && call(SYS_write, p[1], "p", 1, 0) == 1 &&
+                              call(SYS_read, p[0], &c, 1, 0) == 1);
+        warm(p[0], p[1]);
+        CHECK("often", same_stat(p[0], &st) && S_ISFIFO(st.st_mode) && seek(p[0], 0, SEEK_CUR) == -ESPIPE);
+        int other_file = make_file(O_RDWR);
+        warm_stat(other_file);
+        MUST(dup2(p[1], other_file) == other_file && dup2(other_file, p[0]) == p[0]);
+        CHECK("by dup2",
+              same_stat(p[0], &st) && S_ISFIFO(st.st_mode) && seek(other_file, 0, SEEK_CUR) == -ESPIPE);
+        close(p[0]);
+        MUST(open("/", O_RDONLY | O_DIRECTORY) == p[0]);
+        CHECK("a directory's",
+              same_stat(p[0], &st) && S_ISDIR(st.st_mode) && call(SYS_read, p[0], &c, 1, 0) == -EISDIR);
+        close(p[0]);
+        MUST(open("/", O_PATH) == p[0]);
+        CHECK("a mere path's", same_stat(p[0], &st) && seek(p[0], 0, SEEK_CUR) == -EBADF);
+        close(p[0]);
+        close(p[1]);
+        close(other_file);
+    }
+}
+
+static volatile int go, wrong_file;
+
+static void *stat_often(void *arg)
+{
+    int fd = *(int *)arg;
+    struct stat st;
+
+    while (go) {
+        long r = call(SYS_fstat, fd, &st, 0, 0);
+        wrong_file += r != 0 || (st.st_size != 1111 && st.st_size != 2222);
+        r = seek(fd, 0, SEEK_END);
+        wrong_file += r != 1111 && r != 2222;
+    }
+    return NULL;
+}
+
+/* dup2 replaces atomically, for threads that look meanwhile. */
+static void test_threads(void)
+{
+    int a = make_file(O_RDWR), b = make_file(O_RDWR);
+    pthread_t t;
+
+    MUST(ftruncate(a, 1111) == 0 && ftruncate(b, 2222) == 0);
+    int fd = dup(a);
+    warm_stat(fd);
+    warm_stat(b);
+    go = 1;
+    MUST(pthread_create(&t, NULL, stat_often, &fd) == 0);
+    for (int i = 0; i < 300; i++)
+        MUST(dup2(i % 2 ? a : b, fd) == fd);
+    go = 0;
+    pthread_join(t, NULL);
+    CHECK("replaced under one who asks", wrong_file == 0);
+    changed = 0; /* `expected` was shared */
+    warm_stat(fd);
+    close(fd);
+    close(a);
+    close(b);
 }
 
 static volatile sig_atomic_t ticks, in_site, wrong_there;
@@ -254,6 +422,11 @@ int main(void)
     test_family();
     test_edges();
     test_append();
+    test_stat();
+    test_seek();
+    test_numbers();
+    CHECK("every register stays", changed == 0);
+    test_threads();
     test_signals();
     test_interrupted();
     CHECK("every register stays", changed == 0);

@@ -27,10 +27,11 @@ bool fast_is_possible(const struct task *t)
     return true;
 }
 
-void fast_lane_set(struct task *t, unsigned fd)
+void fast_lane_set(struct task *t, unsigned fd, bool plain)
 {
     (void)t;
     (void)fd;
+    (void)plain;
 }
 
 void fast_lane_clear(struct task *t, unsigned fd)

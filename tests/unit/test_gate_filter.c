@@ -152,6 +152,11 @@ static const struct row rows[] = {
     {GATE_IP, __NR_splice, {3, 0, 4, 0, 10}, NOTIFY},
     {GATE_IP, __NR_sendmsg, {3, 0x1000, 0}, NOTIFY},
     {GATE_IP, __NR_recvmsg, {3, 0x1000, 0}, NOTIFY},
+    {GATE_IP, __NR_fstat, {3, 0x1000}, ALLOW},
+    {GUEST_IP, __NR_fstat, {3, 0x1000}, NOTIFY},
+    {GATE_IP, __NR_newfstatat, {3, 0x1000, 0x2000, 0x1000}, NOTIFY},
+    {GATE_IP, __NR_lseek, {3, 0, 1}, ALLOW},
+    {GUEST_IP, __NR_lseek, {3, 0, 1}, NOTIFY},
     {GATE_IP, __NR_epoll_wait, {3, 0x1000, 1, ~0UL}, ALLOW},
     {GATE_IP, __NR_epoll_ctl, {3, 1, 4, 0x1000}, NOTIFY},
     {GUEST_IP, __NR_clone3, {0x1000, 88}, REFUSE},
@@ -260,7 +265,10 @@ static bool is_made_for(int native, int nr)
     for (size_t i = 0; i < ARRAY_SIZE(reads); i++)
         if ((native == __NR_preadv2 && nr == reads[i]) || (native == __NR_pwritev2 && nr == writes[i]))
             return true;
-    return native == nr && (nr == __NR_sendto || nr == __NR_recvfrom || nr == __NR_epoll_wait);
+    if (native == __NR_fstat)
+        return nr == __NR_fstat || nr == __NR_newfstatat;
+    return native == nr &&
+           (nr == __NR_lseek || nr == __NR_sendto || nr == __NR_recvfrom || nr == __NR_epoll_wait);
 }
 
 /* Whatever the profile has a say in is asked of the keep; the others stay as they are. The gate's own calls

@@ -2,7 +2,7 @@
  * any and a signal may end it anywhere: mailbox_leave then makes them what they were.
  *
  * In and out as fast.S. The offsets are those of struct mailbox_thread (mailbox.c asserts them). */
-#define SLOTS 0x1e0080
+#define SLOTS 0x1e0100
 #define SLOT_SIZE 128
 #define SLOT_VALID 12
 #define VALID_MAILBOX 2
