@@ -18,7 +18,7 @@
 #include "runtime/options.h"
 #include "runtime/passed.h"
 #include "runtime/pidfile.h"
-#include "runtime/seccomp.h"
+#include "runtime/seccomp_store.h"
 #include "runtime/seccomp_agent.h"
 #include "runtime/sendfd.h"
 #include "runtime/target.h"
@@ -203,7 +203,8 @@ static int load_process(struct exec *x, char **args, struct err *e)
         return err_set(e, ERR_USAGE, 0, "exec takes --process or arguments, not both");
     if (!x->o.process && !args[0])
         return err_set(e, ERR_USAGE, 0, "exec needs a program (see bailey exec --help)");
-    if (target_load_config(&x->target, e) || seccomp_compile(x->target.config->lx.seccomp, &x->seccomp, e))
+    if (target_load_config(&x->target, e) ||
+        seccomp_restore(x->target.dir.dir, x->target.config->lx.seccomp, &x->seccomp, e))
         return -1;
     if (x->o.process) {
         if (oci_process_load(x->o.process, &x->config, e))

@@ -24,6 +24,7 @@
 #include "runtime/passed.h"
 #include "runtime/pidfile.h"
 #include "runtime/seccomp_agent.h"
+#include "runtime/seccomp_store.h"
 #include "runtime/poststop.h"
 #include "runtime/sendfd.h"
 #include "runtime/starting.h"
@@ -162,6 +163,7 @@ static int make_files(struct making *m, struct err *e)
     /* Later commands need the configuration that the container was made from. */
     if (textfile_replace(m->state.dir, "config.json", m->config->text, e))
         return -1;
+    seccomp_store(m->state.dir, m->config->lx.seccomp, &m->seccomp);
     m->exit_file = openat(m->state.dir, "exit", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     m->listen = keepsock_listen(m->state.dir);
     if (m->exit_file < 0 || m->listen < 0)

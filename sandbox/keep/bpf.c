@@ -193,7 +193,7 @@ uint32_t bpf_run(const struct sock_filter *insns, const struct seccomp_data *dat
     }
 }
 
-bool bpf_always_allows(const struct sock_filter *insns, unsigned len, int nr)
+unsigned bpf_start(const struct sock_filter *insns, unsigned len, int nr)
 {
     uint32_t a = 0;
     for (unsigned pc = 0; pc < len; pc++) {
@@ -201,7 +201,7 @@ bool bpf_always_allows(const struct sock_filter *insns, unsigned len, int nr)
         switch (f->code) {
         case BPF_LD | BPF_W | BPF_ABS:
             if (f->k != offsetof(struct seccomp_data, nr) && f->k != offsetof(struct seccomp_data, arch))
-                return false;
+                return pc;
             a = f->k == offsetof(struct seccomp_data, nr) ? (uint32_t)nr : AUDIT_ARCH_X86_64;
             break;
         case BPF_ALU | BPF_AND | BPF_K:
@@ -217,10 +217,16 @@ bool bpf_always_allows(const struct sock_filter *insns, unsigned len, int nr)
             pc += jump_taken(BPF_OP(f->code), a, f->k) ? f->jt : f->jf;
             break;
         case BPF_RET | BPF_K:
-            return f->k == SECCOMP_RET_ALLOW;
+            return pc;
         default:
-            return false;
+            return 0;
         }
     }
-    return false;
+    return 0;
+}
+
+bool bpf_always_allows(const struct sock_filter *insns, unsigned len, int nr)
+{
+    const struct sock_filter *f = &insns[bpf_start(insns, len, nr)];
+    return f->code == (BPF_RET | BPF_K) && f->k == SECCOMP_RET_ALLOW;
 }

@@ -43,12 +43,25 @@ unsigned seccomp_count(const struct task *t)
 /* Judging --------------------------------------------------------------------------------------------------
  */
 
+/* Profiles are long lists of numbers, which need to be gone through but once for each. */
+static const struct sock_filter *beginning(struct seccomp_filter *f, int nr)
+{
+    if (nr < 0 || nr >= SYSCALL_MAX)
+        return f->insns;
+    unsigned at = atomic_load_explicit(&f->start[nr], memory_order_relaxed);
+    if (at == 0) {
+        at = bpf_start(f->insns, f->len, nr) + 1;
+        atomic_store_explicit(&f->start[nr], (unsigned short)at, memory_order_relaxed);
+    }
+    return f->insns + at - 1;
+}
+
 /* The strictest verdict of all; between equals the newest's data. *by: whose it is. */
 static uint32_t verdict(struct seccomp_filter *f, const struct seccomp_data *data, struct seccomp_filter **by)
 {
     uint32_t result = SECCOMP_RET_ALLOW;
     for (*by = f; f; f = f->prev) {
-        uint32_t r = bpf_run(f->insns, data);
+        uint32_t r = bpf_run(beginning(f, data->nr), data);
         if ((int32_t)(r & SECCOMP_RET_ACTION_FULL) < (int32_t)(result & SECCOMP_RET_ACTION_FULL)) {
             result = r;
             *by = f;

@@ -24,7 +24,8 @@ struct seccomp_filter {
     /* By number: whether it is known that the whole chain allows the call with any arguments, and that it
      * does. */
     atomic_ulong known[CACHE_WORDS], allowed[CACHE_WORDS];
-    atomic_ulong said[CACHE_WORDS]; /* what the runtime's log has had already */
+    atomic_ushort start[SYSCALL_MAX]; /* by number: bpf_start + 1; 0: not yet known */
+    atomic_ulong said[CACHE_WORDS];   /* what the runtime's log has had already */
     struct sock_filter insns[];
 };
 

@@ -2,6 +2,8 @@
 # bailey debug counters, and --lanes.
 bats_require_minimum_version 1.5.0
 load helpers
+# shellcheck source=tests/lib/default-profile.sh
+. "$BATS_TEST_DIRNAME/../lib/default-profile.sh"
 
 # Transfers that become lanes, then a long sleep.
 busy() {
@@ -9,6 +11,7 @@ busy() {
     cp "$B/tests/guest/sites" "$BUNDLE/rootfs/bin/sites"
     args /bin/sh -c 'for i in $(seq 300); do echo $i; done >/tmp/f; /bin/sites changed; echo $? >/tmp/changed; exec sleep 60'
     config '.root.readonly = false'
+    [ -z "${PROFILE:-}" ] || config --slurpfile p "$PROFILE" '.linux.seccomp = $p[0]'
     bailey "$@" run -d --bundle "$BUNDLE" c </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
     for _ in $(seq 100); do
         [ ! -s "$BUNDLE/rootfs/tmp/changed" ] || break
@@ -46,6 +49,16 @@ teardown() {
 @test "with them the sites are changed" {
     busy --lanes=on
     [ "$(cat "$BUNDLE/rootfs/tmp/changed")" = 0 ]
+}
+
+@test "with them and the engines' default profile, too" {
+    [ -e "$DEFAULT_PROFILE" ] || skip "no $DEFAULT_PROFILE"
+    make_bundle
+    default_profile "$BUNDLE/config.json" >"$BATS_TEST_TMPDIR/profile"
+    PROFILE=$BATS_TEST_TMPDIR/profile busy
+    [ "$(cat "$BUNDLE/rootfs/tmp/changed")" = 0 ]
+    run bailey debug counters --format json c
+    [ "$(jq .gate.transfers <<<"$output")" -gt 0 ]
 }
 
 @test "what is not there" {

@@ -1,4 +1,4 @@
-// objects: common/*.o oci/*.o runtime/seccomp.o sandbox/keep/bpf.o
+// objects: common/*.o oci/*.o runtime/seccomp.o runtime/seccomp_store.o sandbox/keep/bpf.o
 /* linux.seccomp as a program: what it answers call by call, and what the cache may believe of it. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,16 +7,19 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "oci/config.h"
-#include "runtime/seccomp.h"
+#include "runtime/seccomp_store.h"
 #include "sandbox/keep/bpf.h"
 
 static struct err err;
@@ -26,17 +29,22 @@ static void free_p(struct seccomp_profile *p)
     seccomp_profile_free(p);
 }
 
-static int compile(const char *seccomp, struct seccomp_profile *p)
+static struct oci_config *parse(const char *seccomp)
 {
     char text[4096];
-    _cleanup_(oci_config_free_p) struct oci_config *c = NULL;
+    struct oci_config *c = NULL;
 
     err = (struct err)ERR_INIT;
     snprintf(text, sizeof(text),
              "{\"ociVersion\":\"1.0.2\",\"root\":{\"path\":\"rootfs\"},\"linux\":{\"seccomp\":%s}}", seccomp);
-    if (oci_config_parse(text, strlen(text), "config.json", &c, &err))
-        return -1;
-    return seccomp_compile(c->lx.seccomp, p, &err);
+    return oci_config_parse(text, strlen(text), "config.json", &c, &err) ? NULL : c;
+}
+
+static int compile(const char *seccomp, struct seccomp_profile *p)
+{
+    _cleanup_(oci_config_free_p) struct oci_config *c = parse(seccomp);
+
+    return c ? seccomp_compile(c->lx.seccomp, p, &err) : -1;
 }
 
 static uint32_t ask(const struct seccomp_profile *p, int nr, uint64_t arg0, uint64_t arg1)
@@ -233,7 +241,7 @@ static void the_cache_is_right(void **state)
 {
     struct sock_filter prog[12];
     const unsigned n = ARRAY_SIZE(prog);
-    unsigned always = 0;
+    unsigned always = 0, later = 0;
 
     (void)state;
     srand(1);
@@ -243,18 +251,115 @@ static void the_cache_is_right(void **state)
         prog[n - 1] = (struct sock_filter){.code = BPF_RET | BPF_K, .k = SECCOMP_RET_ALLOW};
         assert_true(bpf_valid(prog, n));
         int nr = rand() % 64;
-        if (!bpf_always_allows(prog, n, nr))
-            continue;
-        always++;
+        bool allows = bpf_always_allows(prog, n, nr);
+        unsigned start = bpf_start(prog, n, nr);
+        assert_true(start < n);
+        always += allows;
+        later += start > 0;
         for (int k = 0; k < 8; k++) {
             struct seccomp_data d = {
                 .nr = nr, .arch = AUDIT_ARCH_X86_64, .instruction_pointer = (uint64_t)rand()};
             for (int a = 0; a < 6; a++)
                 d.args[a] = (uint64_t)rand() % 64;
-            assert_int_equal(bpf_run(prog, &d), SECCOMP_RET_ALLOW);
+            assert_int_equal(bpf_run(prog + start, &d), bpf_run(prog, &d));
+            if (allows)
+                assert_int_equal(bpf_run(prog, &d), SECCOMP_RET_ALLOW);
         }
     }
     assert_true(always > 1000);
+    assert_true(later > 1000);
+}
+
+/* Stored programs. One that is marked (its last verdict is EDOM) tells whether it was taken or made anew. */
+#define STORED                                                                                               \
+    "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"],\"syscalls\":[{"          \
+    "\"names\":["                                                                                            \
+    "\"getpid\"],\"action\":\"SCMP_ACT_ERRNO\",\"args\":[{\"index\":0,\"value\":7,\"op\":\"SCMP_CMP_EQ\"}]}" \
+    "]}"
+
+static int open_dir(void)
+{
+    char path[] = "/tmp/bailey-unit-XXXXXX";
+    assert_non_null(mkdtemp(path));
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_return_code(fd, errno);
+    return fd;
+}
+
+static void close_dir(int dir)
+{
+    char link[64], path[256];
+    (void)unlinkat(dir, "seccomp", 0);
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", dir);
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    assert_true(n > 0);
+    path[n] = 0;
+    (void)close(dir);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void store_marked(int dir)
+{
+    _cleanup_(oci_config_free_p) struct oci_config *c = parse(STORED);
+    _cleanup_(free_p) struct seccomp_profile p = {0};
+    assert_int_equal(seccomp_compile(c->lx.seccomp, &p, &err), 0);
+    for (unsigned i = 0; i < p.n; i++)
+        if (p.insns[i].code == (BPF_RET | BPF_K) && p.insns[i].k == SECCOMP_RET_ALLOW)
+            p.insns[i].k = SECCOMP_RET_ERRNO | EDOM;
+    seccomp_store(dir, c->lx.seccomp, &p);
+}
+
+static bool is_taken(int dir, const char *profile)
+{
+    _cleanup_(oci_config_free_p) struct oci_config *c = parse(profile);
+    _cleanup_(free_p) struct seccomp_profile p = {0};
+    assert_int_equal(seccomp_restore(dir, c->lx.seccomp, &p, &err), 0);
+    assert_true(p.log);
+    assert_true(call_set_has(&p.judged, SYS_getpid));
+    assert_false(call_set_has(&p.judged, SYS_getuid));
+    assert_int_equal(ask(&p, SYS_getpid, 7, 0), SECCOMP_RET_ERRNO | EPERM);
+    return ask(&p, SYS_getuid, 0, 0) == (SECCOMP_RET_ERRNO | EDOM);
+}
+
+/* The file with one byte changed, or cut. */
+static void spoil(int dir, long at, long length)
+{
+    int fd = openat(dir, "seccomp", O_RDWR | O_CLOEXEC);
+    char byte;
+    assert_int_equal(pread(fd, &byte, 1, at), 1);
+    byte = (char)~byte;
+    assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    if (length)
+        assert_int_equal(ftruncate(fd, length), 0);
+    (void)close(fd);
+}
+
+static void stored_ones_are_taken(void **state)
+{
+    static const long spoilt[][2] = {{0, 0}, {8, 0}, {12, 0}, {100, 0}, {0, 20}, {0, 200}};
+    char other[sizeof(STORED)];
+
+    (void)state;
+    int dir = open_dir();
+    assert_false(is_taken(dir, STORED)); /* there is none */
+    store_marked(dir);
+    assert_true(is_taken(dir, STORED));
+    memcpy(other, STORED, sizeof(other));
+    memcpy(strstr(other, "EQ"), "GE", 2);
+    assert_false(is_taken(dir, other));
+    assert_int_equal(fchmodat(dir, "seccomp", 0620, 0), 0);
+    assert_false(is_taken(dir, STORED));
+    for (size_t i = 0; i < ARRAY_SIZE(spoilt); i++) {
+        (void)unlinkat(dir, "seccomp", 0);
+        store_marked(dir);
+        spoil(dir, spoilt[i][0], spoilt[i][1]);
+        assert_false(is_taken(dir, STORED));
+    }
+    (void)unlinkat(dir, "seccomp", 0);
+    assert_int_equal(symlinkat("/dev/null", dir, "seccomp"), 0);
+    store_marked(dir); /* does not follow it */
+    assert_false(is_taken(dir, STORED));
+    close_dir(dir);
 }
 
 int main(void)
@@ -267,6 +372,7 @@ int main(void)
         cmocka_unit_test(newer_calls_are_not_there),
         cmocka_unit_test(nonsense_is_refused),
         cmocka_unit_test(the_cache_is_right),
+        cmocka_unit_test(stored_ones_are_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
