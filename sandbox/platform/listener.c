@@ -265,6 +265,9 @@ static int addfd(const struct sysargs *a, int fd, int at, unsigned flags)
         .flags = flags | (at >= 0 ? SECCOMP_ADDFD_FLAG_SETFD : 0),
         .newfd_flags = O_CLOEXEC,
     };
+
+    if (!a->listener) /* by a mailbox: no notification is there to be answered */
+        return -ENOENT;
     int r = ioctl(a->listener->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
     return r < 0 ? -errno : r;
