@@ -54,7 +54,8 @@ enum gate_call {
     /* fault(buf, siginfo, err): guest code raised a synchronous native signal. As signal(), once the keep has
      * queued the guest's signal. */
     GATE_FAULT,
-    /* sigreturn(mask): the guest returned from a handler; its signal mask is now mask. */
+    /* sigreturn(mask): the guest returned from a handler; its signal mask is now mask. Only where the slot
+     * does not count, or the mask lets a marked signal through. */
     GATE_SIGRETURN,
     /* shmat(id, addr, flags, buf, 0, address): struct gate_op at buf says what to map with which descriptor.
        0 or -errno. */
@@ -65,6 +66,9 @@ enum gate_call {
     GATE_SHMDT,
     /* value(): what GATE_ANSWERED stands for. */
     GATE_VALUE,
+    /* settle(): a marked signal is not blocked any more (struct gate_slot). What can be delivered is, before
+     * the guest goes on. Returns 0. */
+    GATE_SETTLE,
     GATE_CALL_END,
     /* judge(arg 0 .. arg 4, instruction pointer of the call) at GATE_JUDGE_BASE + its number: a call that the
      * gate is to make or to answer, which a filter has a say in. Returns GATE_JUDGE_PASSED, or what the call
@@ -125,7 +129,7 @@ struct gate_signal {
 #define GATE_SLOTS 512     /* threads above ring the doorbell */
 
 enum gate_valid {
-    GATE_VALID_IDS = 1,     /* the ids are right, and lanes may be used */
+    GATE_VALID_IDS = 1,     /* the ids and the mask are right, and lanes may be used */
     GATE_VALID_MAILBOX = 2, /* and so may the mailbox */
 };
 
@@ -139,7 +143,11 @@ struct gate_slot {
     uint64_t untouched; /* a bit for each signal (1 << number) whose action is the default, with no flags */
     uint64_t answered, transfers; /* the gate's: calls that never came to the keep */
     uint64_t si, dx, r10, r9;     /* the gate's: the guest's registers during the call in flight */
-    uint64_t spare[4];
+    uint64_t
+        blocked;     /* the signal mask (sandbox/keep/sigmask.c says when it counts); bit n - 1 is signal n */
+    uint64_t marks;  /* the keep's: signals that wait, perhaps; to unblock one of them is to ring */
+    uint64_t robust; /* set_robust_list(2) */
+    uint64_t spare[1];
 };
 
 /* A bit for each descriptor that the gate may use natively: what stands for another file by now is no

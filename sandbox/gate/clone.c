@@ -50,7 +50,8 @@ static long clone_vm(struct native_ucontext *uc, uint64_t flags, uint64_t stack,
 
     if (!a)
         return -EAGAIN;
-    if (flags & CLONE_VFORK)
+    a->lent = (flags & CLONE_VFORK) != 0;
+    if (a->lent)
         a->alt = area_current()->alt;
     struct native_ucontext *c = child_context(a, uc, stack);
     long r = gate_native_clone_vm(flags, ((uint64_t)c - 256) & ~15UL, ctid, tls, token, c);
@@ -98,4 +99,13 @@ void gate_clone(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint
     } else if (r > 0) {
         uc->mc.ax = (uint64_t)token & 0xffffffff;
     }
+}
+
+/* The keep gives the area back, once the thread is nothing to it any more; who stands in its last call needs
+ * no stack. */
+void gate_exit(int code)
+{
+    const struct gate_area *a = area_current();
+
+    gate_exit_thread(code, a->lent ? NULL : &a->in_use, a->slot ? a->slot->robust : 0);
 }

@@ -177,7 +177,7 @@ void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t
 static int is_judged_anyhow(uint64_t nr)
 {
     return nr == NR_clone || nr == NR_fork || nr == NR_vfork || nr == NR_execve || nr == NR_execveat ||
-           nr == NR_shmat || nr == NR_shmdt;
+           nr == NR_shmat || nr == NR_shmdt || nr == NR_rt_sigprocmask || nr == NR_set_robust_list;
 }
 
 void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *uc)
@@ -226,8 +226,12 @@ void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *
     case NR_futex:
         gate_futex(uc);
         break;
+    case NR_rt_sigprocmask:
+    case NR_set_robust_list:
+        gate_mask_call(uc);
+        break;
     case NR_exit:
-        gate_exit_thread((int)r->di, &area_current()->in_use);
+        gate_exit((int)r->di);
     default:
         r->ax = (uint64_t)-ENOSYS;
     }

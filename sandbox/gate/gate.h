@@ -12,6 +12,7 @@
 struct gate_area {
     struct gate_area *next; /* all areas of the process */
     uint32_t in_use;
+    uint32_t lent;           /* to a vfork child: its parent gives it back */
     struct gate_slot *slot;  /* NULL: none is left */
     struct native_stack alt; /* the guest's own sigaltstack */
     struct gate_signal sig;
@@ -46,12 +47,21 @@ enum patch_state {
 };
 /* Makes a context within a patched call what it would be in the unpatched program. */
 enum patch_state patch_translate(struct native_ucontext *uc);
+/* The thread's GS base points at its slot. */
+int patch_is_own_gs(void);
 /* True: it was the gate that met a bad address of the guest's; the call is for the keep to refuse. */
 int patch_faulted(struct native_ucontext *uc);
 /* The number of the thread's last native call. */
 uint64_t patch_number(void);
 /* A system call instruction stands at ip, or stood there before it was patched. */
 int patch_is_syscall(uint64_t ip);
+
+/* mask.c: out of mask.S, to where the call began, or behind it. False: the context is not there. */
+int mask_leave(struct native_sigcontext *r);
+/* A bad address was met in mask.S: the keep is to say so. False: not there. */
+int mask_faulted(struct native_sigcontext *r);
+/* The guest's mask from here on; rings where a signal waits for that. */
+void mask_set(uint64_t mask);
 
 static inline void gate_lock(int *l)
 {
@@ -107,6 +117,9 @@ void gate_sigaltstack(struct native_ucontext *uc);
 void gate_shmat(struct native_ucontext *uc, uint64_t id, uint64_t addr, uint64_t flags);
 void gate_shmdt(struct native_ucontext *uc, uint64_t addr);
 void gate_futex(struct native_ucontext *uc);
+/* rt_sigprocmask and set_robust_list (mask.c): answered from the slot, else asked of the keep. */
+void gate_mask_call(struct native_ucontext *uc);
+_Noreturn void gate_exit(int code);
 void gate_brk(struct native_ucontext *uc);
 void gate_brk_reset_after_fork(void);
 /* Applies the keep's answer: restart, and the frame of a handler. */

@@ -51,6 +51,10 @@ _Static_assert(
         __builtin_offsetof(struct gate_slot, si) == 64 && __builtin_offsetof(struct gate_slot, dx) == 72 &&
         __builtin_offsetof(struct gate_slot, r10) == 80 && __builtin_offsetof(struct gate_slot, r9) == 88,
     "fast.S: SLOT_*");
+_Static_assert(__builtin_offsetof(struct gate_slot, blocked) == 96 &&
+                   __builtin_offsetof(struct gate_slot, marks) == 104 &&
+                   __builtin_offsetof(struct gate_slot, robust) == 112 && GATE_SETTLE == 0x200d,
+               "mask.S");
 
 struct gate_shared gate_shared __attribute__((section(".shared,\"aw\",@nobits#")));
 
@@ -397,6 +401,11 @@ static enum patch_state state_of(const struct native_sigcontext *r)
     return r->ip == (uint64_t)gate_fast_called && r->ax == (uint64_t)-EINTR ? PATCH_EINTR : PATCH_NONE;
 }
 
+int patch_is_own_gs(void)
+{
+    return works && gs_base() == (uint64_t)area_current()->slot;
+}
+
 uint64_t patch_number(void)
 {
     return ((const struct gate_slot *)gs_base())->nr;
@@ -404,7 +413,7 @@ uint64_t patch_number(void)
 
 int patch_faulted(struct native_ucontext *uc)
 {
-    if (mailbox_leave(&uc->mc))
+    if (mask_faulted(&uc->mc) || mailbox_leave(&uc->mc))
         return 1;
     if (uc->mc.ip < (uint64_t)gate_fast || uc->mc.ip >= (uint64_t)gate_fast_end)
         return 0;
@@ -418,7 +427,8 @@ enum patch_state patch_translate(struct native_ucontext *uc)
     enum patch_state state = state_of(r);
     uint64_t at, site;
 
-    if (!mailbox_leave(r) && r->ip >= (uint64_t)gate_fast && r->ip < (uint64_t)gate_fast_end)
+    if (!mailbox_leave(r) && !mask_leave(r) && r->ip >= (uint64_t)gate_fast &&
+        r->ip < (uint64_t)gate_fast_end)
         leave_gate(r);
     site = site_of_island(r->ip, &at);
     if (site)

@@ -81,7 +81,7 @@ static void build_frame(struct gate_area *a, struct native_ucontext *uc, const s
 void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct gate_signal *s)
 {
     if (deliver == GATE_SIGNAL_END)
-        gate_exit_thread(0, &area_current()->in_use);
+        gate_exit(0);
     if (deliver < 0)
         return;
     if (s->mailbox_fd)
@@ -137,7 +137,7 @@ void gate_sigreturn(struct native_ucontext *uc)
     uc->flags = (uc->flags & ~(uint64_t)UC_FP_XSTATE) | (g->flags & UC_FP_XSTATE);
     a->alt = g->stack;
     a->alt.flags &= SS_DISABLE | SS_AUTODISARM;
-    sys1(GATE_SIGRETURN, mask);
+    mask_set(mask);
 }
 
 void gate_sigaltstack(struct native_ucontext *uc)

@@ -178,7 +178,7 @@ static void status(const struct container *c, int client)
         m.value = c->first && c->first->running && !c->first->ended;
         /* What it blocks is kept for it: it means to take it by sigwait(3), signalfd(2), or later. */
         if (p->sighand && p->leader)
-            m.handled = p->leader->blocked;
+            m.handled = task_mask(p->leader);
         for (int i = 0; p->sighand && i < KSIG_MAX; i++) {
             uint64_t h = p->sighand->action[i].handler;
             if (m.handled & SIGBIT(i + 1))

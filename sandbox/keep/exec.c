@@ -13,7 +13,7 @@
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/session.h"
-#include "sandbox/keep/task.h"
+#include "sandbox/keep/task_internal.h"
 #include "sandbox/platform/listener.h"
 
 #define SCRIPT_LINE 256
@@ -271,14 +271,19 @@ long gate_exec_abort(struct task *t, const struct sysargs *a)
 {
     (void)a;
     exec_plan_free(steal_ptr(&t->exec));
+    sigmask_release(t->process);
     return 0;
 }
 
 /* The gate's native exec of its own image (or, at the very beginning, the porter's child's). */
 long sys_execveat(struct task *t, const struct sysargs *a)
 {
+    if (t->exec && from_gate(a)) {
+        sigmask_hold(t->process);
+        return SYS_CONTINUE;
+    }
     if (t->exec)
-        return from_gate(a) ? SYS_CONTINUE : -EPERM;
+        return -EPERM;
     /* A container without a program waits for its end. */
     (void)session_wait_for_start(t);
     return -EPERM;

@@ -49,7 +49,8 @@ static void end_other_threads(struct task *t)
         if (o == t || o->exited)
             continue;
         o->exit_status = SIGKILL;
-        o->robust_list = o->clear_child_tid = 0; /* of the old memory */
+        o->mask_in_slot = false; /* of the old memory */
+        o->robust_list = o->clear_child_tid = 0;
         unsigned life = atomic_fetch_or(&o->life, TASK_DYING);
         if ((life & TASK_BUSY) && !task_is_current(o))
             task_interrupt(o);
@@ -114,6 +115,7 @@ void task_exec_commit(struct task *t, const struct exec_commit *ec)
         if (ec->cred)
             swap_cred(t, ec->cred);
         t->vfork_child = false;
+        t->mask_in_slot = false;
         t->robust_list = t->clear_child_tid = t->native_ctid = 0;
         t->restart = 0;
         t->continued = false;

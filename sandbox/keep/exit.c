@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "sandbox/gate/abi.h"
 #include "sandbox/keep/clone.h"
 #include "sandbox/keep/exec.h"
 #include "sandbox/keep/fdtable.h"
@@ -40,6 +41,13 @@ static void mark_owner_died(struct task *t, uaddr_t word)
         kick_everyone(t->process->container->pids);
 }
 
+uaddr_t task_robust_list(struct task *t)
+{
+    if (t->mask_in_slot)
+        (void)get_user(t, &t->robust_list, t->slot + offsetof(struct gate_slot, robust));
+    return t->robust_list;
+}
+
 /* [T] */
 static void walk_robust_list(struct task *t)
 {
@@ -48,10 +56,11 @@ static void walk_robust_list(struct task *t)
         int64_t offset;
         uint64_t pending;
     } head;
-    if (!t->robust_list || get_user(t, &head, t->robust_list) < 0)
+    uaddr_t list = task_robust_list(t);
+    if (!list || get_user(t, &head, list) < 0)
         return;
     uint64_t entry = head.next;
-    for (int i = 0; i < ROBUST_LIST_LIMIT && (entry & ~1ULL) != t->robust_list; i++) {
+    for (int i = 0; i < ROBUST_LIST_LIMIT && (entry & ~1ULL) != list; i++) {
         uint64_t next;
         uaddr_t at = entry & ~1ULL;
         int r = get_user(t, &next, at);
@@ -344,6 +353,8 @@ static void thread_finish(struct task *t, int status, struct leftovers *left)
     clone_task_ended(t);
     if (t != p->leader)
         task_unlink(t);
+    if (p->nthreads && !p->group_exit) /* what it was kicked for */
+        signal_reroute(p, p->pending.set);
     if (p->nthreads == 0)
         process_finish(p, status, left);
 }
@@ -454,9 +465,17 @@ static void withdraw_lanes(struct task *t, const struct sysargs *a)
 
 long sys_exit(struct task *t, const struct sysargs *a)
 {
+    bool gate = from_gate(a);
+    if (gate) { /* its slot is not asked again */
+        LOCKED(&kernel.tasklist_lock);
+        t->robust_list = t->mask_in_slot ? a->arg[2] : t->robust_list;
+        t->mask_in_slot = false;
+    }
     if (is_last(t))
         withdraw_lanes(t, a);
     task_exit(t, t->ended_by ? t->ended_by : (int)(a->arg[0] & 0xff) << 8);
+    if (gate && a->arg[1]) /* the thread's area is another's from here on; this one only ends */
+        (void)put_user(t, 0, uint32_t, a->arg[1]);
     return SYS_CONTINUE;
 }
 

@@ -19,6 +19,9 @@
 #define WORDS (GATE_LANE_FDS / 64)
 #define SLOTS_AT (GATE_SHARED + offsetof(struct gate_shared, slots))
 #define IDS_AT offsetof(struct gate_slot, valid)
+#define IDS_SIZE (offsetof(struct gate_slot, answered) - IDS_AT)
+#define MASK_AT offsetof(struct gate_slot, blocked)
+#define MASK_SIZE (offsetof(struct gate_slot, spare) - MASK_AT)
 
 /* Patching costs about as much as this many calls do. */
 #define SITE_CALLS 48
@@ -32,8 +35,9 @@ struct fast_site {
 static const int lane_calls[] = {SYS_read,   SYS_write,      SYS_pread64, SYS_pwrite64,   SYS_readv,
                                  SYS_writev, SYS_preadv,     SYS_pwritev, SYS_sendto,     SYS_recvfrom,
                                  SYS_fstat,  SYS_newfstatat, SYS_lseek,   SYS_epoll_wait, SYS_epoll_pwait};
-static const int id_calls[] = {SYS_getpid, SYS_gettid,  SYS_getuid,      SYS_geteuid,
-                               SYS_getgid, SYS_getegid, SYS_rt_sigaction};
+static const int id_calls[] = {SYS_getpid,       SYS_gettid,         SYS_getuid,
+                               SYS_geteuid,      SYS_getgid,         SYS_getegid,
+                               SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_set_robust_list};
 
 /* Ids
  * --------------------------------------------------------------------------------------------------------
@@ -70,12 +74,9 @@ static uint64_t untouched_actions(const struct process *p)
     return set & ~(UINT64_C(1) << SIGKILL | UINT64_C(1) << SIGSTOP);
 }
 
-/* Where a write here fails, the guest took its gate's memory away, and has itself to blame. */
-void fast_ids_changed(struct task *t)
+static struct gate_slot slot_of(const struct task *t)
 {
-    if (!t->slot)
-        return;
-    struct gate_slot s = {
+    return (struct gate_slot){
         .valid = (may_be_fast(t) ? GATE_VALID_IDS : 0) |
                  (mailbox_may_be_used(t) && may_be_fast(t) ? GATE_VALID_MAILBOX : 0),
         .pid = t->process->pid,
@@ -86,8 +87,16 @@ void fast_ids_changed(struct task *t)
         .egid = t->cred->egid,
         .untouched = untouched_actions(t->process),
     };
+}
 
-    (void)copy_to_user(t, t->slot + IDS_AT, &s.valid, offsetof(struct gate_slot, answered) - IDS_AT);
+/* Where a write here fails, the guest took its gate's memory away, and has itself to blame. */
+void fast_ids_changed(struct task *t)
+{
+    if (!t->slot)
+        return;
+    struct gate_slot s = slot_of(t);
+
+    (void)copy_to_user(t, t->slot + IDS_AT, &s.valid, IDS_SIZE);
 }
 
 static bool is_slot(uaddr_t slot)
@@ -105,9 +114,15 @@ void fast_attach(struct task *t, uaddr_t slot)
         mm->lanes_unset = false;
         (void)copy_to_user(t, LANES_AT, &none, sizeof(none));
     }
+    LOCKED(&kernel.tasklist_lock);
     t->slot = is_slot(slot) ? slot : 0;
     mailbox_attach(t);
-    fast_ids_changed(t);
+    struct gate_slot s = slot_of(t);
+    sigmask_attach(t, t->slot && (s.valid & GATE_VALID_IDS), &s);
+    const struct user_copy parts[] = {{t->slot + IDS_AT, &s.valid, IDS_SIZE},
+                                      {t->slot + MASK_AT, &s.blocked, MASK_SIZE}};
+    if (t->slot)
+        (void)copy_all_to_user(t, parts, 2);
 }
 
 /* Lanes

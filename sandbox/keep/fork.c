@@ -52,9 +52,10 @@ static bool over_pids_limit(const struct container *c)
     return c->ntasks >= limit;
 }
 
-static void copy_signals(struct task *child, const struct task *parent)
+static void copy_signals(struct task *child, struct task *parent)
 {
-    child->blocked = parent->restore_mask ? parent->saved_mask : parent->blocked;
+    LOCKED(&kernel.tasklist_lock);
+    child->blocked = parent->restore_mask ? parent->saved_mask : task_mask(parent);
 }
 
 static void copy_sched(struct task *child, const struct task *parent)

@@ -123,6 +123,8 @@ long sys_set_robust_list(struct task *t, const struct sysargs *a)
     if (a->arg[1] != ROBUST_HEAD_SIZE)
         return -EINVAL;
     t->robust_list = a->arg[0];
+    if (t->mask_in_slot)
+        (void)put_user(t, t->robust_list, uint64_t, t->slot + offsetof(struct gate_slot, robust));
     return 0;
 }
 
@@ -132,12 +134,12 @@ long sys_get_robust_list(struct task *t, const struct sysargs *a)
     {
         LOCKED(&kernel.tasklist_lock);
         pid_t tid = (pid_t)a->arg[0];
-        const struct task *other = tid ? task_by_tid(t->process->container->pids, tid) : t;
+        struct task *other = tid ? task_by_tid(t->process->container->pids, tid) : t;
         if (!other)
             return -ESRCH;
         if (other->process != t->process && !may_signal(t, other->process, 0))
             return -EPERM;
-        head = other->robust_list;
+        head = task_robust_list(other);
     }
     if (put_user(t, ROBUST_HEAD_SIZE, uint64_t, a->arg[2]) < 0)
         return -EFAULT;

@@ -40,7 +40,7 @@ static void fill_signals(struct facts *f, const struct proc_who *w)
     f->shared_pending = p->pending.set;
     if (w->t) {
         f->pending = w->t->pending.set;
-        f->blocked = w->t->blocked;
+        f->blocked = task_mask(w->t);
     }
     for (const struct sigqueue *q = p->pending.queue; q; q = q->next)
         f->queued++;

@@ -95,6 +95,13 @@ bool seccomp_always_allows(const struct task *t, int nr)
     return !t->seccomp || always_allowed(t->seccomp, nr);
 }
 
+/* Trapped calls that the gate passes on as they are, with their address in the sixth argument, which they do
+ * not have. */
+static bool is_passed_on(const struct sysargs *a)
+{
+    return from_gate(a) && (a->nr == SYS_rt_sigprocmask || a->nr == SYS_set_robust_list);
+}
+
 static long trap(struct task *t, const struct sysargs *a, const struct seccomp_data *d, int data)
 {
     siginfo_t info = {.si_signo = SIGSYS, .si_code = 1 /* SYS_SECCOMP */, .si_errno = data};
@@ -105,7 +112,7 @@ static long trap(struct task *t, const struct sysargs *a, const struct seccomp_d
     force_signal(t, &info);
     signal_settle(t);
     /* The handler finds the number in rax, as the call was never made. */
-    return a->nr < GATE_CALL_BASE ? d->nr : GATE_TRAPPED;
+    return a->nr < GATE_CALL_BASE && !is_passed_on(a) ? d->nr : GATE_TRAPPED;
 }
 
 static long answer_directly(const struct sysargs *a, long result)
@@ -229,11 +236,14 @@ static void exec_as_called(const struct sysargs *a, struct seccomp_data *d)
 /* What the guest called, where the gate asks on its behalf. */
 static void as_called(const struct sysargs *a, struct seccomp_data *d)
 {
-    if (a->nr < GATE_CALL_BASE)
+    if (a->nr < GATE_CALL_BASE && !is_passed_on(a))
         return;
     d->instruction_pointer = a->arg[5] & ~GATE_EXEC_PLAIN;
     d->args[5] = 0;
     switch (a->nr) {
+    case SYS_rt_sigprocmask:
+    case SYS_set_robust_list:
+        break;
     case GATE_CLONE:
         d->nr = clone_as_called(a);
         d->args[4] = 0; /* the thread's area, which only the gate needs */

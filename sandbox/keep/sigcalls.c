@@ -56,9 +56,13 @@ long sys_rt_sigaction(struct task *t, const struct sysargs *a)
 
 long sys_rt_sigprocmask(struct task *t, const struct sysargs *a)
 {
-    sigset64 set, old = t->blocked; /* only t itself changes it */
+    sigset64 set, old;
     if (a->arg[3] != SIGSET_SIZE)
         return -EINVAL;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        old = task_mask(t);
+    }
     if (a->arg[1]) {
         if (get_user(t, &set, a->arg[1]) < 0)
             return -EFAULT;
@@ -88,7 +92,7 @@ long sys_rt_sigpending(struct task *t, const struct sysargs *a)
         return -EINVAL;
     {
         LOCKED(&kernel.tasklist_lock);
-        set = signal_pending_set(t) & t->blocked;
+        set = signal_pending_set(t) & task_mask(t);
     }
     return copy_to_user(t, a->arg[0], &set, a->arg[1]);
 }

@@ -1,4 +1,5 @@
 /* Delivery: what the gate is told when it asks. */
+#include <stddef.h>
 #include <string.h>
 
 #include "sandbox/gate/abi.h"
@@ -41,7 +42,7 @@ static enum gate_restart decide_restart(const struct task *t, const struct ksiga
 static void enter_handler(struct task *t, int signo, struct ksigaction *sa, struct gate_signal *gs)
 {
     gs->old_mask = t->restore_mask ? t->saved_mask : t->blocked;
-    t->restore_mask = false;
+    t->restore_mask = false; /* but it is held until the gate's slot says so, too */
     sigset64 mask = t->blocked | sa->mask;
     if (!(sa->flags & SA_NODEFER))
         mask |= SIGBIT(signo);
@@ -54,6 +55,8 @@ static void enter_handler(struct task *t, int signo, struct ksigaction *sa, stru
 static void fill(struct task *t, struct gate_signal *gs)
 {
     siginfo_t info;
+    (void)task_mask(t);
+    atomic_store(&t->mask_held, true);
     int signo = next_handled(t, &info);
     struct ksigaction *sa = signo ? &t->process->sighand->action[signo - 1] : NULL;
     gs->restart = decide_restart(t, sa);
@@ -61,10 +64,10 @@ static void fill(struct task *t, struct gate_signal *gs)
     t->restart = 0;
     t->continued = false;
     if (!sa) {
-        if (t->restore_mask) {
-            t->restore_mask = false;
-            t->blocked = t->saved_mask;
-        }
+        if (t->restore_mask)
+            signal_mask_back(t);
+        else
+            atomic_store(&t->mask_held, false);
         return;
     }
     gs->deliver = 1;
@@ -74,15 +77,23 @@ static void fill(struct task *t, struct gate_signal *gs)
     gs->restorer = sa->restorer;
     memcpy(gs->info, &info, sizeof(gs->info));
     enter_handler(t, signo, sa, gs);
+    signal_remark(t);
     signal_settle(t); /* more to deliver: the gate will be told again */
 }
 
 static long answer(struct task *t, uaddr_t buf, struct gate_signal *gs)
 {
-    if (copy_to_user(t, buf, gs, sizeof(*gs)) < 0) {
+    const struct user_copy parts[2] = {
+        {buf, gs, sizeof(*gs)},
+        {t->slot + offsetof(struct gate_slot, blocked), &t->blocked, sizeof(t->blocked)},
+    };
+
+    if (copy_all_to_user(t, parts, t->mask_in_slot && gs->deliver ? 2 : 1) < 0) {
         process_exit(t->process, SIGSEGV, true);
         return -EFAULT;
     }
+    if (gs->deliver)
+        atomic_store(&t->mask_held, false);
     return gs->deliver;
 }
 
@@ -137,5 +148,14 @@ long gate_sigreturn(struct task *t, const struct sysargs *a)
     t->restart = 0;
     t->continued = false;
     set_blocked(t, a->arg[0]);
+    return 0;
+}
+
+long gate_settle(struct task *t, const struct sysargs *a)
+{
+    (void)a;
+    LOCKED(&kernel.tasklist_lock);
+    signal_remark(t);
+    signal_settle(t);
     return 0;
 }

@@ -25,9 +25,9 @@ bool action_is_ignore(const struct process *p, int signo)
     return handler_of(p, signo) == (uint64_t)(uintptr_t)SIG_IGN;
 }
 
-bool signal_blocked_or_ignored(const struct task *t, int signo)
+bool signal_blocked_or_ignored(struct task *t, int signo)
 {
-    return (t->blocked & SIGBIT(signo)) || action_is_ignore(t->process, signo);
+    return (task_mask(t) & SIGBIT(signo)) || action_is_ignore(t->process, signo);
 }
 
 /* A running init has no default actions: what it does not handle does not reach it, but for SIGKILL and
@@ -137,16 +137,17 @@ sigset64 signal_pending_set(const struct task *t)
     return t->pending.set | t->process->pending.set;
 }
 
-sigset64 signal_deliverable(const struct task *t)
+sigset64 signal_deliverable(struct task *t)
 {
-    return signal_pending_set(t) & ~(t->blocked & ~SIGSET_UNBLOCKABLE);
+    sigset64 set = signal_pending_set(t);
+    return set ? set & ~task_mask(t) : 0;
 }
 
-bool signal_pending(const struct task *t)
+bool signal_pending(struct task *t)
 {
     const struct process *p = t->process;
     return p->stopped || p->group_exit || (atomic_load(&t->life) & TASK_DYING) ||
-           (signal_pending_set(t) & (~t->blocked | t->sigwait | SIGSET_UNBLOCKABLE));
+           (signal_pending_set(t) & t->sigwait) || signal_deliverable(t);
 }
 
 /* Waking
@@ -161,12 +162,11 @@ void signal_kick(struct task *t)
 }
 
 /* Whether t could take signo now (or waits for it in sigtimedwait). */
-static bool wants(const struct task *t, int signo)
+static bool wants(struct task *t, int signo)
 {
     if (t->exited || t->ended_by || (atomic_load(&t->life) & TASK_DYING))
         return false;
-    return !(t->blocked & SIGBIT(signo)) || (t->sigwait & SIGBIT(signo)) ||
-           (SIGBIT(signo) & SIGSET_UNBLOCKABLE);
+    return (t->sigwait & SIGBIT(signo)) || !(task_mask(t) & SIGBIT(signo));
 }
 
 static struct task *pick_thread(const struct process *p, int signo)
@@ -184,13 +184,24 @@ static struct task *pick_thread(const struct process *p, int signo)
     return embryo;
 }
 
-static void wake(struct task *t)
+bool signal_wake(struct task *t)
 {
     if (!t->host_tid || t->process->stopped)
-        return; /* attach, or SIGCONT, looks again */
-    if (signal_deliverable(t))
+        return true; /* attach, or SIGCONT, looks again */
+    bool kick = signal_deliverable(t) != 0;
+    if (kick)
         signal_kick(t);
     task_interrupt(t);
+    return kick;
+}
+
+void signal_reroute(struct process *p, sigset64 set)
+{
+    for (; set; set &= set - 1) {
+        struct task *t = pick_thread(p, __builtin_ctzll(set) + 1);
+        if (!t || !signal_wake(t))
+            signal_mark_all(p, set & -set);
+    }
 }
 
 static bool is_tty_stop(int signo)
@@ -210,6 +221,19 @@ static void act_default(struct process *p, int signo)
     process_stop(p, signo);
 }
 
+/* What waits because t blocks it: t's gate is to tell when it does not any more, and another thread may take
+ * it now. */
+static void put_off(struct task *t)
+{
+    struct process *p = t->process;
+    sigset64 set = signal_pending_set(t);
+    if (!set || p->group_exit || p->stopped)
+        return;
+    set &= task_mask(t);
+    signal_mark(t, set);
+    signal_reroute(p, set & p->pending.set & ~p->marked);
+}
+
 void signal_settle(struct task *t)
 {
     struct process *p = t->process;
@@ -227,7 +251,8 @@ void signal_settle(struct task *t)
             act_default(p, signo);
     }
     if (rest)
-        wake(t);
+        (void)signal_wake(t);
+    put_off(t);
 }
 
 /* Sending
@@ -259,20 +284,20 @@ static int send(struct process *p, struct task *target, const siginfo_t *info, s
     if (p->state != PROCESS_ALIVE || p->group_exit || signo < 1 || signo > KSIG_MAX)
         return 0;
     undo_opposite(p, signo);
-    struct task *t = target ? (wants(target, signo) ? target : NULL) : pick_thread(p, signo);
-    const struct task *judge = target ? target : p->leader;
-    bool blocked = (judge->blocked & SIGBIT(signo)) && !(SIGBIT(signo) & SIGSET_UNBLOCKABLE);
-    if (!blocked && is_ignored(p, signo, from_outside))
+    if (is_ignored(p, signo, from_outside) && !(task_mask(target ? target : p->leader) & SIGBIT(signo)))
         return 0; /* what is blocked is kept: the action may have changed when it is unblocked */
+    struct task *t = target ? (wants(target, signo) ? target : NULL) : pick_thread(p, signo);
     bool awaited = t && (t->sigwait & SIGBIT(signo));
     bool held = p->stopped && signo != SIGKILL;
     if (t && t->host_tid && !awaited && !held && is_default(p, signo) && !action_is_ignore(p, signo)) {
         act_default(p, signo);
         return 0;
     }
+    if (!target && !(p->pending.set & SIGBIT(signo)))
+        p->marked &= ~SIGBIT(signo);
     int r = enqueue(p, target ? &target->pending : &p->pending, info, prepared);
-    if (r == 0 && t)
-        wake(t);
+    if (r == 0 && !(t && signal_wake(t)))
+        target ? signal_mark(target, SIGBIT(signo)) : signal_mark_all(p, SIGBIT(signo));
     if (r == 0 && signalfd_notify)
         signalfd_notify(p);
     return r;
@@ -304,10 +329,11 @@ void force_signal(struct task *t, const siginfo_t *info)
     int signo = info->si_signo;
     struct process *p = t->process;
     struct ksigaction *sa = &p->sighand->action[signo - 1];
-    bool unusable = (t->blocked & SIGBIT(signo)) || sa->handler == (uint64_t)(uintptr_t)SIG_IGN;
+    sigset64 mask = task_mask(t);
+    bool unusable = (mask & SIGBIT(signo)) || sa->handler == (uint64_t)(uintptr_t)SIG_IGN;
     if (unusable) {
         sa->handler = (uint64_t)(uintptr_t)SIG_DFL;
-        t->blocked &= ~SIGBIT(signo);
+        task_mask_set(t, mask & ~SIGBIT(signo));
     }
     if (sa->handler == (uint64_t)(uintptr_t)SIG_DFL)
         process_kill_locked(p, signo, true); /* init, too */
@@ -340,53 +366,4 @@ void deliver_external_signal(struct process *p, int signo, int si_code, pid_t pi
             (void)send(p, NULL, &info, NULL, true);
     }
     tasks_bury();
-}
-
-/* Masks
- * -----------------------------------------------------------------------------------------------------------
- */
-
-/* What t now blocks may have been meant for it: another thread that takes it is told. */
-static void retarget(struct task *t, sigset64 newly_blocked)
-{
-    struct process *p = t->process;
-    sigset64 set = p->pending.set & newly_blocked;
-    for (; set; set &= set - 1) {
-        struct task *other = pick_thread(p, __builtin_ctzll(set) + 1);
-        if (other && other != t)
-            wake(other);
-    }
-}
-
-static void change_blocked(struct task *t, sigset64 mask)
-{
-    sigset64 newly = mask & ~t->blocked;
-    t->blocked = mask & ~SIGSET_UNBLOCKABLE;
-    if (newly && t->process->nthreads > 1)
-        retarget(t, newly);
-    signal_settle(t);
-}
-
-void set_blocked(struct task *t, sigset64 mask)
-{
-    LOCKED(&kernel.tasklist_lock);
-    change_blocked(t, mask);
-}
-
-void set_temporary_mask(struct task *t, sigset64 mask)
-{
-    LOCKED(&kernel.tasklist_lock);
-    if (!t->restore_mask)
-        t->saved_mask = t->blocked;
-    t->restore_mask = true;
-    change_blocked(t, mask);
-}
-
-void restore_temporary_mask(struct task *t)
-{
-    LOCKED(&kernel.tasklist_lock);
-    if (!t->restore_mask)
-        return;
-    t->restore_mask = false;
-    change_blocked(t, t->saved_mask);
 }

@@ -56,7 +56,7 @@ int signal_dequeue(struct task *t, sigset64 mask, siginfo_t *info);
 /* [T] What is pending for t, its process's included. */
 sigset64 signal_pending_set(const struct task *t);
 /* [T] t is blocked for or ignores signo (tty input and output of background groups ask). */
-bool signal_blocked_or_ignored(const struct task *t, int signo);
+bool signal_blocked_or_ignored(struct task *t, int signo);
 
 /* [T] Called when a signal has been queued for p or one of its threads / when p has ended. Theirs:
  * signalfd.c, pidfd.c. */
@@ -72,10 +72,13 @@ void deliver_external_signal(struct process *p, int signo, int si_code, pid_t pi
 long gate_signal(struct task *t, const struct sysargs *a);
 long gate_fault(struct task *t, const struct sysargs *a);
 long gate_sigreturn(struct task *t, const struct sysargs *a);
+long gate_settle(struct task *t, const struct sysargs *a);
 
 /* [T] True if a signal is pending for t that is not blocked (so an interruptible wait must end). */
-bool signal_pending(const struct task *t);
+bool signal_pending(struct task *t);
 
+/* [T] The mask that counts now (sigmask.c); never with SIGKILL or SIGSTOP. */
+sigset64 task_mask(struct task *t);
 /* Changes the mask and re-targets what it blocks or unblocks. Takes the lock. */
 void set_blocked(struct task *t, sigset64 mask);
 /* For sigsuspend, ppoll, pselect, epoll_pwait: sets the mask until the call's signal frame has been built (or

@@ -48,6 +48,7 @@ static const syscall_fn gate_calls[GATE_CALL_END - GATE_CALL_BASE] = {
     [GATE_SHM_DONE - GATE_CALL_BASE] = gate_shm_done,
     [GATE_SHMDT - GATE_CALL_BASE] = gate_shmdt,
     [GATE_VALUE - GATE_CALL_BASE] = seccomp_value,
+    [GATE_SETTLE - GATE_CALL_BASE] = gate_settle,
 };
 
 bool from_gate(const struct sysargs *a)

@@ -119,6 +119,7 @@ struct process {
 
     struct sighand *sighand;
     struct sigpending pending; /* for the whole group */
+    sigset64 marked;           /* of those, what every thread's gate knows of */
     struct mm *mm;
     struct rlimit rlim[RLIM_NLIMITS];
     unsigned nsigqueued;        /* entries in all queues of the group */
@@ -154,8 +155,11 @@ struct task {
     struct fdtable *fdt;
     struct fs *fs;
 
-    sigset64 blocked;
-    sigset64 saved_mask; /* what sigsuspend, ppoll ... restore */
+    sigset64 blocked;      /* a copy where the slot has it: see task_mask() */
+    bool mask_in_slot;     /* and the list of robust futexes */
+    atomic_bool mask_held; /* all the same it is the copy that counts */
+    sigset64 marks;        /* gate_slot.marks */
+    sigset64 saved_mask;   /* what sigsuspend, ppoll ... restore */
     bool restore_mask;
     struct sigpending pending;
     bool kicked; /* the kick signal is on its way */

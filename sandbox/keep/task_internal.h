@@ -48,7 +48,9 @@ void process_stop(struct process *p, int signo); /* [T] */
 void process_continue(struct process *p);        /* [T] */
 void process_host_signal(const struct process *p, int signo);
 void sigpending_flush(struct process *p, struct sigpending *sp, sigset64 mask); /* [T] */
-sigset64 signal_deliverable(const struct task *t); /* [T] pending and not blocked */
+sigset64 signal_deliverable(struct task *t); /* [T] pending and not blocked */
+bool signal_wake(struct task *t); /* [T] true: its gate will ask, or somebody looks again before it runs */
+void signal_reroute(struct process *p, sigset64 set); /* [T] each to a thread that takes it, or marked */
 /* [T] A timer's: q is its own; queued when q->prev is set after. */
 int send_timer_signal(struct process *p, struct task *t, struct sigqueue *q, const siginfo_t *info);
 bool action_is_ignore(const struct process *p, int signo);
@@ -60,6 +62,20 @@ void notify_parent_of(struct process *p, struct process *parent, int code,
 #define SIGSET_SYNC                                                                                          \
     (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE) | SIGBIT(SIGSYS))
 #define SIGSET_UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
+
+/* sigmask.c */
+struct gate_slot;
+void task_mask_set(struct task *t, sigset64 mask);     /* [T] signal_settle is the caller's */
+void signal_mark(struct task *t, sigset64 set);        /* [T] blocked by t: its gate tells when it is not */
+void signal_mark_all(struct process *p, sigset64 set); /* [T] by all of p's threads */
+void signal_remark(struct task *t);                    /* [T] t is in a call of its own: no stale marks */
+void signal_mask_back(struct task *t);                 /* [T] the saved mask counts again */
+/* [T] t's mask lives in the slot from now on, or in the keep; fills in what is to be written there. */
+void sigmask_attach(struct task *t, bool in_slot, struct gate_slot *s);
+/* Around the host's exec: p's slots may go at any time. release where it did not happen. No lock held. */
+void sigmask_hold(struct process *p);
+void sigmask_release(struct process *p);
+uaddr_t task_robust_list(struct task *t); /* [T] */
 
 /* timer.c */
 int64_t mono_now(void);

@@ -75,8 +75,14 @@ bundle_args() { # dir args...
 }
 
 # Runs a bundle to its end with the caller's stdio; the status is the container's.
-bundle_run() { # runtime dir id [options of run]
-    local runtime=$1 dir=$2 id=$3
+bundle_run() { # runtime dir id [options, of run or before it]
+    local runtime=$1 dir=$2 id=$3 before=()
     shift 3
-    "$runtime" run --bundle "$dir" "$@" "$id"
+    case ${1:-} in
+    --strace | --lanes=*)
+        before=("$1")
+        shift
+        ;;
+    esac
+    "$runtime" "${before[@]}" run --bundle "$dir" "$@" "$id"
 }

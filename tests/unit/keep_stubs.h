@@ -71,6 +71,14 @@ int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
     return 0;
 }
 
+int copy_all_to_user(struct task *t, const struct user_copy *c, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (copy_to_user(t, c[i].to, c[i].from, c[i].n) < 0)
+            return -EFAULT;
+    return 0;
+}
+
 void worker_about_to_block(void) {}
 struct listener *listener_get(struct listener *l)
 {

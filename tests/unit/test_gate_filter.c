@@ -167,6 +167,8 @@ static const struct row rows[] = {
     {GUEST_IP, __NR_execveat, {0}, TRAP},
     {GUEST_IP, __NR_rt_sigreturn, {0}, TRAP},
     {GUEST_IP, __NR_brk, {0}, TRAP},
+    {GUEST_IP, __NR_rt_sigprocmask, {0}, TRAP},
+    {GUEST_IP, __NR_set_robust_list, {0}, TRAP},
     {GUEST_IP, __NR_exit, {0}, TRAP},
     {GUEST_IP, __NR_exit_group, {0}, NOTIFY},
     /* the gate's own, from the gate's place only */
@@ -182,6 +184,8 @@ static const struct row rows[] = {
     {GATE_IP, __NR_clone, {17}, NOTIFY},
     {GATE_IP, __NR_execveat, {0}, NOTIFY},
     {GATE_IP, __NR_execve, {0}, NOTIFY},
+    {GATE_IP, __NR_rt_sigprocmask, {0}, NOTIFY},
+    {GATE_IP, __NR_set_robust_list, {0}, NOTIFY},
     {GATE_IP, __NR_exit_group, {0}, NOTIFY},
     {GATE_IP, __NR_openat, {0}, NOTIFY},
     {GATE_IP, __NR_ptrace, {0}, NOTIFY},

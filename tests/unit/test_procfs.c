@@ -57,6 +57,7 @@ NOT_HERE(long klog_read_once(struct task *t, uaddr_t buf, size_t len, bool nonbl
 NOT_HERE(void mount_ns_show(struct task *t, struct strbuf *sb, bool mountinfo))
 NOT_HERE(struct process *process_get(struct process *p))
 NOT_HERE(void process_put(struct process *p))
+NOT_HERE(sigset64 task_mask(struct task *t))
 NOT_HERE(struct task *task_get(struct task *t))
 NOT_HERE(void task_put(struct task *t))
 NOT_HERE(void sysv_show_msg(struct task *t, struct strbuf *sb))

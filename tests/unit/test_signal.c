@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/task.o sandbox/keep/process.o sandbox/keep/signal.o sandbox/keep/stop.o sandbox/keep/sleep.o sandbox/keep/sigdeliver.o sandbox/keep/sigcalls.o sandbox/keep/exit.o sandbox/keep/park.o sandbox/keep/wait.o sandbox/keep/thread.o sandbox/keep/timer.o sandbox/keep/posix_timer.o sandbox/keep/fork.o sandbox/keep/cred.o sandbox/keep/idmap.o sandbox/keep/seccomp.o sandbox/keep/seccomp_install.o sandbox/keep/bpf.o sandbox/keep/credcalls.o sandbox/keep/ids.o common/log.o common/err.o */
+/* objects: sandbox/keep/task.o sandbox/keep/process.o sandbox/keep/signal.o sandbox/keep/sigmask.o sandbox/keep/stop.o sandbox/keep/sleep.o sandbox/keep/sigdeliver.o sandbox/keep/sigcalls.o sandbox/keep/exit.o sandbox/keep/park.o sandbox/keep/wait.o sandbox/keep/thread.o sandbox/keep/timer.o sandbox/keep/posix_timer.o sandbox/keep/fork.o sandbox/keep/cred.o sandbox/keep/idmap.o sandbox/keep/seccomp.o sandbox/keep/seccomp_install.o sandbox/keep/bpf.o sandbox/keep/credcalls.o sandbox/keep/ids.o common/log.o common/err.o */
 /* Signals, children and timers, without guests. */
 #include <errno.h>
 #include <sched.h>
@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/task_internal.h"
 #include "tests/unit/keep_stubs.h"
 
 #define HANDLER 0x1000
@@ -80,6 +81,105 @@ static void a_handler_runs_with_its_mask(void **state)
     assert_int_equal(t->blocked, SIGBIT(SIGUSR1) | SIGBIT(SIGUSR2));
     assert_int_equal(call(t, gate_sigreturn, gs.old_mask), 0);
     assert_int_equal(t->blocked, 0);
+    end(t);
+}
+
+/* As a gate's: the mask is there, and the keep's copy of it is old. */
+static void give_slot(struct task *t, struct gate_slot *s)
+{
+    *s = (struct gate_slot){0};
+    t->slot = (uaddr_t)s;
+    LOCKED(&kernel.tasklist_lock);
+    sigmask_attach(t, true, s);
+}
+
+static void the_mask_is_in_the_slot(void **state)
+{
+    (void)state;
+    struct task *t = child_here();
+    struct gate_slot s;
+    handle(t, SIGUSR1, HANDLER, 0, SIGBIT(SIGUSR2));
+    give_slot(t, &s);
+    s.blocked = SIGBIT(SIGUSR1) | SIGBIT(SIGKILL);
+    call(t, sys_kill, t->tid, SIGUSR1);
+    assert_int_equal(s.marks, SIGBIT(SIGUSR1));
+    assert_false(t->kicked);
+    sigset64 pending;
+    call(t, sys_rt_sigpending, &pending, 8);
+    assert_int_equal(pending, SIGBIT(SIGUSR1));
+    s.blocked = 0; /* the gate unblocks it, and finds the mark */
+    assert_int_equal(call(t, gate_settle, 0), 0);
+    assert_true(t->kicked);
+    assert_int_equal(s.marks, 0);
+    struct gate_signal gs = ask(t);
+    assert_int_equal(gs.signo, SIGUSR1);
+    assert_int_equal(gs.old_mask, 0);
+    assert_int_equal(s.blocked, SIGBIT(SIGUSR1) | SIGBIT(SIGUSR2));
+    s.blocked = 0; /* back from the handler */
+    call(t, sys_kill, t->tid, SIGUSR1);
+    assert_true(t->kicked);
+    s.blocked = SIGBIT(SIGUSR1); /* before the kick arrives */
+    assert_int_equal(ask(t).deliver, 0);
+    assert_int_equal(s.marks, SIGBIT(SIGUSR1));
+    t->mask_in_slot = false;
+    end(t);
+}
+
+static void a_temporary_mask_leaves_the_slot_alone(void **state)
+{
+    (void)state;
+    struct task *t = child_here();
+    struct gate_slot s;
+    handle(t, SIGUSR1, HANDLER, 0, 0);
+    give_slot(t, &s);
+    s.blocked = SIGBIT(SIGUSR1);
+    set_temporary_mask(t, SIGBIT(SIGUSR2));
+    call(t, sys_kill, t->tid, SIGUSR2);
+    call(t, sys_kill, t->tid, SIGUSR1);
+    assert_true(t->kicked);
+    assert_int_equal(s.blocked, SIGBIT(SIGUSR1));
+    struct gate_signal gs = ask(t);
+    assert_int_equal(gs.signo, SIGUSR1);
+    assert_int_equal(gs.old_mask, SIGBIT(SIGUSR1));
+    assert_int_equal(s.blocked, SIGBIT(SIGUSR1) | SIGBIT(SIGUSR2));
+    set_temporary_mask(t, 0);
+    restore_temporary_mask(t);
+    {
+        LOCKED(&kernel.tasklist_lock);
+        assert_int_equal(task_mask(t), SIGBIT(SIGUSR1) | SIGBIT(SIGUSR2));
+    }
+    t->mask_in_slot = false;
+    end(t);
+}
+
+static void every_thread_is_told(void **state)
+{
+    (void)state;
+    const unsigned long flags = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM | CLONE_FS | CLONE_FILES;
+    pid_t tid;
+    int err;
+    struct task *t = child_here(), *other = task_fork(t, flags, &tid, &err);
+    struct gate_slot s, o;
+    other->host_tid = t->host_tid;
+    handle(t, SIGUSR1, HANDLER, 0, 0);
+    give_slot(t, &s);
+    give_slot(other, &o);
+    s.blocked = o.blocked = SIGBIT(SIGUSR1);
+    call(t, sys_kill, t->tid, SIGUSR1);
+    assert_int_equal(s.marks & o.marks, SIGBIT(SIGUSR1));
+    assert_false(t->kicked || other->kicked);
+    o.blocked = 0;
+    call(other, gate_settle, 0);
+    assert_true(other->kicked);
+    assert_int_equal(s.marks, SIGBIT(SIGUSR1));
+    /* It ends instead of asking: the signal is the process's still, and t's to take. */
+    s.blocked = 0;
+    other->mask_in_slot = false;
+    task_exit(other, 0);
+    assert_true(t->kicked);
+    assert_int_equal(ask(t).signo, SIGUSR1);
+    t->mask_in_slot = false;
+    task_put(other);
     end(t);
 }
 
@@ -416,6 +516,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handler_runs_with_its_mask),
+        cmocka_unit_test(the_mask_is_in_the_slot),
+        cmocka_unit_test(a_temporary_mask_leaves_the_slot_alone),
+        cmocka_unit_test(every_thread_is_told),
         cmocka_unit_test(flags_of_actions_count),
         cmocka_unit_test(standard_signals_merge_and_realtime_ones_queue),
         cmocka_unit_test(ignoring_forgets),

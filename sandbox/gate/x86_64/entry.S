@@ -57,10 +57,9 @@ gate_resume:
     syscall
     ud2
 
-/* The area may be another thread's as soon as it is marked free: no stack from there on. */
+/* gate_exit_thread(code, in_use, robust): the area may be another thread's as soon as the keep has marked it free. */
     .globl gate_exit_thread
 gate_exit_thread:
-    movl $0, (%rsi)
     mov $60, %eax
     syscall
     ud2

@@ -66,6 +66,11 @@ gate_fast:
     add $refuse, %r11
     jmp *%r11
 
+fast_mask:
+    jmp gate_mask
+fast_robust:
+    jmp gate_robust
+
     id getpid, SLOT_PID
     id gettid, SLOT_TID
     id getuid, SLOT_UID
@@ -256,6 +261,7 @@ fast_table:
     entry 6, fast_mailbox      /* lstat */
     entry 8, fast_plain        /* lseek */
     entry 13, fast_sigaction   /* rt_sigaction */
+    entry 14, fast_mask        /* rt_sigprocmask */
     entry 17, fast_one_at      /* pread64 */
     entry 18, fast_one_at      /* pwrite64 */
     entry 19, fast_pieces      /* readv */
@@ -306,6 +312,7 @@ fast_table:
     entry 267, fast_mailbox    /* readlinkat */
     entry 268, fast_mailbox    /* fchmodat */
     entry 269, fast_mailbox    /* faccessat */
+    entry 273, fast_robust     /* set_robust_list */
     entry 280, fast_mailbox    /* utimensat */
     entry 281, fast_pwait      /* epoll_pwait */
     entry 295, fast_pieces_at  /* preadv */

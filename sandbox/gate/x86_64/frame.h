@@ -33,6 +33,7 @@
 #define NR_clock_gettime 228
 #define NR_exit_group 231
 #define NR_tgkill 234
+#define NR_set_robust_list 273
 #define NR_dup3 292
 #define NR_execveat 322
 #define NR_membarrier 324
@@ -124,10 +125,15 @@ static inline void set_gs_base(uint64_t v)
 extern const char gate_fast[], gate_fast_done[], gate_fast_saved[], gate_fast_call[], gate_fast_called[],
     gate_fast_out[], gate_fast_end[];
 
+/* mask.S, on the way through a call that sets the mask, in their order. */
+extern const char gate_mask_begin[], gate_mask[], gate_robust[], gate_mask_committed[], gate_mask_written[],
+    gate_mask_settle[], gate_mask_ring[], gate_mask_ringing[], gate_mask_rung[], gate_mask_end[];
+
 /* entry.S */
 void gate_restorer(void);
-_Noreturn void gate_resume(struct native_ucontext *uc);      /* rt_sigreturn to that context */
-_Noreturn void gate_exit_thread(int code, uint32_t *in_use); /* frees the area, then ends the thread */
+_Noreturn void gate_resume(struct native_ucontext *uc); /* rt_sigreturn to that context */
+/* Ends the thread; the keep clears *in_use (NULL: nothing). */
+_Noreturn void gate_exit_thread(int code, const uint32_t *in_use, uint64_t robust);
 /* A native clone whose child, on its own stack, calls gate_child(token, uc). */
 long gate_native_clone_vm(uint64_t flags, uint64_t stack, uint64_t ctid, uint64_t tls, uint64_t token,
                           struct native_ucontext *uc);

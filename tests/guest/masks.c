@@ -1,0 +1,673 @@
+/* Signal masks: what is blocked stays out, what is unblocked comes in before the call returns, whoever sends
+ * it and whatever the sender and the receiver are at just then.
+ *
+ * Also run with: --lanes=off
+ * Also run with: --strace */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+
+#include "tests/guest/check.h"
+
+#define BIT(n) (1UL << ((n)-1))
+#define PATIENCE 60 /* seconds; a test hangs where a signal is lost */
+
+/* Shared with children. */
+struct shared {
+    atomic_int sent, handled, bad, stop;
+};
+static struct shared *sh;
+
+static volatile sig_atomic_t is_blocked, came, order[8];
+static char *self;
+
+static long mask(int how, const void *set, void *old, size_t size)
+{
+    return syscall(SYS_rt_sigprocmask, how, set, old, size);
+}
+
+static unsigned long mask_now(void)
+{
+    unsigned long m = 0;
+    MUST(mask(SIG_BLOCK, NULL, &m, 8) == 0);
+    return m;
+}
+
+static void set_mask(unsigned long m)
+{
+    MUST(mask(SIG_SETMASK, &m, NULL, 8) == 0);
+}
+
+static void on(int signo, void (*handler)(int), int flags, unsigned long sa_mask)
+{
+    struct sigaction sa = {.sa_handler = handler, .sa_flags = flags};
+    sigemptyset(&sa.sa_mask);
+    for (int s = 1; s < 32; s++)
+        if (sa_mask & BIT(s))
+            sigaddset(&sa.sa_mask, s);
+    MUST(sigaction(signo, &sa, NULL) == 0);
+}
+
+static void count(int signo)
+{
+    order[came % 8] = signo;
+    came++;
+    if (is_blocked)
+        atomic_fetch_add(&sh->bad, 1);
+    atomic_fetch_add(&sh->handled, 1);
+}
+
+/* The call itself
+ * --------------------------------------------------------------------------------------------- */
+
+static void arguments(void)
+{
+    unsigned long a = BIT(SIGUSR1) | BIT(SIGKILL) | BIT(SIGSTOP), b = BIT(SIGUSR2), old = 7;
+    char odd[16];
+
+    set_mask(0);
+    CHECK("block", mask(SIG_BLOCK, &a, &old, 8) == 0 && old == 0 && mask_now() == BIT(SIGUSR1));
+    CHECK("and more", mask(SIG_BLOCK, &b, &old, 8) == 0 && old == BIT(SIGUSR1));
+    CHECK("unblock", mask(SIG_UNBLOCK, &a, NULL, 8) == 0 && mask_now() == BIT(SIGUSR2));
+    CHECK("set", mask(SIG_SETMASK, &a, &old, 8) == 0 && old == BIT(SIGUSR2) && mask_now() == BIT(SIGUSR1));
+    old = BIT(SIGHUP);
+    CHECK("one place for both", mask(SIG_BLOCK, &old, &old, 8) == 0 && old == BIT(SIGUSR1) &&
+                                    mask_now() == (BIT(SIGUSR1) | BIT(SIGHUP)));
+    memcpy(odd + 1, &b, 8);
+    CHECK("an odd address", mask(SIG_SETMASK, odd + 1, odd + 1, 8) == 0 && mask_now() == BIT(SIGUSR2));
+    memcpy(&old, odd + 1, 8);
+    CHECK("and what was", old == (BIT(SIGUSR1) | BIT(SIGHUP)));
+    CHECK_ERRNO("how", mask(3, &a, NULL, 8), EINVAL);
+    CHECK_ERRNO("how, negative", mask(-1, &a, NULL, 8), EINVAL);
+    CHECK("how without a set", mask(77, NULL, &old, 8) == 0 && old == BIT(SIGUSR2));
+    CHECK("nothing at all", mask(77, NULL, NULL, 8) == 0);
+    CHECK_ERRNO("a short set", mask(SIG_BLOCK, &a, NULL, 4), EINVAL);
+    CHECK_ERRNO("a bad set", mask(SIG_BLOCK, bad_address, NULL, 8), EFAULT);
+    CHECK("changes nothing", mask_now() == BIT(SIGUSR2));
+    CHECK_ERRNO("a bad place for the old one", mask(SIG_BLOCK, NULL, bad_address, 8), EFAULT);
+    const void *readonly = "what cannot be written";
+    CHECK_ERRNO("one that cannot be written", mask(SIG_SETMASK, &a, (void *)(uintptr_t)readonly, 8), EFAULT);
+    value("the mask then", (long)mask_now());
+    long head = 0, len = 0;
+    CHECK_ERRNO("a robust list of another size", syscall(SYS_set_robust_list, &head, 23), EINVAL);
+    static long mine[3];
+    mine[0] = (long)mine;
+    syscall(SYS_get_robust_list, 0, &head, &len);
+    CHECK("a robust list", syscall(SYS_set_robust_list, mine, 24) == 0);
+    long was = head;
+    syscall(SYS_get_robust_list, 0, &head, &len);
+    CHECK("is told", head == (long)mine && len == 24);
+    syscall(SYS_set_robust_list, was, 24);
+    set_mask(0);
+}
+
+/* All registers but rax, rcx and r11 stay. */
+static void registers(void)
+{
+    unsigned long set = BIT(SIGUSR1), same;
+    __asm__ volatile("mov $0x1111, %%r8\n mov $0x2222, %%r9\n mov $8, %%r10\n mov $0, %%edi\n mov %1, %%rsi\n"
+                     "xor %%edx, %%edx\n mov $14, %%eax\n xor %%r12d, %%r12d\n syscall\n"
+                     "cmp $0x1111, %%r8\n jne 1f\n cmp $0x2222, %%r9\n jne 1f\n cmp $8, %%r10\n jne 1f\n"
+                     "test %%rdi, %%rdi\n jnz 1f\n cmp %1, %%rsi\n jne 1f\n test %%rdx, %%rdx\n jnz 1f\n"
+                     "test %%rax, %%rax\n jnz 1f\n mov $1, %%r12d\n 1: mov %%r12, %0\n"
+                     : "=&r"(same)
+                     : "r"(&set)
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "r12", "memory", "cc");
+    CHECK("registers", same == 1);
+    set_mask(0);
+}
+
+static void delivery(void)
+{
+    on(SIGUSR1, count, 0, 0);
+    on(SIGUSR2, count, 0, 0);
+    on(SIGHUP, count, 0, BIT(SIGUSR1) | BIT(SIGUSR2));
+    set_mask(BIT(SIGUSR1) | BIT(SIGUSR2) | BIT(SIGHUP));
+    came = 0;
+    raise(SIGUSR2);
+    kill(getpid(), SIGUSR1);
+    kill(getpid(), SIGUSR1);
+    raise(SIGHUP);
+    sigset_t pending;
+    sigpending(&pending);
+    CHECK("they wait", came == 0 && sigismember(&pending, SIGUSR1) && sigismember(&pending, SIGUSR2));
+    set_mask(BIT(SIGUSR1) | BIT(SIGUSR2));
+    CHECK("one comes in before the call returns", came == 1 && order[0] == SIGHUP);
+    set_mask(0);
+    CHECK("the others, too", came == 3);
+    value("first", order[1]);
+    raise(SIGUSR1);
+    CHECK("not blocked", came == 4);
+    sigpending(&pending);
+    CHECK("none is left", sigisemptyset(&pending));
+}
+
+static sigjmp_buf out;
+
+static void changes_mask(int signo)
+{
+    (void)signo;
+    value("mask in a handler", (long)mask_now());
+    set_mask(BIT(SIGTERM));
+    came++;
+}
+
+static void changes_context(int signo, siginfo_t *info, void *ctx)
+{
+    (void)signo;
+    (void)info;
+    sigaddset(&((ucontext_t *)ctx)->uc_sigmask, SIGWINCH);
+    sigaddset(&((ucontext_t *)ctx)->uc_sigmask, SIGKILL);
+}
+
+static void jumps(int signo)
+{
+    siglongjmp(out, signo);
+}
+
+static void raises(int signo)
+{
+    (void)signo;
+    raise(SIGUSR2); /* blocked by sa_mask: after this one */
+    value("not yet", came);
+}
+
+static void in_handlers(void)
+{
+    on(SIGUSR1, changes_mask, 0, BIT(SIGHUP));
+    set_mask(BIT(SIGINT));
+    raise(SIGUSR1);
+    CHECK("the handler's mask is gone", mask_now() == BIT(SIGINT));
+    on(SIGUSR1, changes_mask, SA_NODEFER, 0);
+    raise(SIGUSR1);
+    struct sigaction sa = {.sa_sigaction = changes_context, .sa_flags = SA_SIGINFO};
+    sigaction(SIGUSR1, &sa, NULL);
+    raise(SIGUSR1);
+    CHECK("what a handler puts into its context counts", mask_now() == (BIT(SIGINT) | BIT(SIGWINCH)));
+    on(SIGUSR1, jumps, 0, 0);
+    int n = sigsetjmp(out, 1);
+    if (!n)
+        raise(SIGUSR1);
+    CHECK("a jump out of a handler", n == SIGUSR1 && mask_now() == (BIT(SIGINT) | BIT(SIGWINCH)));
+    came = 0;
+    on(SIGUSR2, count, 0, 0);
+    on(SIGUSR1, raises, 0, BIT(SIGUSR2));
+    raise(SIGUSR1);
+    CHECK("what sa_mask held back", came == 1);
+    set_mask(0);
+}
+
+/* Who hears of it
+ * --------------------------------------------------------------------------------------------- */
+
+static unsigned long status_mask(const char *name)
+{
+    static char text[8192];
+    FILE *f = fopen(name, "r");
+    MUST(f);
+    text[fread(text, 1, sizeof(text) - 1, f)] = 0;
+    fclose(f);
+    const char *line = strstr(text, "SigBlk:");
+    return line ? strtoul(line + 7, NULL, 16) : 1;
+}
+
+static void told(void)
+{
+    char name[64];
+    sprintf(name, "/proc/%d/status", (int)getpid());
+    set_mask(BIT(SIGUSR1) | BIT(SIGQUIT));
+    CHECK("/proc/self/status", status_mask("/proc/self/status") == (BIT(SIGUSR1) | BIT(SIGQUIT)));
+    set_mask(BIT(SIGQUIT));
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(mask_now() == BIT(SIGQUIT) && status_mask(name) == BIT(SIGQUIT) &&
+                      status_mask("/proc/self/status") == BIT(SIGQUIT)
+                  ? 0
+                  : 1);
+    int st;
+    waitpid(pid, &st, 0);
+    CHECK("fork inherits it, and it is seen from outside", st == 0);
+    set_mask(BIT(SIGQUIT) | BIT(SIGTERM));
+    CHECK_ERRNO("an exec that fails", execl("/nowhere", "nowhere", NULL), ENOENT);
+    CHECK("leaves it", mask_now() == (BIT(SIGQUIT) | BIT(SIGTERM)));
+    pid = vfork();
+    if (pid == 0) {
+        execl(self, self, "mask", NULL);
+        _exit(99);
+    }
+    waitpid(pid, &st, 0);
+    CHECK("vfork and exec inherit it", WIFEXITED(st) && WEXITSTATUS(st) == (int)(BIT(SIGQUIT) >> 2 | 1));
+    set_mask(0);
+}
+
+/* The program executed by the above. */
+static int tell_mask(void)
+{
+    unsigned long m = mask_now();
+    raise(SIGTERM); /* blocked, as the file says */
+    if (m != status_mask("/proc/self/status") || !(m & BIT(SIGTERM)))
+        return 98;
+    return (int)((m & 0xff) >> 2 | 1);
+}
+
+static void *thread_mask(void *arg)
+{
+    *(unsigned long *)arg = mask_now();
+    set_mask(~0UL);
+    return NULL;
+}
+
+static void threads_inherit(void)
+{
+    pthread_t t;
+    unsigned long theirs = 0;
+    set_mask(BIT(SIGUSR2));
+    MUST(pthread_create(&t, NULL, thread_mask, &theirs) == 0);
+    pthread_join(t, NULL);
+    CHECK("a thread inherits it", theirs == BIT(SIGUSR2));
+    CHECK("and has its own", mask_now() == BIT(SIGUSR2));
+    set_mask(0);
+}
+
+static void temporary(void)
+{
+    sigset_t none;
+    struct timespec soon = {.tv_nsec = 1000000};
+    sigemptyset(&none);
+    on(SIGUSR1, count, 0, 0);
+    set_mask(BIT(SIGUSR1));
+    came = 0;
+    raise(SIGUSR1);
+    CHECK("sigsuspend", sigsuspend(&none) == -1 && errno == EINTR && came == 1 && mask_now() == BIT(SIGUSR1));
+    raise(SIGUSR1);
+    CHECK("pselect", pselect(0, NULL, NULL, NULL, &soon, &none) == -1 && errno == EINTR && came == 2);
+    CHECK("pselect, nothing waits", pselect(0, NULL, NULL, NULL, &soon, &none) == 0 && came == 2);
+    raise(SIGUSR1);
+    CHECK("the mask is back", came == 2 && mask_now() == BIT(SIGUSR1));
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    CHECK("sigwait takes it", sigtimedwait(&set, NULL, &soon) == SIGUSR1);
+    CHECK("once", sigtimedwait(&set, NULL, &soon) == -1);
+    int fd = signalfd(-1, &set, SFD_NONBLOCK);
+    struct signalfd_siginfo si;
+    raise(SIGUSR1);
+    CHECK("signalfd takes it", read(fd, &si, sizeof(si)) == sizeof(si));
+    close(fd);
+    set_mask(0);
+    CHECK("there is nothing to come", came == 2);
+}
+
+/* Races
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+#define ROUNDS 120
+
+/* A child sends one at a time, and the next when that one has been handled. */
+static pid_t sender(int signo, bool to_thread)
+{
+    pid_t me = getpid(), tid = gettid(), pid = fork();
+    if (pid)
+        return pid;
+    for (int i = 0; i < ROUNDS; i++) {
+        atomic_store(&sh->sent, i + 1);
+        if (to_thread)
+            syscall(SYS_tgkill, me, tid, signo);
+        else
+            kill(me, signo);
+        while (atomic_load(&sh->handled) <= i)
+            sched_yield();
+    }
+    atomic_store(&sh->stop, 1);
+    _exit(0);
+}
+
+static void clear(void)
+{
+    memset(sh, 0, sizeof(*sh));
+    is_blocked = 0;
+    came = 0;
+}
+
+/* Nothing but masks: a signal that is overlooked once stays so, and the sender waits for ever. */
+static void against_another(const char *label, bool to_thread)
+{
+    clear();
+    on(SIGUSR1, count, 0, 0);
+    pid_t pid = sender(SIGUSR1, to_thread);
+    while (!atomic_load(&sh->stop)) {
+        set_mask(BIT(SIGUSR1));
+        is_blocked = 1;
+        for (volatile int i = 0; i < 50; i++)
+            ;
+        is_blocked = 0;
+        set_mask(0);
+    }
+    waitpid(pid, NULL, 0);
+    CHECK(label, atomic_load(&sh->handled) == ROUNDS && atomic_load(&sh->bad) == 0);
+}
+
+/* Blocked but while it waits, as event loops are. */
+static void against_sigsuspend(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    clear();
+    set_mask(BIT(SIGUSR1));
+    on(SIGUSR1, count, 0, 0);
+    pid_t pid = sender(SIGUSR1, false);
+    while (!atomic_load(&sh->stop)) {
+        if (atomic_load(&sh->handled) == ROUNDS) {
+            sched_yield();
+            continue;
+        }
+        sigsuspend(&none);
+        is_blocked = 1;
+        mask_now();
+        is_blocked = 0;
+    }
+    waitpid(pid, NULL, 0);
+    CHECK("sigsuspend, each seen", atomic_load(&sh->handled) == ROUNDS && atomic_load(&sh->bad) == 0);
+    set_mask(0);
+}
+
+static void *toggles(void *arg)
+{
+    (void)arg;
+    while (!atomic_load(&sh->stop)) {
+        set_mask(BIT(SIGUSR1));
+        for (volatile int i = 0; i < 20; i++)
+            ;
+        set_mask(0);
+    }
+    return NULL;
+}
+
+static void against_threads(void)
+{
+    pthread_t t[3];
+    clear();
+    on(SIGUSR1, count, 0, 0);
+    set_mask(BIT(SIGUSR1));
+    for (int i = 0; i < 3; i++)
+        MUST(pthread_create(&t[i], NULL, toggles, NULL) == 0);
+    pid_t pid = sender(SIGUSR1, false);
+    for (int i = 0; i < 3; i++)
+        pthread_join(t[i], NULL);
+    waitpid(pid, NULL, 0);
+    CHECK("a thread takes what others block", atomic_load(&sh->handled) == ROUNDS);
+    set_mask(0);
+}
+
+static void *waits(void *arg)
+{
+    sigset_t set;
+    int signo;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    for (int i = 0; i < ROUNDS; i++) {
+        MUST(sigwait(&set, &signo) == 0 && signo == SIGUSR1);
+        atomic_fetch_add(&sh->handled, 1);
+    }
+    return arg;
+}
+
+static void against_sigwait(void)
+{
+    pthread_t t;
+    clear();
+    on(SIGUSR1, count, 0, 0);
+    set_mask(BIT(SIGUSR1));
+    MUST(pthread_create(&t, NULL, waits, NULL) == 0);
+    pid_t pid = sender(SIGUSR1, false);
+    while (!atomic_load(&sh->stop)) {
+        set_mask(BIT(SIGUSR1) | BIT(SIGUSR2));
+        set_mask(BIT(SIGUSR1));
+        mask_now();
+    }
+    pthread_join(t, NULL);
+    waitpid(pid, NULL, 0);
+    CHECK("sigwait beside threads that block", came == 0 && atomic_load(&sh->handled) == ROUNDS);
+    set_mask(0);
+}
+
+static void *lives_shortly(void *arg)
+{
+    set_mask(0);
+    for (volatile int i = 0; i < 1000; i++)
+        ;
+    return arg;
+}
+
+/* The thread that is to take it may be gone before it does. */
+static void against_ends(void)
+{
+    clear();
+    on(SIGUSR1, count, SA_RESTART, 0);
+    set_mask(BIT(SIGUSR1));
+    pid_t pid = sender(SIGUSR1, false);
+    while (!atomic_load(&sh->stop)) {
+        pthread_t t;
+        if (pthread_create(&t, NULL, lives_shortly, NULL) == 0)
+            pthread_join(t, NULL);
+    }
+    waitpid(pid, NULL, 0);
+    CHECK("threads that come and go", atomic_load(&sh->handled) == ROUNDS);
+    set_mask(0);
+}
+
+static atomic_int tid_now;
+
+static void *says_tid(void *arg)
+{
+    atomic_store(&tid_now, gettid());
+    return arg;
+}
+
+static void *aims(void *arg)
+{
+    while (!atomic_load(&sh->stop)) {
+        int tid = atomic_load(&tid_now);
+        if (tid && syscall(SYS_tgkill, getpid(), tid, SIGUSR2) != 0 && errno != ESRCH)
+            atomic_fetch_add(&sh->bad, 1);
+    }
+    return arg;
+}
+
+static void at_the_dying(void)
+{
+    pthread_t t, archer;
+    clear();
+    on(SIGUSR2, count, 0, 0);
+    MUST(pthread_create(&archer, NULL, aims, NULL) == 0);
+    for (int i = 0; i < 300; i++) {
+        MUST(pthread_create(&t, NULL, says_tid, NULL) == 0);
+        pthread_join(t, NULL);
+    }
+    atomic_store(&sh->stop, 1);
+    pthread_join(archer, NULL);
+    CHECK("signals to threads at their end", atomic_load(&sh->bad) == 0);
+}
+
+/* Two of them: one's handler blocks the other. */
+static void nested(void)
+{
+    clear();
+    on(SIGUSR1, count, 0, BIT(SIGUSR2));
+    on(SIGUSR2, count, 0, BIT(SIGUSR1));
+    pid_t a = sender(SIGUSR1, true), me = getpid(), b = fork();
+    if (b == 0) {
+        while (!atomic_load(&sh->stop)) {
+            kill(me, SIGUSR2);
+            atomic_fetch_add(&sh->sent, 1);
+            sched_yield();
+        }
+        _exit(0);
+    }
+    while (!atomic_load(&sh->stop)) {
+        set_mask(BIT(SIGUSR1) | BIT(SIGUSR2));
+        is_blocked = 1;
+        is_blocked = 0;
+        set_mask(BIT(SIGUSR1));
+        set_mask(0);
+    }
+    waitpid(a, NULL, 0);
+    waitpid(b, NULL, 0);
+    CHECK("two at once", atomic_load(&sh->bad) == 0);
+}
+
+/* Robust mutexes
+ * ---------------------------------------------------------------------------------------------- */
+
+static pthread_mutex_t *robust_new(void)
+{
+    pthread_mutexattr_t attr;
+    pthread_mutex_t *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_mutexattr_init(&attr);
+    pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    MUST(pthread_mutex_init(m, &attr) == 0);
+    return m;
+}
+
+static void *locks(void *m)
+{
+    pthread_mutex_lock(m);
+    return NULL;
+}
+
+static void owners_die(void)
+{
+    pthread_mutex_t *m = robust_new();
+    pthread_t t;
+    MUST(pthread_create(&t, NULL, locks, m) == 0);
+    pthread_join(t, NULL);
+    CHECK("a thread ends with it", pthread_mutex_lock(m) == EOWNERDEAD && pthread_mutex_consistent(m) == 0);
+    pthread_mutex_unlock(m);
+    clear();
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_mutex_lock(m);
+        atomic_store(&sh->stop, 1);
+        for (;;)
+            pause();
+    }
+    while (!atomic_load(&sh->stop))
+        sched_yield();
+    kill(pid, SIGKILL);
+    CHECK("a process is killed with it",
+          pthread_mutex_lock(m) == EOWNERDEAD && pthread_mutex_consistent(m) == 0);
+    pthread_mutex_unlock(m);
+    waitpid(pid, NULL, 0);
+    pid = fork();
+    if (pid == 0) {
+        pthread_mutex_lock(m);
+        _exit(0);
+    }
+    waitpid(pid, NULL, 0);
+    CHECK("a process exits with it", pthread_mutex_lock(m) == EOWNERDEAD);
+}
+
+/* A filter that looks at the call
+ * ------------------------------------------------------------------------------- */
+
+static void filtered(void)
+{
+    struct sock_filter f[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigprocmask, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SIG_UNBLOCK, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EDOM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog prog = {sizeof(f) / sizeof(*f), f};
+    unsigned long m = BIT(SIGUSR1);
+    on(SIGUSR1, count, 0, 0);
+    came = 0;
+    set_mask(BIT(SIGUSR2));
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+    CHECK("what was blocked before", mask_now() == BIT(SIGUSR2));
+    CHECK("a filter lets it pass", mask(SIG_BLOCK, &m, NULL, 8) == 0);
+    CHECK_ERRNO("a filter refuses it", mask(SIG_UNBLOCK, &m, NULL, 8), EDOM);
+    raise(SIGUSR1);
+    CHECK("it was not made", came == 0 && mask_now() == (BIT(SIGUSR1) | BIT(SIGUSR2)));
+    set_mask(0);
+    CHECK("it comes in all the same", came == 1);
+}
+
+static void on_sigsys(int signo, siginfo_t *info, void *ctx)
+{
+    (void)signo;
+    ucontext_t *uc = ctx;
+    came++;
+    order[0] = info->si_syscall;
+    order[1] = (greg_t)(uintptr_t)info->si_call_addr == uc->uc_mcontext.gregs[REG_RIP];
+    order[2] = uc->uc_mcontext.gregs[REG_RAX] == SYS_rt_sigprocmask;
+    uc->uc_mcontext.gregs[REG_RAX] = -ERANGE;
+}
+
+static void trapped(void)
+{
+    struct sock_filter f[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigprocmask, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog prog = {sizeof(f) / sizeof(*f), f};
+    struct sigaction sa = {.sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO};
+    unsigned long m = 0;
+    sigaction(SIGSYS, &sa, NULL);
+    came = 0;
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+    CHECK_ERRNO("a filter traps it", mask(SIG_BLOCK, &m, NULL, 8), ERANGE);
+    CHECK("with number, address and register",
+          came == 1 && order[0] == SYS_rt_sigprocmask && order[1] && order[2]);
+}
+
+static void all(void)
+{
+    alarm(PATIENCE);
+    arguments();
+    registers();
+    delivery();
+    in_handlers();
+    told();
+    threads_inherit();
+    temporary();
+    against_another("signals to the process", false);
+    against_another("signals to the thread", true);
+    against_sigsuspend();
+    against_threads();
+    against_sigwait();
+    against_ends();
+    at_the_dying();
+    nested();
+    owners_die();
+    in_child(filtered);
+    in_child(trapped);
+}
+
+int main(int argc, char **argv)
+{
+    self = argv[0];
+    if (argc > 1)
+        return tell_mask();
+    sh = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    MUST(sh != MAP_FAILED);
+    /* The watch is kept in a child: an alarm would not end the container's init. */
+    value("ended", in_child(all));
+    return check_done();
+}
