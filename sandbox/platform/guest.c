@@ -150,6 +150,7 @@ static int become(const struct porter *p, int socket, struct guest_boot *b)
     if (r == 0 && p->label)
         r = label_apply(p->label, &what);
     if (r < 0) {
+        b->field = what;
         errno = -r;
         return -1;
     }

@@ -11,6 +11,8 @@ struct guest_boot {
     _Atomic int listener; /* the child's descriptor + 1, once its filter is in place */
     _Atomic int failed;   /* errno of the step that failed */
     _Atomic int step;
+    const char *_Atomic
+        field;         /* of config.json, that step 0 is about; in the program's constants, which both have */
     _Atomic int taken; /* stand-in: the porter has the listener */
 };
 

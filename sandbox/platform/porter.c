@@ -65,7 +65,11 @@ static void first_guest(const struct porter *p)
     }
     int listener = child > 0 ? take_listener(child, b) : -1;
     if (listener < 0) {
-        log_error("cannot make the first guest process (step %d): %s", b->step, strerror(errno));
+        const char *field = b->field;
+        if (field)
+            log_error("config.json: %s: %s", field, strerror(errno));
+        else
+            log_error("cannot make the first guest process (step %d): %s", b->step, strerror(errno));
         _exit(PORTER_BROKEN);
     }
     int r = msg_send(p->keep_fd, &m, sizeof(m), listener);

@@ -107,7 +107,9 @@ no_cgroup_left() {
     rm "$BATS_TEST_TMPDIR/in"
     config 'del(.linux.cgroupsPath)'
     start_it
-    CG=$(cd /sys/fs/cgroup/pids && echo bailey/"$ID"-*) # ids are unique below one --root only
+    local pids=/sys/fs/cgroup
+    is_v1 && pids+=/pids
+    CG=$(cd $pids && echo bailey/"$ID"-*) # ids are unique below one --root only
     [ "$(value pids pids.max pids.max)" = 50 ]
     end_it
     no_cgroup_left
