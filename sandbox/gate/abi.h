@@ -133,10 +133,13 @@ enum gate_valid {
     GATE_VALID_MAILBOX = 2, /* and so may the mailbox */
 };
 
+/* In gate_slot.nr: the gate only waits, and if that succeeds the keep is asked. */
+#define GATE_WAITED 0x10000U
+
 /* A thread's own, at its GS base. */
 struct gate_slot {
     uint64_t ret;   /* the gate's: where the call in flight returns to */
-    uint32_t nr;    /* the gate's: its number */
+    uint32_t nr;    /* the gate's: its number, and GATE_WAITED */
     uint32_t valid; /* enum gate_valid */
     int32_t pid, tid;
     uint32_t uid, euid, gid, egid;
@@ -147,7 +150,7 @@ struct gate_slot {
         blocked;     /* the signal mask (sandbox/keep/sigmask.c says when it counts); bit n - 1 is signal n */
     uint64_t marks;  /* the keep's: signals that wait, perhaps; to unblock one of them is to ring */
     uint64_t robust; /* set_robust_list(2) */
-    uint64_t spare[1];
+    uint64_t r8;     /* as si to r9 */
 };
 
 /* A bit for each descriptor that the gate may use natively: what stands for another file by now is no

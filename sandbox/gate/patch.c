@@ -49,7 +49,8 @@ _Static_assert(
         __builtin_offsetof(struct gate_slot, answered) == 48 &&
         __builtin_offsetof(struct gate_slot, transfers) == 56 &&
         __builtin_offsetof(struct gate_slot, si) == 64 && __builtin_offsetof(struct gate_slot, dx) == 72 &&
-        __builtin_offsetof(struct gate_slot, r10) == 80 && __builtin_offsetof(struct gate_slot, r9) == 88,
+        __builtin_offsetof(struct gate_slot, r10) == 80 && __builtin_offsetof(struct gate_slot, r9) == 88 &&
+        __builtin_offsetof(struct gate_slot, r8) == 120 && GATE_WAITED == 0x10000,
     "fast.S: SLOT_*");
 _Static_assert(__builtin_offsetof(struct gate_slot, blocked) == 96 &&
                    __builtin_offsetof(struct gate_slot, marks) == 104 &&
@@ -371,9 +372,11 @@ static void leave_gate(struct native_sigcontext *r)
         r->dx = slot->dx;
         r->r10 = slot->r10;
         r->r9 = slot->r9;
-        again = ip <= gate_fast_call || ip > gate_fast_out || r->ax == (uint64_t)-EBADF;
+        r->r8 = slot->r8;
+        again = ip <= gate_fast_call || ip > gate_fast_out || r->ax == (uint64_t)-EBADF ||
+                ((slot->nr & GATE_WAITED) && (int64_t)r->ax >= 0);
         if (again)
-            r->ax = slot->nr;
+            r->ax = slot->nr & ~GATE_WAITED;
     }
     r->ip = again ? r->cx - 2 : r->cx;
 }
@@ -408,7 +411,7 @@ int patch_is_own_gs(void)
 
 uint64_t patch_number(void)
 {
-    return ((const struct gate_slot *)gs_base())->nr;
+    return ((const struct gate_slot *)gs_base())->nr & ~GATE_WAITED;
 }
 
 int patch_faulted(struct native_ucontext *uc)

@@ -21,7 +21,7 @@
 #define IDS_AT offsetof(struct gate_slot, valid)
 #define IDS_SIZE (offsetof(struct gate_slot, answered) - IDS_AT)
 #define MASK_AT offsetof(struct gate_slot, blocked)
-#define MASK_SIZE (offsetof(struct gate_slot, spare) - MASK_AT)
+#define MASK_SIZE (offsetof(struct gate_slot, r8) - MASK_AT)
 
 /* Patching costs about as much as this many calls do. */
 #define SITE_CALLS 48
@@ -32,9 +32,10 @@ struct fast_site {
     unsigned calls;
 };
 
-static const int lane_calls[] = {SYS_read,   SYS_write,      SYS_pread64, SYS_pwrite64,   SYS_readv,
-                                 SYS_writev, SYS_preadv,     SYS_pwritev, SYS_sendto,     SYS_recvfrom,
-                                 SYS_fstat,  SYS_newfstatat, SYS_lseek,   SYS_epoll_wait, SYS_epoll_pwait};
+static const int lane_calls[] = {SYS_read,       SYS_write,      SYS_pread64, SYS_pwrite64,   SYS_readv,
+                                 SYS_writev,     SYS_preadv,     SYS_pwritev, SYS_sendto,     SYS_recvfrom,
+                                 SYS_sendmsg,    SYS_recvmsg,    SYS_fstat,   SYS_newfstatat, SYS_lseek,
+                                 SYS_epoll_wait, SYS_epoll_pwait};
 static const int id_calls[] = {SYS_getpid,       SYS_gettid,         SYS_getuid,
                                SYS_geteuid,      SYS_getgid,         SYS_getegid,
                                SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_set_robust_list};

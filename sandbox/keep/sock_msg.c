@@ -108,7 +108,7 @@ long sys_recvfrom(struct task *t, const struct sysargs *a)
         return -EINVAL;
     uio_init_one(&u, t, a->arg[1], a->arg[2]);
     ssize_t n = s->proto->recvmsg(t, f, &m, (int)a->arg[3]);
-    if (n > 0 && !a->arg[4])
+    if (n > 0)
         t->used_lane = lane_stream(t, a, (int)a->arg[0], f);
     if (n < 0 || !a->arg[4])
         return n;
@@ -183,7 +183,10 @@ long sys_sendmsg(struct task *t, const struct sysargs *a)
         return err;
     if (get_user(t, &h, a->arg[1]) < 0)
         return -EFAULT;
-    return send_one(t, f, &h, (int)a->arg[2]);
+    ssize_t n = send_one(t, f, &h, (int)a->arg[2]);
+    if (n > 0 && !h.name && !h.controllen && h.iovlen == 1)
+        t->used_lane = lane_stream(t, a, (int)a->arg[0], f);
+    return n;
 }
 
 long sys_sendmmsg(struct task *t, const struct sysargs *a)
@@ -217,10 +220,13 @@ static int msg_to_user(struct task *t, const struct sock_msg *m, const struct us
     }
     if (h->control && copy_to_user(t, h->control, m->control, m->control_len) < 0)
         return -EFAULT;
-    int out = m->flags | (flags & MSG_CMSG_CLOEXEC);
-    if (put_user(t, out, int, at + offsetof(struct user_msghdr, flags)) < 0)
-        return -EFAULT;
-    return put_user(t, m->control_len, uint64_t, at + offsetof(struct user_msghdr, controllen));
+    struct {
+        uint64_t controllen;
+        uint32_t flags;
+    } __attribute__((packed)) out = {m->control_len, (uint32_t)(m->flags | (flags & MSG_CMSG_CLOEXEC))};
+    _Static_assert(offsetof(struct user_msghdr, flags) == offsetof(struct user_msghdr, controllen) + 8,
+                   "written as one");
+    return copy_to_user(t, at + offsetof(struct user_msghdr, controllen), &out, sizeof(out));
 }
 
 static ssize_t recv_one(struct task *t, struct file *f, uaddr_t at, int flags)
@@ -247,7 +253,10 @@ long sys_recvmsg(struct task *t, const struct sysargs *a)
     long err;
     if (!get(t, a->arg[0], &f, &err))
         return err;
-    return recv_one(t, f, a->arg[1], (int)a->arg[2]);
+    ssize_t n = recv_one(t, f, a->arg[1], (int)a->arg[2]);
+    if (n > 0)
+        t->used_lane = lane_stream(t, a, (int)a->arg[0], f);
+    return n;
 }
 
 static bool expired(const struct timespec *d)

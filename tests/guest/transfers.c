@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -388,6 +389,27 @@ static void test_signals(void)
     close(fd);
 }
 
+static void test_messages(void)
+{
+    int s[2];
+    char text[8] = "";
+    struct iovec out = {(void *)(uintptr_t) "hello", 5}, in = {text, 8};
+    struct msghdr m = {.msg_iov = &out, .msg_iovlen = 1}, w = {.msg_iov = &in, .msg_iovlen = 1};
+
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+    for (int i = 0; i < OFTEN; i++)
+        MUST(call(SYS_sendmsg, s[0], &m, 0, JUNK) == 5 && call(SYS_recvmsg, s[1], &w, 0, JUNK) == 5);
+    CHECK("messages", memcmp(text, "hello", 5) == 0);
+    CHECK("none", call(SYS_recvmsg, s[1], &w, MSG_DONTWAIT, JUNK) == -EAGAIN);
+    CHECK("not of that kind", call(SYS_recvmsg, s[1], &w, MSG_OOB | MSG_DONTWAIT, JUNK) < 0);
+    CHECK("nowhere", call(SYS_sendmsg, s[0], bad_address, 0, JUNK) == -EFAULT &&
+                         call(SYS_recvmsg, s[1], bad_address, MSG_DONTWAIT, JUNK) == -EFAULT);
+    close(s[1]);
+    CHECK("to nobody", call(SYS_sendmsg, s[0], &m, MSG_NOSIGNAL, JUNK) == -EPIPE &&
+                           call(SYS_recvmsg, s[0], &w, 0, JUNK) == 0);
+    close(s[0]);
+}
+
 static void test_interrupted(void)
 {
     int p[2];
@@ -425,6 +447,7 @@ int main(void)
     test_stat();
     test_seek();
     test_numbers();
+    test_messages();
     CHECK("every register stays", changed == 0);
     test_threads();
     test_signals();

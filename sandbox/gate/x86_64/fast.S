@@ -25,7 +25,17 @@
 #define SLOT_DX 72
 #define SLOT_R10 80
 #define SLOT_R9 88
+#define SLOT_R8 120
+#define WAITED 0x10000 /* in SLOT_NR: see wait_first */
 #define EBADF 9
+#define MSG_DONTWAIT 0x40
+#define MSG_PEEK 0x2
+#define MSG_OOB 0x1
+#define MSG_ERRQUEUE 0x2000
+#define MSG_NAME 0 /* struct msghdr */
+#define MSG_IOV 16
+#define MSG_IOVLEN 24
+#define MSG_CONTROLLEN 40
 #define MAX_RW_COUNT 0x7ffff000
 #define FAST_CALLS 440
 #define AT_EMPTY_PATH 0x1000
@@ -33,6 +43,8 @@
 #define NR_fstat 5
 #define NR_pread64 17
 #define NR_readv 19
+#define NR_sendto 44
+#define NR_recvfrom 45
 #define NR_epoll_wait 232
 #define NR_preadv 295
 #define NR_preadv2 327
@@ -129,6 +141,7 @@ fast_mailbox:
     mov %rdx, %gs:SLOT_DX
     mov %r10, %gs:SLOT_R10
     mov %r9, %gs:SLOT_R9
+    mov %r8, %gs:SLOT_R8
 .endm
 
 /* Nothing at all is not always nothing (a datagram), and more than this is cut in more than one way. */
@@ -191,8 +204,37 @@ fast_pwait:
     mov $NR_epoll_wait, %eax
     jmp fast_lane
 
-/* sendto, recvfrom: the peer's address is the keep's to look at */
-fast_no_address:
+/* The peer's address is the keep's to look at. */
+fast_recvfrom:
+    test %r8, %r8
+    jz fast_lane
+    mov %r10d, %r11d
+    and $MSG_OOB | MSG_ERRQUEUE, %r11d
+    jnz refuse
+    save_lane
+    jmp wait_first
+
+/* What comes along is the keep's to hand over. */
+fast_recvmsg:
+    test $MSG_OOB | MSG_ERRQUEUE, %edx
+    jnz refuse
+    cmpq $0, (%rsi)
+    save_lane
+    mov %rdx, %r10
+    jmp wait_first
+
+/* One piece, to whoever the socket is connected to. */
+fast_sendmsg:
+    cmpq $0, MSG_NAME(%rsi)
+    jne refuse
+    cmpq $1, MSG_IOVLEN(%rsi)
+    jne refuse
+    cmpq $0, MSG_CONTROLLEN(%rsi)
+    jne refuse
+    save_lane
+    jmp one_message
+
+fast_sendto:
     test %r8, %r8
     jnz refuse
 
@@ -224,6 +266,27 @@ no_flags:
 as_fstat:
     mov %rdx, %rsi
     mov $NR_fstat, %eax
+    jmp gate_fast_call
+
+one_message:
+    mov %rdx, %r10
+    mov MSG_IOV(%rsi), %r11
+    mov (%r11), %rsi
+    mov 8(%r11), %rdx
+    xor %r8d, %r8d
+    mov $NR_sendto, %eax
+    jmp gate_fast_call
+
+/* Waits here for what the keep is then asked for, so that none of its threads has to: a look at no bytes. If that
+ * fails, so does the call. */
+wait_first:
+    orl $WAITED, %gs:SLOT_NR
+    and $MSG_DONTWAIT, %r10d
+    or $MSG_PEEK, %r10d
+    xor %esi, %esi
+    xor %edx, %edx
+    xor %r8d, %r8d
+    mov $NR_recvfrom, %eax
 
 gate_fast_call:
     syscall
@@ -233,12 +296,17 @@ gate_fast_called:
     mov %gs:SLOT_DX, %rdx
     mov %gs:SLOT_R10, %r10
     mov %gs:SLOT_R9, %r9
+    mov %gs:SLOT_R8, %r8
     cmp $-EBADF, %rax
     je 1f
+    testl $WAITED, %gs:SLOT_NR
+    jz gate_fast_out
+    test %rax, %rax
+    jns 1f
 gate_fast_out:
     jmp *%rcx
-/* Taken away meanwhile: the keep knows what is there now. */
-1:  mov %gs:SLOT_NR, %eax
+/* Waited for; or taken away meanwhile: the keep knows what is there now. */
+1:  movzwl %gs:SLOT_NR, %eax
     lea -2(%rcx), %r11
     jmp *%r11
 gate_fast_end:
@@ -268,8 +336,10 @@ fast_table:
     entry 20, fast_pieces      /* writev */
     entry 21, fast_mailbox     /* access */
     entry 39, fast_getpid
-    entry 44, fast_no_address  /* sendto */
-    entry 45, fast_no_address  /* recvfrom */
+    entry 44, fast_sendto
+    entry 45, fast_recvfrom
+    entry 46, fast_sendmsg
+    entry 47, fast_recvmsg
     entry 76, fast_mailbox     /* truncate */
     entry 77, fast_mailbox     /* ftruncate */
     entry 80, fast_mailbox     /* chdir */
