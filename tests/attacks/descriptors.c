@@ -25,8 +25,12 @@ long jump(long nr, long a, long b, long c, long d, long e, long f, const void *s
 __asm__(".text\n"
         "jump:\n"
         "  mov %rdi, %rax\n mov %rsi, %rdi\n mov %rdx, %rsi\n mov %rcx, %rdx\n"
-        "  mov %r8, %r10\n mov %r9, %r8\n mov 8(%rsp), %r9\n"
-        "  jmp *16(%rsp)\n");
+        "  mov %r8, %r10\n mov %r9, %r8\n mov 8(%rsp), %r9\n mov 16(%rsp), %r11\n"
+        "  push %rbx\n lea thread(%rip), %rbx\n"
+        "  jmp *%r11\n");
+
+/* What the gate's code behind the instruction writes to, before it pops rbx and returns. */
+char thread[4096] __attribute__((used));
 
 static sigjmp_buf back;
 static const unsigned char *site;
@@ -39,6 +43,7 @@ static void on_fault(int signo)
     siglongjmp(back, signo);
 }
 
+/* syscall; mov %rax, n(%rbx) (sandbox/gate/x86_64/mailbox.S) */
 static void find_site(void)
 {
     signal(SIGSEGV, on_fault);
@@ -47,8 +52,8 @@ static void find_site(void)
         const volatile unsigned char *p = (const unsigned char *)page;
         if (sigsetjmp(back, 1))
             continue;
-        for (int i = 0; i < 4093 && !site; i++)
-            if (p[i] == 0x0f && p[i + 1] == 0x05 && p[i + 2] == 0xc3)
+        for (int i = 0; i < 4091 && !site; i++)
+            if (p[i] == 0x0f && p[i + 1] == 0x05 && p[i + 2] == 0x48 && p[i + 3] == 0x89 && p[i + 4] == 0x83)
                 site = (const unsigned char *)page + i;
     }
     signal(SIGSEGV, SIG_DFL);
