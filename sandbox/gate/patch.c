@@ -22,6 +22,7 @@
 #define MEMBARRIER_SYNC_CORE 32
 #define MEMBARRIER_REGISTER_SYNC_CORE 64
 #define HWCAP2_FSGSBASE 2UL
+#define EPERM 1
 #define EINTR 4
 #define EBADF 9
 #define TRAP_INT3 3
@@ -374,7 +375,7 @@ static void leave_gate(struct native_sigcontext *r)
         r->r9 = slot->r9;
         r->r8 = slot->r8;
         again = ip <= gate_fast_call || ip > gate_fast_out || r->ax == (uint64_t)-EBADF ||
-                ((slot->nr & GATE_WAITED) && (int64_t)r->ax >= 0);
+                r->ax == (uint64_t)-EPERM || ((slot->nr & GATE_WAITED) && (int64_t)r->ax >= 0);
         if (again)
             r->ax = slot->nr & ~GATE_WAITED;
     }

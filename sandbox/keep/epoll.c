@@ -1,8 +1,14 @@
 /* epoll: a host epoll per guest epoll, over the files' host descriptors, with the guest's data as its data;
  * so what waits, wakes, triggers once or exclusively is the host's.
  *
- * The host knows a registration by (description, number). Where one file is registered under several guest
- * numbers, the others get a duplicate of the host descriptor. kernel.epoll_lock guards all lists here. */
+ * The host knows a registration by (description, number in the caller's table). Streams that can be lanes are
+ * registered by the host's own call on the guest's table, so that the gate can do it without the keep: such a
+ * registration is what it would be on Linux, and ends with the description, which the keep closes when the
+ * last guest has. For all other files the keep does it with its own numbers, and has an item for each: where
+ * one file is registered under several guest numbers, the others get a duplicate of the host descriptor. What
+ * the keep has registered does not become a lane, and what is one is the host's, but at numbers that are too
+ * high for its table: so no number has both.
+ * kernel.epoll_lock guards all lists here. */
 #include "sandbox/keep/epoll.h"
 
 #include <limits.h>
@@ -30,6 +36,7 @@ struct epoll {
     struct epitem *items;
 };
 
+#define BECAME_LANE 1 /* meanwhile: look again */
 #define EVENTS_INLINE 32
 #define EVENTS_MAX 1024
 
@@ -43,6 +50,15 @@ static void item_free(struct epitem *it)
     if (it->own_fd)
         (void)close(it->host_fd);
     free(it);
+}
+
+int epoll_yield(struct file *f)
+{
+    LOCKED(&kernel.epoll_lock);
+    if (f->epitems)
+        return -EBUSY;
+    atomic_store(&f->laned, true);
+    return 0;
 }
 
 void epoll_forget_file(struct file *f)
@@ -137,10 +153,15 @@ static int item_add(struct file *ep, struct file *f, int fd, bool plain_used, st
     return 0;
 }
 
-static int do_ctl(struct file *ep, int op, struct file *f, int fd, struct epoll_event *ev)
+/* laned: f was one when it was found to be the keep's to do. */
+static int do_ctl(struct file *ep, int op, struct file *f, int fd, struct epoll_event *ev, bool laned)
 {
     bool plain_used = false;
+    if (op == EPOLL_CTL_MOD && (ev->events & EPOLLEXCLUSIVE))
+        return -EINVAL;
     LOCKED(&kernel.epoll_lock);
+    if (atomic_load(&f->laned) && !laned)
+        return BECAME_LANE;
     struct epitem *it = item_find(ep, f, fd, &plain_used);
     if (op == EPOLL_CTL_ADD)
         return it ? -EEXIST : item_add(ep, f, fd, plain_used, ev);
@@ -153,14 +174,24 @@ static int do_ctl(struct file *ep, int op, struct file *f, int fd, struct epoll_
     return epoll_ctl(ep->hostfd, EPOLL_CTL_MOD, it->host_fd, ev) < 0 ? -errno : 0;
 }
 
-long sys_epoll_ctl(struct task *t, const struct sysargs *a)
+/* Whose registration it is: SYS_CONTINUE for the host's, 0 for the keep's, or -errno. */
+static long route(struct task *t, const struct sysargs *a, struct file *ep, struct file *f)
 {
-    int op = (int)a->arg[1], fd = (int)a->arg[2];
+    int op = (int)a->arg[1];
+    if (op != EPOLL_CTL_ADD && !(atomic_load(&ep->laned) && atomic_load(&f->laned)))
+        return 0; /* nothing was ever added by the host */
+    int r = lane_stream_now(t, a, (int)a->arg[2], f);
+    if (r < 0)
+        return atomic_load(&f->laned) && r != -EBADF ? -ENOMEM : 0;
+    return lane_stream_now(t, a, (int)a->arg[0], ep) < 0 ? -ENOMEM : SYS_CONTINUE;
+}
+
+static long keeps_ctl(struct task *t, const struct sysargs *a, struct file *ep, struct file *f, bool laned)
+{
+    int op = (int)a->arg[1];
     struct epoll_event ev = {0};
     if (op != EPOLL_CTL_DEL && get_user(t, &ev, a->arg[3]) < 0)
         return -EFAULT;
-    _cleanup_file_ struct file *ep = fd_get(t, (int)a->arg[0]);
-    _cleanup_file_ struct file *f = fd_get(t, fd);
     if (!ep || !f)
         return -EBADF;
     if (f->kind & FILE_NOPOLL)
@@ -170,7 +201,24 @@ long sys_epoll_ctl(struct task *t, const struct sysargs *a)
     ev.events &= ~(uint32_t)EPOLLWAKEUP;
     if (op == EPOLL_CTL_ADD)
         signalfd_rebind(f, t);
-    return do_ctl(ep, op, f, fd, &ev);
+    return do_ctl(ep, op, f, (int)a->arg[2], &ev, laned);
+}
+
+long sys_epoll_ctl(struct task *t, const struct sysargs *a)
+{
+    _cleanup_file_ struct file *ep = fd_get(t, (int)a->arg[0]);
+    _cleanup_file_ struct file *f = fd_get(t, (int)a->arg[2]);
+    int op = (int)a->arg[1];
+    bool sound = ep && f && ep != f && ep->ops == &epoll_ops && op >= EPOLL_CTL_ADD && op <= EPOLL_CTL_MOD;
+    long r;
+    do {
+        bool laned = f && atomic_load(&f->laned);
+        r = sound ? route(t, a, ep, f) : 0;
+        if (r == 0)
+            r = keeps_ctl(t, a, ep, f, laned);
+    } while (r == BECAME_LANE);
+    t->used_lane = r == SYS_CONTINUE;
+    return r;
 }
 
 static bool has_signal(struct task *t)

@@ -26,16 +26,17 @@
 /* Patching costs about as much as this many calls do. */
 #define SITE_CALLS 48
 #define SITES 64 /* of a process, by a hash of their address */
+#define SITE_WAYS 4
 
 struct fast_site {
     uaddr_t ip;
     unsigned calls;
 };
 
-static const int lane_calls[] = {SYS_read,       SYS_write,      SYS_pread64, SYS_pwrite64,   SYS_readv,
-                                 SYS_writev,     SYS_preadv,     SYS_pwritev, SYS_sendto,     SYS_recvfrom,
-                                 SYS_sendmsg,    SYS_recvmsg,    SYS_fstat,   SYS_newfstatat, SYS_lseek,
-                                 SYS_epoll_wait, SYS_epoll_pwait};
+static const int lane_calls[] = {SYS_read,       SYS_write,       SYS_pread64,  SYS_pwrite64,   SYS_readv,
+                                 SYS_writev,     SYS_preadv,      SYS_pwritev,  SYS_sendto,     SYS_recvfrom,
+                                 SYS_sendmsg,    SYS_recvmsg,     SYS_fstat,    SYS_newfstatat, SYS_lseek,
+                                 SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl};
 static const int id_calls[] = {SYS_getpid,       SYS_gettid,         SYS_getuid,
                                SYS_geteuid,      SYS_getgid,         SYS_getegid,
                                SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_set_robust_list};
@@ -295,16 +296,30 @@ void fast_forked(struct task *parent, struct mm *child, unsigned long flags)
  * ------------------------------------------------------------------------------------------------------
  */
 
+/* The entry of ip, or that of the least busy of those with the same hash: two that take turns are both to get
+ * hot.
+ */
+static struct fast_site *site_of(struct fast_site *sites, uaddr_t ip)
+{
+    struct fast_site *way = &sites[(ip ^ ip >> 6 ^ ip >> 12) % (SITES / SITE_WAYS) * SITE_WAYS], *least = way;
+
+    for (size_t i = 0; i < SITE_WAYS; i++) {
+        if (way[i].ip == ip)
+            return &way[i];
+        if (way[i].calls < least->calls)
+            least = &way[i];
+    }
+    *least = (struct fast_site){.ip = ip};
+    return least;
+}
+
 /* True once, when the site has been seen often enough. */
 static bool is_hot(struct mm *mm, uaddr_t ip)
 {
     LOCKED(&mm->lanes_lock);
     if (!mm->sites && !(mm->sites = calloc(SITES, sizeof(*mm->sites))))
         return false;
-    struct fast_site *s = &mm->sites[(ip ^ ip >> 6 ^ ip >> 12) % SITES];
-    if (s->ip != ip)
-        *s = (struct fast_site){.ip = ip};
-    return ++s->calls == SITE_CALLS;
+    return ++site_of(mm->sites, ip)->calls == SITE_CALLS;
 }
 
 static bool is_one_of(int nr, const int *calls, size_t n)

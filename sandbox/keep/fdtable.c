@@ -10,6 +10,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "sandbox/keep/epoll.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
@@ -418,10 +419,10 @@ static int become_lane(struct file *f)
     LOCKED(&f->pos_lock);
     if (atomic_load(&f->laned))
         return 0;
+    if (f->epitems) /* which only the keep's numbers lead to */
+        return -EBUSY;
     int r = f->ops->become_lane ? f->ops->become_lane(f) : 0;
-    if (r == 0)
-        atomic_store(&f->laned, true);
-    return r;
+    return r < 0 ? r : epoll_yield(f);
 }
 
 bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f)
@@ -443,6 +444,22 @@ bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f
     }
     fast_lane_set(t, (unsigned)fd, false);
     return true;
+}
+
+int lane_stream_now(struct task *t, const struct sysargs *a, int fd, struct file *f)
+{
+    struct fdtable *ft = t->fdt;
+    if (!(f->kind & FILE_STREAM) || kernel.lanes_off || kernel.strace)
+        return -EINVAL;
+    LOCKED(&ft->lock);
+    if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f)
+        return -EBADF;
+    int r = become_lane(f);
+    if (r == 0)
+        r = donate(t, ft, a, fd, f);
+    if (r == 0 && fast_is_possible(t) && !atomic_load(&f->barred))
+        fast_lane_set(t, (unsigned)fd, false);
+    return r;
 }
 
 bool lane_is(struct task *t, int fd)

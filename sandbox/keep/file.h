@@ -139,6 +139,9 @@ bool lane_is(struct task *t, int fd);
 /* A guest used the FILE_STREAM f behind fd by the keep: once that pays, the gate is given its descriptor.
  * True: it has it. */
 bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f);
+/* The same at once, and whether or not t's gate may use it: for a call that the host is to run itself. 0 or
+ * -errno, -EBADF where fd is too high for the host's table. */
+int lane_stream_now(struct task *t, const struct sysargs *a, int fd, struct file *f);
 /* As lane_donate, but only once that pays: for transfers of len bytes that the keep could as well make
  * itself. True: the host may run the call. */
 bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len);

@@ -158,7 +158,8 @@ static const struct row rows[] = {
     {GATE_IP, __NR_lseek, {3, 0, 1}, ALLOW},
     {GUEST_IP, __NR_lseek, {3, 0, 1}, NOTIFY},
     {GATE_IP, __NR_epoll_wait, {3, 0x1000, 1, ~0UL}, ALLOW},
-    {GATE_IP, __NR_epoll_ctl, {3, 1, 4, 0x1000}, NOTIFY},
+    {GATE_IP, __NR_epoll_ctl, {3, 1, 4, 0x1000}, ALLOW},
+    {GUEST_IP, __NR_epoll_ctl, {3, 1, 4, 0x1000}, NOTIFY},
     {GUEST_IP, __NR_clone3, {0x1000, 88}, REFUSE},
     /* what needs registers */
     {GUEST_IP, __NR_clone, {17}, TRAP},
@@ -273,7 +274,7 @@ static bool is_made_for(int native, int nr)
         return nr == native || nr == (native == __NR_sendto ? __NR_sendmsg : __NR_recvmsg);
     if (native == __NR_fstat)
         return nr == __NR_fstat || nr == __NR_newfstatat;
-    return native == nr && (nr == __NR_lseek || nr == __NR_epoll_wait);
+    return native == nr && (nr == __NR_lseek || nr == __NR_epoll_wait || nr == __NR_epoll_ctl);
 }
 
 /* Whatever the profile has a say in is asked of the keep; the others stay as they are. The gate's own calls

@@ -27,6 +27,7 @@
 #define SLOT_R9 88
 #define SLOT_R8 120
 #define WAITED 0x10000 /* in SLOT_NR: see wait_first */
+#define EPERM 1
 #define EBADF 9
 #define MSG_DONTWAIT 0x40
 #define MSG_PEEK 0x2
@@ -197,6 +198,15 @@ fast_fstatat:
     save_lane PLAIN, fast_mailbox
     jmp as_fstat
 
+/* epoll_ctl: both descriptors */
+fast_two_lanes:
+    mov %edx, %r11d
+    cmp $LANE_FDS, %r11d
+    jae refuse
+    bt %r11, LANES
+    jnc refuse
+    jmp fast_lane
+
 /* epoll_pwait without a mask */
 fast_pwait:
     test %r8, %r8
@@ -299,13 +309,15 @@ gate_fast_called:
     mov %gs:SLOT_R8, %r8
     cmp $-EBADF, %rax
     je 1f
+    cmp $-EPERM, %rax
+    je 1f
     testl $WAITED, %gs:SLOT_NR
     jz gate_fast_out
     test %rax, %rax
     jns 1f
 gate_fast_out:
     jmp *%rcx
-/* Waited for; or taken away meanwhile: the keep knows what is there now. */
+/* Waited for; or taken away meanwhile (epoll_ctl says EPERM then): the keep knows what is there now. */
 1:  movzwl %gs:SLOT_NR, %eax
     lea -2(%rcx), %r11
     jmp *%r11
@@ -371,6 +383,7 @@ fast_table:
     entry 195, fast_mailbox    /* llistxattr */
     entry 217, fast_mailbox    /* getdents64 */
     entry 232, fast_lane       /* epoll_wait */
+    entry 233, fast_two_lanes  /* epoll_ctl */
     entry 257, fast_mailbox    /* openat */
     entry 258, fast_mailbox    /* mkdirat */
     entry 260, fast_mailbox    /* fchownat */
