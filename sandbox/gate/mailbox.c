@@ -220,7 +220,7 @@ MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
     m->state = MAILBOX_FREE;
     t->gives = s->out >= 0;
     /* Of the others the gate may make some natively (lanes), and the doorbell costs them no copy. */
-    if ((!served && s->string < 0) || !put_call(m, t, s))
+    if (s == &shapes[SHAPE_NONE] || (!served && s->string < 0) || !put_call(m, t, s))
         enter(t, PHASE_RING);
     else if (served)
         post(t);

@@ -24,7 +24,7 @@
 #define MASK_SIZE (offsetof(struct gate_slot, r8) - MASK_AT)
 
 /* Patching costs about as much as this many calls do. */
-#define SITE_CALLS 48
+#define SITE_CALLS 24
 #define SITES 64 /* of a process, by a hash of their address */
 #define SITE_WAYS 4
 
@@ -344,9 +344,12 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
 {
     bool missed = t->used_lane ? is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls))
                                : r >= 0 && is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls));
+    bool moves = is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls));
+    /* A mailbox is not worth its memory for what lanes are better for. */
+    bool mailed =
+        !missed && mailbox_takes(a->nr) && (!moves || a->nr == SYS_newfstatat || t->process->mm->mailbox);
 
-    bool mailed = !missed && mailbox_takes(a->nr);
-    if (!t->used_lane && is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls)))
+    if (!t->used_lane && moves)
         drop_old_bit(t, a);
     t->used_lane = false;
     if ((!missed && !mailed) || a->ip < GATE_LIMIT || !fast_is_possible(t) || !is_hot(t->process->mm, a->ip))

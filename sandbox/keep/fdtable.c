@@ -279,6 +279,9 @@ int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native)
     struct file *f = NULL;
     {
         LOCKED(&ft->lock);
+        if (fd >= 0 && (unsigned)fd < ft->size && !a->listener && ft->slots[fd].lane == LANE_HERE &&
+            !sole_owner(ft))
+            return -ERESTARTNOINTR;
         if (fd >= 0 && (unsigned)fd < ft->size)
             f = slot_take(t, a, (unsigned)fd, native);
     }
@@ -403,6 +406,8 @@ bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f,
         s->uses++;
         return false;
     }
+    if (!a->listener)
+        return true; /* by the doorbell, which can donate */
     if (donate(t, ft, a, fd, f) < 0)
         return false;
     fast_lane_set(t, (unsigned)fd, (f->kind & FILE_PLAIN) && sole_owner(ft));
@@ -431,7 +436,8 @@ bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f
     if (!(f->kind & FILE_STREAM) || !fast_is_possible(t))
         return false;
     LOCKED(&ft->lock);
-    if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f || atomic_load(&f->barred))
+    if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f || atomic_load(&f->barred) ||
+        !a->listener)
         return false;
     struct slot *s = &ft->slots[fd];
     if (s->lane != LANE_HERE) {

@@ -17,7 +17,8 @@ unsigned fdtable_users(struct fdtable *ft);
 /* The file (O_PATH ones too) behind fd in any table, with a reference; NULL. */
 struct file *fdtable_get_file(struct fdtable *ft, int fd);
 
-/* Closes fd. *native is set where the call must be continued, so that the host closes a lane. 0 or -EBADF. */
+/* Closes fd. *native is set where the call must be continued, so that the host closes a lane. 0 or -EBADF;
+ * -ERESTARTNOINTR where that takes a notification, and a has none. */
 int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native);
 /* Closes first..last, or marks them close-on-exec. True: continue the call, for the lanes' sake. */
 bool fd_close_range(struct task *t, const struct sysargs *a, unsigned first, unsigned last, bool only_mark);

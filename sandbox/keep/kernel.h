@@ -37,7 +37,7 @@ struct sysargs {
     uint64_t ip;
     uint64_t arg[6];
     uint64_t id; /* the notification's cookie */
-    struct listener *listener;
+    struct listener *listener; /* NULL: there is no notification (mailbox_server.c) */
 };
 
 /* Handlers return a result, -errno, one of Linux's internal -ERESTART*, or one of these: */

@@ -101,6 +101,8 @@ static long rw_one(struct task *t, const struct sysargs *a, enum direction dir, 
         return -ESPIPE;
     if (mode_check(f, dir) < 0)
         return -EBADF;
+    if (!a->listener && !(f->kind & FILE_LANE)) /* no place to wait */
+        return -ERESTARTNOINTR;
     if ((ssize_t)len < 0)
         return -EINVAL;
     if (lane_takes(&x, fd, len))

@@ -19,7 +19,8 @@ struct kernel kernel = {.dead_fd = DEAD};
 
 static struct process process;
 static struct task task = {.process = &process};
-static struct sysargs args;
+/* Of calls with a notification, and without one. */
+static struct sysargs args = {.listener = (struct listener *)&args}, bare;
 static int added_fd, added_at, adds, closed, add_result;
 
 int epoll_yield(struct file *f)
@@ -219,6 +220,24 @@ static void lane_refused(void **state)
     assert_true(lane_ready(&task, &args, fd, &f, 1 << 20));
 }
 
+static void without_notification(void **state)
+{
+    (void)state;
+    struct file f = regular(5);
+    bool native = false;
+    int fd = fd_install(&task, file_get(&f), false, 0);
+    adds = 0;
+    assert_true(lane_ready(&task, &bare, fd, &f, 1 << 20)); /* a notification is to come */
+    assert_int_equal(adds, 0);
+    assert_int_equal(lane_donate(&task, &args, fd, &f), 0);
+    struct fdtable *own = fdtable_get(task.fdt);
+    assert_int_equal(fd_close(&task, &bare, fd, &native), -ERESTARTNOINTR);
+    assert_true(lane_is(&task, fd));
+    fdtable_put(own);
+    assert_int_equal(fd_close(&task, &bare, fd, &native), 0);
+    assert_true(native);
+}
+
 static void ranges(void **state)
 {
     (void)state;
@@ -244,6 +263,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lanes, setup, teardown),
         cmocka_unit_test_setup_teardown(lanes_of_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(lane_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_notification, setup, teardown),
         cmocka_unit_test_setup_teardown(ranges, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,7 +129,7 @@ fast_mailbox:
     jmp gate_mailbox
 
 /* The descriptor is a lane (or, with PLAIN, one of those); what is changed for the native call is put aside. */
-.macro save_lane which=LANES, other=refuse
+.macro save_lane which=LANES, other=fast_mailbox
     cmp $LANE_FDS, %rdi
     jae \other
     bt %rdi, \which
@@ -352,6 +352,7 @@ fast_table:
     entry 45, fast_recvfrom
     entry 46, fast_sendmsg
     entry 47, fast_recvmsg
+    entry 72, fast_mailbox     /* fcntl */
     entry 76, fast_mailbox     /* truncate */
     entry 77, fast_mailbox     /* ftruncate */
     entry 80, fast_mailbox     /* chdir */
