@@ -92,6 +92,10 @@ enum gate_call {
 /* The data of the filter's SECCOMP_RET_TRAP where the profile is to be asked. */
 #define GATE_TRAP_JUDGED 1
 
+/* The fifth argument of a call that the gate passes on (rt_sigprocmask, set_robust_list; the sixth is its
+ * address): its site traps often, and is to be patched. */
+#define GATE_HOT 0x686f74UL
+
 /* Why and how the interrupted system call goes on. */
 enum gate_restart {
     GATE_RESTART_NONE,  /* nothing was interrupted */
@@ -115,8 +119,8 @@ struct gate_signal {
     uint64_t restorer;
     uint64_t old_mask; /* for uc_sigmask in the frame */
     uint32_t restart;  /* enum gate_restart */
-    uint32_t pad;
-    uint64_t nr; /* of the interrupted call */
+    uint32_t pushed;   /* the keep wrote this before it was asked: a kick is on its way, and need not ask */
+    uint64_t nr;       /* of the interrupted call */
     uint8_t info[128];
     struct gate_patch patch;
     uint32_t mailbox_fd, pad2; /* the process's mailboxes (mailbox.h), to be mapped; 0: none */

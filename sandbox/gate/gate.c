@@ -185,6 +185,7 @@ void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *
     struct native_sigcontext *r = &uc->mc;
 
     (void)sig;
+    patch_show_site(r);
     if (si->err == GATE_TRAP_JUDGED && !is_judged_anyhow(r->ax)) {
         long v = sys6(GATE_JUDGE_BASE + (long)r->ax, r->di, r->si, r->dx, r->r10, r->r8, r->ip);
         if (v != GATE_JUDGE_PASSED) {

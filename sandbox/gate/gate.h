@@ -47,6 +47,8 @@ enum patch_state {
 };
 /* Makes a context within a patched call what it would be in the unpatched program. */
 enum patch_state patch_translate(struct native_ucontext *uc);
+/* A call that trapped behind a patched site: as if the site's own instruction had. */
+void patch_show_site(struct native_sigcontext *r);
 /* The thread's GS base points at its slot. */
 int patch_is_own_gs(void);
 /* True: it was the gate that met a bad address of the guest's; the call is for the keep to refuse. */

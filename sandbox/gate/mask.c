@@ -9,17 +9,37 @@ static int slot_counts(const struct gate_slot *slot)
     return slot && (__atomic_load_n(&slot->valid, __ATOMIC_RELAXED) & GATE_VALID_IDS);
 }
 
+#define SITES 32
+#define SITE_CALLS 32 /* patching costs about as much as this many traps do */
+
+/* Once, when the site has trapped often enough for a jump in its place. Who counts at the same time may miss
+ * one. */
+static int is_hot(uint64_t ip)
+{
+    static struct {
+        uint64_t ip, calls;
+    } sites[SITES];
+    unsigned i = (unsigned)((ip ^ ip >> 6) % SITES);
+
+    if (sites[i].ip != ip) {
+        sites[i].ip = ip;
+        sites[i].calls = 0;
+    }
+    return ++sites[i].calls == SITE_CALLS;
+}
+
 void gate_mask_call(struct native_ucontext *uc)
 {
     struct native_sigcontext *r = &uc->mc;
     const struct gate_slot *slot = area_current()->slot;
+    int counts = slot_counts(slot) && patch_is_own_gs();
 
-    if (slot_counts(slot) && patch_is_own_gs()) {
+    if (counts && !is_hot(r->ip)) {
         r->cx = r->ip;
         r->ip = r->ax == NR_set_robust_list ? (uint64_t)gate_robust : (uint64_t)gate_mask;
         return;
     }
-    gate_result(uc, sys6((long)r->ax, r->di, r->si, r->dx, r->r10, r->r8, r->ip));
+    gate_result(uc, sys6((long)r->ax, r->di, r->si, r->dx, r->r10, counts ? GATE_HOT : r->r8, r->ip));
 }
 
 void mask_set(uint64_t mask)

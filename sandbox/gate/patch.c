@@ -405,6 +405,14 @@ static enum patch_state state_of(const struct native_sigcontext *r)
     return r->ip == (uint64_t)gate_fast_called && r->ax == (uint64_t)-EINTR ? PATCH_EINTR : PATCH_NONE;
 }
 
+void patch_show_site(struct native_sigcontext *r)
+{
+    uint64_t at, site = site_of_island(r->ip, &at);
+
+    if (site)
+        leave_island(r, at, site);
+}
+
 int patch_is_own_gs(void)
 {
     return works && gs_base() == (uint64_t)area_current()->slot;

@@ -101,13 +101,24 @@ void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct ga
         build_frame(area_current(), uc, s);
 }
 
+/* What the keep has said together with the answer to the call from which the thread comes. */
+static int take_pushed(struct native_ucontext *uc, struct gate_signal *s)
+{
+    if (!s->pushed)
+        return 0;
+    s->pushed = 0;
+    gate_apply_signal(uc, s->deliver, s);
+    return 1;
+}
+
 void gate_on_kick(int sig, struct native_siginfo *si, struct native_ucontext *uc)
 {
     struct gate_signal *s = &area_current()->sig;
 
     (void)sig;
     (void)si;
-    gate_apply_signal(uc, sys1(GATE_SIGNAL, s), s);
+    if (!take_pushed(uc, s))
+        gate_apply_signal(uc, sys1(GATE_SIGNAL, s), s);
 }
 
 static int is_fault(int sig)
@@ -121,6 +132,7 @@ void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *u
 
     if ((sig == SIGTRAP && patch_trapped(uc)) || (is_fault(sig) && patch_faulted(uc)))
         return;
+    (void)take_pushed(uc, s); /* this native signal came before the kick, with a lower number */
     gate_apply_signal(uc, sys4(GATE_FAULT, s, si, uc->mc.err, uc->mc.trapno), s);
 }
 

@@ -12,6 +12,7 @@
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/mailbox.h"
+#include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
 
@@ -118,6 +119,7 @@ void fast_attach(struct task *t, uaddr_t slot)
     }
     LOCKED(&kernel.tasklist_lock);
     t->slot = is_slot(slot) ? slot : 0;
+    t->signal_buf = 0;
     mailbox_attach(t);
     struct gate_slot s = slot_of(t);
     sigmask_attach(t, t->slot && (s.valid & GATE_VALID_IDS), &s);
@@ -340,6 +342,15 @@ static void drop_old_bit(struct task *t, const struct sysargs *a)
         fast_lane_clear(t, (unsigned)fd);
 }
 
+/* Where the call was made, if it is time to patch that; else 0. Sites that trap are counted by the gate. */
+static uaddr_t hot_site(struct task *t, const struct sysargs *a)
+{
+    if (a->ip >= GATE_LIMIT)
+        return is_hot(t->process->mm, a->ip) ? a->ip : 0;
+    bool passed_on = a->nr == SYS_rt_sigprocmask || a->nr == SYS_set_robust_list;
+    return passed_on && from_gate(a) && a->arg[4] == GATE_HOT ? a->arg[5] : 0;
+}
+
 void fast_missed(struct task *t, const struct sysargs *a, long r)
 {
     bool missed = t->used_lane ? is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls))
@@ -352,10 +363,13 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
     if (!t->used_lane && moves)
         drop_old_bit(t, a);
     t->used_lane = false;
-    if ((!missed && !mailed) || a->ip < GATE_LIMIT || !fast_is_possible(t) || !is_hot(t->process->mm, a->ip))
+    if ((!missed && !mailed) || !fast_is_possible(t))
+        return;
+    uaddr_t site = hot_site(t, a);
+    if (!site)
         return;
     LOCKED(&kernel.tasklist_lock);
-    t->patch_ip = a->ip;
+    t->patch_ip = site;
     t->wants_mailbox = mailed;
     signal_kick(t);
 }

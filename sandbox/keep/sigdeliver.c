@@ -5,6 +5,7 @@
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/mailbox.h"
+#include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
 
@@ -97,21 +98,41 @@ static long answer(struct task *t, uaddr_t buf, struct gate_signal *gs)
     return gs->deliver;
 }
 
+static void compose(struct task *t, const struct sysargs *a, struct gate_signal *gs)
+{
+    {
+        LOCKED(&kernel.tasklist_lock);
+        t->kicked = false;
+        fill(t, gs);
+    }
+    fast_take_patch(t, &gs->patch);
+    if (t->wants_mailbox)
+        gs->mailbox_fd = mailbox_lend(t, a);
+    t->wants_mailbox = false;
+}
+
 long gate_signal(struct task *t, const struct sysargs *a)
 {
     struct gate_signal gs = {0};
     if (t->ended_by)
         return GATE_SIGNAL_END;
+    t->signal_buf = a->arg[0];
+    compose(t, a, &gs);
+    return answer(t, a->arg[0], &gs);
+}
+
+void signal_push(struct task *t, const struct sysargs *a)
+{
+    struct gate_signal gs = {.pushed = 1};
+    bool kicked;
     {
         LOCKED(&kernel.tasklist_lock);
-        t->kicked = false;
-        fill(t, &gs);
+        kicked = t->kicked && !t->ended_by && t->signal_buf;
     }
-    fast_take_patch(t, &gs.patch);
-    if (t->wants_mailbox)
-        gs.mailbox_fd = mailbox_lend(t, a);
-    t->wants_mailbox = false;
-    return answer(t, a->arg[0], &gs);
+    if (!kicked || from_gate(a))
+        return;
+    compose(t, a, &gs);
+    (void)answer(t, t->signal_buf, &gs);
 }
 
 /* [T] What host limits and lanes raise comes natively, too, but is an ordinary signal. */

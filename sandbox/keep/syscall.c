@@ -124,6 +124,8 @@ static void answer(struct task *t, const struct sysargs *a, long r)
         t->restart_nr = a->nr;
         r = -EINTR;
     }
+    if (t->kicked)
+        signal_push(t, a);
     (void)notif_answer(a, r);
 }
 

@@ -162,7 +162,8 @@ struct task {
     sigset64 saved_mask;   /* what sigsuspend, ppoll ... restore */
     bool restore_mask;
     struct sigpending pending;
-    bool kicked; /* the kick signal is on its way */
+    bool kicked;        /* the kick signal is on its way */
+    uaddr_t signal_buf; /* where its gate wants to be told of signals; 0: not known yet */
     bool exited;
     int restart; /* the -ERESTART* (positive) with which the last call ended, or 0 */
     int restart_nr;
@@ -201,12 +202,12 @@ struct task {
     uint64_t mempolicy_nodes; /* bit n is node n */
     struct exec_plan *exec;   /* between GATE_EXEC and GATE_EXEC_DONE (exec.h) */
     struct listener *listener;
-    uaddr_t slot;     /* struct gate_slot in its memory; 0: none */
-    bool used_lane;   /* by the call being served, which the gate could have made */
+    uaddr_t slot;         /* struct gate_slot in its memory; 0: none */
+    bool used_lane;       /* by the call being served, which the gate could have made */
     int64_t mailbox_last; /* when it used its mailbox last, and how often in a row: mailbox_server.c */
     unsigned mailbox_calls;
     bool wants_mailbox; /* with the patch */
-    uaddr_t patch_ip; /* what its gate is to patch when it asks next; 0: nothing */
+    uaddr_t patch_ip;   /* what its gate is to patch when it asks next; 0: nothing */
     UT_hash_handle hh_tid, hh_host;
 };
 
@@ -263,8 +264,8 @@ void task_release(struct task *t);
  * is returned for task_give_back (no lock held), the end of the bracket. */
 struct task *task_adopt(struct task *t);
 void task_give_back(struct task *t, struct task *outer);
-/* The same for a call that came without a notification: false also where a worker is at a call of t's. One that comes
- * meanwhile waits, so this is for short calls only. */
+/* The same for a call that came without a notification: false also where a worker is at a call of t's. One
+ * that comes meanwhile waits, so this is for short calls only. */
 bool task_enter_idle(struct task *t);
 void task_leave_idle(struct task *t);
 /* Finishes the exit of tasks that were killed by a signal. Threads of the keep that are no workers call it

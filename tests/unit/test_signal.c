@@ -183,6 +183,27 @@ static void every_thread_is_told(void **state)
     end(t);
 }
 
+static void what_waits_is_pushed_with_an_answer(void **state)
+{
+    (void)state;
+    struct task *t = child_here();
+    struct gate_signal buf = {0};
+    struct sysargs from_guest = {.ip = GATE_LIMIT};
+    handle(t, SIGUSR1, HANDLER, 0, 0);
+    t->signal_buf = (uaddr_t)&buf;
+    signal_push(t, &from_guest);
+    assert_int_equal(buf.pushed, 0); /* nothing waits */
+    call(t, sys_kill, t->tid, SIGUSR1);
+    t->restart = ERESTARTNOHAND;
+    signal_push(t, &from_guest);
+    assert_true(buf.pushed && buf.deliver && !t->kicked);
+    assert_int_equal(buf.signo, SIGUSR1);
+    assert_int_equal(buf.restart, GATE_RESTART_EINTR);
+    assert_int_equal(t->blocked, SIGBIT(SIGUSR1));
+    assert_int_equal(ask(t).deliver, 0);
+    end(t);
+}
+
 static void flags_of_actions_count(void **state)
 {
     (void)state;
@@ -519,6 +540,7 @@ int main(void)
         cmocka_unit_test(the_mask_is_in_the_slot),
         cmocka_unit_test(a_temporary_mask_leaves_the_slot_alone),
         cmocka_unit_test(every_thread_is_told),
+        cmocka_unit_test(what_waits_is_pushed_with_an_answer),
         cmocka_unit_test(flags_of_actions_count),
         cmocka_unit_test(standard_signals_merge_and_realtime_ones_queue),
         cmocka_unit_test(ignoring_forgets),
