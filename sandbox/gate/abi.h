@@ -31,11 +31,6 @@ enum gate_call {
     /* attach(token, slot): a new thread or process is there, with that struct gate_slot (0: none). Returns 0.
      */
     GATE_ATTACH = GATE_CALL_BASE,
-    /* clone(flags, stack, ptid, ctid, number of the guest's call, its address): asks to make a task. Returns
-     * -errno, or (31-bit secret << 32 | pid). The gate then makes a native clone with the same flags, and the
-     * child attaches with that value.
-     */
-    GATE_CLONE,
     /* clone_abort(token): the native clone failed. */
     GATE_CLONE_ABORT,
     /* exec(dirfd, path, argv, envp, flags, address of the guest's call | GATE_EXEC_PLAIN for execve): checks
@@ -75,6 +70,33 @@ enum gate_call {
      * is to return. */
     GATE_JUDGE_BASE = 0x4000
 };
+
+/* A new thread or process: the gate makes the native clone, which the keep approves and lets through. Its
+ * flags, in the lower half, are what the host is to know; above them are the guest's, of fork and vfork those
+ * that they stand for. The sixth argument, of which the host knows nothing, is the address of a struct
+ * gate_clone, with the guest's call (enum gate_clone_call) in its lowest bits and a number above it: one that
+ * the thread's last clone had not, so that a call that the host makes again is known. Where the keep
+ * approves, it has written the token with which the child attaches; -errno otherwise. */
+struct gate_clone {
+    uint64_t token;     /* 31-bit secret << 32 | pid; 0: none was given */
+    uint64_t ip, stack; /* the guest's call: what is behind it, and its second argument */
+};
+
+enum gate_clone_call { GATE_CALLED_CLONE, GATE_CALLED_FORK, GATE_CALLED_VFORK };
+
+#define GATE_CLONE_ADDRESS 0xfffffffffff8UL
+#define GATE_CLONE_CALL 7UL
+#define GATE_CLONE_NUMBER_SHIFT 48
+
+/* What of a guest's clone the host is to know; ids, names and parents are the keep's: VM, FILES, SIGHAND,
+ * VFORK, THREAD, SYSVSEM, SETTLS, CHILD_CLEARTID. */
+#define GATE_CLONE_NATIVE 0x2d4d00UL
+#define GATE_CLONE_THREAD 0x10000UL
+#define GATE_CLONE_PARENT 0x8000UL
+
+/* The porter reaps all processes. */
+#define GATE_CLONE_FLAGS(guest)                                                                              \
+    (((guest)&GATE_CLONE_NATIVE) | ((guest)&GATE_CLONE_THREAD ? 0 : GATE_CLONE_PARENT))
 
 #define GATE_JUDGE_PASSED 0x6a75646765L
 

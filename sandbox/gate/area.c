@@ -56,7 +56,8 @@ static void add_chunk(void)
 static struct gate_area *take_free(void)
 {
     for (struct gate_area *a = areas; a; a = a->next)
-        if (!__atomic_load_n(&a->in_use, __ATOMIC_ACQUIRE)) {
+        if (!__atomic_load_n(&a->in_use, __ATOMIC_ACQUIRE) &&
+            !__atomic_load_n(&a->pinned, __ATOMIC_ACQUIRE)) {
             a->in_use = 1;
             a->alt = (struct native_stack){.flags = 2};
             return a;
@@ -84,8 +85,8 @@ void area_reset_after_fork(void)
     if (areas_lock)
         areas_lock = 0;
     for (struct gate_area *a = areas; a; a = a->next)
-        if (a != mine && a->in_use)
-            a->in_use = 0;
+        if (a != mine && (a->in_use || a->pinned))
+            a->in_use = a->pinned = 0;
 }
 
 int area_is_only(void)
@@ -101,5 +102,6 @@ struct native_stack area_native_stack(struct gate_area *a)
 {
     uint64_t used = (sizeof(*a) + 63) & ~63UL;
 
-    return (struct native_stack){.sp = (uint64_t)a + used, .flags = 0, .size = GATE_AREA_SIZE - used};
+    return (struct native_stack){
+        .sp = (uint64_t)a + used, .flags = 0, .size = area_top(a) - (uint64_t)a - used};
 }

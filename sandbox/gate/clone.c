@@ -1,25 +1,41 @@
-/* clone, fork, vfork: the keep approves and makes the task; the host makes the process or thread. */
+/* clone, fork, vfork: the keep approves and makes the task, the host makes the process or thread, by one
+ * call. */
 #include "sandbox/gate/gate.h"
 
 #define CLONE_VM 0x100UL
-#define CLONE_FILES 0x400UL
-#define CLONE_SIGHAND 0x800UL
 #define CLONE_VFORK 0x4000UL
-#define CLONE_PARENT 0x8000UL
-#define CLONE_THREAD 0x10000UL
-#define CLONE_SYSVSEM 0x40000UL
-#define CLONE_SETTLS 0x80000UL
-#define CLONE_CHILD_CLEARTID 0x200000UL
-
-/* What the host's clone needs to know too; ids, names and parents are the keep's. */
-#define NATIVE_FLAGS                                                                                         \
-    (CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS |    \
-     CLONE_CHILD_CLEARTID)
 #define EAGAIN 11
 
-_Noreturn void gate_child(uint64_t token, struct native_ucontext *uc)
+/* The arguments of the native call. */
+static void fill(uint64_t arg[6], const struct native_ucontext *uc, const struct guest_clone *g,
+                 struct gate_clone *c)
 {
-    if (sys2(GATE_ATTACH, token, patch_own_slot()) < 0)
+    uint64_t call = uc->mc.ax == NR_fork    ? GATE_CALLED_FORK
+                    : uc->mc.ax == NR_vfork ? GATE_CALLED_VFORK
+                                            : GATE_CALLED_CLONE;
+
+    c->token = 0;
+    c->ip = uc->mc.ip;
+    c->stack = g->stack;
+    arg[0] = GATE_CLONE_FLAGS(g->flags) | g->flags << 32;
+    arg[1] = 0;
+    arg[2] = g->ptid;
+    arg[3] = g->ctid;
+    arg[4] = g->tls;
+    arg[5] = (uint64_t)c | call | (uint64_t)++ * area_clones(area_current()) << GATE_CLONE_NUMBER_SHIFT;
+}
+
+/* The parent's call is over: its result. */
+static void finish(struct native_ucontext *uc, long r, uint64_t token)
+{
+    if (r < 0 && token)
+        sys1(GATE_CLONE_ABORT, token);
+    gate_result(uc, r < 0 ? r : (long)(token & 0xffffffff));
+}
+
+_Noreturn void gate_child(struct native_ucontext *uc, const struct gate_clone *c)
+{
+    if (sys2(GATE_ATTACH, c->token, patch_own_slot()) < 0)
         sys1(NR_exit, 0);
     gate_resume(uc);
 }
@@ -29,7 +45,7 @@ static struct native_ucontext *child_context(struct gate_area *a, const struct n
                                              uint64_t stack)
 {
     uint64_t size = uc->mc.fpstate ? fpstate_size(uc->mc.fpstate) : 0;
-    uint64_t sp = ((uint64_t)a + GATE_AREA_SIZE - size) & ~63UL;
+    uint64_t sp = (area_top(a) - size) & ~63UL;
 
     if (size)
         memcpy((void *)sp, (const void *)uc->mc.fpstate, size);
@@ -43,62 +59,60 @@ static struct native_ucontext *child_context(struct gate_area *a, const struct n
     return c;
 }
 
-static long clone_vm(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint64_t ctid, uint64_t tls,
-                     uint64_t token)
+/* The child's area is not given to another before its parent has read the token there, soon as the child may
+ * end. */
+static void clone_vm(struct native_ucontext *uc, const struct guest_clone *g)
 {
     struct gate_area *a = area_alloc();
+    uint64_t arg[6];
 
-    if (!a)
-        return -EAGAIN;
-    a->lent = (flags & CLONE_VFORK) != 0;
-    if (a->lent)
-        a->alt = area_current()->alt;
-    struct native_ucontext *c = child_context(a, uc, stack);
-    long r = gate_native_clone_vm(flags, ((uint64_t)c - 256) & ~15UL, ctid, tls, token, c);
-    /* A vfork child has left its area by now: it is another program, or gone. */
-    if (r < 0 || (flags & CLONE_VFORK))
-        __atomic_store_n(&a->in_use, 0, __ATOMIC_RELEASE);
-    return r;
-}
-
-static long clone_copy(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint64_t ctid,
-                       uint64_t tls, uint64_t token)
-{
-    long r = sys5(NR_clone, flags, 0, 0, ctid, tls);
-
-    if (r == 0) {
-        area_reset_after_fork();
-        gate_brk_reset_after_fork();
-        patch_after_fork();
-        if (sys2(GATE_ATTACH, token, patch_own_slot()) < 0)
-            sys1(NR_exit_group, 0);
-        uc->mc.ax = 0;
-        if (stack)
-            uc->mc.sp = stack;
-    }
-    return r;
-}
-
-void gate_clone(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid,
-                uint64_t tls)
-{
-    long token = sys6(GATE_CLONE, flags, stack, ptid, ctid, uc->mc.ax, uc->mc.ip);
-
-    if (token < 0) {
-        gate_result(uc, token);
+    if (!a) {
+        uc->mc.ax = (uint64_t)-EAGAIN;
         return;
     }
-    uint64_t native = flags & NATIVE_FLAGS;
-    if (!(flags & CLONE_THREAD))
-        native |= CLONE_PARENT; /* the porter reaps them all */
-    long r = flags & CLONE_VM ? clone_vm(uc, native, stack, ctid, tls, (uint64_t)token)
-                              : clone_copy(uc, native, stack, ctid, tls, (uint64_t)token);
-    if (r < 0) {
-        sys1(GATE_CLONE_ABORT, token);
-        uc->mc.ax = (uint64_t)r;
-    } else if (r > 0) {
-        uc->mc.ax = (uint64_t)token & 0xffffffff;
+    a->lent = (g->flags & CLONE_VFORK) != 0;
+    if (a->lent)
+        a->alt = area_current()->alt;
+    __atomic_store_n(&a->pinned, 1, __ATOMIC_RELEASE);
+    struct native_ucontext *c = child_context(a, uc, g->stack);
+    fill(arg, uc, g, &a->clone);
+    arg[1] = ((uint64_t)c - 256) & ~15UL;
+    long r = gate_native_clone_vm(arg, c, &a->clone);
+    uint64_t token = a->clone.token;
+    /* A vfork child has left its area by now: it is another program, or gone. */
+    if (r < 0 || (g->flags & CLONE_VFORK))
+        __atomic_store_n(&a->in_use, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&a->pinned, 0, __ATOMIC_RELEASE);
+    finish(uc, r, token);
+}
+
+static void clone_copy(struct native_ucontext *uc, const struct guest_clone *g)
+{
+    struct gate_clone gc __attribute__((aligned(16)));
+    uint64_t arg[6];
+
+    fill(arg, uc, g, &gc);
+    long r = sys6(NR_clone, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
+    if (r != 0) {
+        finish(uc, r, gc.token);
+        return;
     }
+    area_reset_after_fork();
+    gate_brk_reset_after_fork();
+    patch_after_fork();
+    if (sys2(GATE_ATTACH, gc.token, patch_own_slot()) < 0)
+        sys1(NR_exit_group, 0);
+    uc->mc.ax = 0;
+    if (g->stack)
+        uc->mc.sp = g->stack;
+}
+
+void gate_clone(struct native_ucontext *uc, const struct guest_clone *g)
+{
+    if (g->flags & CLONE_VM)
+        clone_vm(uc, g);
+    else
+        clone_copy(uc, g);
 }
 
 /* The keep gives the area back, once the thread is nothing to it any more; who stands in its last call needs

@@ -195,13 +195,13 @@ void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *
     }
     switch (r->ax) {
     case NR_clone:
-        gate_clone(uc, r->di, r->si, r->dx, r->r10, r->r8);
+        gate_clone(uc, &(struct guest_clone){(uint32_t)r->di, r->si, r->dx, r->r10, r->r8});
         break;
     case NR_fork:
-        gate_clone(uc, SIGCHLD, 0, 0, 0, 0);
+        gate_clone(uc, &(struct guest_clone){.flags = SIGCHLD});
         break;
     case NR_vfork:
-        gate_clone(uc, CLONE_VM_VFORK | SIGCHLD, 0, 0, 0, 0);
+        gate_clone(uc, &(struct guest_clone){.flags = CLONE_VM_VFORK | SIGCHLD});
         break;
     case NR_execve:
         gate_execve(uc, AT_FDCWD, r->di, r->si, r->dx, 0);

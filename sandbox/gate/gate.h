@@ -13,10 +13,24 @@ struct gate_area {
     struct gate_area *next; /* all areas of the process */
     uint32_t in_use;
     uint32_t lent;           /* to a vfork child: its parent gives it back */
+    uint32_t pinned;         /* by the parent of its thread, for a moment */
+    struct gate_clone clone; /* of the clone that made its thread */
     struct gate_slot *slot;  /* NULL: none is left */
     struct native_stack alt; /* the guest's own sigaltstack */
     struct gate_signal sig;
 };
+
+/* The end of the area's stack; above it is what is written to anyhow when the stack is. */
+static inline uint64_t area_top(const struct gate_area *a)
+{
+    return (uint64_t)a + GATE_AREA_SIZE - 64;
+}
+
+/* How many clones the thread has made, or somebody's threads in its place before. */
+static inline uint16_t *area_clones(const struct gate_area *a)
+{
+    return (uint16_t *)area_top(a);
+}
 
 struct gate_area *area_current(void);
 struct gate_area *area_alloc(void);
@@ -110,8 +124,10 @@ void gate_on_kick(int sig, struct native_siginfo *si, struct native_ucontext *uc
 void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *uc);
 
 /* The calls that need registers; each leaves its result in uc. */
-void gate_clone(struct native_ucontext *uc, uint64_t flags, uint64_t stack, uint64_t ptid, uint64_t ctid,
-                uint64_t tls);
+struct guest_clone {
+    uint64_t flags, stack, ptid, ctid, tls;
+};
+void gate_clone(struct native_ucontext *uc, const struct guest_clone *g);
 void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t argv, uint64_t envp,
                  uint64_t flags);
 void gate_sigreturn(struct native_ucontext *uc);

@@ -267,7 +267,8 @@ void mailbox_map(int fd)
 void mailbox_after_fork(void)
 {
     for (unsigned i = 0; i < MAILBOX_THREADS; i++)
-        mailbox_threads[i].page = NULL;
+        if (mailbox_threads[i].page) /* without need no page is to become the child's own */
+            mailbox_threads[i].page = NULL;
 }
 
 /* In the middle --------------------------------------------------------------------------------------------

@@ -55,7 +55,7 @@ _Static_assert(
     "fast.S: SLOT_*");
 _Static_assert(__builtin_offsetof(struct gate_slot, blocked) == 96 &&
                    __builtin_offsetof(struct gate_slot, marks) == 104 &&
-                   __builtin_offsetof(struct gate_slot, robust) == 112 && GATE_SETTLE == 0x200d,
+                   __builtin_offsetof(struct gate_slot, robust) == 112 && GATE_SETTLE == 0x200c,
                "mask.S");
 
 struct gate_shared gate_shared __attribute__((section(".shared,\"aw\",@nobits#")));

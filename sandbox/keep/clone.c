@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/syscall.h>
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/pidfd.h"
@@ -17,7 +18,7 @@ struct embryo {
     struct task *child, *parent; /* references */
     uint32_t secret;
     uaddr_t child_tid; /* CLONE_CHILD_SETTID: where the child's tid goes in its own memory; 0: nowhere */
-    bool issued;       /* the host's clone was let through */
+    uint64_t call;     /* the last argument of its parent's call */
 };
 
 static struct embryo *find_embryo(const struct task *parent, uint64_t token)
@@ -60,11 +61,10 @@ static void embryo_is_late(struct ktimer *kt)
     process_kill_locked(e->child->process, SIGKILL, true);
 }
 
+/* The host's clone is on its way, or was not made. */
 static void parent_ended(struct embryo *e)
 {
-    if (!e->issued)
-        embryo_is_late(&e->timer);
-    else if (!e->timer.queued)
+    if (!e->timer.queued)
         ktimer_set(&e->timer, mono_now() + LATE_NS);
 }
 
@@ -92,55 +92,55 @@ static uint32_t new_secret(void)
     return s & 0x7fffffff;
 }
 
-/* CLONE_PIDFD shares the third argument with CLONE_PARENT_SETTID. */
-static int tell_parent(struct task *t, const struct sysargs *a, struct task *child, pid_t pid)
-{
-    unsigned long flags = a->arg[0];
+/* What the parent's call says. */
+struct request {
+    unsigned long flags; /* the guest's */
+    uaddr_t ptid, ctid, at;
+};
 
-    if ((flags & CLONE_PARENT_SETTID) && put_user(t, pid, int, a->arg[2]) < 0)
-        return -EFAULT;
-    if (flags & CLONE_PIDFD) {
-        int fd = pidfd_install(t, child->process, 0);
-        if (fd < 0)
-            return fd;
-        if (put_user(t, fd, int, a->arg[2]) < 0)
-            return -EFAULT;
-    }
-    return 0;
+static struct request request_of(const struct sysargs *a)
+{
+    return (struct request){
+        .flags = a->arg[0] >> 32,
+        .ptid = a->arg[2],
+        .ctid = a->arg[3],
+        .at = a->arg[5] & GATE_CLONE_ADDRESS,
+    };
 }
 
-/* An earlier question of t's that no clone followed: an honest gate would have said so. *issued: how many
- * clones went through whose children have not come yet. */
-static struct embryo *take_unissued(const struct task *t, unsigned *issued)
+/* The token to the gate, the pid where the guest wants it. CLONE_PIDFD shares the third argument with
+ * CLONE_PARENT_SETTID. */
+static int tell_parent(struct task *t, const struct request *q, const struct embryo *e)
 {
-    LOCKED(&kernel.tasklist_lock);
+    uint64_t token = (uint64_t)e->secret << 32 | (uint32_t)e->child->tid;
+    int value = e->child->tid;
+    struct user_copy copies[2] = {{q->at, &token, sizeof(token)}, {q->ptid, &value, sizeof(value)}};
+
+    if (q->flags & CLONE_PIDFD) {
+        value = pidfd_install(t, e->child->process, 0);
+        if (value < 0)
+            return value;
+    }
+    return copy_all_to_user(t, copies, q->flags & (CLONE_PARENT_SETTID | CLONE_PIDFD) ? 2 : 1);
+}
+
+/* The embryo of the call, which the host makes again (a stop came between); or how many of t's have not come
+ * yet. */
+static struct embryo *find_again(const struct task *t, const struct sysargs *a, unsigned *waiting)
+{
     struct embryo *e;
 
-    *issued = 0;
+    LOCKED(&kernel.tasklist_lock);
+    *waiting = 0;
     DL_FOREACH(kernel.embryos, e)
     {
         if (e->parent != t)
             continue;
-        if (!e->issued) {
-            DL_DELETE(kernel.embryos, e);
+        if (e->call == a->arg[5])
             return e;
-        }
-        ++*issued;
+        ++*waiting;
     }
     return NULL;
-}
-
-/* 0, or -EAGAIN: questions alone must not fill the keep. */
-static int drop_earlier(const struct task *t)
-{
-    struct embryo *e;
-    unsigned issued;
-
-    while ((e = take_unissued(t, &issued))) {
-        task_fork_abort(e->child);
-        embryo_free(e);
-    }
-    return issued < EMBRYOS_MAX ? 0 : -EAGAIN;
 }
 
 /* False: the child was killed meanwhile. */
@@ -154,41 +154,56 @@ static bool embryo_add(struct embryo *e)
     return true;
 }
 
-long gate_clone(struct task *t, const struct sysargs *a)
+static struct embryo *embryo_new(struct task *t, const struct request *q, int *err)
 {
-    unsigned long flags = a->arg[0] & 0xffffffff;
-    pid_t pid;
-    int err = drop_earlier(t);
-
-    if (err < 0)
-        return err;
     struct embryo *e = calloc(1, sizeof(*e));
-    if (!e)
-        return -ENOMEM;
-    if ((flags & CLONE_PIDFD) && (flags & (CLONE_PARENT_SETTID | CLONE_THREAD | CLONE_DETACHED)))
-        err = -EINVAL;
+    pid_t pid;
+
+    if (!e) {
+        *err = -ENOMEM;
+        return NULL;
+    }
+    if ((q->flags & CLONE_PIDFD) && (q->flags & (CLONE_PARENT_SETTID | CLONE_THREAD | CLONE_DETACHED)))
+        *err = -EINVAL;
     else
-        e->child = task_fork(t, flags, &pid, &err);
+        e->child = task_fork(t, q->flags, &pid, err);
     if (!e->child) {
         free(e);
-        return err;
+        return NULL;
     }
     e->timer.fire = embryo_is_late;
     e->parent = task_get(t);
     e->secret = new_secret();
-    e->child_tid = flags & CLONE_CHILD_SETTID ? a->arg[3] : 0;
-    e->child->native_ctid = flags & CLONE_CHILD_CLEARTID ? a->arg[3] : 0;
-    err = tell_parent(t, a, e->child, pid);
-    if (err < 0) {
-        task_fork_abort(e->child);
-        embryo_free(e);
+    e->child_tid = q->flags & CLONE_CHILD_SETTID ? q->ctid : 0;
+    e->child->native_ctid = q->flags & CLONE_CHILD_CLEARTID ? q->ctid : 0;
+    return e;
+}
+
+/* The gate's native clone. Its arguments are registers; what else it could be made to create (a wrong stack)
+ * is still a guest behind the same filter. */
+long sys_clone(struct task *t, const struct sysargs *a)
+{
+    struct request q = request_of(a);
+    unsigned waiting;
+    int err;
+
+    if (!from_gate(a) || (a->arg[0] & UINT32_MAX) != GATE_CLONE_FLAGS(q.flags))
+        return -EPERM;
+    if (find_again(t, a, &waiting))
+        return SYS_CONTINUE;
+    if (waiting >= EMBRYOS_MAX)
+        return -EAGAIN;
+    struct embryo *e = embryo_new(t, &q, &err);
+    if (!e)
         return err;
-    }
-    long token = (long)((uint64_t)e->secret << 32 | (uint32_t)pid);
-    if (embryo_add(e))
-        return token;
+    e->call = a->arg[5];
+    t->cloned = e->child->tid;
+    err = tell_parent(t, &q, e);
+    if (err == 0 && embryo_add(e))
+        return SYS_CONTINUE;
+    task_fork_abort(e->child);
     embryo_free(e);
-    return -EAGAIN;
+    return err < 0 ? err : -EAGAIN;
 }
 
 long gate_clone_abort(struct task *t, const struct sysargs *a)
@@ -206,13 +221,8 @@ long gate_attach(pid_t host_tid, const struct sysargs *a)
 {
     struct embryo *e = take_embryo(NULL, a->arg[0]);
 
-    if (!e || !e->issued) {
-        if (e) {
-            task_fork_abort(e->child);
-            embryo_free(e);
-        }
+    if (!e)
         return -ESRCH;
-    }
     struct task *child = e->child;
     task_set_host_tid(child, host_tid);
     /* It may have been killed meanwhile, and its memory given back; while it is in a call that waits. */
@@ -224,25 +234,4 @@ long gate_attach(pid_t host_tid, const struct sysargs *a)
     }
     embryo_free(e);
     return 0;
-}
-
-/* The gate's native clone: only once for each approval. Its arguments are registers; what else it could be
- * made to create (a wrong flag) is still a guest behind the same filter. */
-long sys_clone(struct task *t, const struct sysargs *a)
-{
-    const unsigned long native = CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_VFORK | CLONE_PARENT |
-                                 CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_CHILD_CLEARTID;
-    struct embryo *e;
-
-    if (!from_gate(a) || (a->arg[0] & ~native))
-        return -EPERM;
-    LOCKED(&kernel.tasklist_lock);
-    DL_FOREACH(kernel.embryos, e)
-    {
-        if (e->parent == t && !e->issued) {
-            e->issued = true;
-            return SYS_CONTINUE;
-        }
-    }
-    return -EPERM;
 }

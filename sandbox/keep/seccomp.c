@@ -15,6 +15,7 @@
 #include "sandbox/keep/bpf.h"
 #include "sandbox/keep/klog.h"
 #include "sandbox/keep/seccomp_internal.h"
+#include "sandbox/keep/uaccess.h"
 #include "sandbox/platform/listener.h"
 
 struct seccomp_filter *seccomp_get(struct seccomp_filter *f)
@@ -112,7 +113,7 @@ static long trap(struct task *t, const struct sysargs *a, const struct seccomp_d
     force_signal(t, &info);
     signal_settle(t);
     /* The handler finds the number in rax, as the call was never made. */
-    return a->nr < GATE_CALL_BASE && !is_passed_on(a) ? d->nr : GATE_TRAPPED;
+    return seccomp_asked_by_gate(a) || is_passed_on(a) ? GATE_TRAPPED : d->nr;
 }
 
 static long answer_directly(const struct sysargs *a, long result)
@@ -125,7 +126,7 @@ static long answer_directly(const struct sysargs *a, long result)
 static long answer_call(struct task *t, const struct sysargs *a, long result)
 {
     bool is_error = result < 0 && result >= -4095;
-    if (a->nr < GATE_CALL_BASE || is_error)
+    if (!seccomp_asked_by_gate(a) || is_error)
         return answer_directly(a, result);
     t->seccomp_value = result;
     return answer_directly(a, GATE_ANSWERED);
@@ -214,13 +215,25 @@ static bool strict_allows(int nr)
 
 /* A gate says which of several calls the guest made. One that lies may do no more than it could by that call.
  */
-static int clone_as_called(const struct sysargs *a)
+static void clone_as_called(const struct sysargs *a, struct seccomp_data *d)
 {
-    if (a->arg[4] == SYS_fork && a->arg[0] == SIGCHLD)
-        return SYS_fork;
-    if (a->arg[4] == SYS_vfork && a->arg[0] == (CLONE_VM | CLONE_VFORK | SIGCHLD))
-        return SYS_vfork;
-    return SYS_clone;
+    unsigned long flags = a->arg[0] >> 32, call = a->arg[5] & GATE_CLONE_CALL;
+    d->nr = SYS_clone;
+    if (call == GATE_CALLED_FORK && flags == SIGCHLD)
+        d->nr = SYS_fork;
+    if (call == GATE_CALLED_VFORK && flags == (CLONE_VM | CLONE_VFORK | SIGCHLD))
+        d->nr = SYS_vfork;
+    d->args[0] = flags;
+    d->args[1] = d->args[5] = 0;
+}
+
+/* Where the call stood, and the guest's stack, are in memory: few filters look at them. */
+static void clone_as_called_exactly(struct task *t, const struct sysargs *a, struct seccomp_data *d)
+{
+    struct gate_clone c = {0};
+    (void)get_user(t, &c, a->arg[5] & GATE_CLONE_ADDRESS);
+    d->instruction_pointer = c.ip;
+    d->args[1] = c.stack;
 }
 
 static void exec_as_called(const struct sysargs *a, struct seccomp_data *d)
@@ -236,6 +249,8 @@ static void exec_as_called(const struct sysargs *a, struct seccomp_data *d)
 /* What the guest called, where the gate asks on its behalf. */
 static void as_called(const struct sysargs *a, struct seccomp_data *d)
 {
+    if (clone_for_guest(a))
+        clone_as_called(a, d);
     if (a->nr < GATE_CALL_BASE && !is_passed_on(a))
         return;
     d->instruction_pointer = a->arg[5] & ~GATE_EXEC_PLAIN;
@@ -243,10 +258,6 @@ static void as_called(const struct sysargs *a, struct seccomp_data *d)
     switch (a->nr) {
     case SYS_rt_sigprocmask:
     case SYS_set_robust_list:
-        break;
-    case GATE_CLONE:
-        d->nr = clone_as_called(a);
-        d->args[4] = 0; /* the thread's area, which only the gate needs */
         break;
     case GATE_EXEC:
         exec_as_called(a, d);
@@ -269,11 +280,10 @@ bool seccomp_covers(const struct sysargs *a)
     if (a->nr >= GATE_JUDGE_BASE)
         return true;
     if (a->nr >= GATE_CALL_BASE)
-        return a->nr == GATE_CLONE || a->nr == GATE_EXEC || a->nr == GATE_SHMAT || a->nr == GATE_SHMDT;
+        return a->nr == GATE_EXEC || a->nr == GATE_SHMAT || a->nr == GATE_SHMDT;
     if (!from_gate(a))
         return true;
     switch (a->nr) { /* the second halves of those, and what the gate needs for itself */
-    case SYS_clone:
     case SYS_execveat:
     case SYS_mmap:
     case SYS_mprotect:
@@ -295,6 +305,8 @@ static long judge(struct task *t, struct seccomp_filter *f, const struct sysargs
     as_called(a, &data);
     if (always_allowed(f, data.nr))
         return 0;
+    if (clone_for_guest(a))
+        clone_as_called_exactly(t, a, &data);
     uint32_t v = verdict(f, &data, &by);
     if (v != SECCOMP_RET_ALLOW)
         log_verdict(t, by, &data, v);

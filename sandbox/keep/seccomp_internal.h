@@ -5,6 +5,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
+#include "sandbox/keep/clone.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
@@ -32,5 +33,11 @@ struct seccomp_filter {
 /* Puts a call to the agent. 1: it is to be made; 0: *result is what it returns; -errno, -ERESTARTSYS. */
 int seccomp_standin(struct task *t, const struct seccomp_filter *f, const struct sysargs *a,
                     const struct seccomp_data *d, long *result);
+
+/* A question of the gate's own, or a call that it makes for its guest. */
+static inline bool seccomp_asked_by_gate(const struct sysargs *a)
+{
+    return a->nr >= GATE_CALL_BASE || clone_for_guest(a);
+}
 
 #endif

@@ -283,7 +283,7 @@ int seccomp_standin(struct task *t, const struct seccomp_filter *f, const struct
         r.q.args[i] = d->args[i];
     copy_arguments(&r);
     worker_about_to_block();
-    int e = ask(&r, f->standin_fd, f->killable || a->nr >= GATE_CALL_BASE, &reply);
+    int e = ask(&r, f->standin_fd, f->killable || seccomp_asked_by_gate(a), &reply);
     if (e == 0)
         e = take_descriptors(&r, &reply);
     if (e < 0)

@@ -19,6 +19,7 @@
 
 #include "common/log.h"
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/clone.h"
 #include "sandbox/keep/signal.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
@@ -465,9 +466,7 @@ static void put_result(struct line *l, bool hex)
     else if (r < 0 && r > -4096) {
         const char *name = strerrorname_np((int)-r);
         put(l, "= -1 %s (%s)", name ? name : "E?", strerrordesc_np((int)-r) ?: "Unknown error");
-    } else if (l->a->nr == GATE_CLONE)
-        put(l, "= %d", (int)r);
-    else
+    } else
         put(l, hex ? "= %#lx" : "= %ld", r);
 }
 
@@ -481,9 +480,20 @@ static size_t args_shown(const struct sysargs *a, const char *args)
     return n < 6 ? n : 6;
 }
 
+/* As the guest called it, and what that returns. */
+static long show_clone(const struct task *t, struct sysargs *a, long result)
+{
+    a->arg[0] >>= 32;
+    a->arg[1] = 0; /* the stack is the gate's */
+    return result == SYS_CONTINUE ? t->cloned : result;
+}
+
 size_t strace_format(struct task *t, const struct sysargs *a, long result, char *buf, size_t size)
 {
-    struct line l = {.s = buf, .size = size, .t = t, .a = a, .result = result};
+    struct sysargs asked = *a;
+    if (clone_for_guest(a))
+        result = show_clone(t, &asked, result);
+    struct line l = {.s = buf, .size = size, .t = t, .a = &asked, .result = result};
     const struct strace_usual *u = strace_usual_find(a->nr);
     const struct syscall_desc *d = a->nr >= 0 && a->nr < SYSCALL_MAX ? &syscall_table[a->nr] : NULL;
     const char *name = u && u->name ? u->name : d ? d->name : NULL;
@@ -497,7 +507,7 @@ size_t strace_format(struct task *t, const struct sysargs *a, long result, char 
     for (l.i = 0; l.i < n; l.i++) {
         if (l.i)
             put(&l, ", ");
-        put_arg(&l, args[l.i], a->arg[l.i]);
+        put_arg(&l, args[l.i], asked.arg[l.i]);
     }
     put(&l, ") ");
     put_result(&l, u && u->hex_result);

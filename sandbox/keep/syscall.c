@@ -36,7 +36,6 @@ const struct syscall_desc syscall_table[SYSCALL_MAX] = {
 };
 
 static const syscall_fn gate_calls[GATE_CALL_END - GATE_CALL_BASE] = {
-    [GATE_CLONE - GATE_CALL_BASE] = gate_clone,
     [GATE_CLONE_ABORT - GATE_CALL_BASE] = gate_clone_abort,
     [GATE_EXEC - GATE_CALL_BASE] = gate_exec,
     [GATE_EXEC_ABORT - GATE_CALL_BASE] = gate_exec_abort,

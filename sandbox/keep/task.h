@@ -185,6 +185,7 @@ struct task {
     struct timespec call_start; /* of the call being served, where it is timed */
 
     bool vfork_child;
+    pid_t cloned; /* the last one, for --strace */
     uaddr_t robust_list;
     uaddr_t clear_child_tid; /* by set_tid_address; a clone's own is the host's business */
     uaddr_t native_ctid;     /* a clone's own */

@@ -64,6 +64,16 @@ long strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size)
         assert_int_equal(n, strlen(buf));                                                                    \
     } while (0)
 
+/* By a gate. */
+#define SHOWS_CLONE(text, result, ...)                                                                       \
+    do {                                                                                                     \
+        struct task t = {.tid = 7, .cloned = 12};                                                            \
+        struct sysargs a = {.nr = SYS_clone, .ip = GATE_BASE, .arg = {__VA_ARGS__}};                         \
+        char buf[1024];                                                                                      \
+        (void)strace_format(&t, &a, (result), buf, sizeof(buf));                                             \
+        assert_string_equal(buf, "[pid     7] " text);                                                       \
+    } while (0)
+
 static void plain(void **state)
 {
     (void)state;
@@ -97,7 +107,10 @@ static void flags(void **state)
           0x7000, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0);
     SHOWS("mmap(NULL, 1, PROT_NONE, MAP_SHARED|0x80000000, 3, 0) = ? (host)", SYS_mmap, SYS_CONTINUE, 0, 1, 0,
           MAP_SHARED | 0x80000000u, 3, 0);
-    SHOWS("clone(SIGCHLD|CLONE_VM|CLONE_VFORK, 0, NULL, NULL) = 12", GATE_CLONE, (5L << 32) | 12, 0x4111);
+    SHOWS_CLONE("clone(SIGCHLD|CLONE_VM|CLONE_VFORK, 0, NULL, NULL) = 12", SYS_CONTINUE,
+                0x4111L << 32 | 0xc100);
+    SHOWS_CLONE("clone(SIGCHLD, 0, NULL, NULL) = -1 EAGAIN (Resource temporarily unavailable)", -EAGAIN,
+                0x11L << 32 | 0x8000, 0x1000);
 }
 
 static void structs(void **state)

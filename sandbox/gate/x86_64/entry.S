@@ -64,17 +64,20 @@ gate_exit_thread:
     syscall
     ud2
 
-/* gate_native_clone_vm(flags, stack, ctid, tls, token, uc) */
+/* gate_native_clone_vm(arg, uc, c) */
     .globl gate_native_clone_vm
 gate_native_clone_vm:
     push %r12
     push %r13
-    mov %r8, %r12
-    mov %r9, %r13
-    mov %rdx, %r10
-    mov %rcx, %r8
-    xor %edx, %edx
-    xor %r9d, %r9d
+    mov %rsi, %r12
+    mov %rdx, %r13
+    mov %rdi, %rax
+    mov (%rax), %rdi
+    mov 8(%rax), %rsi
+    mov 16(%rax), %rdx
+    mov 24(%rax), %r10
+    mov 32(%rax), %r8
+    mov 40(%rax), %r9
     mov $56, %eax
     syscall
     test %rax, %rax

@@ -134,10 +134,10 @@ void gate_restorer(void);
 _Noreturn void gate_resume(struct native_ucontext *uc); /* rt_sigreturn to that context */
 /* Ends the thread; the keep clears *in_use (NULL: nothing). */
 _Noreturn void gate_exit_thread(int code, const uint32_t *in_use, uint64_t robust);
-/* A native clone whose child, on its own stack, calls gate_child(token, uc). */
-long gate_native_clone_vm(uint64_t flags, uint64_t stack, uint64_t ctid, uint64_t tls, uint64_t token,
-                          struct native_ucontext *uc);
-_Noreturn void gate_child(uint64_t token, struct native_ucontext *uc);
+/* A native clone with these arguments, whose child, on its own stack, calls gate_child(uc, c). */
+struct gate_clone;
+long gate_native_clone_vm(const uint64_t arg[6], struct native_ucontext *uc, struct gate_clone *c);
+_Noreturn void gate_child(struct native_ucontext *uc, const struct gate_clone *c);
 _Noreturn void gate_start(uint64_t *native_sp);
 
 #endif
