@@ -314,6 +314,7 @@ static _Noreturn void porter_child(const struct launch *l, struct links *k)
         .keep_fd = k->porter[1],
         .gate_fd = k->gate,
         .tty_fd = l->tty_slave,
+        .guest_ns = {-1, -1, -1, -1},
         .all_calls = l->strace,
         .agent_fd = k->agent[1],
         .agent_killable = l->seccomp && l->seccomp->killable,

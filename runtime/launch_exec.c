@@ -39,6 +39,7 @@ struct exec_links {
     int porter[2]; /* [0] keep, [1] porter */
     int agent[2];  /* [0] runtime, [1] porter: the listener for the seccomp agent */
     int gate, userns, mntns, spec;
+    int guests[GUEST_NS];
     bool in_userns;
 };
 
@@ -49,6 +50,7 @@ static void exec_links_close(struct exec_links *k)
 
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         cleanup_close_p(all[i]);
+    launch_guests_close(k->guests);
 }
 
 static int exec_links_open(const struct launch_exec *x, struct exec_links *k, struct err *e)
@@ -64,6 +66,7 @@ static int exec_links_open(const struct launch_exec *x, struct exec_links *k, st
     k->mntns = k->userns < 0 ? -1 : launch_open_ns(x->keep, "mnt", e);
     if (k->mntns < 0)
         return -1;
+    launch_guests_open(x->porter_fd, launch_pid_of(x->porter_fd), x->keep, k->guests);
     /* The number was the keep's before and is now, so it was its all the time. */
     if (procid_wait(x->keep_fd, 0))
         return err_set(e, ERR_NOT_RUNNING, 0, "container not running: its keep has ended");
@@ -107,9 +110,10 @@ static _Noreturn void porter_child(const struct launch_exec *x, struct exec_link
     };
     struct porter_msg m;
 
-    const int needed[] = {k->porter[1], k->gate,     k->userns,
-                          k->mntns,     k->agent[1], x->label ? x->label->proc : -1,
-                          x->tty_slave, log_fd()};
+    memcpy(p.guest_ns, k->guests, sizeof(p.guest_ns));
+    const int needed[] = {
+        k->porter[1], k->gate,  k->userns,    k->mntns,     k->agent[1],  x->label ? x->label->proc : -1,
+        x->tty_slave, log_fd(), k->guests[0], k->guests[1], k->guests[2], k->guests[3]};
 
     (void)fds_close_others(needed, ARRAY_SIZE(needed));
     if (fds_forget_stdio(log_fd() == STDERR_FILENO && (x->tty_slave < 0 || x->foreground)) < 0)
@@ -218,7 +222,8 @@ static int bring_up(struct launch_exec *x, struct exec_links *k, struct err *e)
 
 int launch_exec(struct launch_exec *x, struct err *e)
 {
-    _cleanup_(exec_links_close) struct exec_links k = {{-1, -1}, {-1, -1}, -1, -1, -1, -1, false};
+    _cleanup_(exec_links_close) struct exec_links k = {{-1, -1}, {-1, -1},         -1,   -1, -1,
+                                                       -1,       {-1, -1, -1, -1}, false};
 
     x->exec_porter = x->seccomp_fd = -1;
     if (bring_up(x, &k, e) == 0)

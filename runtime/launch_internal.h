@@ -6,6 +6,7 @@
 
 #include "oci/config.h"
 #include "runtime/launch.h"
+#include "sandbox/platform/porter.h"
 
 /* The gate's image in a sealed memfd; -1 with *e set. */
 int launch_gate_memfd(struct err *e);
@@ -36,6 +37,12 @@ void launch_ns_await(const struct oci_config *c, pid_t porter);
 /* Enters all of a porter's namespaces but the mount namespace, as they are of a process whose pidfd that is;
  * the pid namespace takes effect for children. *ret_userns: its user namespace was another. */
 int launch_ns_join(int pidfd, bool *ret_userns, struct err *e);
+/* The namespaces of the container's guests (platform/porter.h), which hold nothing: making new ones would
+ * cost more than all else in an exec. All -1 where they cannot be had; then there will be new ones. */
+void launch_guests_open(int porter_fd, pid_t porter, pid_t keep, int fds[GUEST_NS]);
+void launch_guests_close(int fds[GUEST_NS]);
+/* The number of a pidfd's process (proc(5), fdinfo), or -1. */
+pid_t launch_pid_of(int pidfd);
 /* Sends a request without arguments; waits for an answer of that type (FAILED: its error is *e). */
 int launch_say(int sock, uint32_t type, struct err *e);
 int launch_expect(int sock, uint32_t type, struct err *e);

@@ -226,8 +226,7 @@ int launch_open_ns(pid_t pid, const char *name, struct err *e)
     return fd < 0 ? err_set(e, ERR_SYS, errno, "cannot open %s", path) : fd;
 }
 
-/* The number of a pidfd's process (proc(5), fdinfo), or -1. */
-static pid_t pid_of(int pidfd)
+pid_t launch_pid_of(int pidfd)
 {
     char path[48], line[80];
     pid_t pid = -1;
@@ -263,7 +262,7 @@ void launch_ns_await(const struct oci_config *c, pid_t porter)
  * with the host is left out. */
 static int join_own(int pidfd, bool *ret_userns)
 {
-    pid_t pid = pid_of(pidfd);
+    pid_t pid = launch_pid_of(pidfd);
     int flags = 0;
 
     for (size_t i = 0; pid > 0 && i < ARRAY_SIZE(kinds); i++)
@@ -277,7 +276,7 @@ static int join_own(int pidfd, bool *ret_userns)
 static int open_guests_pidns(int pidfd)
 {
     struct err ignored = ERR_INIT;
-    _cleanup_close_ int fd = launch_open_ns(pid_of(pidfd), "pid_for_children", &ignored);
+    _cleanup_close_ int fd = launch_open_ns(launch_pid_of(pidfd), "pid_for_children", &ignored);
 
     /* The number was the porter's then if it still is. */
     return fd >= 0 && !procid_wait(pidfd, 0) ? steal_fd(&fd) : -1;

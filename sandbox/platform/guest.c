@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #include "sandbox/gate/standin.h"
 #include "sandbox/keep/confine.h"
 #include "sandbox/platform/gate_filter.h"
+#include "sandbox/platform/keep_filter.h"
 #include "sandbox/platform/label.h"
 #include "sandbox/platform/standin_filter.h"
 
@@ -69,9 +71,8 @@ static int drop_rights(const struct porter *p)
     struct __user_cap_data_struct d[2];
 
     memset(d, 0, sizeof(d));
-    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-            return -1;
+    if (porter_drop_bounding() < 0)
+        return -1;
     if (become_guest() < 0 || syscall(SYS_capset, &h, d) < 0)
         return -1;
     /* The porter takes the listener out of this process, which else only the host's root could. */
@@ -138,6 +139,24 @@ static int standin_descriptors(int gate_fd, int socket)
     return (int)syscall(SYS_close_range, STANDIN_FILE + 1U, ~0U, 0U);
 }
 
+/* The empty namespaces of guests that are there, and with the last one their root. */
+static int join_guests(const struct porter *p)
+{
+    for (int i = 0; i < GUEST_NS; i++)
+        if (p->guest_ns[i] < 0 || setns(p->guest_ns[i], 0) < 0)
+            return -1;
+    return 0;
+}
+
+static int new_namespaces(struct guest_boot *b)
+{
+    b->step = 2;
+    if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
+        return -1;
+    b->step = 3;
+    return empty_root();
+}
+
 /* socket: the stand-in's, or -1: a guest. */
 static int become(const struct porter *p, int socket, struct guest_boot *b)
 {
@@ -159,11 +178,7 @@ static int become(const struct porter *p, int socket, struct guest_boot *b)
         return -1;
     if (!p->in_userns && setns(p->userns_fd, CLONE_NEWUSER) < 0)
         return -1;
-    b->step = 2;
-    if (unshare(CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
-        return -1;
-    b->step = 3;
-    if (empty_root() < 0)
+    if (join_guests(p) < 0 && new_namespaces(b) < 0)
         return -1;
     b->step = 4;
     if (socket < 0 ? only_gate(p->gate_fd) < 0 : standin_descriptors(p->gate_fd, socket) < 0)
@@ -186,6 +201,11 @@ static void execute_gate(char *name)
     (void)springboard(0, "", argv, 0, envp, AT_EMPTY_PATH);
 }
 
+bool guest_wakes(const struct porter *p)
+{
+    return !p->all_calls && !(p->judged && call_set_has(p->judged, __NR_futex));
+}
+
 void guest_become(const struct porter *p, struct guest_boot *b)
 {
     static char title[] = GATE_TITLE_TEXT;
@@ -196,6 +216,8 @@ void guest_become(const struct porter *p, struct guest_boot *b)
         return;
     }
     b->listener = listener + 1;
+    if (guest_wakes(p))
+        (void)syscall(SYS_futex, &b->listener, FUTEX_WAKE, 1, NULL, NULL, 0);
     /* From here on every call rings the doorbell, or ends the process. */
     execute_gate(title);
     b->failed = ENOEXEC;

@@ -2,6 +2,7 @@
 #ifndef BAILEY_PLATFORM_GUEST_H
 #define BAILEY_PLATFORM_GUEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "sandbox/platform/porter.h"
@@ -15,6 +16,9 @@ struct guest_boot {
         field;         /* of config.json, that step 0 is about; in the program's constants, which both have */
     _Atomic int taken; /* stand-in: the porter has the listener */
 };
+
+/* Whether the child wakes who waits for listener by futex(2): its filter may have it ask the keep. */
+bool guest_wakes(const struct porter *p);
 
 /* In the child: leaves every namespace, right and descriptor behind, puts the filter in place and executes
  * the gate. Returns only on failure, which is in *b. */

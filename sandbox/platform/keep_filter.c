@@ -28,16 +28,24 @@ int keep_confine(void)
     return install(keep_filter, ARRAY_SIZE(keep_filter));
 }
 
+int porter_drop_bounding(void)
+{
+    int there;
+
+    for (int cap = 0; (there = prctl(PR_CAPBSET_READ, cap, 0, 0, 0)) >= 0; cap++)
+        if (there && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
+            return -errno;
+    return 0;
+}
+
 static int drop_all_caps(void)
 {
     struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct d[2];
 
     memset(d, 0, sizeof(d));
-    for (int cap = 0; prctl(PR_CAPBSET_READ, cap, 0, 0, 0) >= 0; cap++)
-        if (prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0)
-            return -errno;
-    return syscall(SYS_capset, &h, d) == 0 ? 0 : -errno;
+    int r = porter_drop_bounding();
+    return r < 0 || syscall(SYS_capset, &h, d) == 0 ? r : -errno;
 }
 
 void porter_confine(void)

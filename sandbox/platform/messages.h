@@ -32,9 +32,9 @@ enum control_type {
                        hierarchy (DIRECTORY: the number of its descriptor among those that follow, or -1), and
                        the container's directories, which are the roots of detached mounts -> DONE, FAILED;
                        none while the sandbox is made */
-    CONTROL_DEVICES, /* one descriptor: a directory of the devices of the host that the container has, named as
-                        hostdev_name says -> DONE, FAILED */
-    CONTROL_FREEZE, /* value: 1 once the host has frozen the guests, 0 before it lets them go on -> DONE */
+    CONTROL_DEVICES, /* one descriptor: a directory of the devices of the host that the container has, named
+                        as hostdev_name says -> DONE, FAILED */
+    CONTROL_FREEZE,  /* value: 1 once the host has frozen the guests, 0 before it lets them go on -> DONE */
     CONTROL_PIDS_ANSWER,
     CONTROL_COUNTERS, /* -> COUNTERS and a descriptor: the text of keep/counters.h */
     CONTROL_DONE,

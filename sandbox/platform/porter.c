@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -31,15 +32,17 @@ static int open_pidfd(pid_t pid)
 
 /* Takes the listener out of the child, which can tell its number only through memory: behind its filter every
  * call would wait for an answer that needs the listener first. */
-static int take_listener(pid_t child, struct guest_boot *b)
+static int take_listener(pid_t child, struct guest_boot *b, bool wakes)
 {
+    /* Who can not wake us is looked for often; else this is for a child that has ended without a word. */
+    const struct timespec moment = {.tv_nsec = wakes ? 10000000 : 100000};
     int pidfd = open_pidfd(child), fd = -1;
 
     while (pidfd >= 0 && !b->listener && !b->failed) {
         siginfo_t si = {0};
         if (waitid(P_PID, (id_t)child, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid)
             break;
-        sched_yield();
+        (void)syscall(SYS_futex, &b->listener, FUTEX_WAIT, 0, &moment, NULL, 0);
     }
     if (b->failed)
         errno = b->failed;
@@ -63,7 +66,7 @@ static void first_guest(const struct porter *p)
         guest_become(p, b);
         _exit(PORTER_BROKEN);
     }
-    int listener = child > 0 ? take_listener(child, b) : -1;
+    int listener = child > 0 ? take_listener(child, b, guest_wakes(p)) : -1;
     if (listener < 0) {
         const char *field = b->field;
         if (field)
@@ -93,7 +96,7 @@ static void start_standin(const struct porter *p)
         standin_become(p, sv[1], b);
         _exit(PORTER_BROKEN);
     }
-    int listener = child > 0 ? take_listener(child, b) : -1;
+    int listener = child > 0 ? take_listener(child, b, false) : -1;
     b->taken = 1;
     if (listener < 0) {
         log_error("cannot make the seccomp agent's stand-in (step %d): %s", b->step, strerror(errno));
@@ -175,6 +178,7 @@ _Noreturn void porter_main(const struct porter *p)
 
     if (sigfd < 0)
         _exit(PORTER_BROKEN);
+    (void)porter_drop_bounding(); /* for the child, too; both see later that it is done */
     if (p->agent_fd >= 0)
         start_standin(p);
     first_guest(p);

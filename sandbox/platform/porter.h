@@ -8,6 +8,9 @@ struct call_set;
 struct guest_label;
 struct keep_confine;
 
+/* What guests have of their own, with nothing in them: network, ipc, names, mounts. */
+#define GUEST_NS 4
+
 struct porter {
     int keep_fd;  /* SOCK_SEQPACKET to the keep */
     int mntns_fd; /* the keep's mount namespace: the container's tree, and no host; guests always begin there
@@ -23,7 +26,8 @@ struct porter {
     bool agent_killable;                /* SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV */
     const struct keep_confine *confine; /* what the first guest's host process gets; NULL: nothing */
     const struct guest_label *label;    /* of the guests; NULL: none */
-    const struct call_set *judged;      /* what the seccomp profile has a say in (gate_filter.h) */
+    int guest_ns[GUEST_NS]; /* those of guests that are there, for more of them to join; -1: make new ones */
+    const struct call_set *judged; /* what the seccomp profile has a say in (gate_filter.h) */
 };
 
 /* The porter's life, as pid 1 of the container's host pid namespace: makes the first guest process, forwards

@@ -178,9 +178,8 @@ int spec_unpack(int fd, struct keep_process *ret)
         return -EBADMSG;
     memcpy(&h, buf, sizeof(h));
     size_t groups = (size_t)h.ngroups * sizeof(gid_t), filter = h.nfilter * sizeof(*ret->filter);
-    if (h.version != SPEC_VERSION || h.ngroups > GROUPS_MAX || h.nargs > size ||
-        h.nenv > size || h.strings > size || h.nfilter > BPF_MAXINSNS ||
-        sizeof(h) + groups + filter + h.strings != size)
+    if (h.version != SPEC_VERSION || h.ngroups > GROUPS_MAX || h.nargs > size || h.nenv > size ||
+        h.strings > size || h.nfilter > BPF_MAXINSNS || sizeof(h) + groups + filter + h.strings != size)
         return -EBADMSG;
     take_header(&h, ret);
     char *at = buf + sizeof(h) + groups + filter, *end = buf + size;
