@@ -45,7 +45,13 @@ $(B)/obj/%.o: %.c Makefile
 	$(CCACHE) $(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 $(B)/bailey: $(OBJ) $(GATE_OBJ) $(SYSTEMD_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(CC) $(CFLAGS) $(LDFLAGS) $(EARLY) $^ $(LDLIBS) -o $@
+
+# Before the C library has begun (runtime/early.c).
+ifndef SANITIZE
+EARLY := -Wl,-e,early_entry
+endif
+$(B)/obj/runtime/early.o: CFLAGS += -ffreestanding -fno-stack-protector -fno-tree-loop-distribute-patterns -U_FORTIFY_SOURCE
 
 # The README's two commands. Each brings what it needs; the build follows in a make of its own, which sees it.
 SUBMAKE = $(MAKE) --no-print-directory
