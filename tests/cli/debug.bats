@@ -11,7 +11,10 @@ busy() {
     cp "$B/tests/guest/sites" "$BUNDLE/rootfs/bin/sites"
     args /bin/sh -c 'for i in $(seq 300); do echo $i; done >/tmp/f; /bin/sites changed; echo $? >/tmp/changed; exec sleep 60'
     config '.root.readonly = false'
-    [ -z "${PROFILE:-}" ] || config --slurpfile p "$PROFILE" '.linux.seccomp = $p[0]'
+    if [ -n "${PROFILE:-}" ]; then
+        default_profile "$BUNDLE/config.json" >"$BATS_TEST_TMPDIR/profile"
+        config --slurpfile p "$BATS_TEST_TMPDIR/profile" '.linux.seccomp = $p[0]'
+    fi
     bailey "$@" run -d --bundle "$BUNDLE" c </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
     for _ in $(seq 100); do
         [ ! -s "$BUNDLE/rootfs/tmp/changed" ] || break
@@ -53,12 +56,8 @@ teardown() {
 
 @test "with them and the engines' default profile, too" {
     [ -e "$DEFAULT_PROFILE" ] || skip "no $DEFAULT_PROFILE"
-    make_bundle
-    default_profile "$BUNDLE/config.json" >"$BATS_TEST_TMPDIR/profile"
-    PROFILE=$BATS_TEST_TMPDIR/profile busy
+    PROFILE=default busy
     [ "$(cat "$BUNDLE/rootfs/tmp/changed")" = 0 ]
-    run bailey debug counters --format json c
-    [ "$(jq .gate.transfers <<<"$output")" -gt 0 ]
 }
 
 @test "what is not there" {
