@@ -111,6 +111,10 @@ enum gate_clone_call { GATE_CALLED_CLONE, GATE_CALLED_FORK, GATE_CALLED_VFORK };
 
 #define GATE_EXEC_PLAIN (1UL << 63)
 
+/* Behind an instruction of the gate's from where every call rings the doorbell, as if guest code had made it:
+ * for those that were trapped. Where it did is in the thread's slot (ret). */
+#define GATE_RING_IP (GATE_BASE + 0x142)
+
 /* The data of the filter's SECCOMP_RET_TRAP where the profile is to be asked. */
 #define GATE_TRAP_JUDGED 1
 
@@ -146,6 +150,7 @@ struct gate_signal {
     uint8_t info[128];
     struct gate_patch patch;
     uint32_t mailbox_fd, pad2; /* the process's mailboxes (mailbox.h), to be mapped; 0: none */
+    uint64_t judge;            /* calls to be trapped from now on (judged.h), a bit each */
 };
 
 /* What patched call sites need to know without asking: written by the keep, read by the gate (and by whoever

@@ -173,26 +173,14 @@ void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t
     gate_result(uc, r);
 }
 
-/* Their own question to the keep says all that there is to judge. */
-static int is_judged_anyhow(uint64_t nr)
-{
-    return nr == NR_clone || nr == NR_fork || nr == NR_vfork || nr == NR_execve || nr == NR_execveat ||
-           nr == NR_shmat || nr == NR_shmdt || nr == NR_rt_sigprocmask || nr == NR_set_robust_list;
-}
-
 void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *uc)
 {
     struct native_sigcontext *r = &uc->mc;
 
     (void)sig;
     patch_show_site(r);
-    if (si->err == GATE_TRAP_JUDGED && !is_judged_anyhow(r->ax)) {
-        long v = sys6(GATE_JUDGE_BASE + (long)r->ax, r->di, r->si, r->dx, r->r10, r->r8, r->ip);
-        if (v != GATE_JUDGE_PASSED) {
-            gate_result(uc, v);
-            return;
-        }
-    }
+    if (si->err == GATE_TRAP_JUDGED && judge_trapped(uc))
+        return;
     switch (r->ax) {
     case NR_clone:
         gate_clone(uc, &(struct guest_clone){(uint32_t)r->di, r->si, r->dx, r->r10, r->r8});

@@ -46,6 +46,8 @@ int area_is_only(void);
 
 /* Whether the CPU and the kernel let the gate find the thread's slot by its GS base (AT_HWCAP2). Once. */
 void patch_init(uint64_t hwcap2);
+/* The thread's slot, if its GS base points there; else NULL. */
+struct gate_slot *patch_slot(void);
 /* Points the thread's GS base at its area's slot. Returns the slot's address, or 0. */
 uint64_t patch_own_slot(void);
 /* Makes the site jump into the gate, if it has one of the shapes that are safe to change. */
@@ -117,6 +119,15 @@ int mailbox_leave(struct native_sigcontext *r);
 
 /* The image as a stand-in (standin.h). */
 _Noreturn void standin_main(void);
+
+/* judge.c: calls that a filter has a say in --------------------------------------------------------------- */
+
+/* Traps these calls (judged.h) of the thread, and of all that it makes, from now on. */
+void judge_install(uint64_t calls);
+/* True: the call that raised SIGSYS is dealt with. */
+int judge_trapped(struct native_ucontext *uc);
+/* True: the context was at gate_passed (entry.S), and now is where the guest made its call. */
+int judge_leave(struct native_sigcontext *r);
 
 /* Handlers of the native signals. */
 void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *uc);

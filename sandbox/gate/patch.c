@@ -84,6 +84,13 @@ void patch_init(uint64_t hwcap2)
     works = (hwcap2 & HWCAP2_FSGSBASE) != 0;
 }
 
+struct gate_slot *patch_slot(void)
+{
+    struct gate_slot *slot = area_current()->slot;
+
+    return works && slot && gs_base() == (uint64_t)slot ? slot : NULL;
+}
+
 uint64_t patch_own_slot(void)
 {
     uint64_t slot = (uint64_t)area_current()->slot;
@@ -439,7 +446,7 @@ enum patch_state patch_translate(struct native_ucontext *uc)
     enum patch_state state = state_of(r);
     uint64_t at, site;
 
-    if (!mailbox_leave(r) && !mask_leave(r) && r->ip >= (uint64_t)gate_fast &&
+    if (!mailbox_leave(r) && !mask_leave(r) && !judge_leave(r) && r->ip >= (uint64_t)gate_fast &&
         r->ip < (uint64_t)gate_fast_end)
         leave_gate(r);
     site = site_of_island(r->ip, &at);

@@ -84,6 +84,8 @@ void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct ga
         gate_exit(0);
     if (deliver < 0)
         return;
+    if (s->judge)
+        judge_install(s->judge);
     if (s->mailbox_fd)
         mailbox_map((int)s->mailbox_fd);
     if (s->patch.ip)

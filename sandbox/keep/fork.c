@@ -85,6 +85,8 @@ static struct task *task_copy(struct process *p, struct task *parent, unsigned l
     t->no_new_privs = parent->no_new_privs;
     t->seccomp_mode = parent->seccomp_mode;
     t->seccomp = parent->seccomp ? seccomp_get(parent->seccomp) : NULL;
+    t->judged = parent->judged;
+    t->judge_next = parent->judge_next;
     t->personality = parent->personality;
     t->mempolicy = parent->mempolicy;
     t->mempolicy_nodes = parent->mempolicy_nodes;

@@ -247,8 +247,15 @@ static void exec_as_called(const struct sysargs *a, struct seccomp_data *d)
 }
 
 /* What the guest called, where the gate asks on its behalf. */
-static void as_called(const struct sysargs *a, struct seccomp_data *d)
+static void as_called(struct task *t, const struct sysargs *a, struct seccomp_data *d)
 {
+    uint64_t ip = 0;
+
+    if (a->ip == GATE_RING_IP) {
+        if (t->slot)
+            (void)get_user(t, &ip, t->slot + offsetof(struct gate_slot, ret));
+        d->instruction_pointer = ip;
+    }
     if (clone_for_guest(a))
         clone_as_called(a, d);
     if (a->nr < GATE_CALL_BASE && !is_passed_on(a))
@@ -289,6 +296,7 @@ bool seccomp_covers(const struct sysargs *a)
     case SYS_mprotect:
     case SYS_close:
     case SYS_exit:
+    case SYS_seccomp:
         return false;
     default:
         return true;
@@ -302,7 +310,7 @@ static long judge(struct task *t, struct seccomp_filter *f, const struct sysargs
     struct seccomp_filter *by;
     for (int i = 0; i < 6; i++)
         data.args[i] = a->arg[i];
-    as_called(a, &data);
+    as_called(t, a, &data);
     if (always_allowed(f, data.nr))
         return 0;
     if (clone_for_guest(a))

@@ -2,8 +2,8 @@
  * themselves (seccomp(2)): classic BPF, interpreted in the keep.
  *
  * The profile judges every call: what it does not allow outright does not run natively (gate_filter.h).
- * Guests' own filters see every call that reaches the keep; calls that run natively without it (memory calls
- * on anonymous memory, futex, sched_yield, rseq, arch_prctl, clock_gettime) they do not.
+ * So do guests' own filters: calls that would run natively are trapped by a host filter that the gate adds to the
+ * thread (seccomp_native.c).
  */
 #ifndef BAILEY_KEEP_SECCOMP_H
 #define BAILEY_KEEP_SECCOMP_H

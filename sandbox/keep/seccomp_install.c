@@ -56,6 +56,8 @@ long seccomp_set_strict(struct task *t)
         return -EINVAL;
     t->seccomp_mode = SECCOMP_MODE_STRICT;
     fast_filtered(t);
+    LOCKED(&kernel.tasklist_lock);
+    seccomp_see_natives(t);
     return 0;
 }
 
@@ -118,6 +120,7 @@ static void set_filter(struct task *t, struct seccomp_filter *f, bool no_new_pri
     t->seccomp_mode = SECCOMP_MODE_FILTER;
     t->no_new_privs |= no_new_privs;
     seccomp_put(old);
+    seccomp_see_natives(t);
 }
 
 /* [T] f becomes the newest link of t's chain, and with sync of every thread's. */
@@ -191,6 +194,8 @@ static long action_available(struct task *t, uaddr_t addr)
 long sys_seccomp(struct task *t, const struct sysargs *a)
 {
     unsigned flags = (unsigned)a->arg[1];
+    if (from_gate(a))
+        return seccomp_natives_seen(t, a);
     switch ((unsigned)a->arg[0]) {
     case SECCOMP_SET_MODE_STRICT:
         return flags || a->arg[2] ? -EINVAL : seccomp_set_strict(t);

@@ -30,6 +30,12 @@ struct seccomp_filter {
     struct sock_filter insns[];
 };
 
+/* seccomp_native.c: t has a new filter. Its gate is told to trap what the chain has a say in and would not
+ * see. [T] */
+void seccomp_see_natives(struct task *t);
+/* Its gate does so: SYS_CONTINUE, if that is what it is about to do. */
+long seccomp_natives_seen(struct task *t, const struct sysargs *a);
+
 /* Puts a call to the agent. 1: it is to be made; 0: *result is what it returns; -errno, -ERESTARTSYS. */
 int seccomp_standin(struct task *t, const struct seccomp_filter *f, const struct sysargs *a,
                     const struct seccomp_data *d, long *result);

@@ -104,6 +104,7 @@ static void compose(struct task *t, const struct sysargs *a, struct gate_signal 
         LOCKED(&kernel.tasklist_lock);
         t->kicked = false;
         fill(t, gs);
+        gs->judge = t->judge_next;
     }
     fast_take_patch(t, &gs->patch);
     if (t->wants_mailbox)

@@ -136,6 +136,8 @@ void task_set_host_tid(struct task *t, pid_t host_tid)
     }
     task_host_moved(t, host_tid);
     signal_settle(t);
+    if (t->judge_next)
+        signal_kick(t);
 }
 
 /* A number that no living group or session goes by either, though its process is gone. */

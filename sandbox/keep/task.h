@@ -194,6 +194,8 @@ struct task {
     int seccomp_mode;                       /* SECCOMP_MODE_* */
     struct seccomp_filter *_Atomic seccomp; /* seccomp.c; newest first; other threads may add to it [T] */
     long seccomp_value;                     /* what GATE_ANSWERED stood for last */
+    uint64_t judge_next;                    /* [T] calls that its gate is to trap, and does not yet (gate/judged.h) */
+    uint64_t judged;                        /* [T] those that it traps */
     unsigned long personality;
     unsigned long timer_slack;
     int sched_policy, sched_priority, nice, ioprio;

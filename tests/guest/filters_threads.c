@@ -97,6 +97,8 @@ static void others_go_on(void)
     signal(SIGUSR1, die_in_handler);
     signal(SIGSYS, ignore);
     ended("by a call", die_by, SYS_getppid);
+    ended("by one that needs registers", die_by, SYS_sigaltstack);
+    ended("by a native one", die_by, SYS_sched_yield);
     ended("by fork", die_by, SYS_fork);
     ended("by clone", die_by, SYS_clone);
     ended("by execve", die_by, SYS_execve);

@@ -193,6 +193,11 @@ static const struct row rows[] = {
     {GATE_IP, __NR_process_vm_writev, {0}, NOTIFY},
     {GATE_IP, __NR_socket, {2, 1, 0}, NOTIFY},
     {GATE_IP, GATE_EXEC, {0}, NOTIFY},
+    /* from there, all that was trapped rings */
+    {GATE_RING_IP, __NR_mmap, {0, 4096, 3, ANON, ~0UL, 0}, NOTIFY},
+    {GATE_RING_IP, __NR_sched_yield, {0}, NOTIFY},
+    {GATE_RING_IP, __NR_close, {3}, NOTIFY},
+    {GATE_RING_IP, __NR_brk, {0}, NOTIFY},
     /* all that is not there */
     {GUEST_IP, __NR_read, {0}, NOTIFY},
     {GUEST_IP, __NR_io_uring_setup, {0}, NOTIFY},

@@ -33,6 +33,22 @@ standin_call:
     syscall
     ud2
 
+/* gate_ring(nr, args): its call is where abi.h says (GATE_RING_IP). */
+    .org standin_call + 0x100, 0x90
+    .globl gate_ring
+gate_ring:
+    mov %rdi, %rax
+    mov %rsi, %r11
+    mov (%r11), %rdi
+    mov 8(%r11), %rsi
+    mov 16(%r11), %rdx
+    mov 24(%r11), %r10
+    mov 32(%r11), %r8
+    mov 40(%r11), %r9
+    .org standin_call + 0x140, 0x90
+    syscall
+    ret
+
     .section .text.entry, "ax"
     .globl _start
 _start:
@@ -63,6 +79,15 @@ gate_exit_thread:
     mov $60, %eax
     syscall
     ud2
+
+/* A guest's call that has been judged, with its registers; back to where the thread's slot says. */
+    .globl gate_passed, gate_passed_called, gate_passed_end
+gate_passed:
+    syscall
+gate_passed_called:
+    mov %gs:0, %rcx
+    jmp *%rcx
+gate_passed_end:
 
 /* gate_native_clone_vm(arg, uc, c) */
     .globl gate_native_clone_vm

@@ -35,6 +35,7 @@
 #define NR_tgkill 234
 #define NR_set_robust_list 273
 #define NR_dup3 292
+#define NR_seccomp 317
 #define NR_execveat 322
 #define NR_membarrier 324
 #define NR_rseq 334
@@ -130,6 +131,8 @@ extern const char gate_mask_begin[], gate_mask[], gate_robust[], gate_mask_commi
     gate_mask_settle[], gate_mask_ring[], gate_mask_ringing[], gate_mask_rung[], gate_mask_end[];
 
 /* entry.S */
+extern const char gate_passed[], gate_passed_end[];
+long gate_ring(uint64_t nr, const uint64_t args[6]);
 void gate_restorer(void);
 _Noreturn void gate_resume(struct native_ucontext *uc); /* rt_sigreturn to that context */
 /* Ends the thread; the keep clears *in_use (NULL: nothing). */
