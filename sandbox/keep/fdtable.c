@@ -430,6 +430,38 @@ static int become_lane(struct file *f)
     return r < 0 ? r : epoll_yield(f);
 }
 
+/* Lock held. */
+static int donate_stream(struct task *t, struct fdtable *ft, const struct sysargs *a, int fd, struct file *f)
+{
+    if (ft->slots[fd].lane == LANE_HERE)
+        return 0;
+    int r = become_lane(f);
+    if (r == 0)
+        r = donate(t, ft, a, fd, f);
+    if (r == 0)
+        atomic_fetch_add(&t->process->mm->streams, 1);
+    return r;
+}
+
+long fd_return_stream(struct task *t, const struct sysargs *a, struct file *f, bool cloexec)
+{
+    struct fdtable *ft = t->fdt;
+    int fd = fd_return(t, f, cloexec);
+    if (fd < 0 || atomic_load(&t->process->mm->streams) < LANES_USUAL || !fast_is_possible(t))
+        return fd;
+    LOCKED(&ft->lock);
+    struct slot *s = &ft->slots[fd];
+    if (s->file != f || !(f->kind & FILE_STREAM) || atomic_load(&f->barred) || become_lane(f) < 0)
+        return fd;
+    s->lane = LANE_HERE;
+    fast_lane_set(t, (unsigned)fd, false);
+    if (notif_answer_fd(a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd) == 0)
+        return SYS_NOANSWER;
+    fast_lane_clear(t, (unsigned)fd);
+    s->lane = LANE_STALE;
+    return fd;
+}
+
 bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f)
 {
     struct fdtable *ft = t->fdt;
@@ -445,7 +477,7 @@ bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f
             s->uses++;
             return false;
         }
-        if (become_lane(f) < 0 || donate(t, ft, a, fd, f) < 0)
+        if (donate_stream(t, ft, a, fd, f) < 0)
             return false;
     }
     fast_lane_set(t, (unsigned)fd, false);
@@ -460,9 +492,7 @@ int lane_stream_now(struct task *t, const struct sysargs *a, int fd, struct file
     LOCKED(&ft->lock);
     if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f)
         return -EBADF;
-    int r = become_lane(f);
-    if (r == 0)
-        r = donate(t, ft, a, fd, f);
+    int r = donate_stream(t, ft, a, fd, f);
     if (r == 0 && fast_is_possible(t) && !atomic_load(&f->barred))
         fast_lane_set(t, (unsigned)fd, false);
     return r;

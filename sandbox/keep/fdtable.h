@@ -8,6 +8,8 @@
  * the guest; to do without it costs a copy. */
 #define LANE_BYTES 131072U
 #define LANE_USES 8
+/* After so many streams that became lanes, a process's new ones are from the start. */
+#define LANES_USUAL 8
 
 /* RLIMIT_NOFILE of t, capped at what a table can hold. */
 unsigned fd_limit(struct task *t);

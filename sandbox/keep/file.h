@@ -127,6 +127,9 @@ struct file *fd_get_path(struct task *t, int fd);
 int fd_install(struct task *t, struct file *f, bool cloexec, int min);
 /* As fd_install with min 0, dropping f on failure too: for the tail of every call that makes a file. */
 int fd_return(struct task *t, struct file *f, bool cloexec);
+/* The same for a stream: where t's process uses such as lanes, it is one from the start, and SYS_NOANSWER is
+ * returned, as the host has answered with its number. */
+long fd_return_stream(struct task *t, const struct sysargs *a, struct file *f, bool cloexec);
 /* At exactly fd, closing what was there (dup2; only for the container's set-up and dup2 itself). */
 int fd_install_at(struct task *t, struct file *f, bool cloexec, int fd, const struct sysargs *a);
 /* Calls fn for every open fd in order; the table is locked meanwhile. */

@@ -62,8 +62,10 @@ static int inet_file(const struct sock *like, int hostfd, unsigned flags, struct
 {
     struct sock *s = malloc(sizeof(*s));
     unsigned kind = file_kind(like);
-    if (s)
+    if (s) {
         *s = *like;
+        s->listens = false;
+    }
     *ret = s ? file_new(&sock_ops, O_RDWR | (flags & SOCK_NONBLOCK), kind, hostfd, s) : NULL;
     if (!*ret) {
         free(s);
@@ -111,12 +113,16 @@ static int inet_bind(struct task *t, struct file *f, const struct sock_addr *add
 
 static int inet_listen(struct task *t, struct file *f, int backlog)
 {
+    struct sock *s = f->priv;
     (void)t;
-    return listen(f->hostfd, backlog) < 0 ? -errno : 0;
+    if (listen(f->hostfd, backlog) < 0)
+        return -errno;
+    s->listens = true;
+    return atomic_load(&f->laned) ? sock_host_waits(f, false) : 0;
 }
 
 /* A stream's connect goes on in the background; asking again tells how it went. */
-static int inet_connect(struct task *t, struct file *f, const struct sock_addr *addr)
+static int connect_waiting(struct task *t, struct file *f, const struct sock_addr *addr)
 {
     struct sock *s = f->priv;
     struct timespec d = {0};
@@ -132,6 +138,20 @@ static int inet_connect(struct task *t, struct file *f, const struct sock_addr *
         if (r < 0)
             return r == -EAGAIN ? -EINPROGRESS : r;
     }
+}
+
+static int inet_connect(struct task *t, struct file *f, const struct sock_addr *addr)
+{
+    struct sock *s = f->priv;
+    bool may_wait = atomic_load(&f->laned) && !file_nonblock(f);
+    int r = may_wait ? sock_host_waits(f, false) : 0;
+    if (r == 0)
+        r = connect_waiting(t, f, addr);
+    if (r == 0)
+        s->listens = false;
+    if (may_wait)
+        (void)sock_host_waits(f, true);
+    return r;
 }
 
 static int inet_accept(struct task *t, struct file *f, unsigned flags, struct file **ret,

@@ -52,22 +52,33 @@ static int mirror_timeout(const struct file *f, int opt, const struct timespec *
 
 /* What waits on the host's socket by itself, waits as the guest asked for. The keep's own transfers are all
  * MSG_DONTWAIT. */
-static int mirror_waiting(struct file *f)
+static int mirror_timeouts(const struct file *f)
 {
     const struct sock *s = f->priv;
-    int r = mirror_timeout(f, SO_RCVTIMEO, &s->rcvtimeo);
-    if (r == 0)
-        r = mirror_timeout(f, SO_SNDTIMEO, &s->sndtimeo);
-    if (r == 0 && fcntl(f->hostfd, F_SETFL, file_nonblock(f) ? O_NONBLOCK : 0) < 0)
-        r = -errno;
-    return r;
+    int r = s->timed ? mirror_timeout(f, SO_RCVTIMEO, &s->rcvtimeo) : 0;
+    return r == 0 && s->timed ? mirror_timeout(f, SO_SNDTIMEO, &s->sndtimeo) : r;
+}
+
+/* [pos_lock] Who listens accepts by the keep. */
+static int mirror_nonblock(const struct file *f, bool nonblock)
+{
+    const struct sock *s = f->priv;
+    return fcntl(f->hostfd, F_SETFL, nonblock || s->listens ? O_NONBLOCK : 0) < 0 ? -errno : 0;
+}
+
+int sock_host_waits(struct file *f, bool may)
+{
+    LOCKED(&f->pos_lock);
+    return mirror_nonblock(f, !may || file_nonblock(f));
 }
 
 static int sock_become_lane(struct file *f)
 {
     const struct sock *s = f->priv;
     int r = s->proto->become_lane ? s->proto->become_lane(f) : 0;
-    return r < 0 ? r : mirror_waiting(f);
+    if (r == 0)
+        r = mirror_timeouts(f);
+    return r < 0 || file_nonblock(f) ? r : mirror_nonblock(f, false); /* it is O_NONBLOCK so far */
 }
 
 static int sock_set_flags(struct task *t, struct file *f, unsigned flags)
@@ -76,7 +87,7 @@ static int sock_set_flags(struct task *t, struct file *f, unsigned flags)
     LOCKED(&f->pos_lock);
     if (!atomic_load(&f->laned))
         return 0;
-    return fcntl(f->hostfd, F_SETFL, (int)(flags & O_NONBLOCK)) < 0 ? -errno : 0;
+    return mirror_nonblock(f, flags & O_NONBLOCK);
 }
 
 const struct file_ops sock_ops = {
@@ -165,7 +176,7 @@ long sys_socket(struct task *t, const struct sysargs *a)
     default:
         return -EAFNOSUPPORT;
     }
-    return r < 0 ? r : fd_return(t, f, flags & SOCK_CLOEXEC);
+    return r < 0 ? r : fd_return_stream(t, a, f, flags & SOCK_CLOEXEC);
 }
 
 long sys_socketpair(struct task *t, const struct sysargs *a)
@@ -234,7 +245,6 @@ static long do_accept(struct task *t, const struct sysargs *a, unsigned flags)
     struct sock_addr from = {.len = 0};
     struct file *conn;
     int err;
-    bool native = false;
     struct sock *s = sock_get(t, a->arg[0], &f, &err);
     if (!s)
         return err;
@@ -243,15 +253,12 @@ static long do_accept(struct task *t, const struct sysargs *a, unsigned flags)
     int r = s->proto->accept(t, f, flags, &conn, &from);
     if (r < 0)
         return r;
-    int fd = fd_return(t, conn, flags & SOCK_CLOEXEC);
-    if (fd >= 0 && a->arg[1]) {
+    if (a->arg[1])
         r = addr_to_user(t, &from, a->arg[1], a->arg[2]);
-        if (r < 0) {
-            (void)fd_close(t, a, fd, &native);
-            return r;
-        }
-    }
-    return fd;
+    if (r == 0)
+        return fd_return_stream(t, a, conn, flags & SOCK_CLOEXEC);
+    file_put(conn);
+    return r;
 }
 
 long sys_accept(struct task *t, const struct sysargs *a)
@@ -345,7 +352,8 @@ long sys_setsockopt(struct task *t, const struct sysargs *a)
     if (ts) {
         LOCKED(&f->pos_lock);
         err = set_timeout(ts, val, (size_t)len);
-        return err == 0 && atomic_load(&f->laned) ? mirror_waiting(f) : err;
+        s->timed |= err == 0;
+        return err == 0 && atomic_load(&f->laned) ? mirror_timeouts(f) : err;
     }
     return s->proto->setsockopt(t, f, level, opt, val, (socklen_t)len);
 }

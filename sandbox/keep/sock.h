@@ -48,7 +48,9 @@ struct sock {
     const struct sock_proto *proto;
     int family, type, protocol;
     struct timespec rcvtimeo, sndtimeo; /* zero: none */
+    bool timed;                         /* one of them was set once */
     bool lingers;                       /* SO_LINGER with a time */
+    bool listens;
 };
 
 extern const struct file_ops sock_ops;
@@ -68,6 +70,10 @@ int inet_create(struct task *t, int family, int type, int protocol, unsigned fla
  * the socket (zero: none); *deadline is made of it at the first call, when its tv_sec is 0. 0: try again. */
 int sock_wait(struct task *t, struct file *f, int hostfd, short events, int msg_flags,
               const struct timespec *timeo, struct timespec *deadline);
+
+/* Lets the host's own calls on f, a lane, wait as the guest's should; or not at all: for calls of the keep,
+ * which no signal could end. 0 or -errno. */
+int sock_host_waits(struct file *f, bool may);
 
 /* Appends one control message; false when it did not fit whole (then it is cut and MSG_CTRUNC set). */
 bool sock_put_cmsg(struct sock_msg *m, size_t *used, int level, int type, const void *data, size_t len);

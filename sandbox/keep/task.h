@@ -64,6 +64,7 @@ struct mm {
     bool lanes_unset;        /* a fork's memory still says what the parent's lanes were */
     struct fast_site *sites;
     struct mailbox *_Atomic mailbox; /* mailbox.h; NULL: none. Set once, under the lock */
+    atomic_uint streams;             /* that became lanes when they were used */
 };
 
 struct mm *mm_new(void); /* refs 1, dumpable; NULL: no memory */

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/timerfd.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -545,6 +546,61 @@ static void test_connections(void)
     close(ep);
 }
 
+static void on_alarm(int signo)
+{
+    (void)signo;
+}
+
+static void alarm_in(int ms)
+{
+    struct itimerval it = {{0, 0}, {0, ms * 1000}};
+    struct sigaction sa = {.sa_handler = on_alarm};
+    MUST(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &it, NULL) == 0);
+}
+
+/* Sockets that wait, and are watched all the same. */
+static void test_blocking(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(a);
+    int l = socket(AF_INET, SOCK_STREAM, 0), ep = make_epoll(), out = socket(AF_INET, SOCK_STREAM, 0),
+        error = -1;
+    char c;
+    MUST(add(ep, l, 1) == 0 && bind(l, (struct sockaddr *)&a, len) == 0 && listen(l, 0) == 0);
+    MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && add(ep, out, 2) == 0);
+    for (int i = 0; i < OFTEN; i++)
+        MUST(ctl(ep, EPOLL_CTL_MOD, l, EPOLLIN, 1) == 0 && ctl(ep, EPOLL_CTL_MOD, out, EPOLLIN, 2) == 0);
+    alarm_in(40);
+    CHECK_ERRNO("accept waits, and is interrupted", accept(l, NULL, NULL), EINTR);
+    CHECK("connected", connect(out, (struct sockaddr *)&a, len) == 0);
+    int in = accept(l, NULL, NULL);
+    MUST(in >= 0 && write(in, "x", 1) == 1);
+    CHECK("and used", read(out, &c, 1) == 1 && c == 'x');
+    alarm_in(40);
+    CHECK_ERRNO("a read of it waits", read(out, &c, 1), EINTR);
+    int full[3];
+    for (int i = 0; i < 3; i++)
+        MUST((full[i] = socket(AF_INET, SOCK_STREAM, 0)) >= 0 && add(ep, full[i], 4) == 0);
+    for (int i = 0; i < 3 && error; i++) {
+        alarm_in(60);
+        error = connect(full[i], (struct sockaddr *)&a, len) == 0;
+    }
+    CHECK_ERRNO("where nobody accepts, connect waits", -!error, EINTR);
+    for (int i = 0; i < 3; i++)
+        close(full[i]);
+    MUST(fcntl(l, F_SETFL, O_NONBLOCK) == 0);
+    while ((error = accept(l, NULL, NULL)) >= 0)
+        close(error);
+    CHECK_ERRNO("nobody is there", accept(l, NULL, NULL), EAGAIN);
+    MUST(fcntl(l, F_SETFL, 0) == 0);
+    alarm_in(40);
+    CHECK_ERRNO("and waited for", accept(l, NULL, NULL), EINTR);
+    close(l);
+    close(in);
+    close(out);
+    close(ep);
+}
+
 static void test_nested(struct ends e)
 {
     int inner = make_epoll(), outer = make_epoll();
@@ -710,6 +766,7 @@ int main(int argc, char **argv)
     test_threads(make_tcp());
     test_churn();
     test_connections();
+    test_blocking();
     test_nested(make_tcp());
     test_mixed();
     test_high_number(make_tcp());
