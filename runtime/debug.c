@@ -24,7 +24,7 @@ static const struct option_def options[] = {
 
 struct call {
     char name[NAME_MAX_BYTES];
-    unsigned long calls, continued, ns;
+    unsigned long calls, continued, posted, ns;
 };
 
 struct counters {
@@ -40,7 +40,8 @@ static int take(FILE *f, struct counters *k, struct err *e)
         return err_set(e, ERR_SYS, EBADMSG, "the sandbox's counters");
     while (k->n < CALLS_MAX) {
         struct call *c = &k->call[k->n];
-        if (fscanf(f, " call %31s %lu %lu %lu", c->name, &c->calls, &c->continued, &c->ns) != 4)
+        if (fscanf(f, " call %31s %lu %lu %lu %lu", c->name, &c->calls, &c->continued, &c->posted, &c->ns) !=
+            5)
             break;
         k->n++;
     }
@@ -56,10 +57,11 @@ static int by_calls(const void *a, const void *b)
 
 static void print_table(const struct counters *k)
 {
-    printf("%-24s %12s %12s %12s\n", "CALL", "KEEP", "THEN HOST", k->timed ? "KEEP'S US" : "");
+    printf("%-24s %12s %12s %12s %12s\n", "CALL", "KEEP", "THEN HOST", "NO DOORBELL",
+           k->timed ? "KEEP'S US" : "");
     for (size_t i = 0; i < k->n; i++) {
         const struct call *c = &k->call[i];
-        printf("%-24s %12lu %12lu", c->name, c->calls, c->continued);
+        printf("%-24s %12lu %12lu %12lu", c->name, c->calls, c->continued, c->posted);
         if (k->timed)
             printf(" %12.0f", (double)c->ns / 1000);
         putchar('\n');
@@ -75,8 +77,8 @@ static void print_json(const struct counters *k)
     printf("{\"timed\":%s,\"gate\":{\"answered\":%lu,\"transfers\":%lu},\"calls\":{",
            k->timed ? "true" : "false", k->answered, k->transfers);
     for (size_t i = 0; i < k->n; i++)
-        printf("%s\"%s\":{\"keep\":%lu,\"continued\":%lu,\"nanoseconds\":%lu}", i ? "," : "", k->call[i].name,
-               k->call[i].calls, k->call[i].continued, k->call[i].ns);
+        printf("%s\"%s\":{\"keep\":%lu,\"continued\":%lu,\"posted\":%lu,\"nanoseconds\":%lu}", i ? "," : "",
+               k->call[i].name, k->call[i].calls, k->call[i].continued, k->call[i].posted, k->call[i].ns);
     puts("}}");
 }
 

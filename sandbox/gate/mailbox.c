@@ -20,6 +20,7 @@
  * and than sleeping. */
 #define LOOKS_TAKEN 200
 #define LOOKS_DONE 1000
+#define MISSES 2 /* until it is believed that nobody looks */
 
 enum phase {
     PHASE_BEGUN,  /* nothing has happened that could not be done again */
@@ -36,8 +37,9 @@ struct mailbox_thread {
     uint64_t stack;
     uint64_t result, to;
     uint32_t phase;
-    uint32_t gives; /* a result of it that is no error comes with bytes for the guest */
-    uint64_t pad[12];
+    uint32_t gives;  /* a result of it that is no error comes with bytes for the guest */
+    uint32_t missed; /* calls in a row that nobody took */
+    uint32_t pad[23];
 };
 
 #define AT(field, n) (__builtin_offsetof(struct mailbox_thread, field) == (n))
@@ -190,10 +192,12 @@ INLINE void post(struct mailbox_thread *t)
     for (uint32_t i = 0; look(m) == MAILBOX_POSTED && i < LOOKS_TAKEN; i++)
         relax();
     if (change(m, MAILBOX_POSTED, MAILBOX_FREE)) {
-        m->served = 0;
+        if (++t->missed >= MISSES)
+            m->served = 0;
         enter(t, PHASE_RING);
         return;
     }
+    t->missed = 0;
     await_done(m);
     take_result(t);
     if (t->phase == PHASE_NATIVE)

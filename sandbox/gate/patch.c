@@ -318,9 +318,15 @@ void patch_site(const struct gate_patch *p)
     enum shape shape = works && area_current()->slot ? shape_of(p) : SHAPE_NONE;
     uint64_t site = p->ip - (shape == SHAPE_MOV ? 7 : 2);
 
+    uint64_t at;
+
     if (shape == SHAPE_NONE)
         return;
     gate_lock(&lock);
+    if (site_of_island(p->ip - 2, &at)) { /* what a site's calls go back to stays as it is */
+        gate_unlock(&lock);
+        return;
+    }
     uint64_t island = is_patched(site) || shape_of(p) != shape ? 0 : add_island(site, shape);
     if (island) {
         plan(p, shape, site, island);

@@ -7,12 +7,13 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/container.h"
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
 
 struct counter {
-    atomic_ulong calls, continued, ns;
+    atomic_ulong calls, continued, posted, ns;
 };
 
 struct counters {
@@ -53,6 +54,8 @@ void counters_count(int nr, long r, const struct timespec *start)
     atomic_fetch_add_explicit(&c->calls, 1, memory_order_relaxed);
     if (r == SYS_CONTINUE || r == SYS_CONTINUE_BLOCKING)
         atomic_fetch_add_explicit(&c->continued, 1, memory_order_relaxed);
+    if (mailbox_must_not_wait())
+        atomic_fetch_add_explicit(&c->posted, 1, memory_order_relaxed);
     if (start->tv_sec)
         atomic_fetch_add_explicit(&c->ns, since(start), memory_order_relaxed);
 }
@@ -95,8 +98,8 @@ int counters_write(const struct container *c, int fd)
         struct counter *k = &kernel.counters->call[nr];
         unsigned long calls = atomic_load(&k->calls);
         const char *name = syscall_table[nr].name;
-        if (calls && dprintf(fd, "call %s %lu %lu %lu\n", name ? name : "unknown", calls,
-                             atomic_load(&k->continued), atomic_load(&k->ns)) < 0)
+        if (calls && dprintf(fd, "call %s %lu %lu %lu %lu\n", name ? name : "unknown", calls,
+                             atomic_load(&k->continued), atomic_load(&k->posted), atomic_load(&k->ns)) < 0)
             return -EIO;
     }
     return 0;

@@ -20,8 +20,8 @@
 #define BUSY_CALLS 6          /* in a row, until somebody looks */
 #define IDLE (150 * USEC)     /* until nobody does any more */
 #define LOST (100 * USEC)     /* between two looks: somebody else had the CPU */
-#define BACKOFF_MIN (4000 * USEC)
-#define BACKOFF_MAX (500000 * USEC)
+#define BACKOFF_MIN (1000 * USEC)
+#define BACKOFF_MAX (256000 * USEC)
 #define WORTH 100 /* calls that pay for a beginning */
 #define LOOKS 64  /* between two questions for the time */
 #define STACK (160 * 1024)
@@ -193,7 +193,7 @@ static void take_over(struct mailbox_server *s, struct client mine[CLIENTS])
 
 static void back_off(struct mailbox_server *s, int64_t at)
 {
-    s->backoff = s->backoff ? s->backoff * 2 : BACKOFF_MIN;
+    s->backoff = s->backoff && s->served < WORTH ? s->backoff * 2 : BACKOFF_MIN;
     if (s->backoff > BACKOFF_MAX)
         s->backoff = BACKOFF_MAX;
     atomic_store(&s->not_before, at + s->backoff);
@@ -232,17 +232,13 @@ static bool look(struct mailbox_server *s, struct client mine[CLIENTS], int64_t 
 /* Until they all have left. */
 static void look_after(struct mailbox_server *s, struct client mine[CLIENTS])
 {
-    int64_t at = now(), begun = at;
+    int64_t at = now();
     unsigned n = CLIENTS;
     bool fine = true;
 
     s->served = 0;
     while (n) {
         fine = look(s, mine, &at);
-        if (!fine)
-            back_off(s, at);
-        else if (at - begun > 10 * BACKOFF_MIN)
-            s->backoff = 0;
         n = 0;
         for (unsigned i = 0; i < CLIENTS; i++) {
             if (mine[i].task && (!fine || has_left(&mine[i], at)))
@@ -254,8 +250,10 @@ static void look_after(struct mailbox_server *s, struct client mine[CLIENTS])
             n++;
         }
     }
-    if (fine && s->served < WORTH)
+    if (!fine || s->served < WORTH)
         back_off(s, at);
+    else
+        s->backoff = 0;
 }
 
 static void *server_main(void *arg)
