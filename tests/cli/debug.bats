@@ -37,6 +37,7 @@ teardown() {
     run bailey debug counters --format json c
     [ "$(jq .timed <<<"$output")" = true ]
     [ "$(jq '.calls.execve.keep // .calls.brk.keep // .calls.exit_group.keep' <<<"$output")" -gt 0 ]
+    [ "$(jq '[.calls[].posted] | add' <<<"$output")" -ge 0 ]
     [ "$(jq '[.calls[].nanoseconds] | add' <<<"$output")" -gt 0 ]
 }
 
