@@ -179,9 +179,9 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
     }
     fast_missed(t, a, r);
     mailbox_end();
-    syscall_end(t, a, r, &t->call_start);
     if (mailbox)
         mailbox_rung(t);
+    syscall_end(t, a, r, &t->call_start); /* from here on another worker may be in t's next call */
     task_leave(t);
 }
 

@@ -186,22 +186,22 @@ bool task_enter(struct task *t)
             sched_yield();
         if (life & (TASK_DYING | TASK_EXITED))
             return false;
-    } while (!atomic_compare_exchange_weak(&t->life, &life, life | TASK_BUSY));
+    } while (!atomic_compare_exchange_weak(&t->life, &life, life + TASK_BUSY_ONE));
     current = t;
     return true;
 }
 
 static void leave(struct task *t, unsigned busy)
 {
-    unsigned life = atomic_fetch_and(&t->life, ~busy);
-    if ((life & TASK_DYING) && !(life & TASK_EXITED))
+    unsigned life = atomic_fetch_sub(&t->life, busy) - busy;
+    if ((life & TASK_DYING) && !(life & (TASK_EXITED | TASK_BUSY)))
         task_exit(t, t->exit_status);
 }
 
 void task_leave(struct task *t)
 {
     current = NULL;
-    leave(t, TASK_BUSY);
+    leave(t, TASK_BUSY_ONE);
     tasks_bury();
 }
 
@@ -209,7 +209,7 @@ bool task_enter_idle(struct task *t)
 {
     unsigned idle = 0;
 
-    if (!atomic_compare_exchange_strong(&t->life, &idle, TASK_BUSY | TASK_SERVED))
+    if (!atomic_compare_exchange_strong(&t->life, &idle, TASK_BUSY_ONE | TASK_SERVED))
         return false;
     current = t;
     return true;
@@ -218,7 +218,7 @@ bool task_enter_idle(struct task *t)
 void task_leave_idle(struct task *t)
 {
     current = NULL;
-    leave(t, TASK_BUSY | TASK_SERVED);
+    leave(t, TASK_BUSY_ONE | TASK_SERVED);
     tasks_bury();
 }
 
@@ -226,13 +226,13 @@ void task_release(struct task *t)
 {
     current = NULL;
     atomic_fetch_or(&t->life, TASK_PARKED);
-    atomic_fetch_and(&t->life, ~(unsigned)TASK_BUSY);
+    atomic_fetch_sub(&t->life, TASK_BUSY_ONE);
 }
 
 struct task *task_adopt(struct task *t)
 {
     struct task *outer = current;
-    atomic_fetch_or(&t->life, TASK_BUSY);
+    atomic_fetch_add(&t->life, TASK_BUSY_ONE);
     atomic_fetch_and(&t->life, ~(unsigned)TASK_PARKED);
     current = t;
     return outer;
@@ -241,7 +241,7 @@ struct task *task_adopt(struct task *t)
 void task_give_back(struct task *t, struct task *outer)
 {
     current = outer;
-    leave(t, TASK_BUSY);
+    leave(t, TASK_BUSY_ONE);
 }
 
 void task_bury_later(struct task *t)

@@ -138,9 +138,17 @@ struct process {
     UT_hash_handle hh_pid;
 };
 
-/* A task's worker marks it busy for the length of a call; whoever ends a task leaves the release of its files
- * to a busy worker. */
-enum task_life { TASK_BUSY = 1, TASK_DYING = 2, TASK_EXITED = 4, TASK_SERVED = 8, TASK_PARKED = 16 };
+/* A task's workers mark it busy for the length of a call; whoever ends a task leaves the release of its files
+ * to them. There are two of them when one has answered and is still leaving while another serves the next
+ * call: TASK_BUSY is a count. */
+enum task_life {
+    TASK_DYING = 2,
+    TASK_EXITED = 4,
+    TASK_SERVED = 8,
+    TASK_PARKED = 16,
+    TASK_BUSY_ONE = 0x100,
+    TASK_BUSY = 0xff00
+};
 
 /* How the keep waits on behalf of a task, so that a signal can end it (wait.h). */
 enum task_sleep { SLEEP_NONE, SLEEP_COND, SLEEP_HOST, SLEEP_PARKED };

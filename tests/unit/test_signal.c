@@ -461,10 +461,31 @@ static void a_busy_worker_finishes_a_killed_task(void **state)
     pid_t pid = t->tid;
     int status;
     t->host_tid = 0;
-    atomic_fetch_or(&t->life, TASK_BUSY); /* as by another worker */
+    atomic_fetch_add(&t->life, TASK_BUSY_ONE); /* as by another worker */
     process_exit(t->process, SIGKILL, false);
     assert_int_equal(call(init, sys_wait4, pid, &status, WNOHANG, 0), 0);
     assert_non_null(t->fdt);
+    task_leave(t);
+    assert_null(t->fdt);
+    assert_int_equal(call(init, sys_wait4, pid, &status, WNOHANG, 0), pid);
+    task_put(t);
+}
+
+/* The first has answered, but is not gone yet when the second is in the next call. */
+static void a_worker_that_leaves_late_ends_nothing(void **state)
+{
+    (void)state;
+    struct task *t = child_here();
+    pid_t pid = t->tid;
+    int status;
+    t->host_tid = 0;
+    assert_true(task_enter(t));
+    assert_true(task_enter(t));
+    task_leave(t);
+    process_exit(t->process, SIGKILL, false);
+    assert_non_null(t->fdt);
+    assert_non_null(t->process->mm);
+    assert_int_equal(call(init, sys_wait4, pid, &status, WNOHANG, 0), 0);
     task_leave(t);
     assert_null(t->fdt);
     assert_int_equal(call(init, sys_wait4, pid, &status, WNOHANG, 0), pid);
@@ -553,6 +574,7 @@ int main(void)
         cmocka_unit_test(orphans_go_to_the_subreaper),
         cmocka_unit_test(threads_share_and_end_together),
         cmocka_unit_test(a_busy_worker_finishes_a_killed_task),
+        cmocka_unit_test(a_worker_that_leaves_late_ends_nothing),
         cmocka_unit_test(timers_fire),
         cmocka_unit_test(groups_and_sessions),
         cmocka_unit_test(the_end_of_init_ends_all),
