@@ -283,6 +283,22 @@ static void by_handler(unsigned i, int flags)
     value("  ended", st);
 }
 
+/* Until it has slept for a while: then it is in the call. */
+static void await_sleep(pid_t pid)
+{
+    char name[64], text[512];
+    sprintf(name, "/proc/%d/stat", (int)pid);
+    for (int asleep = 0; asleep < 8; usleep(TICK_US / 4)) {
+        int fd = open(name, O_RDONLY);
+        ssize_t n = read(fd, text, sizeof(text) - 1);
+        close(fd);
+        MUST(n > 0);
+        text[n] = 0;
+        const char *state = strrchr(text, ')');
+        asleep = state && state[2] == 'S' ? asleep + 1 : 0;
+    }
+}
+
 /* An ignored signal and a stop leave most calls be; SIGKILL ends them at once. */
 static void by_stop_and_kill(unsigned i)
 {
@@ -297,7 +313,7 @@ static void by_stop_and_kill(unsigned i)
         _exit(0);
     }
     MUST(read(ready[0], buf, 1) == 1);
-    usleep(TICK_US * 2);
+    await_sleep(pid);
     kill(pid, SIGUSR1);
     usleep(TICK_US);
     kill(pid, SIGSTOP);
