@@ -404,4 +404,6 @@ void fast_take_patch(struct task *t, struct gate_patch *p)
         return;
     if (host_proc_read(&maps, "%d/maps", t->process->host_pid) < 0 || !maps.s || !find_mapping(maps.s, p))
         *p = (struct gate_patch){0};
+    else
+        sites_note(t->process->mm, p->ip);
 }

@@ -39,4 +39,10 @@ void fast_missed(struct task *t, const struct sysargs *a, long r);
 /* What t's gate is to patch now, once; p->ip 0: nothing. */
 void fast_take_patch(struct task *t, struct gate_patch *p);
 
+/* sites.c: a gate was asked to patch the site behind whose system call instruction is ip; the child's memory is a copy
+ * of the parent's (tasklist_lock held); what was read of who's memory at that address shows what its sites were before. */
+void sites_note(struct mm *mm, uaddr_t ip);
+void sites_copy(struct mm *to, const struct mm *from);
+void sites_show_original(struct task *who, uaddr_t at, char *buf, size_t n);
+
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task_internal.h"
@@ -57,6 +58,7 @@ struct mm *mm_dup(const struct mm *mm)
     atomic_init(&n->refs, 1);
     pthread_mutex_init(&n->lanes_lock, NULL);
     n->sites = NULL;
+    sites_copy(n, mm);
     n->mailbox = NULL;
     if (n->exe)
         dentry_get(n->exe);
@@ -71,6 +73,7 @@ void mm_put(struct mm *mm)
         dentry_put(mm->exe);
     pthread_mutex_destroy(&mm->lanes_lock);
     free(mm->sites);
+    free(mm->patched);
     mailbox_put(mm->mailbox);
     free(mm);
 }

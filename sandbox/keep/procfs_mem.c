@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/procfs_priv.h"
 
 static void task_put_p(struct task **t)
@@ -234,10 +235,11 @@ static ssize_t mem_move(struct task *t, struct file *f, struct uio *u, off_t *po
             if (moved > 0 && (gate || copy_to_user(who, at, page, (size_t)moved) < 0))
                 moved = -EIO;
         } else {
-            if (gate || copy_from_user(who, page, at, n) < 0)
-                moved = -EIO;
-            else
+            moved = gate || copy_from_user(who, page, at, n) < 0 ? -EIO : 0;
+            if (moved == 0) {
+                sites_show_original(who, at, page, n);
                 moved = uio_put(u, page, n);
+            }
         }
         if (moved <= 0)
             return done ? done : moved;

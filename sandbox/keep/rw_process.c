@@ -1,4 +1,5 @@
 /* process_vm_readv, process_vm_writev: by way of the keep's own access to both processes. */
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/container.h"
@@ -17,7 +18,21 @@ static struct task *target(struct task *t, pid_t pid, int *err)
     return may_look_into(t, other) ? task_get(other) : NULL;
 }
 
-static ssize_t move(struct uio *from, struct uio *to)
+/* The n bytes at buf were read from where u stood. */
+static void show_original(struct uio u, char *buf, size_t n)
+{
+    for (; n > 0 && u.i < u.count; u.i++, u.off = 0) {
+        size_t part = u.iov[u.i].iov_len - u.off;
+        if (part > n)
+            part = n;
+        sites_show_original(u.task, (uaddr_t)(uintptr_t)u.iov[u.i].iov_base + u.off, buf, part);
+        buf += part;
+        n -= part;
+    }
+}
+
+/* reads: from another's memory. */
+static ssize_t move(struct uio *from, struct uio *to, bool reads)
 {
     _cleanup_iobuf_ struct iobuf b;
     size_t total = from->resid < to->resid ? from->resid : to->resid;
@@ -26,7 +41,10 @@ static ssize_t move(struct uio *from, struct uio *to)
         return -ENOMEM;
     while ((size_t)done < total) {
         size_t left = total - (size_t)done, want = left < b.size ? left : b.size;
+        const struct uio at = *from;
         ssize_t n = uio_get(from, b.p, want);
+        if (n > 0 && reads)
+            show_original(at, b.p, (size_t)n);
         ssize_t w = n > 0 ? uio_put(to, b.p, (size_t)n) : n;
         if (w < 0)
             return done ? done : w;
@@ -55,7 +73,7 @@ static long process_vm(struct task *t, const struct sysargs *a, bool write)
     struct task *other = local.resid && remote.resid ? target(t, (pid_t)a->arg[0], &err) : NULL;
     if (other) {
         remote.task = other; /* the vector was t's, what it points to is the other's */
-        n = write ? move(&local, &remote) : move(&remote, &local);
+        n = write ? move(&local, &remote, false) : move(&remote, &local, true);
         task_put(other);
     } else if (local.resid && remote.resid) {
         n = err;

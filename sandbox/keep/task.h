@@ -63,13 +63,15 @@ struct mm {
     bool lanes_off;          /* none is ever set again */
     bool lanes_unset;        /* a fork's memory still says what the parent's lanes were */
     struct fast_site *sites;
+    uaddr_t *patched; /* sites.c: call sites that gates were asked to patch [T] */
+    unsigned npatched;
     struct mailbox *_Atomic mailbox; /* mailbox.h; NULL: none. Set once, under the lock */
     atomic_uint streams;             /* that became lanes when they were used */
 };
 
 struct mm *mm_new(void); /* refs 1, dumpable; NULL: no memory */
 struct mm *mm_get(struct mm *mm);
-struct mm *mm_dup(const struct mm *mm);
+struct mm *mm_dup(const struct mm *mm); /* [T] */
 void mm_put(struct mm *mm); /* may close exe: no lock held */
 
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_DEAD };

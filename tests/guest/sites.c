@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/uio.h>
 #include <ucontext.h>
 
 #include "tests/guest/check.h"
@@ -447,6 +448,54 @@ static void with_filter(void)
           site_mov() == -EDOM && site_cmp(SYS_pread64, fd, (long)&c, 1, 0) == -EDOM);
 }
 
+static char *text_at(const char *site, int offset)
+{
+    volatile uintptr_t p = (uintptr_t)site; /* of whose bounds the compiler knows nothing */
+    return (char *)(p + (uintptr_t)offset);
+}
+
+/* By process_vm_readv and by mem, whole and in part, in the process and in its child. */
+static void shown(pid_t pid)
+{
+    static const unsigned char mov[] = {0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3},
+                               cmp[] = {0x0f, 0x05, 0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff};
+    unsigned char got[2][8] = {0}, part[4] = {0};
+    char path[64];
+    const struct iovec to[] = {{got[0], 3}, {got[0] + 3, 5}, {got[1], 8}},
+                       from[] = {{text_at(site_mov_at, 0), 8},
+                                 {text_at(site_cmp_at, 0), 6},
+                                 {text_at(site_cmp_at, 6), 2}};
+    CHECK("process_vm_readv", process_vm_readv(pid, to, 3, from, 3, 0) == 16);
+    CHECK("shows both", memcmp(got[0], mov, 8) == 0 && memcmp(got[1], cmp, 8) == 0);
+    snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+    int fd = open(path, O_RDONLY);
+    CHECK("mem",
+          fd >= 0 && pread(fd, got[0], 8, (off_t)(uintptr_t)site_mov_at) == 8 && memcmp(got[0], mov, 8) == 0);
+    CHECK("a part", pread(fd, part, 3, (off_t)(uintptr_t)text_at(site_cmp_at, 3)) == 3 &&
+                        memcmp(part, cmp + 3, 3) == 0);
+    CHECK("another", pread(fd, part, 4, (off_t)(uintptr_t)text_at(site_mov_at, -2)) == 4 &&
+                         memcmp(part + 2, mov, 2) == 0);
+    close(fd);
+}
+
+static void test_shown(void)
+{
+    shown(getpid());
+    int ready[2];
+    char byte = 0;
+    MUST(pipe(ready) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)!write(ready[1], &byte, 1);
+        pause();
+        _exit(0);
+    }
+    CHECK("a child", read(ready[0], &byte, 1) == 1);
+    shown(pid);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
 static void test_text(void)
 {
     unsigned char text[8] = {0};
@@ -475,6 +524,7 @@ int main(int argc, char **argv)
     CHECK("actions", in_child(actions) == 0);
     CHECK("filtered", in_child(with_filter) == 0);
     test_text();
+    test_shown();
     unlink(path_a);
     unlink(path_b);
     return check_done();

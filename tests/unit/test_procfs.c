@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/klog.h"
 #include "sandbox/keep/mqueue.h"
@@ -35,6 +36,7 @@ struct kernel kernel = {.procfd = -1};
 /* clang-format off */
 NOT_HERE(bool capable(const struct task *t, int cap))
 NOT_HERE(int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n))
+NOT_HERE(void sites_show_original(struct task *who, uaddr_t at, char *buf, size_t n))
 NOT_HERE(int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n))
 NOT_HERE(ssize_t uio_put(struct uio *u, const void *src, size_t n))
 NOT_HERE(ssize_t uio_get(struct uio *u, void *dst, size_t n))
