@@ -236,6 +236,44 @@ static void lanes_off(struct task *t)
     (void)copy_to_user(t, LANES_AT, &mm->lanes, sizeof(mm->lanes));
 }
 
+/* What a lane costs at open is what a use or two by the keep do. Some are always opened without, to count by.
+ */
+#define OPENS_FEW 16
+#define OPENS_MANY 64
+#define OPENS_COUNTED 16
+#define USES_PAY 2
+
+void fast_used(struct task *t)
+{
+    struct mm *mm = t->process->mm;
+
+    LOCKED(&mm->lanes_lock);
+    mm->uses++;
+}
+
+bool fast_opens_pay(struct task *t)
+{
+    struct mm *mm = t->process->mm;
+
+    LOCKED(&mm->lanes_lock);
+    return mm->opens >= OPENS_FEW && mm->uses >= USES_PAY * mm->opens;
+}
+
+bool fast_opened(struct task *t)
+{
+    struct mm *mm = t->process->mm;
+
+    LOCKED(&mm->lanes_lock);
+    bool pays = mm->opens >= OPENS_FEW && mm->uses >= USES_PAY * mm->opens;
+    if (++mm->all_opens % OPENS_COUNTED && pays)
+        return true;
+    if (++mm->opens > OPENS_MANY) {
+        mm->opens /= 2;
+        mm->uses /= 2;
+    }
+    return false;
+}
+
 /* Another thread is about to be made: no bit may be set any more for what only this one could not meet in
  * between. A dead descriptor has a position and a status, too; a number that is not the program's may be the
  * gate's for a moment. */

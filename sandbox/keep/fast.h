@@ -24,6 +24,12 @@ bool fast_is_possible(const struct task *t);
 /* Descriptor fd is a lane at its number in t's own table: the gate may use it. plain: it is FILE_PLAIN. No
  * lock but the table's. */
 void fast_lane_set(struct task *t, unsigned fd, bool plain);
+/* t used a fresh file by the keep. */
+void fast_used(struct task *t);
+/* t's files are mostly used several times after they were opened. */
+bool fast_opens_pay(struct task *t);
+/* t opened a file. False: one to count the uses of, which is not to be a lane at once. */
+bool fast_opened(struct task *t);
 /* fd is about to be something else. Before the slot or the native descriptor changes; not needed where that
  * is closed by the only one who could use it. */
 void fast_lane_clear(struct task *t, unsigned fd);

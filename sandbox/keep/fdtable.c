@@ -353,7 +353,8 @@ void fd_for_each(struct fdtable *ft, void (*fn)(int fd, struct file *f, bool clo
 
 /* notif_addfd, with the guest's thread held on this CPU meanwhile: it has to run to take the descriptor while
  * we wait for it, and waking it on another, idle CPU costs more than all the rest. */
-static int addfd_here(struct task *t, const struct sysargs *a, int hostfd, int at)
+static int addfd_here(struct task *t, const struct sysargs *a, int hostfd, int at,
+                      int (*add)(const struct sysargs *, int, int))
 {
     cpu_set_t all, here;
     int cpu = sched_getcpu();
@@ -362,7 +363,7 @@ static int addfd_here(struct task *t, const struct sysargs *a, int hostfd, int a
         CPU_SET(cpu, &here);
     bool moved = sched_getaffinity(t->host_tid, sizeof(all), &all) == 0 && CPU_COUNT(&all) > 1 &&
                  CPU_ISSET(cpu, &all) && sched_setaffinity(t->host_tid, sizeof(here), &here) == 0;
-    int r = notif_addfd(a, hostfd, at);
+    int r = add(a, hostfd, at);
     if (moved)
         (void)sched_setaffinity(t->host_tid, sizeof(all), &all);
     return r;
@@ -375,7 +376,7 @@ static int donate(struct task *t, struct fdtable *ft, const struct sysargs *a, i
         return 0;
     if (!(f->kind & FILE_PLAIN))
         fast_lane_clear(t, (unsigned)fd); /* what was closed there may have been one */
-    int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd);
+    int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd, notif_addfd);
     if (r < 0)
         return r;
     ft->slots[fd].lane = LANE_HERE;
@@ -404,6 +405,7 @@ bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f,
     struct slot *s = &ft->slots[fd];
     if (s->lane != LANE_HERE && len < LANE_BYTES && s->uses < LANE_USES) {
         s->uses++;
+        fast_used(t);
         return false;
     }
     if (!a->listener)
@@ -417,6 +419,33 @@ bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f,
 bool lane_plain(struct task *t, const struct sysargs *a, int fd, struct file *f)
 {
     return (f->kind & FILE_PLAIN) && sole_owner(t->fdt) && lane_ready(t, a, fd, f, 0);
+}
+
+bool lane_pays_at_open(struct task *t)
+{
+    return !fdtable_shared(t->fdt) && fast_is_possible(t) && fast_opens_pay(t);
+}
+
+/* The guest goes on before the ioctl is over: all is to be said by then. */
+long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, bool cloexec)
+{
+    struct fdtable *ft = t->fdt;
+    bool plain = f->kind & FILE_PLAIN;
+    int fd = fd_return(t, f, cloexec);
+    if (fd < 0 || !plain || !fast_opened(t) || !lane_pays_at_open(t))
+        return fd;
+    LOCKED(&ft->lock);
+    struct slot *s = &ft->slots[fd];
+    if (s->file != f)
+        return fd;
+    uint8_t before = s->lane;
+    s->lane = LANE_HERE;
+    fast_lane_set(t, (unsigned)fd, true);
+    if (addfd_here(t, a, f->hostfd, fd, notif_answer_fd) >= 0)
+        return SYS_NOANSWER;
+    fast_lane_clear(t, (unsigned)fd);
+    s->lane = before;
+    return fd;
 }
 
 static int become_lane(struct file *f)

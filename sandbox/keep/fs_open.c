@@ -225,7 +225,7 @@ int dentry_open(struct task *t, struct dentry *d, int flags, struct file **ret)
 /* The calls
  * -------------------------------------------------------------------------------------------------- */
 
-static long open_call(struct task *t, int dfd, uaddr_t upath, int flags, mode_t mode)
+static long open_call(struct task *t, const struct sysargs *a, int dfd, uaddr_t upath, int flags, mode_t mode)
 {
     char path[PATH_MAX];
     struct file *f = NULL;
@@ -233,23 +233,24 @@ static long open_call(struct task *t, int dfd, uaddr_t upath, int flags, mode_t 
 
     if (r < 0)
         return r;
-    r = vfs_open(t, dfd, path, flags, mode, &f);
-    return r < 0 ? r : fd_return(t, f, flags & O_CLOEXEC);
+    r = !a->listener && lane_pays_at_open(t) ? -ERESTARTNOINTR /* by the doorbell */
+                                             : vfs_open(t, dfd, path, flags, mode, &f);
+    return r < 0 ? r : fd_return_lane(t, a, f, flags & O_CLOEXEC);
 }
 
 long sys_open(struct task *t, const struct sysargs *a)
 {
-    return open_call(t, AT_FDCWD, a->arg[0], (int)a->arg[1], (mode_t)a->arg[2]);
+    return open_call(t, a, AT_FDCWD, a->arg[0], (int)a->arg[1], (mode_t)a->arg[2]);
 }
 
 long sys_openat(struct task *t, const struct sysargs *a)
 {
-    return open_call(t, (int)a->arg[0], a->arg[1], (int)a->arg[2], (mode_t)a->arg[3]);
+    return open_call(t, a, (int)a->arg[0], a->arg[1], (int)a->arg[2], (mode_t)a->arg[3]);
 }
 
 long sys_creat(struct task *t, const struct sysargs *a)
 {
-    return open_call(t, AT_FDCWD, a->arg[0], O_CREAT | O_WRONLY | O_TRUNC, (mode_t)a->arg[1]);
+    return open_call(t, a, AT_FDCWD, a->arg[0], O_CREAT | O_WRONLY | O_TRUNC, (mode_t)a->arg[1]);
 }
 
 /* A struct open_how of any size that has only zeros where we know nothing. */
@@ -345,5 +346,5 @@ long sys_openat2(struct task *t, const struct sysargs *a)
         r = open_restricted(t, (int)a->arg[0], path, &how, &f);
     else
         r = vfs_open(t, (int)a->arg[0], path, (int)how.flags, (mode_t)how.mode, &f);
-    return r < 0 ? r : fd_return(t, f, how.flags & O_CLOEXEC);
+    return r < 0 ? r : fd_return_lane(t, a, f, how.flags & O_CLOEXEC);
 }

@@ -60,8 +60,10 @@ struct mm {
     /* fast.c; the lock guards the rest, and is a leaf but for tasklist_lock within it. */
     pthread_mutex_t lanes_lock;
     struct gate_lanes lanes; /* what the gate was told */
-    bool lanes_off;          /* none is ever set again */
-    bool lanes_unset;        /* a fork's memory still says what the parent's lanes were */
+    unsigned opens, uses;    /* of plain files that were no lanes, by the keep */
+    unsigned all_opens;
+    bool lanes_off;   /* none is ever set again */
+    bool lanes_unset; /* a fork's memory still says what the parent's lanes were */
     struct fast_site *sites;
     uaddr_t *patched; /* sites.c: call sites that gates were asked to patch [T] */
     unsigned npatched;

@@ -289,6 +289,76 @@ static void test_numbers(void)
     }
 }
 
+/* Opened, looked at, read to its end and closed, as many programs do with many files. */
+static bool read_whole(const char *path, int flags, long size, int *number)
+{
+    char text[64];
+    struct stat st;
+    int fd = open(path, flags);
+
+    *number = fd;
+    bool good = fd >= 0 && call(SYS_fstat, fd, &st, 0, 0) == 0 && st.st_size == size && S_ISREG(st.st_mode);
+    good = good && call(SYS_read, fd, text, sizeof(text), JUNK) == size && text[0] == path[5];
+    good = good && call(SYS_read, fd, text, sizeof(text), JUNK) == 0 && seek(fd, 0, SEEK_CUR) == size;
+    good = good && (call(SYS_write, fd, "w", 1, JUNK) == (flags & O_RDWR ? 1 : -EBADF));
+    good = good && (flags & O_RDWR ? ftruncate(fd, size) == 0 : 1);
+    good = good && fcntl(fd, F_GETFD) == (flags & O_CLOEXEC ? FD_CLOEXEC : 0);
+    return close(fd) == 0 && good && call(SYS_read, fd, text, 1, JUNK) == -EBADF;
+}
+
+static void *close_it(void *arg)
+{
+    return close(*(int *)arg) == 0 ? arg : NULL;
+}
+
+static void test_fresh(void)
+{
+    int wrong = 0, first, fd, p[2], status = -1;
+    char path[] = "/tmp/a-transfers", c;
+    pthread_t t;
+    void *done = NULL;
+
+    for (path[5] = 'a'; path[5] <= 'd'; path[5]++) {
+        MUST((fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600)) >= 0 && write(fd, path + 5, 5) == 5);
+        close(fd);
+    }
+    path[5] = 'a';
+    wrong += !read_whole(path, O_RDONLY, 5, &first);
+    for (int i = 0; i < 2 * OFTEN; i++) {
+        path[5] = (char)('a' + i % 4);
+        wrong += !read_whole(path, i % 3 ? O_RDONLY : O_RDWR | O_CLOEXEC, 5, &fd) || fd != first;
+    }
+    CHECK("many files, each a few times", wrong == 0);
+    for (int i = 0; i < OFTEN; i++) {
+        path[5] = (char)('a' + i % 4);
+        wrong += !read_whole(path, O_RDONLY, 5, &fd);
+        MUST(pipe(p) == 0 && p[0] == first);
+        wrong +=
+            call(SYS_write, p[1], "p", 1, JUNK) != 1 || call(SYS_read, p[0], &c, 1, JUNK) != 1 || c != 'p';
+        wrong += seek(p[0], 0, SEEK_CUR) != -ESPIPE;
+        close(p[0]);
+        close(p[1]);
+    }
+    CHECK("their number is a pipe's in between", wrong == 0);
+    path[5] = 'b';
+    fd = open(path, O_RDONLY);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(call(SYS_read, fd, &c, 1, JUNK) == 1 && c == 'b' && close(fd) == 0 &&
+                      read_whole(path, O_RDONLY, 5, &fd) && fd == first
+                  ? 0
+                  : 1);
+    CHECK("inherited", waitpid(pid, &status, 0) == pid && status == 0 && seek(fd, 0, SEEK_CUR) == 1 &&
+                           call(SYS_read, fd, &c, 1, JUNK) == 1 && c == '-');
+    MUST(pthread_create(&t, NULL, close_it, &fd) == 0 && pthread_join(t, &done) == 0);
+    CHECK("closed by a thread", done && call(SYS_read, fd, &c, 1, JUNK) == -EBADF);
+    for (path[5] = 'a'; path[5] <= 'd'; path[5]++) {
+        wrong += !read_whole(path, O_RDONLY, 5, &fd);
+        unlink(path);
+    }
+    CHECK("and again", wrong == 0);
+}
+
 static volatile int go, wrong_file;
 
 static void *stat_often(void *arg)
@@ -447,6 +517,7 @@ int main(void)
     test_stat();
     test_seek();
     test_numbers();
+    test_fresh();
     test_messages();
     CHECK("every register stays", changed == 0);
     test_threads();

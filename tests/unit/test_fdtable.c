@@ -48,6 +48,25 @@ void fast_lane_clear(struct task *t, unsigned fd)
     (void)fd;
 }
 
+static bool opens_pay;
+
+bool fast_opens_pay(struct task *t)
+{
+    (void)t;
+    return opens_pay;
+}
+
+bool fast_opened(struct task *t)
+{
+    (void)t;
+    return opens_pay;
+}
+
+void fast_used(struct task *t)
+{
+    (void)t;
+}
+
 int notif_answer_fd(const struct sysargs *a, int fd, int at)
 {
     return notif_addfd(a, fd, at) < 0 ? -EBADF : 0;
@@ -243,6 +262,33 @@ static void without_notification(void **state)
     assert_true(native);
 }
 
+static void lanes_at_open(void **state)
+{
+    (void)state;
+    struct file f = regular(5), plain = regular(6);
+    plain.kind |= FILE_PLAIN;
+    opens_pay = true;
+    assert_int_equal(fd_return_lane(&task, &args, file_get(&f), false), 0);
+    assert_false(lane_is(&task, 0));
+    assert_int_equal(fd_return_lane(&task, &args, file_get(&plain), true), SYS_NOANSWER);
+    assert_true(lane_is(&task, 1));
+    assert_int_equal(fd_cloexec(&task, 1, -1), 1);
+    assert_int_equal(added_fd, 6);
+    assert_int_equal(added_at, 1);
+    add_result = -ENOENT; /* the call is answered as ever */
+    assert_int_equal(fd_return_lane(&task, &args, file_get(&plain), false), 2);
+    assert_false(lane_is(&task, 2));
+    add_result = 0;
+    struct fdtable *other = fdtable_get(task.fdt);
+    assert_int_equal(fd_return_lane(&task, &args, file_get(&plain), false), 3);
+    assert_false(lane_is(&task, 3));
+    fdtable_put(other);
+    opens_pay = false;
+    assert_int_equal(fd_return_lane(&task, &args, file_get(&plain), false), 4);
+    assert_false(lane_is(&task, 4));
+    assert_int_equal(adds, 2);
+}
+
 static void ranges(void **state)
 {
     (void)state;
@@ -269,6 +315,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lanes_of_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(lane_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(without_notification, setup, teardown),
+        cmocka_unit_test_setup_teardown(lanes_at_open, setup, teardown),
         cmocka_unit_test_setup_teardown(ranges, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
