@@ -1,21 +1,44 @@
 /* process_vm_readv, process_vm_writev: by way of the keep's own access to both processes. */
+#include <time.h>
+
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
+#include "sandbox/platform/listener.h"
 
-/* The live task that pid names, with a reference, if t may look into it. */
-static struct task *target(struct task *t, pid_t pid, int *err)
+#define NAP_NS 200000
+#define NAPS 5000
+
+/* The live task that pid names, with a reference, if t may look into it. -EAGAIN: it has just been made, and
+ * has not attached yet. */
+static struct task *find_target(struct task *t, pid_t pid, int *err)
 {
     LOCKED(&kernel.tasklist_lock);
     struct task *other = task_by_tid(t->process->container->pids, pid);
     *err = -ESRCH;
-    if (!other || other->exited || !other->host_tid)
+    if (!other || other->exited)
         return NULL;
     *err = -EPERM;
-    return may_look_into(t, other) ? task_get(other) : NULL;
+    if (!may_look_into(t, other))
+        return NULL;
+    *err = -EAGAIN;
+    return other->host_tid ? task_get(other) : NULL;
+}
+
+static struct task *target(struct task *t, pid_t pid, int *err)
+{
+    struct task *other = find_target(t, pid, err);
+    for (int i = 0; !other && *err == -EAGAIN && i < NAPS; i++) {
+        worker_about_to_block();
+        (void)nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+        other = find_target(t, pid, err);
+    }
+    if (*err == -EAGAIN)
+        *err = -ESRCH;
+    return other;
 }
 
 /* The n bytes at buf were read from where u stood. */
