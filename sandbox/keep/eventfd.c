@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/signal.h"
 #include "sandbox/keep/syscall.h"
@@ -45,11 +46,31 @@ static ssize_t eventfd_write_op(struct task *t, struct file *f, struct uio *u, o
     return sizeof(v);
 }
 
+/* The host's description never waits: it has no second one, and the keep's writes could not be kept from
+ * waiting. So it is fit for guests that do not want it to, either. */
+static int eventfd_become_lane(struct file *f)
+{
+    return file_nonblock(f) ? 0 : -EBUSY;
+}
+
+/* A gate that is at it was in time. Whoever donates it meanwhile holds the lock of a table. */
+static int eventfd_set_flags(struct task *t, struct file *f, unsigned flags)
+{
+    (void)t;
+    if ((flags & O_NONBLOCK) || !file_nonblock(f))
+        return 0;
+    atomic_store(&f->barred, true);
+    fast_bar(f);
+    return 0;
+}
+
 static const struct file_ops eventfd_ops = {
     .name = "anon_inode:[eventfd]",
     .read = eventfd_read_op,
     .write = eventfd_write_op,
     .stat = hostio_stat,
+    .set_flags = eventfd_set_flags,
+    .become_lane = eventfd_become_lane,
 };
 
 static long do_eventfd(struct task *t, unsigned count, int flags)
@@ -59,8 +80,8 @@ static long do_eventfd(struct task *t, unsigned count, int flags)
     int fd = eventfd(count, EFD_CLOEXEC | EFD_NONBLOCK | (flags & EFD_SEMAPHORE));
     if (fd < 0)
         return -errno;
-    return hostio_install(t, &eventfd_ops, (unsigned)(flags & (O_CLOEXEC | O_NONBLOCK)) | O_RDWR, 0, fd,
-                          NULL);
+    return hostio_install(t, &eventfd_ops, (unsigned)(flags & (O_CLOEXEC | O_NONBLOCK)) | O_RDWR, FILE_STREAM,
+                          fd, NULL);
 }
 
 long sys_eventfd(struct task *t, const struct sysargs *a)

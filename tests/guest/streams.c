@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -408,6 +409,96 @@ static void test_sendfile(void)
     shut(e);
 }
 
+static bool put_event(int fd, uint64_t v)
+{
+    return write(fd, &v, sizeof(v)) == sizeof(v);
+}
+
+/* What it held; 0: nothing. */
+static uint64_t take_event(int fd)
+{
+    uint64_t v = 0;
+    return read(fd, &v, sizeof(v)) == sizeof(v) ? v : 0;
+}
+
+static int make_eventfd(unsigned count, int flags)
+{
+    int fd = eventfd(count, flags);
+    MUST(fd >= 0);
+    for (int i = 0; i < OFTEN; i++)
+        MUST(put_event(fd, 3) && take_event(fd) > 0);
+    return fd;
+}
+
+static void *wake_event(void *arg)
+{
+    nap_ms(50);
+    MUST(put_event(*(int *)arg, 5));
+    return NULL;
+}
+
+static void test_event_counts(int fd)
+{
+    uint64_t v[2] = {UINT64_MAX, 1};
+    struct iovec two[2] = {{v, 4}, {(char *)v + 4, 4}};
+
+    CHECK_ERRNO("nothing there", read(fd, v, sizeof(v[0])), EAGAIN);
+    CHECK("sums", put_event(fd, 7) && put_event(fd, 8) && take_event(fd) == 15 && take_event(fd) == 0);
+    CHECK_ERRNO("too short to read", read(fd, v, 7), EINVAL);
+    CHECK_ERRNO("too short to write", write(fd, v, 7), EINVAL);
+    CHECK_ERRNO("nothing to read to", read(fd, v, 0), EINVAL);
+    v[0] = UINT64_MAX;
+    CHECK_ERRNO("the one value that is none", write(fd, v, 8), EINVAL);
+    CHECK("to the brim", put_event(fd, UINT64_MAX - 1));
+    v[0] = 1;
+    CHECK_ERRNO("and no more", write(fd, v, 8), EAGAIN);
+    CHECK("all at once, in pieces", readv(fd, two, 2) == 8 && v[0] == UINT64_MAX - 1);
+    CHECK_ERRNO("no position", pread(fd, v, 8, 0), ESPIPE);
+}
+
+static void test_eventfd(void)
+{
+    int fd = make_eventfd(0, EFD_NONBLOCK), sem = make_eventfd(0, EFD_NONBLOCK | EFD_SEMAPHORE);
+    int ep = epoll_create1(0);
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.u64 = 77}, got[2];
+    pthread_t t;
+
+    test_event_counts(fd);
+    while (take_event(sem))
+        ;
+    CHECK("one by one",
+          put_event(sem, 2) && take_event(sem) == 1 && take_event(sem) == 1 && take_event(sem) == 0);
+    MUST(ep >= 0 && epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev) == 0);
+    MUST(pthread_create(&t, NULL, wake_event, &fd) == 0);
+    CHECK("it wakes", epoll_wait(ep, got, 2, 5000) == 1 && got[0].data.u64 == 77 && got[0].events == EPOLLIN);
+    CHECK("once for each write",
+          epoll_wait(ep, got, 2, 0) == 0 && put_event(fd, 1) && epoll_wait(ep, got, 2, 0) == 1);
+    pthread_join(t, NULL);
+    CHECK("both were counted", take_event(fd) == 6);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(put_event(fd, 9) ? 0 : 1);
+    reap(pid);
+    CHECK("a child's", take_event(fd) == 9);
+    MUST(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK) == 0);
+    MUST(pthread_create(&t, NULL, wake_event, &fd) == 0);
+    CHECK("to wait for it", take_event(fd) == 5);
+    pthread_join(t, NULL);
+    handle(SIGALRM, 0);
+    alarm_in(30);
+    CHECK("interrupted", take_event(fd) == 0 && errno == EINTR && caught == SIGALRM);
+    MUST(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
+    CHECK("and not to wait again", take_event(fd) == 0 && errno == EAGAIN);
+    int plain = make_eventfd(0, 0);
+    MUST(pthread_create(&t, NULL, wake_event, &plain) == 0);
+    CHECK("one that always waits", take_event(plain) == 5);
+    pthread_join(t, NULL);
+    close(plain);
+    close(ep);
+    close(sem);
+    close(fd);
+}
+
 static int epfd;
 
 static void *add_later(void *arg)
@@ -493,5 +584,6 @@ int main(int argc, char **argv)
     test_socket(d, false);
     test_sendfile();
     test_epoll();
+    test_eventfd();
     return check_done();
 }
