@@ -2,20 +2,23 @@
  *
  * Beside its file, a slot knows what the guest's native descriptor table holds at the same number: nothing
  * that matters (LANE_NONE), the file's own host descriptor (LANE_HERE), or perhaps something old
- * (LANE_STALE). A number is only ever used natively after lane_donate found LANE_HERE, or made it so, under
+ * (LANE_STALE), or what one of several threads is about to close (LANE_CLOSING), so that nothing new may lie
+ * there before. A number is only ever used natively after lane_donate found LANE_HERE, or made it so, under
  * the table's lock. */
 #include "sandbox/keep/fdtable.h"
 
 #include <limits.h>
 #include <sched.h>
 #include <string.h>
+#include <time.h>
 
 #include "sandbox/keep/epoll.h"
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
 
-enum lane_state { LANE_NONE, LANE_HERE, LANE_STALE };
+enum lane_state { LANE_NONE, LANE_HERE, LANE_STALE, LANE_CLOSING };
 
 struct slot {
     struct file *file;
@@ -105,7 +108,7 @@ struct fdtable *fdtable_dup(struct fdtable *ft)
     for (unsigned i = 0; i < n->size; i++) {
         if (n->slots[i].file)
             file_get(n->slots[i].file);
-        if (!sole && n->slots[i].lane == LANE_HERE)
+        if (!sole && n->slots[i].lane != LANE_NONE)
             n->slots[i].lane = LANE_STALE;
     }
     n->first_free = ft->first_free;
@@ -223,7 +226,7 @@ int fd_return(struct task *t, struct file *f, bool cloexec)
 /* Takes what may lie natively at fd out of the guest. Lock held. */
 static void lane_revoke(struct fdtable *ft, const struct sysargs *a, unsigned fd)
 {
-    if (ft->slots[fd].lane == LANE_NONE)
+    if (ft->slots[fd].lane == LANE_NONE || ft->slots[fd].lane == LANE_CLOSING)
         return;
     if (a && notif_addfd(a, kernel.dead_fd, (int)fd) >= 0)
         ft->slots[fd].lane = LANE_NONE;
@@ -254,16 +257,20 @@ int fd_install_at(struct task *t, struct file *f, bool cloexec, int fd, const st
 }
 
 /* Empties slot fd. Lock held. Returns its file, NULL if there is none; *native is set where the host's own
- * close is to follow: with others at work on the table it could hit the number's next lane, hence the dead
- * file then. */
-static struct file *slot_take(struct task *t, const struct sysargs *a, unsigned fd, bool *native)
+ * close is to follow. With others at work on the table that could hit the number's next lane, hence
+ * LANE_CLOSING then, or the dead file where it is one of many numbers. */
+static struct file *slot_take(struct task *t, const struct sysargs *a, unsigned fd, bool alone, bool *native)
 {
     struct fdtable *ft = t->fdt;
-    struct file *f = ft->slots[fd].file;
+    struct slot *s = &ft->slots[fd];
+    struct file *f = s->file;
+    bool sole = sole_owner(ft);
     if (!f)
         return NULL;
-    if (ft->slots[fd].lane == LANE_HERE && sole_owner(ft)) {
-        ft->slots[fd].lane = LANE_NONE;
+    if (!sole)
+        fast_lane_clear(t, fd);
+    if (s->lane == LANE_HERE && (sole || alone)) {
+        s->lane = sole ? LANE_NONE : LANE_CLOSING;
         *native = true;
     } else {
         fast_lane_clear(t, fd);
@@ -283,7 +290,7 @@ int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native)
             !sole_owner(ft))
             return -ERESTARTNOINTR;
         if (fd >= 0 && (unsigned)fd < ft->size)
-            f = slot_take(t, a, (unsigned)fd, native);
+            f = slot_take(t, a, (unsigned)fd, true, native);
     }
     if (!f)
         return -EBADF;
@@ -300,7 +307,7 @@ bool fd_close_range(struct task *t, const struct sysargs *a, unsigned first, uns
         {
             LOCKED(&ft->lock);
             if (!only_mark)
-                f = slot_take(t, a, fd, &native);
+                f = slot_take(t, a, fd, false, &native);
             else if (ft->slots[fd].file)
                 ft->slots[fd].cloexec = true;
         }
@@ -312,7 +319,8 @@ bool fd_close_range(struct task *t, const struct sysargs *a, unsigned first, uns
 
 static bool slot_lent(const struct slot *s)
 {
-    return s->lane == LANE_STALE || (s->lane == LANE_HERE && s->file && s->file->kind & FILE_STREAM);
+    return s->lane == LANE_STALE || s->lane == LANE_CLOSING ||
+           (s->lane == LANE_HERE && s->file && s->file->kind & FILE_STREAM);
 }
 
 bool fdtable_lent(struct fdtable *ft)
@@ -328,8 +336,10 @@ void fdtable_withdraw(struct fdtable *ft, const struct sysargs *a)
 {
     LOCKED(&ft->lock);
     for (unsigned fd = 0; fd < ft->size; fd++)
-        if (slot_lent(&ft->slots[fd]))
+        if (slot_lent(&ft->slots[fd])) {
+            ft->slots[fd].lane = LANE_STALE;
             lane_revoke(ft, a, fd);
+        }
 }
 
 int fd_cloexec(struct task *t, int fd, int set)
@@ -369,11 +379,37 @@ static int addfd_here(struct task *t, const struct sysargs *a, int hostfd, int a
     return r;
 }
 
+#define CLOSE_LOOKS 2000
+#define CLOSE_YIELDS 20
+#define CLOSE_NAP_NS 500000L
+
+/* Another thread has yet to close fd natively, as it was told to: at once, if the host lets it run; it needs
+ * nothing of the keep's for that. patient: waits for it, a second at most. Lock held. */
+static bool is_closing(struct task *t, struct fdtable *ft, unsigned fd, bool patient)
+{
+    const struct timespec nap = {.tv_nsec = CLOSE_NAP_NS};
+    if (ft->slots[fd].lane != LANE_CLOSING)
+        return false;
+    for (int i = 0; i < (patient ? CLOSE_LOOKS : 1); i++) {
+        if (!host_proc_has_fd(t->host_tid, fd)) {
+            ft->slots[fd].lane = LANE_NONE;
+            return false;
+        }
+        if (patient && i < CLOSE_YIELDS)
+            sched_yield();
+        else if (patient)
+            (void)nanosleep(&nap, NULL);
+    }
+    return true;
+}
+
 /* Lock held; fd is in range and its file is f. */
 static int donate(struct task *t, struct fdtable *ft, const struct sysargs *a, int fd, struct file *f)
 {
     if (ft->slots[fd].lane == LANE_HERE)
         return 0;
+    if (is_closing(t, ft, (unsigned)fd, true))
+        return -EBUSY;
     if (!(f->kind & FILE_PLAIN))
         fast_lane_clear(t, (unsigned)fd); /* what was closed there may have been one */
     int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd, notif_addfd);
@@ -480,8 +516,10 @@ long fd_return_stream(struct task *t, const struct sysargs *a, struct file *f, b
         return fd;
     LOCKED(&ft->lock);
     struct slot *s = &ft->slots[fd];
-    if (s->file != f || !(f->kind & FILE_STREAM) || atomic_load(&f->barred) || become_lane(f) < 0)
+    if (s->file != f || !(f->kind & FILE_STREAM) || atomic_load(&f->barred) ||
+        is_closing(t, ft, (unsigned)fd, false) || become_lane(f) < 0)
         return fd;
+    fast_lane_clear(t, (unsigned)fd); /* as in donate */
     s->lane = LANE_HERE;
     fast_lane_set(t, (unsigned)fd, false);
     if (notif_answer_fd(a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd) == 0)

@@ -47,6 +47,15 @@ int host_proc_read(struct strbuf *sb, const char *fmt, ...)
     return fd < 0 ? -errno : read_all(fd, sb);
 }
 
+bool host_proc_has_fd(pid_t tid, unsigned fd)
+{
+    char path[48];
+    struct stat st;
+    (void)snprintf(path, sizeof(path), "%d/fd/%u", (int)tid, fd);
+    vfs_assume_self();
+    return fstatat(kernel.procfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
+}
+
 int host_file_read(struct strbuf *sb, const char *path)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);

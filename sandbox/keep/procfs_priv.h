@@ -29,6 +29,8 @@ struct procfs {
 /* Reads a whole file of the host's procfs, named relative to its root, with the keep's own rights. 0 or
  * -errno. */
 int host_proc_read(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Descriptor fd is open in the host's thread tid, which is alive. */
+bool host_proc_has_fd(pid_t tid, unsigned fd);
 /* As above by an absolute path; only before the keep has left the host's mounts. */
 int host_file_read(struct strbuf *sb, const char *path);
 
