@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/park.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
@@ -100,19 +101,46 @@ long sys_rt_sigpending(struct task *t, const struct sysargs *a)
 /* Waiting --------------------------------------------------------------------------------------------------
  */
 
-static long wait_for_signal(struct task *t)
+/* A wait that goes on without a worker, for as long as it takes. */
+struct signal_wait {
+    struct parked parked; /* first */
+    sigset64 set;         /* what is taken; 0: only to be interrupted */
+    siginfo_t info;
+};
+
+static long look(struct parked *p)
 {
-    pthread_cond_t never = PTHREAD_COND_INITIALIZER;
-    LOCKED(&kernel.tasklist_lock);
-    while (task_wait(t, &never, NULL) == 0)
-        ;
+    struct signal_wait *w = (struct signal_wait *)p;
+    int signo = signal_dequeue(p->task, w->set, &w->info);
+    return signo ? signo : SYS_PARKED;
+}
+
+/* [T] */
+static long park(struct task *t, const struct sysargs *a, sigset64 set, long (*end)(struct parked *p, long r))
+{
+    struct signal_wait *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->parked.look = look;
+    w->parked.end = end;
+    w->set = set;
+    return task_park(t, a, &w->parked);
+}
+
+static long pause_end(struct parked *p, long r)
+{
+    (void)p;
+    (void)r;
     return -ERESTARTNOHAND;
 }
 
 long sys_pause(struct task *t, const struct sysargs *a)
 {
-    (void)a;
-    return wait_for_signal(t);
+    LOCKED(&kernel.tasklist_lock);
+    if (!signal_pending(t))
+        return park(t, a, 0, pause_end);
+    signal_kick(t);
+    return -ERESTARTNOHAND;
 }
 
 long sys_rt_sigsuspend(struct task *t, const struct sysargs *a)
@@ -123,7 +151,10 @@ long sys_rt_sigsuspend(struct task *t, const struct sysargs *a)
     if (get_user(t, &mask, a->arg[0]) < 0)
         return -EFAULT;
     set_temporary_mask(t, mask & ~SIGSET_UNBLOCKABLE);
-    return wait_for_signal(t);
+    long r = sys_pause(t, a);
+    if (r == -ENOMEM)
+        restore_temporary_mask(t);
+    return r;
 }
 
 /* The number of the signal, -EAGAIN (time is up), -EINTR. */
@@ -143,6 +174,40 @@ static int take_signal(struct task *t, sigset64 set, siginfo_t *info, const stru
     return r == -ETIMEDOUT ? -EAGAIN : -EINTR;
 }
 
+static long give_info(struct task *t, const struct sysargs *a, const siginfo_t *info, long signo)
+{
+    if (signo > 0 && a->arg[1] && copy_to_user(t, a->arg[1], info, sizeof(*info)) < 0)
+        return -EFAULT;
+    return signo;
+}
+
+static long sigwait_end(struct parked *p, long r)
+{
+    {
+        LOCKED(&kernel.tasklist_lock);
+        p->task->sigwait = 0;
+    }
+    return r > 0 ? give_info(p->task, &p->a, &((struct signal_wait *)p)->info, r) : -EINTR;
+}
+
+/* take_signal() without a deadline. */
+static long sigwait_for_ever(struct task *t, const struct sysargs *a, sigset64 set, siginfo_t *info)
+{
+    LOCKED(&kernel.tasklist_lock);
+    int signo = signal_dequeue(t, set, info);
+    if (signo)
+        return give_info(t, a, info, signo);
+    if (signal_pending(t)) {
+        signal_kick(t);
+        return -EINTR;
+    }
+    t->sigwait = set;
+    long r = park(t, a, set, sigwait_end);
+    if (r != SYS_PARKED)
+        t->sigwait = 0;
+    return r;
+}
+
 long sys_rt_sigtimedwait(struct task *t, const struct sysargs *a)
 {
     sigset64 set;
@@ -157,10 +222,10 @@ long sys_rt_sigtimedwait(struct task *t, const struct sysargs *a)
             return -EINVAL;
         deadline = deadline_after(&ts);
     }
-    int signo = take_signal(t, set & ~SIGSET_UNBLOCKABLE, &info, a->arg[2] ? &deadline : NULL);
-    if (signo > 0 && a->arg[1] && copy_to_user(t, a->arg[1], &info, sizeof(info)) < 0)
-        return -EFAULT;
-    return signo;
+    set &= ~SIGSET_UNBLOCKABLE;
+    if (!a->arg[2])
+        return sigwait_for_ever(t, a, set, &info);
+    return give_info(t, a, &info, take_signal(t, set, &info, &deadline));
 }
 
 /* Sending --------------------------------------------------------------------------------------------------

@@ -188,7 +188,8 @@ bool signal_wake(struct task *t)
 {
     if (!t->host_tid || t->process->stopped)
         return true; /* attach, or SIGCONT, looks again */
-    bool kick = signal_deliverable(t) != 0;
+    /* Its caller has just read the mask; in a call of its own it is that still. */
+    bool kick = task_is_current(t) ? (signal_pending_set(t) & ~t->blocked) != 0 : signal_deliverable(t) != 0;
     if (kick)
         signal_kick(t);
     task_interrupt(t);

@@ -503,14 +503,15 @@ static void timers_fire(void **state)
     assert_int_equal(call(t, sys_getitimer, ITIMER_REAL, &old), 0);
     assert_true(old.it_value.tv_usec > 0);
     sigset64 set = SIGBIT(SIGALRM);
-    assert_int_equal(call(t, sys_rt_sigtimedwait, &set, 0, 0, 8), SIGALRM);
+    struct timespec patience = {.tv_sec = 20};
+    assert_int_equal(call(t, sys_rt_sigtimedwait, &set, 0, &patience, 8), SIGALRM);
     int id;
     struct itimerspec its = {.it_value = {.tv_nsec = 1}, .it_interval = {.tv_nsec = 1000000}};
     siginfo_t info;
     assert_int_equal(call(t, sys_timer_create, CLOCK_MONOTONIC, 0, &id), 0);
     assert_int_equal(call(t, sys_timer_settime, id, 0, &its, 0), 0);
     usleep(20000);
-    assert_int_equal(call(t, sys_rt_sigtimedwait, &set, &info, 0, 8), SIGALRM);
+    assert_int_equal(call(t, sys_rt_sigtimedwait, &set, &info, &patience, 8), SIGALRM);
     assert_int_equal(info.si_code, SI_TIMER);
     assert_true(info.si_overrun >= 5);
     assert_int_equal(call(t, sys_timer_delete, id), 0);
