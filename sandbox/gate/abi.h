@@ -191,9 +191,15 @@ struct gate_lanes {
     uint64_t plain[GATE_LANE_FDS / 64]; /* the host's fstat and lseek say what the keep would say */
 };
 
+/* The first threads' epoll descriptors for poll(2), which no number of the guest's own leads to. */
+#define GATE_POLL_THREADS 16
+#define GATE_POLL_FD (GATE_LANE_FDS - GATE_POLL_THREADS)
+#define GATE_POLL_MOST 8 /* descriptors of a poll by the gate */
+
 struct gate_shared {
     struct gate_lanes lanes;
     struct gate_slot slots[GATE_SLOTS];
+    uint64_t polls; /* a bit for each slot that has its epoll descriptor */
 };
 
 enum gate_op_kind {

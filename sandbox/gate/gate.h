@@ -113,8 +113,8 @@ void mailbox_own(const struct gate_area *a);
 void mailbox_map(int fd);
 /* The parent's are not ours. */
 void mailbox_after_fork(void);
-/* True: the context was within a call by the mailbox, and is now at that call's site, before it or behind it.
- */
+/* Not 0: the context was within a call by the mailbox, and is now at that call's site, before it or behind
+ * it. 2: behind it with EINTR, since it was a poll(2) that waited. */
 int mailbox_leave(struct native_sigcontext *r);
 
 /* The image as a stand-in (standin.h). */

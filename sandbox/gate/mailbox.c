@@ -6,6 +6,7 @@
 #include <asm/unistd.h>
 
 #include "sandbox/gate/gate.h"
+#include "sandbox/gate/poll.h"
 
 #define MAILBOX_TEXT __attribute__((section(".text.mailbox"), noinline))
 #define INLINE static inline __attribute__((always_inline))
@@ -15,6 +16,7 @@
 #define MAP_SHARED 1
 #define MADV_DONTFORK 10
 #define FUTEX_WAIT 0
+#define EINTR 4
 
 /* How long the keep may take to see a call, and then to answer, until waiting costs more than the doorbell
  * and than sleeping. */
@@ -29,6 +31,7 @@ enum phase {
     PHASE_COPIED, /* and so is what it gives */
     PHASE_RING,   /* it is for the site's own instruction */
     PHASE_NATIVE, /* the keep has done its part of a close, the host has not yet */
+    PHASE_POLLS,  /* PHASE_BEGUN, of a call that may be waiting (`waits`) */
 };
 
 struct mailbox_thread {
@@ -39,7 +42,8 @@ struct mailbox_thread {
     uint32_t phase;
     uint32_t gives;  /* a result of it that is no error comes with bytes for the guest */
     uint32_t missed; /* calls in a row that nobody took */
-    uint32_t pad[23];
+    uint32_t waits;  /* see PHASE_POLLS */
+    uint32_t pad[22];
 };
 
 #define AT(field, n) (__builtin_offsetof(struct mailbox_thread, field) == (n))
@@ -215,8 +219,24 @@ INLINE void give(struct mailbox_thread *t)
     enter(t, PHASE_COPIED);
 }
 
+MAILBOX_TEXT static void poll_call(struct mailbox_thread *t)
+{
+    t->waits = 0;
+    enter(t, PHASE_POLLS);
+    int64_t r = poll_lanes((unsigned)(t - mailbox_threads), t->ax == __NR_ppoll, &t->di, &t->waits);
+
+    t->result = r == MAILBOX_RING ? t->ax : (uint64_t)r;
+    t->to = r == MAILBOX_RING ? t->cx - 2 : t->cx;
+    t->gives = 0;
+    enter(t, r == MAILBOX_RING ? PHASE_RING : PHASE_DONE);
+}
+
 MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
 {
+    if (t->ax == __NR_poll || t->ax == __NR_ppoll) {
+        poll_call(t);
+        return;
+    }
     const struct shape *s = shape_of(t->ax);
     struct gate_mailbox *m = t->page;
     int served = m->served != 0;
@@ -270,6 +290,7 @@ void mailbox_map(int fd)
 
 void mailbox_after_fork(void)
 {
+    poll_after_fork();
     for (unsigned i = 0; i < MAILBOX_THREADS; i++)
         if (mailbox_threads[i].page) /* without need no page is to become the child's own */
             mailbox_threads[i].page = NULL;
@@ -303,6 +324,11 @@ static void finish(struct mailbox_thread *t, const struct native_sigcontext *r)
         t->result = (uint64_t)sys1(NR_close, t->di);
         t->phase = PHASE_DONE;
     }
+    if (t->phase == PHASE_POLLS && t->waits) {
+        t->result = (uint64_t)-EINTR;
+        t->gives = 0;
+        t->phase = PHASE_DONE;
+    }
     int done =
         t->phase == PHASE_COPIED || (t->phase == PHASE_DONE && (!t->gives || t->result >= (uint64_t)-4095));
     if (!done)
@@ -319,11 +345,15 @@ int mailbox_leave(struct native_sigcontext *r)
         return 1;
     }
     struct mailbox_thread *t = &mailbox_threads[index_of((const struct gate_slot *)gs_base())];
+    int waited = t->phase == PHASE_POLLS && t->waits;
+
     finish(t, r);
+    if (waited)
+        ((struct gate_slot *)gs_base())->nr = (uint32_t)t->ax;
     r->ax = t->result;
     r->ip = t->to;
     r->di = t->di, r->si = t->si, r->dx = t->dx, r->r10 = t->r10, r->r8 = t->r8, r->r9 = t->r9, r->cx = t->cx;
     r->bx = t->bx, r->bp = t->bp, r->sp = t->sp;
     r->r12 = t->r12, r->r13 = t->r13, r->r14 = t->r14, r->r15 = t->r15;
-    return 1;
+    return waited ? 2 : 1;
 }

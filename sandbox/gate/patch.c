@@ -452,7 +452,10 @@ enum patch_state patch_translate(struct native_ucontext *uc)
     enum patch_state state = state_of(r);
     uint64_t at, site;
 
-    if (!mailbox_leave(r) && !mask_leave(r) && !judge_leave(r) && r->ip >= (uint64_t)gate_fast &&
+    int mailed = mailbox_leave(r);
+    if (mailed == 2)
+        state = PATCH_EINTR;
+    if (!mailed && !mask_leave(r) && !judge_leave(r) && r->ip >= (uint64_t)gate_fast &&
         r->ip < (uint64_t)gate_fast_end)
         leave_gate(r);
     site = site_of_island(r->ip, &at);

@@ -34,10 +34,10 @@ struct fast_site {
     unsigned calls;
 };
 
-static const int lane_calls[] = {SYS_read,       SYS_write,       SYS_pread64,  SYS_pwrite64,   SYS_readv,
-                                 SYS_writev,     SYS_preadv,      SYS_pwritev,  SYS_sendto,     SYS_recvfrom,
-                                 SYS_sendmsg,    SYS_recvmsg,     SYS_fstat,    SYS_newfstatat, SYS_lseek,
-                                 SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl};
+static const int lane_calls[] = {SYS_read,       SYS_write,       SYS_pread64,   SYS_pwrite64,   SYS_readv,
+                                 SYS_writev,     SYS_preadv,      SYS_pwritev,   SYS_sendto,     SYS_recvfrom,
+                                 SYS_sendmsg,    SYS_recvmsg,     SYS_fstat,     SYS_newfstatat, SYS_lseek,
+                                 SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll,       SYS_ppoll};
 static const int id_calls[] = {SYS_getpid,       SYS_gettid,         SYS_getuid,
                                SYS_geteuid,      SYS_getgid,         SYS_getegid,
                                SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_set_robust_list};
@@ -408,7 +408,7 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
         return;
     LOCKED(&kernel.tasklist_lock);
     t->patch_ip = site;
-    t->wants_mailbox = mailed;
+    t->wants_mailbox = mailed || a->nr == SYS_poll || a->nr == SYS_ppoll; /* which is its way in */
     signal_kick(t);
 }
 

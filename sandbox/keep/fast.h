@@ -8,6 +8,7 @@
 
 struct mm;
 struct gate_patch;
+struct pollfd;
 
 /* t's gate says where its slot is (0: it has none; what is not a slot's address counts as none). For a new
  * thread, process or image, before it runs guest code. */
@@ -38,6 +39,12 @@ void fast_lane_clear(struct task *t, unsigned fd);
 void fast_bar(const struct file *f);
 /* The child's memory is a copy of the parent's, its descriptors a copy or (CLONE_FILES) the same. */
 void fast_forked(struct task *parent, struct mm *child, unsigned long flags);
+
+/* t polled these n (struct pollfd), which took its course in the keep. True: its gate can do that by itself
+ * the next time, since all are lanes (fast_poll.c). No lock held. */
+bool fast_poll(struct task *t, const struct sysargs *a, const struct pollfd *fds, unsigned n);
+/* A number of the gate's for poll(2) becomes a file's. fdtable's lock held. */
+void fast_polls_off(struct task *t);
 
 /* A call came to the keep and was answered by r: if a patched site would have made it by itself, and that
  * happens often, the gate is asked to patch the one at a->ip. */

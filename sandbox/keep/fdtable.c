@@ -412,11 +412,23 @@ static int donate(struct task *t, struct fdtable *ft, const struct sysargs *a, i
         return -EBUSY;
     if (!(f->kind & FILE_PLAIN))
         fast_lane_clear(t, (unsigned)fd); /* what was closed there may have been one */
+    if (fd >= GATE_POLL_FD && fd < GATE_LANE_FDS)
+        fast_polls_off(t);
     int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd, notif_addfd);
     if (r < 0)
         return r;
     ft->slots[fd].lane = LANE_HERE;
     return 0;
+}
+
+int fd_lend(struct task *t, const struct sysargs *a, int hostfd, int number)
+{
+    struct fdtable *ft = t->fdt;
+    LOCKED(&ft->lock);
+    if ((unsigned)number < ft->size && (ft->slots[number].file || ft->slots[number].lane != LANE_NONE))
+        return -EBUSY;
+    int r = addfd_here(t, a, hostfd, number, notif_addfd);
+    return r < 0 ? r : 0;
 }
 
 int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f)

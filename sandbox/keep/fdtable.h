@@ -19,6 +19,8 @@ unsigned fdtable_users(struct fdtable *ft);
 /* The file (O_PATH ones too) behind fd in any table, with a reference; NULL. */
 struct file *fdtable_get_file(struct fdtable *ft, int fd);
 
+/* Puts a host descriptor that no file stands for into t at a native number. 0 or -errno. */
+int fd_lend(struct task *t, const struct sysargs *a, int hostfd, int number);
 /* Closes fd. *native is set where the call must be continued, so that the host closes a lane. 0 or -EBADF;
  * -ERESTARTNOINTR where that takes a notification, and a has none. */
 int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/select.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/signal.h"
@@ -96,8 +97,10 @@ static int poller_wait(struct poller *p, int ready, bool wait, const struct time
     return n < 0 && ready ? ready : n + ready;
 }
 
-static long do_poll(struct task *t, uaddr_t ufds, unsigned n, bool wait, const struct timespec *deadline)
+static long do_poll(struct task *t, const struct sysargs *a, bool wait, const struct timespec *deadline)
 {
+    uaddr_t ufds = a->arg[0];
+    unsigned n = (unsigned)a->arg[1];
     struct poller p;
     struct pollfd few[POLL_INLINE];
     if (n > fd_limit(t))
@@ -122,6 +125,8 @@ static long do_poll(struct task *t, uaddr_t ufds, unsigned n, bool wait, const s
     poller_done(&p);
     if (r >= 0 && copy_to_user(t, ufds, fds, n * sizeof(*fds)) < 0)
         r = -EFAULT;
+    if (r >= 0)
+        t->used_lane = fast_poll(t, a, fds, n);
     return r;
 }
 
@@ -131,7 +136,7 @@ long sys_poll(struct task *t, const struct sysargs *a)
     struct timespec d, rel = {ms / 1000, ms % 1000 * 1000000L};
     if (ms > 0)
         deadline_from(&d, &rel);
-    long r = do_poll(t, a->arg[0], (unsigned)a->arg[1], ms != 0, ms > 0 ? &d : NULL);
+    long r = do_poll(t, a, ms != 0, ms > 0 ? &d : NULL);
     return r == -ERESTARTSYS ? -ERESTARTNOHAND : r; /* a restarted poll waits its full time again */
 }
 
@@ -175,7 +180,7 @@ long sys_ppoll(struct task *t, const struct sysargs *a)
         return m;
     bool wait = !uts || ts.tv_sec || ts.tv_nsec;
     deadline_from(&d, &ts);
-    long r = mask_end(t, do_poll(t, a->arg[0], (unsigned)a->arg[1], wait, uts ? &d : NULL));
+    long r = mask_end(t, do_poll(t, a, wait, uts ? &d : NULL));
     if (uts && wait) {
         ts = deadline_left(&d);
         (void)copy_to_user(t, uts, &ts, sizeof(ts));

@@ -60,6 +60,8 @@ struct mm *mm_dup(const struct mm *mm)
     n->sites = NULL;
     sites_copy(n, mm);
     n->mailbox = NULL;
+    n->polls = 0;
+    n->polled = 0;
     if (n->exe)
         dentry_get(n->exe);
     return n;

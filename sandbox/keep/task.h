@@ -67,6 +67,9 @@ struct mm {
     struct fast_site *sites;
     uaddr_t *patched; /* sites.c: call sites that gates were asked to patch [T] */
     unsigned npatched;
+    uint64_t polls;                  /* struct gate_shared's */
+    bool polls_off;                  /* a number of theirs is the guest's */
+    unsigned polled;                 /* by the keep, of lanes only */
     struct mailbox *_Atomic mailbox; /* mailbox.h; NULL: none. Set once, under the lock */
     atomic_uint streams;             /* that became lanes when they were used */
 };
@@ -74,7 +77,7 @@ struct mm {
 struct mm *mm_new(void); /* refs 1, dumpable; NULL: no memory */
 struct mm *mm_get(struct mm *mm);
 struct mm *mm_dup(const struct mm *mm); /* [T] */
-void mm_put(struct mm *mm); /* may close exe: no lock held */
+void mm_put(struct mm *mm);             /* may close exe: no lock held */
 
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_DEAD };
 
@@ -207,8 +210,8 @@ struct task {
     int seccomp_mode;                       /* SECCOMP_MODE_* */
     struct seccomp_filter *_Atomic seccomp; /* seccomp.c; newest first; other threads may add to it [T] */
     long seccomp_value;                     /* what GATE_ANSWERED stood for last */
-    uint64_t judge_next;                    /* [T] calls that its gate is to trap, and does not yet (gate/judged.h) */
-    uint64_t judged;                        /* [T] those that it traps */
+    uint64_t judge_next; /* [T] calls that its gate is to trap, and does not yet (gate/judged.h) */
+    uint64_t judged;     /* [T] those that it traps */
     unsigned long personality;
     unsigned long timer_slack;
     int sched_policy, sched_priority, nice, ioprio;

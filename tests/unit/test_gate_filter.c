@@ -275,11 +275,13 @@ static bool is_made_for(int native, int nr)
     for (size_t i = 0; i < ARRAY_SIZE(reads); i++)
         if ((native == __NR_preadv2 && nr == reads[i]) || (native == __NR_pwritev2 && nr == writes[i]))
             return true;
+    if (native == __NR_epoll_wait)
+        return nr == __NR_epoll_wait || nr == __NR_poll || nr == __NR_ppoll;
     if (native == __NR_sendto || native == __NR_recvfrom)
         return nr == native || nr == (native == __NR_sendto ? __NR_sendmsg : __NR_recvmsg);
     if (native == __NR_fstat)
         return nr == __NR_fstat || nr == __NR_newfstatat;
-    return native == nr && (nr == __NR_lseek || nr == __NR_epoll_wait || nr == __NR_epoll_ctl);
+    return native == nr && (nr == __NR_lseek || nr == __NR_epoll_ctl);
 }
 
 /* Whatever the profile has a say in is asked of the keep; the others stay as they are. The gate's own calls

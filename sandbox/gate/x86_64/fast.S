@@ -339,6 +339,7 @@ fast_table:
     entry 4, fast_mailbox      /* stat */
     entry 5, fast_plain        /* fstat */
     entry 6, fast_mailbox      /* lstat */
+    entry 7, fast_mailbox      /* poll */
     entry 8, fast_plain        /* lseek */
     entry 13, fast_sigaction   /* rt_sigaction */
     entry 14, fast_mask        /* rt_sigprocmask */
@@ -396,6 +397,7 @@ fast_table:
     entry 267, fast_mailbox    /* readlinkat */
     entry 268, fast_mailbox    /* fchmodat */
     entry 269, fast_mailbox    /* faccessat */
+    entry 271, fast_mailbox    /* ppoll */
     entry 273, fast_robust     /* set_robust_list */
     entry 280, fast_mailbox    /* utimensat */
     entry 281, fast_pwait      /* epoll_pwait */
