@@ -271,7 +271,9 @@ void mailbox_own(const struct gate_area *a)
 
     if (i >= MAILBOX_THREADS)
         return;
-    mailbox_threads[i].stack = ((uint64_t)a + GATE_AREA_SIZE - 64) & ~15UL;
+    uint64_t stack = area_top(a) & ~15UL;
+    if (mailbox_threads[i].stack != stack) /* a fork's child has it from its parent */
+        mailbox_threads[i].stack = stack;
 }
 
 void mailbox_map(int fd)

@@ -227,9 +227,7 @@ long gate_attach(pid_t host_tid, const struct sysargs *a)
     task_set_host_tid(child, host_tid);
     /* It may have been killed meanwhile, and its memory given back; while it is in a call that waits. */
     if (task_enter(child)) {
-        fast_attach(child, a->arg[1]);
-        if (e->child_tid)
-            (void)put_user(child, child->tid, int, e->child_tid);
+        fast_attach(child, a->arg[1], e->child_tid);
         task_leave(child);
     }
     embryo_free(e);

@@ -2,8 +2,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -23,6 +26,31 @@
 /* Guests ----------------------------------------------------------------------------------------------------
  */
 
+/* Linux 6.13: what a pidfd tells; from 6.15 on the exit status, once the process was reaped, too. */
+struct pidfd_info_ {
+    uint64_t mask, cgroupid;
+    uint32_t ids[11];
+    int32_t exit_code;
+};
+#define PIDFD_GET_INFO_ _IOWR(0xff, 11, struct pidfd_info_)
+#define PIDFD_INFO_EXIT_ 8U
+
+#define TRIES 100 /* between a process's end and its reaping, by itself */
+
+/* By which signal the host's process died. SIGKILL where it cannot be told: that is how the host kills. */
+static int death_signal(int pidfd)
+{
+    for (int i = 0; i < TRIES; i++) {
+        struct pidfd_info_ info = {.mask = PIDFD_INFO_EXIT_};
+        if (ioctl(pidfd, PIDFD_GET_INFO_, &info) < 0)
+            break;
+        if (info.mask & PIDFD_INFO_EXIT_)
+            return WIFSIGNALED(info.exit_code) ? WTERMSIG(info.exit_code) : SIGKILL;
+        sched_yield();
+    }
+    return SIGKILL;
+}
+
 static bool host_process_is_gone(const struct process *p)
 {
     struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
@@ -30,27 +58,38 @@ static bool host_process_is_gone(const struct process *p)
     return p->pidfd >= 0 && poll(&pfd, 1, 0) == 1;
 }
 
-static struct process *find_dead(struct container *c)
+/* The process that an event is about, if nobody expects its end. */
+static struct process *find_dead(uint64_t event)
 {
-    struct process *p, *tmp;
+    struct container *c;
 
     LOCKED(&kernel.tasklist_lock);
-    HASH_ITER(hh_pid, c->pids->processes, p, tmp)
-    if (p->state == PROCESS_ALIVE && !p->group_exit && host_process_is_gone(p))
-        return process_get(p);
+    DL_FOREACH(kernel.container, c)
+    {
+        struct process *p = process_by_pid(c->pids, (pid_t)(event & UINT32_MAX));
+        if (p && p->pidfd == (int)(event >> 32) && p->state == PROCESS_ALIVE && !p->group_exit &&
+            host_process_is_gone(p))
+            return process_get(p);
+    }
     return NULL;
 }
 
-/* A guest process died natively: by a fault in its gate, or by the host's hand. Which one, its pidfd tells.
- */
-static void bury_the_dead(struct container *c, int signo)
+/* Guest processes died natively: by a fault in their gates, or by the host's hand. */
+static void bury_the_dead(void)
 {
-    struct process *p;
+    struct epoll_event events[64];
+    int n;
 
-    while ((p = find_dead(c))) {
-        process_exit(p, signo & 0x7f, false);
-        process_put(p);
+    while ((n = epoll_wait(kernel.deaths_fd, events, ARRAY_SIZE(events), 0)) > 0) {
+        for (int i = 0; i < n; i++) {
+            struct process *p = find_dead(events[i].data.u64);
+            if (!p)
+                continue;
+            process_exit(p, death_signal(p->pidfd), false);
+            process_put(p);
+        }
     }
+    tasks_bury(); /* those whose end was expected */
 }
 
 static bool is_tty_signal(int signo)
@@ -87,8 +126,6 @@ static bool on_porter(struct session *s)
         (void)close(fd);
     if (m.type == PORTER_SIGNAL)
         on_signal(s, &m);
-    else if (m.type == PORTER_DEATH)
-        bury_the_dead(s->container, m.a);
     tasks_bury();
     return true;
 }
@@ -521,6 +558,7 @@ static void watch_all(struct control *k, struct watch_list *l)
     l->n = 0;
     watch(l, k->signal_fd, (struct watched){.session = NULL});
     watch(l, kernel.wake_fd, (struct watched){.session = NULL});
+    watch(l, kernel.deaths_fd, (struct watched){.session = NULL});
     DL_FOREACH(kernel.sessions, s)
     watch(l, s->porter_fd, (struct watched){.session = s});
     for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
@@ -540,6 +578,8 @@ static void serve(struct control *k, const struct watched *w, int fd)
         accept_client(k, w->listens);
     else if (fd == k->signal_fd)
         forward_signals(k);
+    else if (fd == kernel.deaths_fd)
+        bury_the_dead();
 }
 
 _Noreturn void control_loop(struct control *k)

@@ -273,7 +273,7 @@ static long commit(struct task *caller, struct task *t, const struct sysargs *a)
     struct exec_commit ec = {.mm = mm, .comm = p->comm, .cred = steal_ptr(&p->cred), .secure = p->secure};
     task_exec_commit(t, &ec);
     t->exec = NULL;
-    fast_attach(t, a->arg[3]);
+    fast_attach(t, a->arg[3], 0);
     {
         LOCKED(&kernel.tasklist_lock);
         session_running(t->process);

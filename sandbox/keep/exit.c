@@ -310,6 +310,7 @@ void process_kill_locked(struct process *p, int status, bool kill_host)
 struct leftovers {
     struct mm *mm;
     struct tty *ctty;
+    int pidfd;
 };
 
 /* [T] The last thread is gone. */
@@ -335,6 +336,7 @@ static void process_finish(struct process *p, int status, struct leftovers *left
     hup_if_orphaned(p, p->parent, p);
     sigpending_flush(p, &p->pending, ~0ULL);
     left->mm = steal_ptr(&p->mm);
+    left->pidfd = steal_fd(&p->pidfd);
     left->ctty = steal_ptr(&p->ctty);
     session_exited(p);
     if (pidfd_notify)
@@ -396,7 +398,7 @@ void task_exit(struct task *t, int status)
     }
     release_user(t);
     exec_plan_free(steal_ptr(&t->exec)); /* killed between the plan and the new program */
-    struct leftovers left = {0};
+    struct leftovers left = {.pidfd = -1};
     struct fdtable *fdt;
     struct fs *fs;
     {
@@ -417,6 +419,8 @@ void task_exit(struct task *t, int status)
         LOCKED(&kernel.tasklist_lock);
         thread_finish(t, t->exit_status, &left);
     }
+    if (left.pidfd >= 0) /* nobody is to hear when the host's process follows */
+        (void)close(left.pidfd);
     mm_put(left.mm);
     if (left.ctty)
         tty_put(left.ctty);

@@ -108,7 +108,7 @@ static bool is_slot(uaddr_t slot)
            (slot - SLOTS_AT) % sizeof(struct gate_slot) == 0;
 }
 
-void fast_attach(struct task *t, uaddr_t slot)
+void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at)
 {
     static const struct gate_lanes none;
     struct mm *mm = t->process->mm;
@@ -123,10 +123,13 @@ void fast_attach(struct task *t, uaddr_t slot)
     mailbox_attach(t);
     struct gate_slot s = slot_of(t);
     sigmask_attach(t, t->slot && (s.valid & GATE_VALID_IDS), &s);
+    const int32_t tid = t->tid;
     const struct user_copy parts[] = {{t->slot + IDS_AT, &s.valid, IDS_SIZE},
-                                      {t->slot + MASK_AT, &s.blocked, MASK_SIZE}};
-    if (t->slot)
-        (void)copy_all_to_user(t, parts, 2);
+                                      {t->slot + MASK_AT, &s.blocked, MASK_SIZE},
+                                      {tid_at, &tid, sizeof(tid)}};
+    unsigned first = t->slot ? 0 : 2, end = tid_at ? 3 : 2;
+    if (first < end)
+        (void)copy_all_to_user(t, parts + first, end - first);
 }
 
 /* Lanes

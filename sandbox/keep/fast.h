@@ -11,8 +11,9 @@ struct gate_patch;
 struct pollfd;
 
 /* t's gate says where its slot is (0: it has none; what is not a slot's address counts as none). For a new
- * thread, process or image, before it runs guest code. */
-void fast_attach(struct task *t, uaddr_t slot);
+ * thread, process or image, before it runs guest code. tid_at: where
+ * the new thread wants its id, too (0: nowhere). */
+void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at);
 /* t's ids changed, or whether it may use them without asking. */
 void fast_ids_changed(struct task *t);
 /* The actions of t's process changed, or with whom it shares them. No lock held. */

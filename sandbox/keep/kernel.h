@@ -76,6 +76,7 @@ struct kernel {
     pthread_cond_t thawed;          /* some container.frozen has become false */
     struct timespec boot;           /* CLOCK_BOOTTIME at start */
     struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
+    int deaths_fd;                  /* an epoll over the guests' host processes, while nobody expects their end */
     int dead_fd;                    /* neither to be read nor written: what a revoked lane becomes */
     int ready_fd;                   /* an eventfd that is always readable and writable */
     pthread_mutex_t epoll_lock;     /* who watches what; an object lock */

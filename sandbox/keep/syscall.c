@@ -203,4 +203,5 @@ void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a)
     if (a->nr == GATE_ATTACH && r < 0)
         end_stranger(host_tid);
     (void)notif_answer(a, r);
+    tasks_bury(); /* who was to be killed as soon as it came */
 }

@@ -2,7 +2,9 @@
 #include "sandbox/keep/task.h"
 
 #include <sched.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 
 #include "sandbox/keep/file.h"
@@ -18,6 +20,9 @@ int tasks_init(void)
         return -ENOMEM;
     pthread_mutex_init(&tt->host_lock, NULL);
     pthread_mutex_init(&tt->dying_lock, NULL);
+    kernel.deaths_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (kernel.deaths_fd < 0)
+        return -errno;
     kernel.tasks = tt;
     return 0;
 }
@@ -122,14 +127,25 @@ static void kill_late_comer(const struct process *p, pid_t host_tid)
     (void)syscall(SYS_pidfd_send_signal, p->pidfd < 0 ? fd : p->pidfd, SIGKILL, NULL, 0);
 }
 
+/* [T] The control thread hears when the host process ends, until the pidfd is closed. */
+static void watch_host(struct process *p, pid_t host_pid)
+{
+    p->host_pid = host_pid;
+    p->pidfd = (int)syscall(SYS_pidfd_open, host_pid, 0);
+    struct epoll_event ev = {
+        .events = EPOLLIN | EPOLLONESHOT,
+        .data.u64 = (uint64_t)(unsigned)p->pidfd << 32 | (unsigned)p->pid,
+    };
+    if (p->pidfd >= 0)
+        (void)epoll_ctl(kernel.deaths_fd, EPOLL_CTL_ADD, p->pidfd, &ev);
+}
+
 void task_set_host_tid(struct task *t, pid_t host_tid)
 {
     struct process *p = t->process;
     LOCKED(&kernel.tasklist_lock);
-    if (p->leader == t && p->pidfd < 0) {
-        p->host_pid = host_tid;
-        p->pidfd = (int)syscall(SYS_pidfd_open, host_tid, 0);
-    }
+    if (p->leader == t && p->pidfd < 0)
+        watch_host(p, host_tid);
     if (p->group_exit || (atomic_load(&t->life) & TASK_DYING)) {
         kill_late_comer(p, host_tid);
         return;

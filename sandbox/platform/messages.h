@@ -61,7 +61,6 @@ enum porter_type {
     PORTER_STANDIN,  /* porter: the stand-in's socket, one descriptor with it; before LISTENER */
     PORTER_LISTENER, /* porter: the guests' listener, one descriptor with it */
     PORTER_SIGNAL,   /* porter: somebody sent a: signo, b: si_code, c: pid, d: uid */
-    PORTER_DEATH,    /* porter: some guest process was killed by native signal a */
     PORTER_EXIT,     /* keep: the program ended with wait status a: end with it */
 };
 

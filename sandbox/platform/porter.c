@@ -110,17 +110,6 @@ static void start_standin(const struct porter *p)
     (void)munmap(b, sizeof(*b));
 }
 
-static void reap(int keep_fd)
-{
-    int status;
-
-    while (waitpid(-1, &status, WNOHANG) > 0) {
-        struct porter_msg m = {.type = PORTER_DEATH, .a = WTERMSIG(status)};
-        if (WIFSIGNALED(status))
-            (void)msg_send(keep_fd, &m, sizeof(m), -1);
-    }
-}
-
 bool porter_take_signal(int sigfd, int keep_fd)
 {
     struct signalfd_siginfo si;
@@ -184,14 +173,17 @@ _Noreturn void porter_main(const struct porter *p)
     first_guest(p);
     const int needed[] = {keep_fd, sigfd, log_fd()};
     (void)fds_close_others(needed, sizeof(needed) / sizeof(needed[0]));
+    /* The host reaps by itself then; the keep sees to who dies unexpectedly. */
+    if (signal(SIGCHLD, SIG_IGN) == SIG_ERR)
+        _exit(PORTER_BROKEN);
     porter_confine();
 
     struct pollfd fds[2] = {{.fd = sigfd, .events = POLLIN}, {.fd = keep_fd, .events = POLLIN}};
     for (;;) {
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             _exit(PORTER_BROKEN);
-        if (fds[0].revents && porter_take_signal(sigfd, keep_fd))
-            reap(keep_fd);
+        if (fds[0].revents)
+            (void)porter_take_signal(sigfd, keep_fd);
         if (fds[1].revents)
             on_keep(keep_fd);
     }

@@ -118,6 +118,27 @@ is() { # id status
     is x running
 }
 
+@test "signals: a guest that the host kills is to its parent a child that was killed, and leaves no zombie" {
+    args sh -c 'sleep 4713 & wait $!; echo "ended by $?"; sleep 60'
+    create x
+    bailey start x
+    wait_for pgrep -f '^sleep 471[3]'
+    victim=$(pgrep -f '^sleep 471[3]')
+    kill -SEGV "$victim" # its gate says what is to become of it
+    wait_for grep -qx "ended by 139" "$BATS_TEST_TMPDIR/out"
+    wait_for test ! -e "/proc/$victim"
+    bailey delete --force x
+    args sh -c 'sleep 4714 & wait $!; echo "ended by $?"; sleep 60'
+    create x
+    bailey start x
+    wait_for pgrep -f '^sleep 471[4]'
+    victim=$(pgrep -f '^sleep 471[4]')
+    kill -KILL "$victim"
+    wait_for grep -qx "ended by 137" "$BATS_TEST_TMPDIR/out"
+    wait_for test ! -e "/proc/$victim"
+    is x running
+}
+
 @test "signals: what the caller ignores does not reach the program" {
     args grep -E 'Sig(Ign|Blk)' /proc/self/status
     ln -sf busybox "$BUNDLE/rootfs/bin/grep"

@@ -83,6 +83,20 @@ static void test_stops(void)
     CHECK("stops and SIGCONT between", WIFEXITED(st) && WEXITSTATUS(st) == 0);
 }
 
+static void test_killed_at_once(void)
+{
+    int wrong = 0;
+    for (int i = 0; i < 2 * ROUNDS; i++) {
+        int st = 0, signo = i % 2 ? SIGKILL : SIGTERM;
+        pid_t pid = fork();
+        while (pid == 0)
+            pause();
+        kill(pid, signo);
+        wrong += waitpid(pid, &st, 0) != pid || !WIFSIGNALED(st) || WTERMSIG(st) != signo;
+    }
+    CHECK("children that are killed before they have begun", wrong == 0);
+}
+
 static void test_exec(void)
 {
     volatile int wrong = 0;
@@ -150,6 +164,7 @@ int main(void)
     CHECK("by several threads", in_threads(fork_in_thread) == 0);
     CHECK("threads by threads", in_threads(threads_in_thread) == 0);
     test_stops();
+    test_killed_at_once();
     test_exec();
     test_long_arguments();
     test_edge();
