@@ -16,11 +16,14 @@
 
 #define CLIENTS 4
 #define USEC 1000LL
-#define BUSY_GAP (120 * USEC) /* between two calls: closer ones come in a row */
-#define BUSY_CALLS 6          /* in a row, until somebody looks */
-#define IDLE (150 * USEC)     /* until nobody does any more */
-#define LOST (100 * USEC)     /* between two looks: somebody else had the CPU */
+#define BUSY_GAP (120 * USEC)    /* between two calls: closer ones come in a row */
+#define BUSY_CALLS 4             /* in a row, until somebody looks */
+#define CREDIT (250 * USEC)      /* a client may let be waited for it that long at first, */
+#define CREDIT_CALL (60 * USEC)  /* by each call so much longer, */
+#define CREDIT_MAX (2000 * USEC) /* but not longer than that in all */
+#define LOST (100 * USEC)        /* between two looks: somebody else had the CPU */
 #define BACKOFF_MIN (1000 * USEC)
+#define BACKOFF_IDLE (4000 * USEC)
 #define BACKOFF_MAX (256000 * USEC)
 #define WORTH 100 /* calls that pay for a beginning */
 #define LOOKS 64  /* between two questions for the time */
@@ -33,6 +36,7 @@ struct client {
     unsigned index;
     int cpu;      /* that it asked on */
     int64_t last; /* when it called last */
+    int64_t credit;
 };
 
 struct mailbox_server {
@@ -187,21 +191,37 @@ static void take_over(struct mailbox_server *s, struct client mine[CLIENTS])
         s->waiting[s->nwaiting].task = NULL;
         keep_off(s, mine[i].cpu);
         mine[i].last = now();
+        mine[i].credit = CREDIT;
         __atomic_store_n(&mine[i].page->served, 1, __ATOMIC_RELAXED);
     }
 }
 
-static void back_off(struct mailbox_server *s, int64_t at)
+/* In the way of others: away for the longer the more often that happens. For nothing: not at once again. */
+static void back_off(struct mailbox_server *s, int64_t at, bool in_the_way)
 {
+    int64_t max = in_the_way ? BACKOFF_MAX : BACKOFF_IDLE;
+
     s->backoff = s->backoff && s->served < WORTH ? s->backoff * 2 : BACKOFF_MIN;
-    if (s->backoff > BACKOFF_MAX)
-        s->backoff = BACKOFF_MAX;
+    if (s->backoff > max)
+        s->backoff = max;
     atomic_store(&s->not_before, at + s->backoff);
+}
+
+/* What waiting costs is an idle CPU's, but that is not for nothing either. */
+static bool earn(struct client *c)
+{
+    int64_t at = now();
+
+    c->credit += CREDIT_CALL - (at - c->last);
+    if (c->credit > CREDIT_MAX)
+        c->credit = CREDIT_MAX;
+    c->last = at;
+    return true;
 }
 
 static bool has_left(const struct client *c, int64_t at)
 {
-    return at - c->last > IDLE || (atomic_load(&c->task->life) & (TASK_DYING | TASK_EXITED));
+    return at - c->last > c->credit || (atomic_load(&c->task->life) & (TASK_DYING | TASK_EXITED));
 }
 
 /* A round of looks. False: the CPU was somebody else's meanwhile, or the gate found that nobody looked. */
@@ -213,7 +233,7 @@ static bool look(struct mailbox_server *s, struct client mine[CLIENTS], int64_t 
     for (unsigned k = 0; k < LOOKS; k++) {
         bool any = false;
         for (unsigned i = 0; i < CLIENTS; i++)
-            any |= mine[i].task && serve(&mine[i]) && (mine[i].last = now());
+            any |= mine[i].task && serve(&mine[i]) && earn(&mine[i]);
         s->served += any;
         if (any)
             idle_since = 0;
@@ -251,7 +271,7 @@ static void look_after(struct mailbox_server *s, struct client mine[CLIENTS])
         }
     }
     if (!fine || s->served < WORTH)
-        back_off(s, at);
+        back_off(s, at, !fine);
     else
         s->backoff = 0;
 }

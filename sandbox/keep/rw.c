@@ -101,7 +101,7 @@ static long rw_one(struct task *t, const struct sysargs *a, enum direction dir, 
         return -ESPIPE;
     if (mode_check(f, dir) < 0)
         return -EBADF;
-    if (!a->listener && !(f->kind & FILE_LANE)) /* no place to wait */
+    if (!a->listener && !(f->kind & (FILE_LANE | FILE_SEEKABLE))) /* no place to wait */
         return -ERESTARTNOINTR;
     if ((ssize_t)len < 0)
         return -EINVAL;
