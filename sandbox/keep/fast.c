@@ -254,12 +254,12 @@ void fast_used(struct task *t)
     mm->uses++;
 }
 
-bool fast_opens_pay(struct task *t)
+bool fast_opens_pay(struct task *t, unsigned times)
 {
     struct mm *mm = t->process->mm;
 
     LOCKED(&mm->lanes_lock);
-    return mm->opens >= OPENS_FEW && mm->uses >= USES_PAY * mm->opens;
+    return mm->opens >= OPENS_FEW && mm->uses >= times * USES_PAY * mm->opens;
 }
 
 bool fast_opened(struct task *t)

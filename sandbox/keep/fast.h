@@ -28,8 +28,8 @@ bool fast_is_possible(const struct task *t);
 void fast_lane_set(struct task *t, unsigned fd, bool plain);
 /* t used a fresh file by the keep. */
 void fast_used(struct task *t);
-/* t's files are mostly used several times after they were opened. */
-bool fast_opens_pay(struct task *t);
+/* t's files are mostly used several times (so many times more) after they were opened. */
+bool fast_opens_pay(struct task *t, unsigned times);
 /* t opened a file. False: one to count the uses of, which is not to be a lane at once. */
 bool fast_opened(struct task *t);
 /* fd is about to be something else. Before the slot or the native descriptor changes; not needed where that

@@ -469,9 +469,9 @@ bool lane_plain(struct task *t, const struct sysargs *a, int fd, struct file *f)
     return (f->kind & FILE_PLAIN) && sole_owner(t->fdt) && lane_ready(t, a, fd, f, 0);
 }
 
-bool lane_pays_at_open(struct task *t)
+bool lane_pays_at_open(struct task *t, unsigned times)
 {
-    return !fdtable_shared(t->fdt) && fast_is_possible(t) && fast_opens_pay(t);
+    return !fdtable_shared(t->fdt) && fast_is_possible(t) && fast_opens_pay(t, times);
 }
 
 /* The guest goes on before the ioctl is over: all is to be said by then. */
@@ -480,7 +480,7 @@ long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, boo
     struct fdtable *ft = t->fdt;
     bool plain = f->kind & FILE_PLAIN;
     int fd = fd_return(t, f, cloexec);
-    if (fd < 0 || !plain || !fast_opened(t) || !lane_pays_at_open(t))
+    if (fd < 0 || !plain || !fast_opened(t) || !lane_pays_at_open(t, 1))
         return fd;
     LOCKED(&ft->lock);
     struct slot *s = &ft->slots[fd];

@@ -137,8 +137,8 @@ void fd_for_each(struct fdtable *ft, void (*fn)(int fd, struct file *f, bool clo
 
 /* Lanes: puts f's hostfd into the guest at its own number fd, unless it is there already. 0, or -errno. */
 int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f);
-/* It pays to make t's files lanes as they are opened. */
-bool lane_pays_at_open(struct task *t);
+/* It pays to make t's files lanes as they are opened, so many times more than a doorbell. */
+bool lane_pays_at_open(struct task *t, unsigned times);
 /* fd_return for a file that t's call a has opened, as a lane where that pays: then the call is answered. */
 long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, bool cloexec);
 /* True if fd is a lane of t. */

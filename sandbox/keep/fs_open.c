@@ -8,6 +8,9 @@
 
 #define VALID_OPEN_FLAGS                                                                                     \
     (HOST_OPEN_FLAGS | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_ASYNC | O_PATH | O_LARGEFILE | 0100000)
+/* Without a doorbell calls on the new file cost little, too: then a lane is worth one only for so many times
+ * more. */
+#define DOORBELL_TIMES 8
 #define O_TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 
 struct opening {
@@ -233,8 +236,8 @@ static long open_call(struct task *t, const struct sysargs *a, int dfd, uaddr_t 
 
     if (r < 0)
         return r;
-    r = !a->listener && lane_pays_at_open(t) ? -ERESTARTNOINTR /* by the doorbell */
-                                             : vfs_open(t, dfd, path, flags, mode, &f);
+    r = !a->listener && lane_pays_at_open(t, DOORBELL_TIMES) ? -ERESTARTNOINTR /* by the doorbell */
+                                                             : vfs_open(t, dfd, path, flags, mode, &f);
     return r < 0 ? r : fd_return_lane(t, a, f, flags & O_CLOEXEC);
 }
 

@@ -60,7 +60,7 @@ void mailbox_put(struct mailbox *b)
 /* Neither end can make it shorter under the other. */
 static int open_memory(void)
 {
-    int fd = memfd_create("bailey-mailbox", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    int fd = memfd_create(MAILBOX_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     if (fd >= 0 && (ftruncate(fd, (off_t)SIZE) < 0 ||
                     fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) < 0)) {

@@ -6,6 +6,9 @@
 #include "sandbox/gate/mailbox.h"
 #include "sandbox/keep/kernel.h"
 
+/* As the host shows the memory. */
+#define MAILBOX_NAME "bailey-mailbox"
+
 struct mm;
 struct mailbox_server;
 

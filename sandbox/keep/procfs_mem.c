@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/procfs_priv.h"
 
@@ -127,6 +128,12 @@ static bool is_gate(const struct vma *v)
     return v->start >= GATE_BASE && v->start < GATE_LIMIT;
 }
 
+/* A program's own memfd of that name is hidden from itself. */
+static bool is_mailbox(const char *text, size_t len)
+{
+    return memmem(text, len, "/memfd:" MAILBOX_NAME, strlen("/memfd:" MAILBOX_NAME)) != NULL;
+}
+
 #define NAME_COLUMN 73
 
 void proc_maps_filter(const char *host, uaddr_t start_brk, struct strbuf *out)
@@ -136,7 +143,7 @@ void proc_maps_filter(const char *host, uaddr_t start_brk, struct strbuf *out)
         size_t len = strcspn(line, "\n");
         struct vma v;
         if (parse_vma(line, len, &v)) {
-            skip = is_gate(&v);
+            skip = is_gate(&v) || is_mailbox(line + v.text, len - v.text);
             if (!skip && v.anonymous && start_brk && start_brk >= v.start && start_brk < v.end) {
                 int pad = v.text < NAME_COLUMN ? (int)(NAME_COLUMN - v.text) : 1;
                 sb_put(out, line, v.text);

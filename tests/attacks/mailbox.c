@@ -3,6 +3,7 @@
  * Init, whose own are whole, must be served rightly all the while; it ends with 42. */
 #include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,18 +36,26 @@ static int call_all(void)
     return wrong;
 }
 
+static sigjmp_buf back;
+
+static void on_fault(int signo)
+{
+    siglongjmp(back, signo);
+}
+
+/* The gate's pointers to them: of each thread, 256 bytes apart. */
 static volatile char *find(void)
 {
-    char line[512];
-    unsigned long at = 0;
-    FILE *f = fopen("/proc/self/maps", "r");
-
-    while (f && fgets(line, sizeof(line), f))
-        if (strstr(line, "bailey-mailbox"))
-            at = strtoul(line, NULL, 16);
-    if (f)
-        fclose(f);
-    return (volatile char *)at;
+    signal(SIGSEGV, on_fault);
+    for (volatile uintptr_t at = 0x120000; at < 0x1e0000; at += 4096) {
+        const volatile uint64_t *page = (const volatile uint64_t *)at;
+        if (sigsetjmp(back, 1))
+            continue;
+        for (unsigned i = 0; i + 32 < 512; i++)
+            if (page[i] > 0x200000 && page[i] % 4096 == 0 && page[i + 32] == page[i] + 4096)
+                return (volatile char *)page[i];
+    }
+    return NULL;
 }
 
 static uint64_t next(uint64_t *x)
