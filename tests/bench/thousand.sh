@@ -83,7 +83,7 @@ work() { # pids...
     local pid
     for pid in "$@"; do
         cat /proc/"$pid"/task/*/schedstat
-    done 2>/dev/null | awk '{ ns += $1; times += $3 } END { print ns, times }'
+    done 2>/dev/null | awk '{ ns += $1; times += $3 } END { printf "%.0f %d\n", ns, times }'
 }
 
 rest_all() {
