@@ -44,7 +44,8 @@ class Samples:
 
     def add(self, name, figures):
         for key, value in figures.items():
-            self.by_name[name].setdefault(key, []).append(value)
+            if value is not None:
+                self.by_name[name].setdefault(key, []).append(value)
 
     def medians(self):
         return {n: {k: statistics.median(v) for k, v in s.items()} for n, s in self.by_name.items()}
@@ -63,17 +64,19 @@ def small(found, options, samples):
                 for n, runtime in found.items():
                     if n != "runsc" or i < options.runsc:
                         samples.add(n, measure.micro(runtime, row.key))
+        print(f"round {i + 1}: calls measured", file=sys.stderr)
     return statistics.median(trips)
 
 
 def life(found, options, samples):
     """Also what an idle sandbox of ours is made of."""
     parts = []
-    for _ in range(options.rounds):
+    for i in range(options.rounds):
         for name, fn in (("start", measure.start), ("cycle", measure.cycle), ("execute", measure.execute)):
             for n, runtime in found.items():
                 if wanted(options.only, name) and (runtime or name == "start"):
                     samples.add(n, {name: fn(runtime)})
+        print(f"round {i + 1}: sandboxes measured", file=sys.stderr)
     for n, runtime in found.items():
         if runtime and wanted(options.only, "idle", "idle-cpu"):
             figures, made_of = measure.idle(runtime)
@@ -91,6 +94,7 @@ def programs(found, options, samples):
                 for n in ("runc", "runsc", "bailey"):
                     if n in found and (n != "runsc" or i < options.runsc):
                         samples.add(n, measure.apps(found[n], group))
+        print(f"round {i + 1}: programs measured", file=sys.stderr)
 
 
 def machine():

@@ -86,14 +86,18 @@ work() { # pids...
     done 2>/dev/null | awk '{ ns += $1; times += $3 } END { printf "%.0f %d\n", ns, times }'
 }
 
+# What is regular shows at each look; what the last command left to be put away, at the first one only.
 rest_all() {
-    local pids ns times ns2 times2
+    local pids ns times ns2 times2 look
     mapfile -t pids < <(pgrep -f -- "--root $state"; sample "$n" | while read -r one; do processes "$one"; done)
-    read -r ns times < <(work "${pids[@]}")
-    sleep 5
-    read -r ns2 times2 < <(work "${pids[@]}")
-    echo "idle for 5 s: $((ns2 - ns)) ns of processor time, $((times2 - times)) switches, ${#pids[@]} processes looked at"
-    [ $((times2 - times)) -le 2 ] || bad "they do not rest"
+    for look in 1 2 3; do
+        read -r ns times < <(work "${pids[@]}")
+        sleep 5
+        read -r ns2 times2 < <(work "${pids[@]}")
+        echo "idle for 5 s: $((ns2 - ns)) ns of processor time, $((times2 - times)) switches, ${#pids[@]} processes looked at"
+        [ $((times2 - times)) -gt 0 ] || return 0
+    done
+    bad "they do not rest"
 }
 
 remember
