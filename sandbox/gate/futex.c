@@ -47,6 +47,18 @@ static long check_readable(uint64_t addr)
     return r == -EFAULT || r == -EINVAL ? -EFAULT : 0;
 }
 
+#define WORD(addr) ((addr) & ~3UL)
+
+int guest_can_read(uint64_t addr, uint64_t len)
+{
+    return check_readable(WORD(addr)) == 0 && check_readable(WORD(addr + len - 1)) == 0;
+}
+
+int guest_can_write(uint64_t addr, uint64_t len)
+{
+    return check_word(WORD(addr), FUTEX_PRIVATE) == 0 && check_word(WORD(addr + len - 1), FUTEX_PRIVATE) == 0;
+}
+
 static int is_past(const struct native_timespec *deadline, uint64_t clock)
 {
     struct native_timespec now;

@@ -120,7 +120,8 @@ int mailbox_leave(struct native_sigcontext *r);
 /* The image as a stand-in (standin.h). */
 _Noreturn void standin_main(void);
 
-/* judge.c: calls that a filter has a say in --------------------------------------------------------------- */
+/* judge.c: calls that a filter has a say in ---------------------------------------------------------------
+ */
 
 /* Traps these calls (judged.h) of the thread, and of all that it makes, from now on. */
 void judge_install(uint64_t calls);
@@ -146,6 +147,9 @@ void gate_sigaltstack(struct native_ucontext *uc);
 void gate_shmat(struct native_ucontext *uc, uint64_t id, uint64_t addr, uint64_t flags);
 void gate_shmdt(struct native_ucontext *uc, uint64_t addr);
 void gate_futex(struct native_ucontext *uc);
+/* Less than a page at addr, asked of the host: a fault in a handler would end the process. */
+int guest_can_read(uint64_t addr, uint64_t len);
+int guest_can_write(uint64_t addr, uint64_t len);
 /* rt_sigprocmask and set_robust_list (mask.c): answered from the slot, else asked of the keep. */
 void gate_mask_call(struct native_ucontext *uc);
 _Noreturn void gate_exit(int code);

@@ -12,6 +12,7 @@
 #define SS_AUTODISARM ((int32_t)(1U << 31))
 #define EINTR 4
 #define EPERM 1
+#define EFAULT 14
 #define EINVAL 22
 #define ENOMEM 12
 #define MINSIGSTKSZ 2048
@@ -165,7 +166,9 @@ void gate_sigaltstack(struct native_ucontext *uc)
 
     if (on)
         old.flags |= SS_ONSTACK;
-    if (new_ss) {
+    if (new_ss && !guest_can_read(uc->mc.di, sizeof(*new_ss))) {
+        r = -EFAULT;
+    } else if (new_ss) {
         struct native_stack n = *new_ss;
         int mode = n.flags & ~SS_AUTODISARM;
 
@@ -180,7 +183,9 @@ void gate_sigaltstack(struct native_ucontext *uc)
         else
             a->alt = (struct native_stack){.sp = n.sp, .flags = n.flags & SS_AUTODISARM, .size = n.size};
     }
-    if (r == 0 && old_ss)
+    if (r == 0 && old_ss && !guest_can_write(uc->mc.si, sizeof(*old_ss)))
+        r = -EFAULT;
+    else if (r == 0 && old_ss)
         *old_ss = old;
     uc->mc.ax = (uint64_t)r;
 }

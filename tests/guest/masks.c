@@ -125,6 +125,26 @@ static void registers(void)
     set_mask(0);
 }
 
+static void alternate_stack(void)
+{
+    static char stack[16384], odd[sizeof(stack_t) + 1];
+    stack_t ss = {.ss_sp = stack, .ss_size = sizeof(stack)}, old;
+    const void *readonly = "what cannot be written, and is longer than a stack_t";
+    CHECK_ERRNO("a bad stack", syscall(SYS_sigaltstack, bad_address, NULL), EFAULT);
+    CHECK_ERRNO("a bad place for the old stack", syscall(SYS_sigaltstack, NULL, bad_address), EFAULT);
+    CHECK_ERRNO("one that cannot be written", syscall(SYS_sigaltstack, NULL, readonly), EFAULT);
+    memcpy(odd + 1, &ss, sizeof(ss));
+    CHECK("a stack at an odd address", syscall(SYS_sigaltstack, odd + 1, odd + 1) == 0);
+    memcpy(&old, odd + 1, sizeof(old));
+    CHECK("there was none", old.ss_flags == SS_DISABLE);
+    CHECK("it is told", sigaltstack(NULL, &old) == 0 && old.ss_sp == stack && old.ss_size == sizeof(stack));
+    CHECK_ERRNO("set, but the old one not told",
+                syscall(SYS_sigaltstack, &(stack_t){.ss_flags = SS_DISABLE}, readonly), EFAULT);
+    sigaltstack(NULL, &old);
+    value("flags then", old.ss_flags);
+    sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
+}
+
 static void delivery(void)
 {
     on(SIGUSR1, count, 0, 0);
@@ -642,6 +662,7 @@ static void all(void)
     alarm(PATIENCE);
     arguments();
     registers();
+    alternate_stack();
     delivery();
     in_handlers();
     told();
