@@ -193,14 +193,27 @@ static int table_grow(struct fdtable *ft, unsigned fd)
     return 0;
 }
 
+/* The lowest number from min on. Lock held. */
+static unsigned find_free(const struct fdtable *ft, unsigned min)
+{
+    unsigned fd = min > ft->first_free ? min : ft->first_free;
+    while (fd < ft->size && ft->slots[fd].file)
+        fd++;
+    return fd;
+}
+
+bool fd_has_room(struct task *t)
+{
+    LOCKED(&t->fdt->lock);
+    return find_free(t->fdt, 0) < fd_limit(t);
+}
+
 int fd_install(struct task *t, struct file *f, bool cloexec, int min)
 {
     struct fdtable *ft = t->fdt;
     unsigned limit = fd_limit(t);
     LOCKED(&ft->lock);
-    unsigned fd = (unsigned)min > ft->first_free ? (unsigned)min : ft->first_free;
-    while (fd < ft->size && ft->slots[fd].file)
-        fd++;
+    unsigned fd = find_free(ft, (unsigned)min);
     if (fd >= limit)
         return -EMFILE;
     if (table_grow(ft, fd) < 0)

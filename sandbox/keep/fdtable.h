@@ -16,6 +16,8 @@ unsigned fd_limit(struct task *t);
 /* More than one task uses ft. */
 bool fdtable_shared(struct fdtable *ft);
 unsigned fdtable_users(struct fdtable *ft);
+/* There is a number for one descriptor more. */
+bool fd_has_room(struct task *t);
 /* The file (O_PATH ones too) behind fd in any table, with a reference; NULL. */
 struct file *fdtable_get_file(struct fdtable *ft, int fd);
 

@@ -250,6 +250,8 @@ static long do_accept(struct task *t, const struct sysargs *a, unsigned flags)
         return err;
     if (flags & ~(unsigned)SOCK_FLAGS)
         return -EINVAL;
+    if (!fd_has_room(t)) /* before a connection is taken out of the queue */
+        return -EMFILE;
     int r = s->proto->accept(t, f, flags, &conn, &from);
     if (r < 0)
         return r;
