@@ -1,8 +1,14 @@
 /* Writing back, hints, and copying between files. */
 
+#include <time.h>
+
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
+#include "sandbox/platform/listener.h"
+
+#define SLOW_NS 200000
+#define LONG_COPY (1 << 20)
 
 static void sync_at(int root, const char *rel)
 {
@@ -22,6 +28,7 @@ long sys_sync(struct task *t, const struct sysargs *a)
     unsigned n;
 
     (void)a;
+    worker_about_to_block();
     vfs_assume_self();
     sync_at(root, ".");
     struct mount **all = mount_snapshot(ns, &n);
@@ -42,7 +49,28 @@ long sys_syncfs(struct task *t, const struct sysargs *a)
         return -EBADF;
     if (!f->dentry || f->hostfd < 0 || f->hostfd != f->dentry->fd)
         return 0;
+    worker_about_to_block();
     return syncfs(f->hostfd) == 0 ? 0 : -errno;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+}
+
+/* On a disk others' calls are not to wait for it; in memory it is over before another worker were awake. The
+ * last one tells which it will be. */
+static int timed_fsync(struct task *t, struct file *f, bool data_only)
+{
+    if (atomic_load(&kernel.slow_syncs))
+        worker_about_to_block();
+    int64_t begin = now_ns();
+    int r = f->ops->fsync(t, f, data_only);
+    atomic_store(&kernel.slow_syncs, now_ns() - begin > SLOW_NS);
+    return r;
 }
 
 static long do_fsync(struct task *t, int fd, bool data_only)
@@ -51,7 +79,7 @@ static long do_fsync(struct task *t, int fd, bool data_only)
 
     if (!f)
         return -EBADF;
-    return f->ops->fsync ? f->ops->fsync(t, f, data_only) : -EINVAL;
+    return f->ops->fsync ? timed_fsync(t, f, data_only) : -EINVAL;
 }
 
 long sys_fsync(struct task *t, const struct sysargs *a)
@@ -141,6 +169,9 @@ long sys_copy_file_range(struct task *t, const struct sysargs *a)
     if (r < 0)
         return r;
     size_t len = a->arg[4] < 0x7ffff000 ? a->arg[4] : 0x7ffff000;
+    struct stat st;
+    if (len > LONG_COPY && fstat(in->hostfd, &st) == 0 && st.st_size > LONG_COPY)
+        worker_about_to_block();
     vfs_assume(t);
     ssize_t n =
         copy_file_range(in->hostfd, a->arg[1] ? &from : NULL, out->hostfd, a->arg[3] ? &to : NULL, len, 0);

@@ -93,6 +93,7 @@ struct kernel {
     struct task_table *tasks;        /* task.c */
     struct timer_queue *timers;      /* timer.c */
     atomic_uint mailboxes;           /* there are: mailbox.c */
+    atomic_bool slow_syncs;          /* the last fsync took its time */
 };
 
 extern struct kernel kernel;

@@ -8,7 +8,10 @@
 #include "sandbox/keep/signal.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
+#include "sandbox/platform/listener.h"
 
+#define MAX_RW_COUNT 0x7ffff000UL
+#define STEP (HOSTIO_CHUNK * 16) /* a call of the host's, within which nobody can be told to end */
 #define SPLICE_FLAGS (SPLICE_F_MOVE | SPLICE_F_NONBLOCK | SPLICE_F_MORE | SPLICE_F_GIFT)
 
 struct mover {
@@ -41,7 +44,7 @@ static bool could_wait(struct file *f)
 
 static ssize_t step_sendfile(struct mover *m, size_t left)
 {
-    ssize_t n = sendfile(m->out->hostfd, m->in->hostfd, m->in_off, left);
+    ssize_t n = sendfile(m->out->hostfd, m->in->hostfd, m->in_off, left < STEP ? left : STEP);
     return n < 0 ? -errno : n;
 }
 
@@ -85,8 +88,10 @@ static ssize_t mover_run(struct mover *m, bool all)
         if (n < 0)
             return done ? (ssize_t)done : n;
         done += (size_t)n;
-        if (n == 0 || !all)
+        if (n == 0 || !all || (atomic_load(&m->t->life) & (TASK_DYING | TASK_EXITED)))
             break;
+        if (done < m->len && (size_t)n == STEP)
+            worker_about_to_block();
     }
     return (ssize_t)done;
 }
@@ -158,7 +163,7 @@ static ssize_t step_copy(struct mover *m, size_t left)
 long sys_sendfile(struct task *t, const struct sysargs *a)
 {
     off_t off = 0;
-    struct mover m = {.t = t, .len = a->arg[3] < HOSTIO_CHUNK * 16 ? a->arg[3] : HOSTIO_CHUNK * 16};
+    struct mover m = {.t = t, .len = a->arg[3] < MAX_RW_COUNT ? a->arg[3] : MAX_RW_COUNT};
     if ((ssize_t)a->arg[3] < 0)
         return -EINVAL;
     int r = off_from_user(t, a->arg[2], &off, &m.in_off);
@@ -170,7 +175,7 @@ long sys_sendfile(struct task *t, const struct sysargs *a)
         return -EBADF;
     if (!(in->kind & FILE_SEEKABLE))
         return m.in_off ? -ESPIPE : -EINVAL;
-    if ((in->kind | out->kind) & FILE_DIR)
+    if (((in->kind | out->kind) & FILE_DIR) || a->arg[3] > (uint64_t)(INT64_MAX - off))
         return -EINVAL;
     m.nonblock = file_nonblock(out);
     bool native = (in->kind & FILE_LANE) && (out->kind & (FILE_LANE | FILE_RAW_WRITE)) && out->hostfd >= 0 &&
@@ -207,10 +212,8 @@ long sys_splice(struct task *t, const struct sysargs *a)
 {
     off_t in_off = 0, out_off = 0;
     unsigned flags = (unsigned)a->arg[5];
-    struct mover m = {.t = t,
-                      .len = a->arg[4] < HOSTIO_CHUNK * 16 ? a->arg[4] : HOSTIO_CHUNK * 16,
-                      .flags = flags,
-                      .step = step_splice};
+    struct mover m = {
+        .t = t, .len = a->arg[4] < STEP ? a->arg[4] : STEP, .flags = flags, .step = step_splice};
     if (m.len == 0)
         return 0;
     if (flags & ~(unsigned)SPLICE_FLAGS)

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -359,6 +360,30 @@ static void test_fresh(void)
     CHECK("and again", wrong == 0);
 }
 
+/* From file to file all is moved by one call, however much that is. */
+static void test_moved(void)
+{
+    int in = make_file(O_RDWR), out = make_file(O_RDWR);
+    const long size = 5 << 20;
+    off_t off = 10, to = 0;
+    char c = 0;
+
+    MUST(ftruncate(in, size) == 0 && pwrite(in, "x", 1, size - 1) == 1);
+    CHECK("sendfile", sendfile(out, in, &off, INT32_MAX) == size - 10 && off == size);
+    CHECK("its end", lseek(out, 0, SEEK_CUR) == size - 10 && pread(out, &c, 1, size - 11) == 1 && c == 'x');
+    CHECK("by its own position", lseek(in, 1, SEEK_SET) == 1 && sendfile(out, in, NULL, 3 << 20) == 3 << 20 &&
+                                     lseek(in, 0, SEEK_CUR) == (3 << 20) + 1);
+    CHECK_ERRNO("beyond all positions", sendfile(out, in, &off, SIZE_MAX >> 1), EINVAL);
+    CHECK("at the end", sendfile(out, in, &off, 10) == 0);
+    MUST(ftruncate(out, 0) == 0);
+    off = 0;
+    CHECK("copy_file_range",
+          copy_file_range(in, &off, out, &to, (size_t)size, 0) == size && off == size && to == size);
+    CHECK("written", fsync(out) == 0 && fdatasync(out) == 0 && pread(out, &c, 1, size - 1) == 1 && c == 'x');
+    close(in);
+    close(out);
+}
+
 static volatile int go, wrong_file;
 
 static void *stat_often(void *arg)
@@ -518,6 +543,7 @@ int main(void)
     test_seek();
     test_numbers();
     test_fresh();
+    test_moved();
     test_messages();
     CHECK("every register stays", changed == 0);
     test_threads();
