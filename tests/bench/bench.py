@@ -163,7 +163,7 @@ def main():
     held = sum(v.passed for j in judged + whole for v in j.verdicts) + sum(m[3] for m in means)
     made_of = ", ".join(f"{n} {b / 1048576:.2f} MiB" for n, b in parts)
     note = (f"Measured on {machine()}; medians of {options.rounds} interleaved rounds ({options.runsc} of runsc). A bare notification "
-            f"round trip: {report.seconds(round_trip)}. An idle sandbox by process: {made_of}. {held} promises hold, {missed} do not.")
+            f"round trip: {report.seconds(round_trip)}; load average at the end {os.getloadavg()[2]:.1f}. An idle sandbox by process: {made_of}. {held} promises hold, {missed} do not.")
     print(f"{text}\n\n{note}\n{time.monotonic() - begin:.0f} s")
     if options.profile:
         profiles(found, judged + whole)
