@@ -1,8 +1,8 @@
-# What a porter does once its first guest runs: wait, reap, tell the keep, end.
+# What a porter does once its first guest runs: wait, tell the keep, end. A relay (relay.h) waits for its porter, too.
 poll            # its two descriptors
 restart_syscall # an interrupted poll
 read            # the signalfd
-wait4           # reaping
+wait4           # a relay, for its porter
 sendmsg         # to the keep
 recvmsg         # from the keep
 write           # a last word in the log

@@ -94,7 +94,7 @@ enum gate_clone_call { GATE_CALLED_CLONE, GATE_CALLED_FORK, GATE_CALLED_VFORK };
 #define GATE_CLONE_THREAD 0x10000UL
 #define GATE_CLONE_PARENT 0x8000UL
 
-/* The porter reaps all processes. */
+/* All processes are the porter's children. */
 #define GATE_CLONE_FLAGS(guest)                                                                              \
     (((guest)&GATE_CLONE_NATIVE) | ((guest)&GATE_CLONE_THREAD ? 0 : GATE_CLONE_PARENT))
 

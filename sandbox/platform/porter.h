@@ -31,7 +31,7 @@ struct porter {
 };
 
 /* The porter's life, as pid 1 of the container's host pid namespace: makes the first guest process, forwards
- * signals to the keep, reaps, and ends as the keep says. Never returns. */
+ * signals to the keep, and ends as the keep says; its children the host reaps. Never returns. */
 _Noreturn void porter_main(const struct porter *p);
 
 #endif
