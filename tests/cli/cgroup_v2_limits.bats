@@ -73,8 +73,9 @@ holds() { # file value
 @test "exec in a cgroup below the container's" {
     start_it
     mkdir "$CG/sub"
-    run -0 bailey exec --cgroup sub "$ID" cat /proc/self/cgroup
-    [ "$output" = "0::/$ID/sub" ]
+    bailey exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup sub "$ID" sleep 100 </dev/null 3>&-
+    [ "$(cat "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup")" = "0::/$ID/sub" ]
+    [ "$(wc -l <"$CG/sub/cgroup.procs")" -ge 2 ]
 }
 
 @test "kill --all ends what else is in the cgroup" {
