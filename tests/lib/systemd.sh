@@ -55,11 +55,16 @@ systemd_up() { # name mode log
     return 1
 }
 
-# Runs a command beside it.
+# Runs a command beside it. Where version 2 stands alone it is mounted with nsdelegate as a rule: then what is to be moved
+# within a cgroup namespace must be in it before.
 systemd_in() { # pid command...
     local pid=$1
     shift
-    nsenter -t "$pid" -m -p -C -i -u -- "$@"
+    (
+        [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ] ||
+            echo $BASHPID >"/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")/cgroup.procs"
+        exec nsenter -t "$pid" -m -p -C -i -u -- "$@"
+    )
 }
 
 systemd_down() { # name pid
