@@ -224,7 +224,7 @@ long sys_epoll_ctl(struct task *t, const struct sysargs *a)
 static bool has_signal(struct task *t)
 {
     LOCKED(&kernel.tasklist_lock);
-    return signal_pending(t);
+    return signal_pending(t) || t->sleep_stopped;
 }
 
 /* deadline NULL: none. */

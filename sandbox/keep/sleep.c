@@ -137,6 +137,7 @@ int host_block_begin(struct task *t)
     }
     t->sleep_tid = (pid_t)syscall(SYS_gettid);
     t->sleep_woken = false;
+    t->sleep_stopped = false;
     t->sleep = SLEEP_HOST;
     return 0;
 }
@@ -164,7 +165,7 @@ void host_block_end(struct task *t)
 static bool interrupted(struct task *t)
 {
     LOCKED(&kernel.tasklist_lock);
-    if (!signal_pending(t))
+    if (!signal_pending(t) && !t->sleep_stopped)
         return false;
     signal_kick(t);
     return true;

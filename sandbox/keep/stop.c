@@ -27,6 +27,7 @@ void process_stop(struct process *p, int signo)
     {
         if (!t->exited && t->sleep != SLEEP_NONE) {
             signal_kick(t);
+            t->sleep_stopped = true;
             task_interrupt(t);
         }
     }

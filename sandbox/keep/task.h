@@ -195,6 +195,7 @@ struct task {
 
     enum task_sleep sleep;
     bool sleep_woken;           /* SLEEP_HOST: the private signal was sent */
+    bool sleep_stopped;         /* a stop ended the wait, which SIGCONT may have undone since */
     pthread_cond_t *sleep_cond; /* SLEEP_COND */
     pid_t sleep_tid;            /* SLEEP_HOST: the keep's thread to interrupt */
     struct parked *parked;      /* SLEEP_PARKED: park.h */
