@@ -167,7 +167,7 @@ static const struct {
     int nr;
 } native[] = {
 #define GUEST(call, condition, reason) {#call, SYS_##call},
-#define GATE(call, reason)
+#define GATE(call, condition, reason)
 #define LANE(call, condition, reason) {#call, SYS_##call},
 #define LANE_FOR(call, native) {#call, SYS_##call},
 #define TRAP(call, reason)

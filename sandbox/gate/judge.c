@@ -17,13 +17,22 @@
 #define FUTEX_WAIT_BITSET 9
 #define FUTEX_LOCK_PI2 13
 
+/* With the filters, in the gate's text: the keep lets the host read nothing that could change. */
+#define PROGRAM(i)                                                                                           \
+    {                                                                                                        \
+        .len = JUDGED_PROGRAM, .filter = (struct sock_filter *)judged_filters[i]                             \
+    }
+static const struct sock_fprog programs[] = {
+    PROGRAM(0), PROGRAM(1), PROGRAM(2), PROGRAM(3),  PROGRAM(4),  PROGRAM(5),  PROGRAM(6),
+    PROGRAM(7), PROGRAM(8), PROGRAM(9), PROGRAM(10), PROGRAM(11), PROGRAM(12),
+};
+_Static_assert(sizeof(programs) / sizeof(programs[0]) == JUDGED_CALLS, "one for each");
+
 void judge_install(uint64_t calls)
 {
-    struct sock_filter p[JUDGED_PROGRAM];
-    const struct sock_fprog prog = {.len = (unsigned short)judged_program(calls, p), .filter = p};
-
-    if (sys3(NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
-        sys1(NR_exit_group, 127); /* rather no program than one that does what it forbids itself */
+    for (unsigned i = 0; i < JUDGED_CALLS; i++)
+        if ((calls >> i & 1) && sys3(NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &programs[i]) < 0)
+            sys1(NR_exit_group, 127); /* rather no program than one that does what it forbids itself */
 }
 
 /* Without a slot there is nowhere to go on from outside of the handler, in which no signal comes through: a

@@ -14,7 +14,7 @@
 #include "sandbox/gate/abi.h"
 
 #define GUEST(call, condition, reason) __NR_##call,
-#define GATE(call, reason)
+#define GATE(call, condition, reason)
 #define LANE(call, condition, reason)
 #define LANE_FOR(call, native)
 #define TRAP(call, reason)
@@ -33,34 +33,42 @@ static const uint16_t judged_calls[] = {
 
 #define JUDGED_CALLS (sizeof(judged_calls) / sizeof(judged_calls[0]))
 #define JUDGED_NATIVE (JUDGED_CALLS - 4) /* how many of them, the first ones, are native */
-#define JUDGED_PROGRAM (JUDGED_CALLS + 11)
 _Static_assert(JUDGED_CALLS <= 64, "a bit each");
 
-/* The filter that traps these calls from guest code. Returns its length. */
-static inline unsigned judged_program(uint64_t calls, struct sock_filter p[JUDGED_PROGRAM])
-{
-    const unsigned ip = offsetof(struct seccomp_data, instruction_pointer);
-    unsigned n = 0;
+/* The filter that traps one call from guest code. What it says of others depends on their number alone. */
+#define JUDGED_PROGRAM 11
+#define JUDGED_IP offsetof(struct seccomp_data, instruction_pointer)
+#define JUDGED_FILTER(call)                                                                                  \
+    {                                                                                                        \
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),                             \
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 0, 7),                                    \
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),                           \
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (call), 0, 5),                                               \
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, JUDGED_IP + 4), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 4), \
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, JUDGED_IP),                                                   \
+            BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, GATE_BASE, 0, 2),                                            \
+            BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, GATE_LIMIT, 1, 0),                                           \
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),                                                    \
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP | GATE_TRAP_JUDGED),                                  \
+    }
 
-    p[n++] = (struct sock_filter){BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, arch)};
-    p[n++] = (struct sock_filter){BPF_JMP | BPF_JEQ | BPF_K, 0, 5, AUDIT_ARCH_X86_64};
-    p[n++] = (struct sock_filter){BPF_LD | BPF_W | BPF_ABS, 0, 0, ip + 4};
-    p[n++] = (struct sock_filter){BPF_JMP | BPF_JEQ | BPF_K, 0, 4, 0};
-    p[n++] = (struct sock_filter){BPF_LD | BPF_W | BPF_ABS, 0, 0, ip};
-    p[n++] = (struct sock_filter){BPF_JMP | BPF_JGE | BPF_K, 0, 2, GATE_BASE};
-    p[n++] = (struct sock_filter){BPF_JMP | BPF_JGE | BPF_K, 1, 0, GATE_LIMIT};
-    p[n++] = (struct sock_filter){BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
-    p[n++] = (struct sock_filter){BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)};
-    unsigned left = 0;
-    for (uint64_t rest = calls; rest; rest &= rest - 1)
-        left++;
-    for (unsigned i = 0; i < JUDGED_CALLS; i++)
-        if (calls >> i & 1)
-            p[n++] =
-                (struct sock_filter){BPF_JMP | BPF_JEQ | BPF_K, (unsigned char)left--, 0, judged_calls[i]};
-    p[n++] = (struct sock_filter){BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW};
-    p[n++] = (struct sock_filter){BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRAP | GATE_TRAP_JUDGED};
-    return n;
-}
+/* One for each, in the order of judged_calls. */
+#define GUEST(call, condition, reason) JUDGED_FILTER(__NR_##call),
+#define GATE(call, condition, reason)
+#define LANE(call, condition, reason)
+#define LANE_FOR(call, native)
+#define TRAP(call, reason)
+static const struct sock_filter judged_filters[JUDGED_CALLS][JUDGED_PROGRAM] = {
+#include "seccomp-profiles/gate.def"
+    JUDGED_FILTER(__NR_exit),
+    JUDGED_FILTER(__NR_brk),
+    JUDGED_FILTER(__NR_sigaltstack),
+    JUDGED_FILTER(__NR_rt_sigreturn),
+};
+#undef GUEST
+#undef GATE
+#undef LANE
+#undef LANE_FOR
+#undef TRAP
 
 #endif

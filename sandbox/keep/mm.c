@@ -11,7 +11,8 @@
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
 
-/* An honest program must not lose its gate. (A dishonest one may jump there and unmap it: its own loss.) */
+/* An honest program must not lose its gate, and no program may change the gate's text: some of what is there
+ * the keep lets the host read (seccomp_native.c). */
 static bool hits_gate(uint64_t addr, uint64_t len)
 {
     return addr < GATE_LIMIT && (len > GATE_LIMIT || addr + len > GATE_BASE);
@@ -84,7 +85,8 @@ long sys_brk(struct task *t, const struct sysargs *a)
     return -EINVAL;
 }
 
-/* Locks with priority inheritance do not come here: the gate makes plain ones of them (sandbox/gate/futex.c). */
+/* Locks with priority inheritance do not come here: the gate makes plain ones of them (sandbox/gate/futex.c).
+ */
 long sys_futex(struct task *t, const struct sysargs *a)
 {
     (void)t;

@@ -33,7 +33,8 @@ struct seccomp_filter {
 /* seccomp_native.c: t has a new filter. Its gate is told to trap what the chain has a say in and would not
  * see. [T] */
 void seccomp_see_natives(struct task *t);
-/* Its gate does so: SYS_CONTINUE, if that is what it is about to do. */
+/* Its gate does so: SYS_CONTINUE, if that is what it is about to do, with a program in the gate's text (which
+ * nothing changes: whatever other threads do, it is what the host reads) that is due. Else -EPERM. */
 long seccomp_natives_seen(struct task *t, const struct sysargs *a);
 
 /* Puts a call to the agent. 1: it is to be made; 0: *result is what it returns; -errno, -ERESTARTSYS. */

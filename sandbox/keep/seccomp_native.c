@@ -2,10 +2,14 @@
  * in such calls is told to put a host filter on it that traps them (sandbox/gate/judge.c). */
 #include <errno.h>
 #include <linux/filter.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "sandbox/gate/judged.h"
 #include "sandbox/keep/bpf.h"
+#include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp_internal.h"
 #include "sandbox/keep/uaccess.h"
 
@@ -30,34 +34,60 @@ void seccomp_see_natives(struct task *t)
         signal_kick(t);
 }
 
-/* Whether the program at prog is the one that traps these calls and does nothing else. Other threads of the
- * guest can still change it before the host reads it; what they then have is a filter of their own making on
- * one of their threads, which takes away calls from it alone. */
-static bool is_program(struct task *t, uaddr_t prog, uint64_t calls)
+/* Whether [from, from + n) lies in what line says is mapped: the gate's text, of the gate's own image. */
+static bool is_gate_text(const char *line, const struct stat *gate, uaddr_t from, size_t n)
 {
-    struct sock_filter want[JUDGED_PROGRAM], got[JUDGED_PROGRAM];
-    struct {
-        uint16_t len;
-        uint64_t filter;
-    } p;
-    unsigned n = judged_program(calls, want);
+    unsigned long start, end, inode;
+    unsigned major_, minor_;
+    char perm[5];
 
-    return get_user(t, &p, prog) == 0 && p.len == n &&
-           copy_from_user(t, got, p.filter, n * sizeof(*got)) == 0 &&
-           memcmp(got, want, n * sizeof(*got)) == 0;
+    return sscanf(line, "%lx-%lx %4s %*x %x:%x %lu", &start, &end, perm, &major_, &minor_, &inode) == 6 &&
+           start >= GATE_BASE && end <= GATE_LIMIT && from >= start && from < end && n <= end - from &&
+           strcmp(perm, "r-xp") == 0 && makedev(major_, minor_) == gate->st_dev && inode == gate->st_ino;
+}
+
+/* Whether nobody can change what is at [from, from + n). The gate's image is sealed, its text was never
+ * writable, and the host's filter takes no call natively, from whatever instruction, that maps, unmaps,
+ * protects or moves anything below GATE_LIMIT; those that ring are refused from GATE_BASE on (mm.c). The keep
+ * itself writes as the mapping allows. So what maps says once stays true until the next exec. */
+static bool is_fixed(const char *maps, uaddr_t from, size_t n)
+{
+    struct stat gate;
+
+    if (fstat(kernel.gate_fd, &gate) < 0)
+        return false;
+    for (const char *line = maps; line && *line; line = strchr(line, '\n'), line += line != NULL)
+        if (is_gate_text(line, &gate, from, n))
+            return true;
+    return false;
+}
+
+/* The call that the program at prog traps, doing nothing else; -1: it is none of the gate's. First where it
+ * is, then what: no other thread or process can put another in its place before the host reads it. */
+static int program_of(struct task *t, uaddr_t prog)
+{
+    _cleanup_sb_ struct strbuf maps = {0};
+    struct sock_filter f[JUDGED_PROGRAM];
+    struct sock_fprog p;
+
+    if (host_proc_read(&maps, "%d/maps", t->host_tid) < 0 || !is_fixed(maps.s, prog, sizeof(p)) ||
+        get_user(t, &p, prog) < 0 || p.len != JUDGED_PROGRAM ||
+        !is_fixed(maps.s, (uaddr_t)(uintptr_t)p.filter, sizeof(f)) ||
+        get_user(t, &f, (uaddr_t)(uintptr_t)p.filter) < 0)
+        return -1;
+    for (unsigned i = 0; i < JUDGED_CALLS; i++)
+        if (memcmp(f, judged_filters[i], sizeof(f)) == 0)
+            return (int)i;
+    return -1;
 }
 
 long seccomp_natives_seen(struct task *t, const struct sysargs *a)
 {
-    uint64_t calls;
-    {
-        LOCKED(&kernel.tasklist_lock);
-        calls = t->judge_next;
-    }
-    if (!calls || a->arg[0] != SECCOMP_SET_MODE_FILTER || a->arg[1] != 0 || !is_program(t, a->arg[2], calls))
-        return -EPERM;
+    int i = a->arg[0] == SECCOMP_SET_MODE_FILTER && a->arg[1] == 0 ? program_of(t, a->arg[2]) : -1;
     LOCKED(&kernel.tasklist_lock);
-    t->judged |= calls;
-    t->judge_next &= ~calls;
+    if (i < 0 || !(t->judge_next >> i & 1))
+        return -EPERM;
+    t->judged |= UINT64_C(1) << i;
+    t->judge_next &= ~(UINT64_C(1) << i);
     return SYS_CONTINUE;
 }

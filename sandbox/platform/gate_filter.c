@@ -21,6 +21,7 @@ enum condition {
     ANY,
     ABOVE_GATE,
     ANON_MAP,
+    PLACE,
     REMAP,
     ADVICE,
     FUTEX_OP,
@@ -38,7 +39,7 @@ struct rule {
 };
 
 #define GUEST(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
-#define GATE(call, reason)
+#define GATE(call, cond, reason)
 #define LANE(call, cond, reason)
 #define LANE_FOR(call, native)
 #define TRAP(call, reason)
@@ -55,12 +56,12 @@ static const struct rule guest_traps[] = {
 #undef TRAP
 #define TRAP(call, reason)
 #undef GATE
-#define GATE(call, reason) {__NR_##call, ANY, SECCOMP_RET_ALLOW},
+#define GATE(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
 static const struct rule gate_native[] = {
 #include "seccomp-profiles/gate.def"
 };
 #undef GATE
-#define GATE(call, reason)
+#define GATE(call, cond, reason)
 #undef LANE
 #define LANE(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
 static const struct rule lane_native[] = {
@@ -103,16 +104,19 @@ static void ret(struct prog *p, unsigned action)
     emit(p, BPF_RET | BPF_K, action, 0, 0);
 }
 
-/* Falls through when argument i is at or above GATE_LIMIT (or zero, if zero_too); else answers with a
- * notification. */
-static void above_gate(struct prog *p, int i, bool zero_too)
+/* Falls through when argument i is at or above GATE_LIMIT (or zero, if the call's flags, argument 3, have not
+ * the one that makes it an address: 0 if none does); else answers with a notification. */
+static void above_gate(struct prog *p, int i, unsigned fixed)
 {
     load(p, HI(i));
-    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, zero_too ? 4 : 3); /* high word set: fine */
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, fixed ? 6 : 3); /* high word set: fine */
     load(p, LO(i));
-    emit(p, BPF_JMP | BPF_JGE | BPF_K, GATE_LIMIT, zero_too ? 2 : 1, 0);
-    if (zero_too)
-        emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+    emit(p, BPF_JMP | BPF_JGE | BPF_K, GATE_LIMIT, fixed ? 4 : 1, 0);
+    if (fixed) {
+        emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2);
+        load(p, LO(3));
+        emit(p, BPF_JMP | BPF_JSET | BPF_K, fixed, 0, 1);
+    }
     ret(p, SECCOMP_RET_USER_NOTIF);
 }
 
@@ -194,21 +198,24 @@ static void condition(struct prog *p, enum condition c)
     case ANY:
         break;
     case ABOVE_GATE:
-        above_gate(p, 0, false);
+        above_gate(p, 0, 0);
         break;
     case ANON_MAP:
         bits(p, 3,
              MAP_PRIVATE | MAP_SHARED | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE |
                  MAP_STACK | MAP_POPULATE | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_NONBLOCK,
              MAP_ANONYMOUS);
-        above_gate(p, 0, true);
+        above_gate(p, 0, MAP_FIXED);
+        break;
+    case PLACE:
+        above_gate(p, 0, MAP_FIXED);
         break;
     case REMAP:
-        above_gate(p, 0, false);
-        above_gate(p, 4, true);
+        above_gate(p, 0, 0);
+        above_gate(p, 4, MREMAP_FIXED);
         break;
     case ADVICE:
-        above_gate(p, 0, false);
+        above_gate(p, 0, 0);
         one_of(p, 2, UINT32_MAX, advice, sizeof(advice) / sizeof(advice[0]));
         break;
     case FUTEX_OP:
