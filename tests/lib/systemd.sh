@@ -42,6 +42,10 @@ systemd_become() { # name mode
     ' "$mode"
 }
 
+is_v2_alone() {
+    [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]
+}
+
 # Starts one in the background and waits for it: sets SYSTEMD_PID, for nsenter.
 systemd_up() { # name mode log
     (systemd_become "$1" "$2") >"$3" 2>&1 </dev/null 3>&- &
@@ -49,6 +53,8 @@ systemd_up() { # name mode log
     for _ in $(seq 200); do
         # shellcheck disable=SC2034
         SYSTEMD_PID=$(pgrep -P "$outer" -x systemd || true)
+        # What waits for it outside is no process of the cgroup whose controllers it hands on.
+        if [ -n "$SYSTEMD_PID" ] && is_v2_alone; then echo "$outer" >/sys/fs/cgroup/cgroup.procs; fi
         [ -z "$SYSTEMD_PID" ] || [ "$(systemd_in "$SYSTEMD_PID" systemctl is-active bailey-test.target)" != active ] || return 0
         sleep 0.05
     done
@@ -61,7 +67,7 @@ systemd_in() { # pid command...
     local pid=$1
     shift
     (
-        [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ] ||
+        ! is_v2_alone ||
             echo $BASHPID >"/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")/cgroup.procs"
         exec nsenter -t "$pid" -m -p -C -i -u -- "$@"
     )
