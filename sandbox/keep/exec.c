@@ -258,6 +258,7 @@ long gate_exec(struct task *t, const struct sysargs *a)
         return r;
     }
     exec_plan_free(steal_ptr(&t->exec));
+    p->by_guest = true;
     r = plan(t, p, (int)a->arg[0], path, flags, &t->exec);
     if (r < 0)
         return r;
@@ -275,10 +276,25 @@ long gate_exec_abort(struct task *t, const struct sysargs *a)
     return 0;
 }
 
-/* The gate's native exec of its own image (or, at the very beginning, the porter's child's). */
+/* Whether t's host descriptor fd is the gate's image: the host is to execute nothing that a guest has made.
+ */
+static bool is_image(const struct task *t, int fd)
+{
+    struct stat got, image;
+    char name[48];
+
+    (void)snprintf(name, sizeof(name), "%d/fd/%d", t->host_tid, fd);
+    return fstatat(kernel.procfd, name, &got, 0) == 0 && fstat(kernel.gate_fd, &image) == 0 &&
+           got.st_dev == image.st_dev && got.st_ino == image.st_ino;
+}
+
+/* The gate's native exec of its own image (or, at the very beginning, the porter's child's, which no guest
+ * has had a part in). A path put where the empty one was leads to nothing: guests have an empty root. */
 long sys_execveat(struct task *t, const struct sysargs *a)
 {
     if (t->exec && from_gate(a)) {
+        if (t->exec->by_guest && (a->arg[4] != AT_EMPTY_PATH || !is_image(t, (int)a->arg[0])))
+            return -EPERM;
         sigmask_hold(t->process);
         return SYS_CONTINUE;
     }

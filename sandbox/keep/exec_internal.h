@@ -19,7 +19,8 @@ struct exec_plan {
     char comm[16];
     struct cred *cred; /* after the exec */
     bool secure;
-    bool grown; /* the gate was told to grow its stack */
+    bool by_guest; /* who asked for it, by GATE_EXEC */
+    bool grown;    /* the gate was told to grow its stack */
 };
 
 /* Bytes that args, env, auxv and their strings take on the new stack. */

@@ -22,40 +22,10 @@
 #include <unistd.h>
 
 #include "sandbox/gate/judged.h"
-
-#define TEXT 0x120000UL
-#define TEXT_END 0x127000UL
+#include "tests/attacks/gate_call.h"
 
 static struct sock_filter refuse_all[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EXFULL}};
 static struct sock_fprog hostile = {.len = 1, .filter = refuse_all};
-static uintptr_t sites[8];
-static int nsites;
-
-/* At gate_native_clone_vm's instruction, which goes on with: if the result is not 0, pop two and return. (A
- * filter let through ends the process there.) */
-static long call5_at(uintptr_t at, long nr, long a, long b, long c, long d, long e)
-{
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = 0;
-    long r = nr;
-    __asm__ volatile("lea -128(%%rsp), %%rsp\n"
-                     "lea 1f(%%rip), %%r11\n"
-                     "push %%r11\n"
-                     "push %%r12\n"
-                     "push %%r13\n"
-                     "jmp *%[at]\n"
-                     "1: lea 128(%%rsp), %%rsp"
-                     : "+a"(r)
-                     : [at] "r"(at), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return r;
-}
-
-static long call_at(uintptr_t at, long nr, long a, long b, long c)
-{
-    return call5_at(at, nr, a, b, c, 0, 0);
-}
 
 /* At gate_passed's instruction, which goes on at what the thread's slot says. */
 static long call_passed(long nr, long a, long b, long c)
@@ -73,16 +43,6 @@ static long call_passed(long nr, long a, long b, long c)
                      : [at] "r"(at), "D"(a), "S"(b), "d"(c)
                      : "rcx", "r11", "memory");
     return r;
-}
-
-static int find_sites(void)
-{
-    static const unsigned char code[] = {0x0f, 0x05, 0x48, 0x85, 0xc0, 0x74};
-    const unsigned char *p = (const unsigned char *)TEXT;
-    for (; p < (const unsigned char *)TEXT_END; p++)
-        if (memcmp(p, code, sizeof(code)) == 0 && memcmp(p + 7, "\x41\x5d\x41\x5c\xc3", 5) == 0)
-            sites[nsites++] = (uintptr_t)p;
-    return nsites;
 }
 
 static int let_through(const char *when)
