@@ -394,6 +394,8 @@ static uaddr_t hot_site(struct task *t, const struct sysargs *a)
 
 void fast_missed(struct task *t, const struct sysargs *a, long r)
 {
+    if (!t->process->mm) /* the call has ended its process, by a filter or by itself */
+        return;
     bool missed = t->used_lane ? is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls))
                                : r >= 0 && is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls));
     bool moves = is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls));

@@ -302,7 +302,7 @@ static prctl_fn find(uint64_t option)
         {PR_SET_SPECULATION_CTRL, pr_host},
         {PR_MCE_KILL_GET, pr_host},
         {PR_MCE_KILL, pr_host},
-        {PR_SET_MEMORY_MERGE_, pr_host},
+        {PR_SET_MEMORY_MERGE_, pr_privileged},
         {PR_GET_MEMORY_MERGE_, pr_host},
         {PR_SET_MM, pr_privileged},
         {PR_SET_IO_FLUSHER, pr_privileged},

@@ -40,5 +40,5 @@ compare() {
     [ -z "$(ls -A "$state" 2>/dev/null)" ] || bad "files: $(ls "$state" | head)"
     [ "$(wc -l </proc/self/mountinfo)" = "$mounts" ] || bad "mounts: $(tail -3 /proc/self/mountinfo)"
     [ -z "$(find /sys/fs/cgroup -type d -name "$id*" -print -quit)" ] || bad "cgroups: $(find /sys/fs/cgroup -name "$id*" | head)"
-    until_true 20 objects_settled || bad "the kernel's objects grew: $(objects_grew | xargs)"
+    until_true 60 objects_settled || bad "the kernel's objects grew: $(objects_grew | xargs)"
 }
