@@ -218,11 +218,10 @@ static void status(const struct container *c, int client)
             m.handled = task_mask(p->leader);
         for (int i = 0; p->sighand && i < KSIG_MAX; i++) {
             uint64_t h = p->sighand->action[i].handler;
-            if (m.handled & SIGBIT(i + 1))
-                continue;
-            if (h == (uint64_t)(uintptr_t)SIG_IGN)
+            if (h == (uint64_t)(uintptr_t)SIG_IGN) { /* blocked, perhaps, for as long as a fork takes */
+                m.handled &= ~SIGBIT(i + 1);
                 m.ignored |= SIGBIT(i + 1);
-            else if (h != (uint64_t)(uintptr_t)SIG_DFL)
+            } else if (h != (uint64_t)(uintptr_t)SIG_DFL)
                 m.handled |= SIGBIT(i + 1);
         }
     }
