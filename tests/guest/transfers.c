@@ -315,7 +315,7 @@ static void *close_it(void *arg)
 static void test_fresh(void)
 {
     int wrong = 0, first, fd, p[2], status = -1;
-    char path[] = "/tmp/a-transfers", c;
+    char path[] = "/tmp/a-transfers", c = 0;
     pthread_t t;
     void *done = NULL;
 
