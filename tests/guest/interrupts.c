@@ -283,7 +283,7 @@ static void by_handler(unsigned i, int flags)
     value("  ended", st);
 }
 
-/* Until it has slept for a while: then it is in the call. */
+/* Until it has slept for a while: then it is in the call. Or until it has ended. */
 static void await_sleep(pid_t pid)
 {
     char name[64], text[512];
@@ -295,6 +295,8 @@ static void await_sleep(pid_t pid)
         MUST(n > 0);
         text[n] = 0;
         const char *state = strrchr(text, ')');
+        if (state && state[2] == 'Z')
+            break;
         asleep = state && state[2] == 'S' ? asleep + 1 : 0;
     }
 }
@@ -321,7 +323,8 @@ static void by_stop_and_kill(unsigned i)
     value("  stopped", WIFSTOPPED(st));
     kill(pid, SIGCONT);
     waitpid(pid, &st, WCONTINUED);
-    usleep(TICK_US);
+    usleep(TICK_US * 4);
+    await_sleep(pid);
     clock_gettime(CLOCK_MONOTONIC, &a);
     kill(pid, SIGKILL);
     waitpid(pid, &st, 0);
