@@ -34,6 +34,7 @@ is_v1() {
 # Runs the bundle in the background until its program says so.
 start_it() {
     args sh -c 'echo ready; read x'
+    rm -f "$BATS_TEST_TMPDIR/out" # what an earlier one said
     mkfifo "$BATS_TEST_TMPDIR/in"
     sleep 30 >"$BATS_TEST_TMPDIR/in" 3>&- &
     SLEEP_PID=$!
