@@ -154,6 +154,18 @@ if grep -qE '^(workloads|attacks|endurance|guest|cli|callers)' "$logs/list"; the
 fi
 xargs -r -d '\n' -P "${JOBS:-$(nproc)}" -n 1 "$0" --one <"$logs/list"
 leftovers
+# What failed stands at the end, with what its log says: whoever reads only that sees why.
+retell_failures() {
+    local name log
+    sed -n 's/^fail\t//p' "$logs/results" | while IFS= read -r name; do
+        log=${name%%: *}
+        log=$logs/${log/\//.}.log
+        echo "failed: $name"
+        [ -e "$log" ] && grep -vE '^(ok [0-9]|1\.\.)' "$log" | tail -n 12 | cut -c1-200 | sed 's/^/    /'
+    done
+}
+
 count() { grep -c "^$1" "$logs/results"; }
+retell_failures
 echo "$(count pass) passed, $(count fail) failed, $(count skip) skipped"
 [ "$(count fail)" = 0 ] && [ "$(count pass)" -gt 1 ]
