@@ -5,19 +5,16 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/threads_end.h"
 
 #define RET(v) BPF_STMT(BPF_RET | BPF_K, (v))
 
 static pthread_mutex_t robust;
 static pthread_barrier_t barrier;
-static atomic_int returned; /* threads that lived on */
-
 /* The calling thread is to end with call nr. */
 static void deadly(int nr)
 {
@@ -84,14 +81,6 @@ static unsigned threads_now(void)
 }
 
 /* The kernel clears the id and wakes the joiner: what the C library waits for. */
-static void ended(const char *label, void *(*fn)(void *), intptr_t arg)
-{
-    pthread_t t;
-    returned = 0;
-    MUST(pthread_create(&t, NULL, fn, (void *)arg) == 0);
-    CHECK(label, pthread_join(t, NULL) == 0 && returned == 0);
-}
-
 static void others_go_on(void)
 {
     signal(SIGUSR1, die_in_handler);

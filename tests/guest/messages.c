@@ -2,13 +2,11 @@
  * after them in the program's own process: waits, errors that are told once, bad addresses, what comes along.
  */
 #include <netinet/in.h>
-#include <signal.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/alarmed.h"
 
 #define OFTEN 200
 
@@ -87,21 +85,6 @@ static void make(int kind, int s[2])
     warm(s[1], s[0]);
 }
 
-static volatile sig_atomic_t caught;
-
-static void on_signal(int signo)
-{
-    caught = signo;
-}
-
-static void alarm_in(int ms, int flags)
-{
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
-    struct itimerval it = {{0, 0}, {ms / 1000, ms % 1000 * 1000}};
-    caught = 0;
-    MUST(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &it, NULL) == 0);
-}
-
 static pid_t later(int fd, const char *text, int ms)
 {
     pid_t pid = fork();
@@ -111,14 +94,6 @@ static pid_t later(int fd, const char *text, int ms)
         _exit(tell(fd, text) == (ssize_t)strlen(text) ? 0 : 1);
     }
     return pid;
-}
-
-static void reap(pid_t pid)
-{
-    int status = -1;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    CHECK("the child did its part", status == 0);
 }
 
 static void test_waits(int s[2])

@@ -4,12 +4,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/alarmed.h"
 
 #define OFTEN 200
 
@@ -49,21 +47,6 @@ static void make_pipe(int p[2])
     warm(p[1], p[0]);
 }
 
-static volatile sig_atomic_t caught;
-
-static void on_signal(int signo)
-{
-    caught = signo;
-}
-
-static void alarm_in(int ms, int flags)
-{
-    struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
-    struct itimerval it = {{0, 0}, {ms / 1000, ms % 1000 * 1000}};
-    caught = 0;
-    MUST(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &it, NULL) == 0);
-}
-
 static pid_t later(int fd, int ms)
 {
     pid_t pid = fork();
@@ -73,14 +56,6 @@ static pid_t later(int fd, int ms)
         _exit(write(fd, "l", 1) == 1 ? 0 : 1);
     }
     return pid;
-}
-
-static void reap(pid_t pid)
-{
-    int status = -1;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    CHECK("the child did its part", status == 0);
 }
 
 static void test_events(void)

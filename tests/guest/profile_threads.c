@@ -1,13 +1,9 @@
 /* SCMP_ACT_KILL_THREAD of the container's profile, on calls of every kind: of the keep, native ones, and the
  * gate's. */
-#include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <sys/syscall.h>
 
-#include "tests/guest/check.h"
-
-static atomic_int returned;
+#include "tests/guest/threads_end.h"
 
 static void *call(void *arg)
 {
@@ -29,14 +25,6 @@ static void handler(int signo)
 {
     (void)signo;
     syscall(SYS_sched_yield, 0, 12345);
-}
-
-static void ended(const char *label, void *(*fn)(void *), intptr_t arg)
-{
-    pthread_t t;
-    returned = 0;
-    MUST(pthread_create(&t, NULL, fn, (void *)arg) == 0);
-    CHECK(label, pthread_join(t, NULL) == 0 && returned == 0);
 }
 
 static void threads(void)
