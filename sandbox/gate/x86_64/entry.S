@@ -1,5 +1,15 @@
 /* The few things that C cannot say. */
 
+/* A call's six arguments, from where they stand one after the other. */
+    .macro load_args from
+    mov (\from), %rdi
+    mov 8(\from), %rsi
+    mov 16(\from), %rdx
+    mov 24(\from), %r10
+    mov 32(\from), %r8
+    mov 40(\from), %r9
+    .endm
+
 /* standin_call(nr, args): at the image's very beginning, so that its call is where standin.h says. Made without a
  * stack, as rt_sigreturn is to find none. What comes back with another thread id is a clone that the call has made: it
  * says so and ends. */
@@ -11,12 +21,7 @@ standin_call:
     xor %esp, %esp
     mov %rdi, %rax
     mov %rsi, %r11
-    mov (%r11), %rdi
-    mov 8(%r11), %rsi
-    mov 16(%r11), %rdx
-    mov 24(%r11), %r10
-    mov 32(%r11), %r8
-    mov 40(%r11), %r9
+    load_args %r11
     .org standin_call + 0x40, 0x90
     syscall
     test %rax, %rax
@@ -39,12 +44,7 @@ standin_call:
 gate_ring:
     mov %rdi, %rax
     mov %rsi, %r11
-    mov (%r11), %rdi
-    mov 8(%r11), %rsi
-    mov 16(%r11), %rdx
-    mov 24(%r11), %r10
-    mov 32(%r11), %r8
-    mov 40(%r11), %r9
+    load_args %r11
     .org standin_call + 0x140, 0x90
     syscall
     ret
@@ -97,12 +97,7 @@ gate_native_clone_vm:
     mov %rsi, %r12
     mov %rdx, %r13
     mov %rdi, %rax
-    mov (%rax), %rdi
-    mov 8(%rax), %rsi
-    mov 16(%rax), %rdx
-    mov 24(%rax), %r10
-    mov 32(%rax), %r8
-    mov 40(%rax), %r9
+    load_args %rax
     mov $56, %eax
     syscall
     test %rax, %rax
