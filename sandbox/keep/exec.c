@@ -11,6 +11,7 @@
 
 #include "sandbox/keep/exec_internal.h"
 #include "sandbox/keep/file.h"
+#include "sandbox/keep/maps.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task_internal.h"
@@ -280,13 +281,12 @@ long gate_exec_abort(struct task *t, const struct sysargs *a)
  */
 static bool is_image(const struct task *t, int fd)
 {
-    struct stat got, image;
+    struct stat got;
     char name[48];
 
     (void)snprintf(name, sizeof(name), "%d/fd/%d", t->host_tid, fd);
     vfs_assume_self(); /* procfs asks for rights that the guest may not have */
-    return fstatat(kernel.procfd, name, &got, 0) == 0 && fstat(kernel.gate_fd, &image) == 0 &&
-           got.st_dev == image.st_dev && got.st_ino == image.st_ino;
+    return fstatat(kernel.procfd, name, &got, 0) == 0 && maps_gate_image(got.st_dev, got.st_ino);
 }
 
 /* The gate's native exec of its own image (or, at the very beginning, the porter's child's, which no guest

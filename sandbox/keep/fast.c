@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -12,6 +11,7 @@
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/mailbox.h"
+#include "sandbox/keep/maps.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
@@ -396,9 +396,8 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
 {
     if (!t->process->mm) /* the call has ended its process, by a filter or by itself */
         return;
-    bool missed = t->used_lane ? is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls))
-                               : r >= 0 && is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls));
     bool moves = is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls));
+    bool missed = t->used_lane ? moves : r >= 0 && is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls));
     /* A mailbox is not worth its memory for what lanes are better for. */
     bool mailed =
         !missed && mailbox_takes(a->nr) && (!moves || a->nr == SYS_newfstatat || t->process->mm->mailbox);
@@ -420,19 +419,14 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
 /* The mapping of ip; false: none, or one that others would see changed. */
 static bool find_mapping(const char *maps, struct gate_patch *p)
 {
-    for (const char *line = maps; line && *line; line = strchr(line, '\n'), line += line != NULL) {
-        unsigned long start, end;
-        char perm[5];
-
-        if (sscanf(line, "%lx-%lx %4s", &start, &end, perm) != 3)
-            return false;
-        if (p->ip <= start || p->ip > end)
+    struct mapping m;
+    while (maps_next(&maps, &m)) {
+        if (p->ip <= m.start || p->ip > m.end)
             continue;
-        p->start = start;
-        p->end = end;
-        p->prot = (uint32_t)((perm[0] == 'r' ? PROT_READ : 0) | (perm[1] == 'w' ? PROT_WRITE : 0) |
-                             (perm[2] == 'x' ? PROT_EXEC : 0));
-        return perm[3] == 'p' && perm[0] == 'r' && perm[2] == 'x';
+        p->start = m.start;
+        p->end = m.end;
+        p->prot = (uint32_t)m.prot;
+        return !m.shared && (m.prot & PROT_READ) && (m.prot & PROT_EXEC);
     }
     return false;
 }
@@ -445,7 +439,7 @@ void fast_take_patch(struct task *t, struct gate_patch *p)
     t->patch_ip = 0;
     if (!p->ip)
         return;
-    if (host_proc_read(&maps, "%d/maps", t->process->host_pid) < 0 || !maps.s || !find_mapping(maps.s, p))
+    if (host_proc_read(&maps, "%d/maps", t->process->host_pid) < 0 || !find_mapping(maps.s, p))
         *p = (struct gate_patch){0};
     else
         sites_note(t->process->mm, p->ip);

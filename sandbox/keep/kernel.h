@@ -53,6 +53,12 @@ struct sysargs {
 #define ERESTARTNOHAND 514        /* restart only if no handler runs, else EINTR */
 #define ERESTART_RESTARTBLOCK 516 /* as NOHAND (the call keeps its deadline in task.restart_deadline) */
 
+/* A handler's result is one of these. */
+static inline bool is_restart(long r)
+{
+    return r == -ERESTARTSYS || r == -ERESTARTNOINTR || r == -ERESTARTNOHAND || r == -ERESTART_RESTARTBLOCK;
+}
+
 typedef long (*syscall_fn)(struct task *t, const struct sysargs *a);
 
 struct kernel {

@@ -13,6 +13,7 @@
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/thread.h"
 
 #define CLIENTS 4
 #define USEC 1000LL
@@ -27,7 +28,6 @@
 #define BACKOFF_MAX (256000 * USEC)
 #define WORTH 100 /* calls that pay for a beginning */
 #define LOOKS 64  /* between two questions for the time */
-#define STACK (160 * 1024)
 
 struct client {
     struct task *task;   /* a reference; NULL: none */
@@ -103,11 +103,6 @@ void mailbox_server_release(struct mailbox_server *s)
 
 /* One call -------------------------------------------------------------------------------------------------
  */
-
-static bool is_restart(long r)
-{
-    return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK;
-}
 
 /* What the gate is to be told. */
 static long verdict(long r, int nr)
@@ -304,8 +299,6 @@ static void *server_main(void *arg)
 static struct mailbox_server *server_new(void)
 {
     struct mailbox_server *s = calloc(1, sizeof(*s));
-    pthread_attr_t attr;
-    pthread_t thread;
 
     if (!s)
         return NULL;
@@ -316,12 +309,7 @@ static struct mailbox_server *server_new(void)
     atomic_init(&s->refs, 2);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->work, NULL);
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, STACK);
-    int r = pthread_create(&thread, &attr, server_main, s);
-    pthread_attr_destroy(&attr);
-    if (r == 0)
+    if (thread_start("mailboxes", server_main, s) == 0)
         return s;
     s->refs = 1;
     server_put(s);

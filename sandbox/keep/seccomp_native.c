@@ -2,13 +2,12 @@
  * in such calls is told to put a host filter on it that traps them (sandbox/gate/judge.c). */
 #include <errno.h>
 #include <linux/filter.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
+#include <sys/mman.h>
 
 #include "sandbox/gate/judged.h"
 #include "sandbox/keep/bpf.h"
+#include "sandbox/keep/maps.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp_internal.h"
 #include "sandbox/keep/uaccess.h"
@@ -34,31 +33,18 @@ void seccomp_see_natives(struct task *t)
         signal_kick(t);
 }
 
-/* Whether [from, from + n) lies in what line says is mapped: the gate's text, of the gate's own image. */
-static bool is_gate_text(const char *line, const struct stat *gate, uaddr_t from, size_t n)
-{
-    unsigned long start, end, inode;
-    unsigned major_, minor_;
-    char perm[5];
-
-    return sscanf(line, "%lx-%lx %4s %*x %x:%x %lu", &start, &end, perm, &major_, &minor_, &inode) == 6 &&
-           start >= GATE_BASE && end <= GATE_LIMIT && from >= start && from < end && n <= end - from &&
-           strcmp(perm, "r-xp") == 0 && makedev(major_, minor_) == gate->st_dev && inode == gate->st_ino;
-}
-
 /* Whether nobody can change what is at [from, from + n). The gate's image is sealed, its text was never
  * writable, and the host's filter takes no call natively, from whatever instruction, that maps, unmaps,
  * protects or moves anything below GATE_LIMIT; those that ring are refused from GATE_BASE on (mm.c). The keep
  * itself writes as the mapping allows. So what maps says once stays true until the next exec. */
 static bool is_fixed(const char *maps, uaddr_t from, size_t n)
 {
-    struct stat gate;
+    struct mapping m;
 
-    if (fstat(kernel.gate_fd, &gate) < 0)
-        return false;
-    for (const char *line = maps; line && *line; line = strchr(line, '\n'), line += line != NULL)
-        if (is_gate_text(line, &gate, from, n))
-            return true;
+    while (maps_next(&maps, &m))
+        if (from >= m.start && from < m.end)
+            return n <= m.end - from && m.start >= GATE_BASE && m.end <= GATE_LIMIT && !m.shared &&
+                   m.prot == (PROT_READ | PROT_EXEC) && maps_gate_image(m.dev, m.ino);
     return false;
 }
 

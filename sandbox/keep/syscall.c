@@ -85,11 +85,6 @@ static syscall_fn find(const struct sysargs *a)
     return syscall_table[a->nr].fn;
 }
 
-static bool is_restart(long r)
-{
-    return r == -ERESTARTSYS || r == -ERESTARTNOINTR || r == -ERESTARTNOHAND || r == -ERESTART_RESTARTBLOCK;
-}
-
 static bool has_signal(struct task *t)
 {
     LOCKED(&kernel.tasklist_lock);

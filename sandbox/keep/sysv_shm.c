@@ -11,19 +11,19 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/mailbox.h"
+#include "sandbox/keep/maps.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/pseudo.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/sysv_shm.h"
-#include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs.h"
@@ -69,25 +69,12 @@ static void segment_free(struct ipc_object *o)
 /* Who has it mapped ----------------------------------------------------------------------------------------
  */
 
-struct mapping {
-    uint64_t start, end, off;
-};
-
-/* The next line of a maps text that maps s. */
+/* The next mapping of s in a maps text. */
 static bool next_mapping(const char **at, const struct segment *s, struct mapping *m)
 {
-    while (**at) {
-        unsigned long start, end, off, ino;
-        unsigned maj, min;
-        const char *line = *at;
-        size_t len = strcspn(line, "\n");
-        *at += len + (line[len] == '\n');
-        if (sscanf(line, "%lx-%lx %*4s %lx %x:%x %lu", &start, &end, &off, &maj, &min, &ino) == 6 &&
-            ino == s->st.st_ino && makedev(maj, min) == s->st.st_dev) {
-            *m = (struct mapping){start, end, off};
+    while (maps_next(at, m))
+        if (m->ino == s->st.st_ino && m->dev == s->st.st_dev)
             return true;
-        }
-    }
     return false;
 }
 
@@ -102,7 +89,7 @@ static unsigned long count_attached(const struct segment *s)
         _cleanup_sb_ struct strbuf maps = {0};
         struct mapping m;
         if (p->container != c || p->state != PROCESS_ALIVE || !p->host_pid ||
-            host_proc_read(&maps, "%d/maps", p->host_pid) < 0 || !maps.s)
+            host_proc_read(&maps, "%d/maps", p->host_pid) < 0)
             continue;
         for (const char *at = maps.s; next_mapping(&at, s, &m);)
             n += m.off == 0;

@@ -5,7 +5,7 @@
 
 #include "common/log.h"
 
-#define STACK_SIZE (128 * 1024)
+#define STACK_SIZE (160 * 1024) /* as a worker: it may run calls */
 
 int thread_start(const char *what, void *(*fn)(void *), void *arg)
 {

@@ -212,14 +212,9 @@ static int put_waitid_info(struct task *t, uaddr_t addr, const struct wait_query
     return copy_to_user(t, addr, &info, sizeof(info));
 }
 
-static bool is_restart_code(long r)
-{
-    return r <= -ERESTARTSYS && r >= -ERESTART_RESTARTBLOCK;
-}
-
 static long waitid_result(struct task *t, const struct sysargs *a, const struct wait_query *q, long r)
 {
-    if (r == SYS_PARKED || is_restart_code(r))
+    if (r == SYS_PARKED || is_restart(r))
         return r;
     if (r > 0 && a->arg[4] && copy_to_user(t, a->arg[4], &q->rusage, sizeof(q->rusage)) < 0)
         return -EFAULT;

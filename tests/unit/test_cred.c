@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/task.o sandbox/keep/process.o sandbox/keep/signal.o sandbox/keep/sigmask.o sandbox/keep/stop.o sandbox/keep/sleep.o sandbox/keep/exit.o sandbox/keep/park.o sandbox/keep/thread.o sandbox/keep/timer.o sandbox/keep/posix_timer.o sandbox/keep/cred.o sandbox/keep/idmap.o sandbox/keep/credcalls.o sandbox/keep/prctl.o sandbox/keep/seccomp.o sandbox/keep/seccomp_install.o sandbox/keep/seccomp_native.o sandbox/keep/sites.o sandbox/keep/bpf.o common/log.o common/err.o */
+/* objects: sandbox/keep/task.o sandbox/keep/process.o sandbox/keep/signal.o sandbox/keep/sigmask.o sandbox/keep/stop.o sandbox/keep/sleep.o sandbox/keep/exit.o sandbox/keep/park.o sandbox/keep/thread.o sandbox/keep/timer.o sandbox/keep/posix_timer.o sandbox/keep/cred.o sandbox/keep/idmap.o sandbox/keep/credcalls.o sandbox/keep/prctl.o sandbox/keep/maps.o sandbox/keep/seccomp.o sandbox/keep/seccomp_install.o sandbox/keep/seccomp_native.o sandbox/keep/sites.o sandbox/keep/bpf.o common/log.o common/err.o */
 /* Credentials, capabilities and guests' own filters: capabilities(7), setresuid(2), seccomp(2). */
 #include <errno.h>
 #include <linux/capability.h>
