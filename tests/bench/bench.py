@@ -37,18 +37,25 @@ def runtimes():
 
 
 class Samples:
-    """Figures by runtime and row."""
+    """Figures by runtime, row and round. What the bare round trip took beside a row is kept as a runtime's."""
 
     def __init__(self, names):
-        self.by_name = {n: {} for n in names}
+        self.by_name = {n: {} for n in [*names, "round trip"]}
 
-    def add(self, name, figures):
+    def add(self, name, figures, i=0):
         for key, value in figures.items():
             if value is not None:
-                self.by_name[name].setdefault(key, []).append(value)
+                self.by_name[name].setdefault(key, {})[i] = value
 
-    def medians(self):
-        return {n: {k: statistics.median(v) for k, v in s.items()} for n, s in self.by_name.items()}
+    def median(self, name, key):
+        found = self.by_name.get(name, {}).get(key)
+        return statistics.median(found.values()) if found else None
+
+    def ratio(self, name, key, base):
+        """The median of the ratios within each round: what changes the machine's speed from round to round is in both."""
+        ours, theirs = (self.by_name.get(n, {}).get(key, {}) for n in (name, base))
+        found = [v / theirs[i] for i, v in ours.items() if theirs.get(i)]
+        return statistics.median(found) if found else None
 
 
 def wanted(only, *keys):
@@ -56,16 +63,15 @@ def wanted(only, *keys):
 
 
 def small(found, options, samples):
-    trips = []
     for i in range(options.rounds):
-        trips.append(float(subprocess.check_output([os.environ["BENCH_ROUNDTRIP"]])))
         for row in rows.MICRO:
             if wanted(options.only, row.key):
+                if row.promise and row.promise[1] == "round trip":
+                    samples.add("round trip", {row.key: float(subprocess.check_output([os.environ["BENCH_ROUNDTRIP"]]))}, i)
                 for n, runtime in found.items():
                     if n != "runsc" or i < options.runsc:
-                        samples.add(n, measure.micro(runtime, row.key))
+                        samples.add(n, measure.micro(runtime, row.key), i)
         print(f"round {i + 1}: calls measured", file=sys.stderr)
-    return statistics.median(trips)
 
 
 def life(found, options, samples):
@@ -75,7 +81,7 @@ def life(found, options, samples):
         for name, fn in (("start", measure.start), ("cycle", measure.cycle), ("execute", measure.execute)):
             for n, runtime in found.items():
                 if wanted(options.only, name) and (runtime or name == "start"):
-                    samples.add(n, {name: fn(runtime)})
+                    samples.add(n, {name: fn(runtime)}, i)
         print(f"round {i + 1}: sandboxes measured", file=sys.stderr)
     for n, runtime in found.items():
         if runtime and wanted(options.only, "idle", "idle-cpu"):
@@ -93,7 +99,7 @@ def programs(found, options, samples):
             if wanted(options.only, group, *(r.key for r in of)):
                 for n in ("runc", "runsc", "bailey"):
                     if n in found and (n != "runsc" or i < options.runsc):
-                        samples.add(n, measure.apps(found[n], group))
+                        samples.add(n, measure.apps(found[n], group), i)
         print(f"round {i + 1}: programs measured", file=sys.stderr)
 
 
@@ -148,22 +154,21 @@ def main():
         found.pop("runsc", None)
     samples = Samples(found)
     begin = time.monotonic()
-    round_trip = small(found, options, samples)
+    small(found, options, samples)
     parts = life(found, options, samples)
     programs(found, options, samples)
-    medians = samples.medians()
     every = rows.MICRO + rows.LIFE
-    judged = [report.judge(r, medians, round_trip) for r in every]
-    whole = [report.judge(r, medians, round_trip) for r in rows.SERVED + rows.SPENT]
-    means = report.means(medians)
+    judged = [report.judge(r, samples) for r in every]
+    whole = [report.judge(r, samples) for r in rows.SERVED + rows.SPENT]
+    means = report.means(samples)
     names = list(found)
     text = "\n\n".join([report.table(names, judged), report.table([n for n in names if n in ("runc", "runsc", "bailey")], whole),
                         report.means_table(means)])
     missed = sum(not v.passed for j in judged + whole for v in j.verdicts) + sum(not m[3] for m in means)
     held = sum(v.passed for j in judged + whole for v in j.verdicts) + sum(m[3] for m in means)
     made_of = ", ".join(f"{n} {b / 1048576:.2f} MiB" for n, b in parts)
-    note = (f"Measured on {machine()}; medians of {options.rounds} interleaved rounds ({options.runsc} of runsc). A bare notification "
-            f"round trip: {report.seconds(round_trip)}; load average at the end {os.getloadavg()[2]:.1f}. An idle sandbox by process: {made_of}. {held} promises hold, {missed} do not.")
+    note = (f"Measured on {machine()}; medians of {options.rounds} interleaved rounds ({options.runsc} of runsc), of programs {options.apps}; ratios are medians "
+            f"of those within a round. A bare notification round trip: {report.seconds(samples.median('round trip', 'stat') or 0)}; load average at the end {os.getloadavg()[2]:.1f}. An idle sandbox by process: {made_of}. {held} promises hold, {missed} do not.")
     print(f"{text}\n\n{note}\n{time.monotonic() - begin:.0f} s")
     if options.profile:
         profiles(found, judged + whole)

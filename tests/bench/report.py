@@ -6,7 +6,7 @@ import rows
 
 Judged = namedtuple("Judged", "row cells verdicts")
 # A promise and whether it holds: the figure is ratio times that of `of`, factor is what is promised. Where it is promised in
-# itself, of is empty and figure says it.
+# itself, of is empty and figure says it; else figure is what there is to add.
 Verdict = namedtuple("Verdict", "of ratio factor limit passed figure")
 
 
@@ -37,17 +37,23 @@ def limit_text(row, factor, base):
     return "ahead of runsc" if base == "runsc" and factor == rows.AHEAD else f"{least}{word} x {base}"
 
 
-def verdict(row, value, factor, base, against):
-    """against: the base's own figure. The ratio is the value against that."""
-    if value is None or against is None:
+def holds(row, ratio, factor):
+    return ratio >= factor if row.unit == "rate" else ratio <= factor
+
+
+def verdict(row, samples, factor, base):
+    ratio = samples.ratio("bailey", row.key, base)
+    if ratio is None:
         return None
-    ratio = value / against if against else float(value > 0)
-    passed = ratio >= factor if row.unit == "rate" else ratio <= factor
-    return Verdict(base, ratio, factor, limit_text(row, factor, base), passed, "")
+    passed = holds(row, ratio, factor)
+    # What no sandbox at all does not reach either says something about the machine.
+    bare = samples.ratio("runc", row.key, base) if base == "runsc" and not passed else None
+    said = f"; runc itself {times(bare)}" if bare and not holds(row, bare, factor) else ""
+    return Verdict(base, ratio, factor, limit_text(row, factor, base), passed, said)
 
 
-def judge(row, medians, round_trip):
-    ours = medians["bailey"].get(row.key)
+def judge(row, samples):
+    ours = samples.median("bailey", row.key)
     found = []
     if row.promise:
         factor, base = row.promise
@@ -55,22 +61,20 @@ def judge(row, medians, round_trip):
             if ours is not None:
                 found.append(Verdict("", ours, factor, limit_text(row, factor, base), ours <= factor, shown(row, ours)))
         else:
-            against = round_trip if base == "round trip" else medians.get("runc", {}).get(row.key)
-            found.append(verdict(row, ours, factor, base, against))
-    if row.runsc and "runsc" in medians:
-        found.append(verdict(row, ours, row.runsc, "runsc", medians["runsc"].get(row.key)))
-    return Judged(row, {n: m.get(row.key) for n, m in medians.items()}, [v for v in found if v])
+            found.append(verdict(row, samples, factor, base))
+    if row.runsc:
+        found.append(verdict(row, samples, row.runsc, "runsc"))
+    return Judged(row, {n: samples.median(n, row.key) for n in samples.by_name}, [v for v in found if v])
 
 
-def means(medians):
+def means(samples):
     """The two geometric means over whole programs: (what, ratio, promise, passed)."""
     found = []
     for what, of, promise, more in (
         ("servers, geometric mean", rows.SERVED, rows.SERVED_MEAN, True),
         ("other programs, geometric mean", rows.SPENT, rows.SPENT_MEAN, False),
     ):
-        pairs = [(medians["bailey"].get(r.key), medians.get("runc", {}).get(r.key)) for r in of]
-        ratios = [a / b for a, b in pairs if a and b]
+        ratios = list(filter(None, (samples.ratio("bailey", r.key, "runc") for r in of)))
         if ratios:
             ratio = statistics.geometric_mean(ratios)
             found.append((what, ratio, promise, ratio >= promise if more else ratio <= promise))
@@ -78,7 +82,7 @@ def means(medians):
 
 
 def words(judged):
-    return "; ".join(f"{'pass' if v.passed else 'miss'} ({times(v.ratio)})" if v.of else ("pass" if v.passed else "miss")
+    return "; ".join(f"{'pass' if v.passed else 'miss'} ({times(v.ratio)}{v.figure})" if v.of else ("pass" if v.passed else "miss")
                      for v in judged.verdicts)
 
 
