@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-#: timeout 300
 # containerd's runc shim with bailey in runc's place, by ctr. docs/containerd.md
 bats_require_minimum_version 1.5.0
 load helpers
@@ -23,7 +22,7 @@ teardown() {
 
 # run [OPTION...] [-- ...]: the container x.
 ctr_run() {
-    timeout -k 5 30 ctr run --runc-binary "$BAILEY" --runc-root "$S/state-of-bailey" "$@"
+    timeout -k 5 $LIMIT ctr run --runc-binary "$BAILEY" --runc-root "$S/state-of-bailey" "$@"
 }
 
 start_x() { # program...
@@ -31,7 +30,7 @@ start_x() { # program...
 }
 
 in_x() { # program...
-    timeout -k 5 30 ctr task exec --exec-id "e$RANDOM" x "$@" 3>&-
+    timeout -k 5 $LIMIT ctr task exec --exec-id "e$RANDOM" x "$@" 3>&-
 }
 
 status_of_x() {
@@ -80,17 +79,9 @@ ended_with() { # status
 
 @test "run -t, exec -t: a terminal with the caller's size" {
     needs script
-    # ctr may end before it has shown the last of the output, with runc as well: hence the second.
-    run timeout 60 script -qec "stty rows 33 cols 44; ctr run --rm -t --runc-binary $BAILEY \
-        --runc-root $S/state-of-bailey $IMAGE x sh -c 'tty; until stty size 2>/dev/null | grep .; do sleep 0.1; done; sleep 1; exit 3'" /dev/null </dev/null 3>&-
-    echo "$output" >&2
-    [ "$status" -eq 3 ]
-    [[ "$output" == *"/dev/pts/0"*"33 44"* ]]
+    on_terminal "ctr run --rm -t --runc-binary $BAILEY --runc-root $S/state-of-bailey $IMAGE x sh -c '$SHOWS_SIZE'" in_x touch /seen
     start_x sleep 1000
-    run timeout 60 script -qec "stty rows 21 cols 43; ctr task exec -t --exec-id e1 x sh -c \
-        'tty; until stty size 2>/dev/null | grep .; do sleep 0.1; done; sleep 1; exit 4'" /dev/null </dev/null 3>&-
-    [ "$status" -eq 4 ]
-    [[ "$output" == *"/dev/pts/0"*"21 43"* ]]
+    on_terminal "ctr task exec -t --exec-id e1 x sh -c '$SHOWS_SIZE'" in_x touch /seen
 }
 
 @test "a program that is not there" {
@@ -118,23 +109,22 @@ ended_with() { # status
 @test "exec --detach, and kill of what was executed" {
     start_x sleep 1000
     ctr task exec --detach --exec-id e1 x sleep 2000 3>&-
-    ctr task exec --detach --exec-id e2 x sh -c 'trap "echo got >/got; exit" USR1; while :; do sleep 0.1; done' 3>&-
-    [ "$(in_x ps -o args | grep -c '^sleep [12]000')" = 2 ]
+    ctr task exec --detach --exec-id e2 x sh -c 'trap "echo got >/got; exit" USR1; : >/ready; while :; do sleep 0.1; done' 3>&-
+    wait_for sleepers 2
     ctr task kill --exec-id e1 -s KILL x
-    wait_for is_alone
-    in_x sleep 0.3
+    wait_for sleepers 1
+    wait_for in_x test -e /ready
     ctr task kill --exec-id e2 -s USR1 x
     wait_for in_x test -e /got
 }
 
-is_alone() {
-    [ "$(in_x ps -o args | grep -c '^sleep [12]000')" = 1 ]
+sleepers() { # how many
+    [ "$(in_x ps -o args | grep -c '^sleep [12]000')" = "$1" ]
 }
 
 @test "kill: by TERM with a handler, by KILL without" {
-    start_x sh -c 'trap "exit 42" TERM; while :; do sleep 0.1; done'
-    wait_for in_x true
-    sleep 0.3
+    start_x sh -c 'trap "exit 42" TERM; : >/ready; while :; do sleep 0.1; done'
+    wait_for in_x test -e /ready
     ctr task kill x
     wait_for is STOPPED
     ended_with 42
@@ -178,8 +168,7 @@ bailey_state() {
     is PAUSED
     ctr task resume x
     is RUNNING
-    run in_x sh -c 'a=$(wc -c </dots); sleep 0.3; [ $(wc -c </dots) -gt $a ]'
-    [ "$status" -eq 0 ]
+    in_x sh -c 'a=$(wc -c </dots); until [ $(wc -c </dots) -gt $a ]; do sleep 0.1; done'
 }
 
 @test "metrics: what the shim reads of the container's cgroup is the container's" {
@@ -238,7 +227,8 @@ two_processes() {
 }
 
 @test "containerd is restarted: the container goes on, and ends as it would have" {
-    start_x sh -c 'trap "exit 42" TERM; while :; do sleep 0.1; done'
+    start_x sh -c 'trap "exit 42" TERM; : >/ready; while :; do sleep 0.1; done'
+    wait_for in_x test -e /ready
     pid=$(pid_of_x)
     daemon_stop containerd
     containerd_start

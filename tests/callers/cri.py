@@ -29,7 +29,7 @@ def call(name, text):
         request_serializer=lambda m: m.SerializeToString(),
         response_deserializer=factory.GetPrototype(method.output_type).FromString,
     )
-    answer = rpc(request, timeout=60)
+    answer = rpc(request, timeout=300)
     return json_format.MessageToJson(answer, including_default_value_fields=True, preserving_proto_field_name=True, indent=None)
 
 

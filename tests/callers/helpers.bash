@@ -52,8 +52,11 @@ gone() { # pid
     [[ $state == Z* ]]
 }
 
+# The longest that anything may take: to end what hangs, not to say how quick a machine must be.
+LIMIT=100
+
 wait_for() { # command...
-    local end=$((SECONDS + 30))
+    local end=$((SECONDS + LIMIT))
     while [ $SECONDS -lt $end ]; do
         "$@" >/dev/null 2>&1 && return 0
         sleep 0.05
@@ -109,4 +112,22 @@ needs() { # program...
     for program in "$@"; do
         command -v "$program" >/dev/null || skip "no $program"
     done
+}
+
+# Says what terminal it has, and how large that is; ends when /seen is there: an engine may end before it has shown the last of what
+# was said, with runc as well.
+SHOWS_SIZE='tty; until stty size 2>/dev/null | grep -v "^0"; do sleep 0.1; done; until [ -e /seen ]; do sleep 0.1; done; exit 4'
+
+# Runs a shell command, whose program is that, on a terminal of a size of its own.
+on_terminal() { # command what-makes-seen...
+    local out=$BATS_TEST_TMPDIR/terminal pid status=0
+    : >"$out"
+    timeout $LIMIT script -qefc "stty rows 33 cols 44; $1" /dev/null </dev/null >"$out" 3>&- 4>&- &
+    pid=$!
+    wait_for grep -q "33 44" "$out" || status=$?
+    "${@:2}" || status=$?
+    wait $pid || status=$?
+    cat "$out" >&2
+    [ "$status" -eq 4 ]
+    [[ "$(cat "$out")" == *"/dev/pts/0"*"33 44"* ]]
 }

@@ -93,7 +93,7 @@ if pid == 0:
 s.close()
 if "FAKE_PID" not in os.environ:
     c = socket.socket(family, socket.SOCK_STREAM)
-    c.settimeout(20)
+    c.settimeout(100)
     c.connect(peer)
     c.sendall(b"hello\n")
     print(c.makefile().readline(), end="", flush=True)
@@ -149,16 +149,20 @@ import os, socket
 s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 s.bind("notify.sock")
 out = open("notify.got", "w")
+open("notify.ready", "w").write("ready")
 while True:
     out.write(repr(s.recv(4096).decode()) + "\n")
     out.flush()
 PY
     helper=$!
-    for _ in $(seq 100); do
-        [ -S notify.sock ] && return
-        sleep 0.05
-    done
-    return 1
+    wait_for test -s notify.ready
+}
+
+# What came to notify.sock up to now: each message as one line.
+notified() {
+    python3 -c 'import socket; socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"end", "notify.sock")'
+    wait_for grep -qx "'end'" notify.got
+    grep -vx "'end'" notify.got
 }
 
 @test "sd_notify: READY=1 reaches the host once, with the porter's pid, and nothing else does" {
@@ -168,13 +172,12 @@ PY
     NOTIFY_SOCKET=$BATS_TEST_TMPDIR/notify.sock bailey create -b "$BUNDLE" --pid-file pid x </dev/null >out 2>&1 3>&-
     [ ! -s notify.got ]
     bailey start x 3>&-
-    for _ in $(seq 100); do
-        [ "$(bailey state x | jq -r .status)" = stopped ] && break
-        sleep 0.05
-    done
-    cat notify.got out
+    wait_for status_is x stopped
+    got=$(notified)
+    echo "$got"
+    cat out
     [ "$(bailey state x | jq .exitStatus)" = 0 ]
-    [ "$(cat notify.got)" = "'READY=1\\nMAINPID=$(cat pid)\\n'" ]
+    [ "$got" = "'READY=1\\nMAINPID=$(cat pid)\\n'" ]
 }
 
 @test "a NOTIFY_SOCKET that nobody listens on is a warning" {
@@ -199,6 +202,5 @@ PY
     echo "$output"
     [ "$status" -eq 0 ]
     [ "${lines[0]}" = "$(cat /etc/hostname)" ]
-    for _ in $(seq 100); do [ -s notify.got ] && break; sleep 0.05; done
-    [ "$(cat notify.got)" = "'READY=1\\nMAINPID=$(cat pid)\\n'" ]
+    [ "$(notified)" = "'READY=1\\nMAINPID=$(cat pid)\\n'" ]
 }

@@ -2,12 +2,12 @@
 # Control groups: what config.json asks for is in the host's files, holds, and goes away.
 bats_require_minimum_version 1.5.0
 load helpers
+load cgroup
 
 setup() {
     make_bundle
-    ID=bt-${BAILEY_TEST_RUN:-$$}-cgroup-$BATS_TEST_NUMBER
-    [ -w /sys/fs/cgroup ] || skip "no cgroups that can be written"
-    [ -d /sys/fs/cgroup/memory ] || [ -f /sys/fs/cgroup/cgroup.controllers ] || skip "no cgroups mounted"
+    id_for cgroup
+    needs_cgroups
 }
 
 teardown() {
@@ -27,34 +27,22 @@ value() { # controller file-v1 file-v2
     fi
 }
 
-is_v1() {
-    [ -d /sys/fs/cgroup/memory ]
-}
-
 # Runs the bundle in the background until its program says so.
 start_it() {
     args sh -c 'echo ready; read x'
-    rm -f "$BATS_TEST_TMPDIR/out" # what an earlier one said
+    rm -f "$BATS_TEST_TMPDIR/in" "$BATS_TEST_TMPDIR/out" # what an earlier one said
     mkfifo "$BATS_TEST_TMPDIR/in"
-    sleep 30 >"$BATS_TEST_TMPDIR/in" 3>&- &
-    SLEEP_PID=$!
-    "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" "$ID" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
+    exec 5<>"$BATS_TEST_TMPDIR/in" # so that nobody has to wait for its other end
+    "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" "$ID" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- 5>&- &
     RUN_PID=$!
-    for _ in $(seq 200); do
-        grep -q ready "$BATS_TEST_TMPDIR/out" && return 0
-        sleep 0.05
-    done
-    return 1
+    wait_for said ready
 }
 
 end_it() {
-    kill "$SLEEP_PID"
-    wait "$RUN_PID" || true
+    echo end >&5
+    exec 5>&-
+    wait "$RUN_PID"
     RUN_PID=
-}
-
-no_cgroup_left() {
-    [ -z "$(find /sys/fs/cgroup -name "*$ID*")" ]
 }
 
 @test "limits are written where cgroupsPath says" {
@@ -105,7 +93,6 @@ no_cgroup_left() {
     start_it
     [ "$(value pids pids.max pids.max)" = 50 ]
     end_it
-    rm "$BATS_TEST_TMPDIR/in"
     config 'del(.linux.cgroupsPath)'
     start_it
     local pids=/sys/fs/cgroup
@@ -118,7 +105,7 @@ no_cgroup_left() {
 
 @test "a fork bomb meets pids.limit" {
     config '.linux.resources.pids = {limit: 8}'
-    args sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done; echo not reached'
+    args sh -c 'for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done; echo not reached'
     run --separate-stderr run_it "$ID"
     [ "$status" -eq 2 ]
     [ "$output" = "" ]
@@ -171,7 +158,7 @@ no_cgroup_left() {
     local dir=/sys/fs/cgroup/pids/$ID
     is_v1 || dir=/sys/fs/cgroup/$ID
     mkdir "$dir"
-    sleep 30 3>&- &
+    sleep 1000 3>&- &
     echo $! >"$dir/cgroup.procs"
     config --arg p "/$ID" '.linux.cgroupsPath = $p'
     run --separate-stderr run_it "$ID"

@@ -2,54 +2,41 @@
 # bailey pause, resume, update and events.
 bats_require_minimum_version 1.5.0
 load helpers
+load cgroup
 
 setup() {
     make_bundle
-    ID=bt-${BAILEY_TEST_RUN:-$$}-cgcmd-$BATS_TEST_NUMBER
-    [ -d /sys/fs/cgroup/memory ] || [ -f /sys/fs/cgroup/cgroup.controllers ] || skip "no cgroups mounted"
-    [ -w /sys/fs/cgroup ] || skip "no cgroups that can be written"
+    id_for cgcmd
+    needs_cgroups
 }
 
 teardown() {
     bailey delete --force "$ID" || true
 }
 
-is_v1() {
-    [ -d /sys/fs/cgroup/memory ]
-}
-
 # A container that counts in its /tmp/n.
-start_it() {
+start_counting() {
     args sh -c 'i=0; while :; do i=$((i+1)); echo $i >/tmp/n; sleep 0.02; done'
-    bailey create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-    bailey start "$ID"
-    for _ in $(seq 100); do
-        [ -s "$BUNDLE/rootfs/tmp/n" ] && return 0
-        sleep 0.05
-    done
-    return 1
+    create_it
+    wait_for test -s "$BUNDLE/rootfs/tmp/n"
 }
 
 count() {
     cat "$BUNDLE/rootfs/tmp/n"
 }
 
-status() {
-    bailey state "$ID" | jq -r .status
-}
-
-no_cgroup_left() {
-    [ -z "$(find /sys/fs/cgroup -name "*$ID*")" ]
+# Whether it has counted on.
+counted_on() { # from
+    [ -n "$(count)" ] && [ "$(count)" != "$1" ]
 }
 
 @test "pause stops everything, resume lets it go on" {
     config '.root.readonly = false'
-    start_it
-    [ "$(status)" = running ]
+    start_counting
+    status_is "$ID" running
     bailey pause "$ID"
-    [ "$(status)" = paused ]
-    local before after
-    sleep 0.1
+    status_is "$ID" paused
+    local before
     before=$(count)
     sleep 0.4
     [ "$(count)" = "$before" ]
@@ -57,10 +44,8 @@ no_cgroup_left() {
     [ "$status" -eq 1 ]
     [ "$stderr" = "bailey: cannot pause container $ID: it is paused" ]
     bailey resume "$ID"
-    [ "$(status)" = running ]
-    sleep 0.5
-    after=$(count)
-    [ "$after" != "$before" ]
+    status_is "$ID" running
+    wait_for counted_on "$before"
     run --separate-stderr bailey resume "$ID"
     [ "$stderr" = "bailey: cannot resume container $ID: it is running" ]
 }
@@ -69,16 +54,16 @@ no_cgroup_left() {
     config '.root.readonly = false'
     args sh -c 'sleep 1000 & cat /tmp/fifo >/tmp/n; wait'
     mkfifo "$BUNDLE/rootfs/tmp/fifo"
-    bailey create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-    bailey start "$ID"
-    sleep 0.3
+    ln -s busybox "$BUNDLE/rootfs/bin/pidof"
+    create_it
+    opens_it() { bailey exec "$ID" sh -c 'for p in $(pidof cat); do cat /proc/$p/stat; done' 3>&- | grep -q ' (cat) S '; }
+    wait_for opens_it
     bailey pause "$ID"
-    timeout 5 sh -c 'echo text >"$1"' sh "$BUNDLE/rootfs/tmp/fifo"
+    timeout $LIMIT sh -c 'echo text >"$1"' sh "$BUNDLE/rootfs/tmp/fifo" 3>&-
     sleep 0.3
     [ "$(count)" = "" ]
     bailey resume "$ID"
-    sleep 0.3
-    [ "$(count)" = text ]
+    wait_for grep -qx text "$BUNDLE/rootfs/tmp/n"
 }
 
 @test "the keep takes no input for what is paused" {
@@ -88,11 +73,7 @@ no_cgroup_left() {
     bailey create --bundle "$BUNDLE" "$ID" <"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- 5>&-
     bailey start "$ID" 5>&-
     echo one >&5
-    for _ in $(seq 100); do
-        grep -q 'got one' "$BATS_TEST_TMPDIR/out" && break
-        sleep 0.05
-    done
-    grep -q 'got one' "$BATS_TEST_TMPDIR/out"
+    wait_for said 'got one'
     bailey pause "$ID" 5>&-
     echo two >&5
     sleep 0.3
@@ -101,17 +82,14 @@ no_cgroup_left() {
     [ "$line" = two ]
     echo three >&5
     bailey resume "$ID" 5>&-
-    for _ in $(seq 100); do
-        grep -q 'got three' "$BATS_TEST_TMPDIR/out" && break
-        sleep 0.05
-    done
+    wait_for said 'got three'
     [ "$(cat "$BATS_TEST_TMPDIR/out")" = $'ready\ngot one\ngot three' ]
     exec 5>&-
 }
 
 @test "what is paused can be deleted by force, and leaves nothing" {
     config '.root.readonly = false'
-    start_it
+    start_counting
     bailey pause "$ID"
     bailey delete --force "$ID"
     no_cgroup_left
@@ -120,20 +98,16 @@ no_cgroup_left() {
 
 @test "what is paused dies of KILL" {
     config '.root.readonly = false'
-    start_it
+    start_counting
     bailey pause "$ID"
     bailey kill "$ID" KILL
-    for _ in $(seq 50); do
-        [ "$(status)" = stopped ] && break
-        sleep 0.1
-    done
-    [ "$(status)" = stopped ]
+    wait_for status_is "$ID" stopped
 }
 
 @test "update writes new limits, from options and from a file" {
     is_v1 || skip "reads the files of version 1"
     config --arg p "/$ID" '.root.readonly = false | .linux.cgroupsPath = $p | .linux.resources.memory = {limit: 50000000, swap: 50000000}'
-    start_it
+    start_counting
     bailey update --memory 67108864 --memory-swap=134217728 --pids-limit 33 --cpu-share 700 "$ID"
     cd /sys/fs/cgroup
     [ "$(cat memory/"$ID"/memory.limit_in_bytes)" = 67108864 ]
@@ -153,17 +127,14 @@ no_cgroup_left() {
 @test "update limits a container that was without limits" {
     is_v1 || skip "reads the files of version 1"
     config 'del(.linux.cgroupsPath, .linux.resources) | .root.readonly = false'
-    start_it
+    start_counting
     [ -z "$(find /sys/fs/cgroup/pids -name "$ID*")" ]
     bailey update --pids-limit 44 "$ID"
     local dir
     dir=$(find /sys/fs/cgroup/pids/bailey -name "$ID*")
     [ "$(cat "$dir/pids.max")" = 44 ]
     [ "$(wc -l <"$dir/cgroup.procs")" -ge 2 ]
-    local before
-    before=$(count)
-    sleep 0.5
-    [ "$(count)" != "$before" ]
+    wait_for counted_on "$(count)"
     bailey delete --force "$ID"
     no_cgroup_left
 }
@@ -171,14 +142,14 @@ no_cgroup_left() {
 @test "update: no limit on memory takes away the one on memory and swap" {
     is_v1 || skip "reads the files of version 1"
     config --arg p "/$ID" '.root.readonly = false | .linux.cgroupsPath = $p | .linux.resources.memory = {limit: 50000000, swap: 50000000}'
-    start_it
+    start_counting
     bailey update --memory -1 "$ID"
     [ "$(cat "/sys/fs/cgroup/memory/$ID/memory.limit_in_bytes")" -gt 1000000000000 ]
 }
 
 @test "events --stats" {
     config --arg p "/$ID" '.root.readonly = false | .linux.cgroupsPath = $p | .linux.resources.memory = {limit: 50000000} | .linux.resources.pids = {limit: 20}'
-    start_it
+    start_counting
     run --separate-stderr bailey events --stats "$ID"
     [ "$status" -eq 0 ]
     [ "$(jq -r '[.type, .id, .data.pids.limit, .data.memory.usage.limit - .data.memory.usage.limit % 1000000] | join(" ")' <<<"$output")" = "stats $ID 20 49000000" ]
@@ -198,19 +169,23 @@ no_cgroup_left() {
 @test "events tells of processes that were killed for want of memory, and ends with the container" {
     config '.linux.resources.memory = {limit: 25000000}'
     is_v1 && config '.linux.resources.memory.swap = 25000000'
-    args sh -c 'sleep 1; sh -c "x=aaaaaaaaaaaaaaaa; while :; do x=\$x\$x; done"; sleep 1'
-    bailey create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-    bailey start "$ID"
-    run --separate-stderr bailey events --interval 1s "$ID"
-    [ "$status" -eq 0 ]
-    [ "$(jq -r 'select(.type == "oom").id' <<<"$output")" = "$ID" ]
+    args sh -c 'until [ -e /tmp/go ]; do sleep 0.1; done; sh -c "x=aaaaaaaaaaaaaaaa; while :; do x=\$x\$x; done"
+        until [ -e /tmp/end ]; do sleep 0.1; done'
+    create_it
+    bailey events --interval 1s "$ID" >"$BATS_TEST_TMPDIR/events" 3>&- &
+    tells() { [ "$(jq -r "select(.type == \"$1\").id" "$BATS_TEST_TMPDIR/events" | head -1)" = "$ID" ]; }
+    wait_for tells stats
+    touch "$BUNDLE/rootfs/tmp/go"
+    wait_for tells oom
+    touch "$BUNDLE/rootfs/tmp/end"
+    wait $!
+    [ "$(jq -r 'select(.type == "oom").id' "$BATS_TEST_TMPDIR/events")" = "$ID" ]
 }
 
 @test "a container that has ended" {
     args true
-    bailey create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-    bailey start "$ID"
-    sleep 0.5
+    create_it
+    wait_for status_is "$ID" stopped
     for command in pause resume "update --memory 100000000" "events --stats"; do
         # shellcheck disable=SC2086
         run --separate-stderr bailey $command "$ID"
@@ -222,21 +197,22 @@ no_cgroup_left() {
 @test "kill --all with KILL and delete --force end what else is in the cgroup; nobody left is no error" {
     is_v1 || skip "reads the files of version 1"
     config --arg p "/$ID" '.linux.cgroupsPath = $p | .root.readonly = false'
-    start_it
+    start_counting
     sh -c 'sleep 1000 & echo $! >"$1"; wait' sh "$BATS_TEST_TMPDIR/stray" 3>&- &
-    while [ ! -s "$BATS_TEST_TMPDIR/stray" ]; do sleep 0.02; done
+    wait_for test -s "$BATS_TEST_TMPDIR/stray"
     cat "$BATS_TEST_TMPDIR/stray" >"/sys/fs/cgroup/pids/$ID/cgroup.procs"
     cat "$BATS_TEST_TMPDIR/stray" >"/sys/fs/cgroup/cpu/$ID/cgroup.procs"
     bailey pause "$ID"
     bailey kill --all "$ID" KILL
     wait $!
-    [ "$(status)" = stopped ]
+    status_is "$ID" stopped
     [ -z "$(cat "/sys/fs/cgroup/pids/$ID/cgroup.procs")" ]
     bailey kill --all "$ID" KILL
     run --separate-stderr bailey kill "$ID" KILL
     [ "$stderr" = "bailey: container not running: $ID" ]
+    rm "$BATS_TEST_TMPDIR/stray"
     sh -c 'sleep 1000 & echo $! >"$1"; wait' sh "$BATS_TEST_TMPDIR/stray" 3>&- &
-    sleep 0.3
+    wait_for test -s "$BATS_TEST_TMPDIR/stray"
     for controller in memory freezer; do
         cat "$BATS_TEST_TMPDIR/stray" >"/sys/fs/cgroup/$controller/$ID/cgroup.procs"
     done

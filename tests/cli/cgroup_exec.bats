@@ -2,25 +2,19 @@
 # Where in its cgroup exec puts its program; and what is left of a killed run.
 bats_require_minimum_version 1.5.0
 load helpers
+load cgroup
 
 setup() {
     make_bundle
     ln -s busybox "$BUNDLE/rootfs/bin/sed"
-    ID=bt-${BAILEY_TEST_RUN:-$$}-cgexec-$BATS_TEST_NUMBER
-    [ -d /sys/fs/cgroup/memory ] && [ -w /sys/fs/cgroup ] || skip "reads the files of version 1"
+    id_for cgexec
+    needs_v1
     config --arg p "/$ID" '.linux.cgroupsPath = $p'
     CG=/sys/fs/cgroup
 }
 
 teardown() {
-    bailey delete --force "$ID" || true
-    [ -z "$(find /sys/fs/cgroup -name "*$ID*")" ]
-}
-
-start_it() {
-    args sleep 1000
-    bailey create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-    bailey start "$ID"
+    delete_it
 }
 
 refused_exec() { # message options...
@@ -34,9 +28,9 @@ refused_exec() { # message options...
 @test "--cgroup: a sub-cgroup of all hierarchies, or of those named" {
     start_it
     mkdir "$CG/pids/$ID/sub" "$CG/memory/$ID/sub" "$CG/freezer/$ID/sub"
-    run bailey exec --cgroup pids,memory:sub --cgroup freezer:/sub/ "$ID" sh -c 'sleep 0.2; sed -n "s/^[0-9]*:\(pids\|memory\|freezer\|blkio\):/\1 /p" /proc/self/cgroup | wc -l'
+    run bailey exec --cgroup pids,memory:sub --cgroup freezer:/sub/ "$ID" sh -c 'sed -n "s/^[0-9]*:\(pids\|memory\|freezer\|blkio\):/\1 /p" /proc/self/cgroup | wc -l'
     [ "$status" -eq 0 ]
-    bailey exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup pids,memory:sub --cgroup freezer:/sub/ "$ID" sleep 100 </dev/null 3>&-
+    bailey exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup pids,memory:sub --cgroup freezer:/sub/ "$ID" sleep 1000 </dev/null 3>&-
     local pid
     pid=$(cat "$BATS_TEST_TMPDIR/pid")
     [ "$(sed -n 's/^[0-9]*:\(pids\|memory\|freezer\|blkio\):/\1 /p' "/proc/$pid/cgroup" | sort | tr '\n' ';')" = \
@@ -54,20 +48,13 @@ refused_exec() { # message options...
     "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- &
     local pid=$! command
     for command in "state $ID" list; do
-        for _ in $(seq 100); do
-            [ "$(bailey state "$ID" 2>/dev/null | jq -r .status)" != running ] || break
-            sleep 0.05
-        done
+        wait_for status_is "$ID" running
         kill -9 "$pid"
         wait "$pid" || true
-        for _ in $(seq 100); do
-            # shellcheck disable=SC2086
-            bailey $command | grep -q stopped && break
-            sleep 0.05
-        done
         # shellcheck disable=SC2086
-        bailey $command | grep stopped
-        [ -z "$(find /sys/fs/cgroup -name "*$ID*")" ]
+        has_stopped() { bailey $command | grep stopped; }
+        wait_for has_stopped
+        no_cgroup_left
         "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- &
         pid=$!
     done

@@ -3,13 +3,10 @@
 # mount namespace. Controllers that the host has in version 1 are not in it.
 bats_require_minimum_version 1.5.0
 load helpers
-
-only_v2() {
-    [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]
-}
+load cgroup
 
 setup_file() {
-    only_v2 && return
+    is_v2_alone && return
     [ "$(readlink /proc/self/ns/mnt)" != "$(readlink /proc/1/ns/mnt)" ] || skip "needs a mount namespace of its own (tests/run.sh)"
     export MOUNTED=1
     umount -R -l /sys/fs/cgroup && mount -t cgroup2 bailey-test /sys/fs/cgroup || skip "no cgroups of version 2 here"
@@ -21,20 +18,13 @@ teardown_file() {
 
 setup() {
     make_bundle
-    ID=bt-${BAILEY_TEST_RUN:-$$}-cgv2-$BATS_TEST_NUMBER
+    id_for cgv2
     CG=/sys/fs/cgroup/$ID
     config --arg p "/$ID" '.linux.cgroupsPath = $p | .root.readonly = false'
 }
 
 teardown() {
-    bailey delete --force "$ID" || true
-    [ -z "$(find /sys/fs/cgroup -name "*$ID*")" ]
-}
-
-start_it() {
-    args sleep 1000
-    bailey create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || { cat "$BATS_TEST_TMPDIR/out"; return 1; }
-    bailey start "$ID"
+    delete_it
 }
 
 # Runs a command of the host's in the container's cgroup.
@@ -52,11 +42,7 @@ in_cgroup() {
     [ "$(cat "$CG/cgroup.freeze")" = 0 ]
     bailey pause "$ID"
     bailey kill "$ID" KILL
-    for _ in $(seq 50); do
-        [ "$(bailey state "$ID" | jq -r .status)" = stopped ] && break
-        sleep 0.1
-    done
-    [ "$(bailey state "$ID" | jq -r .status)" = stopped ]
+    wait_for status_is "$ID" stopped
 }
 
 @test "rules on devices hold for what is in the cgroup; the last one about a device counts" {

@@ -2,6 +2,7 @@
 # Limits by control groups of version 2, on hosts whose controllers are there: what is written, what guests see of it.
 bats_require_minimum_version 1.5.0
 load helpers
+load cgroup
 
 setup() {
     make_bundle
@@ -9,7 +10,7 @@ setup() {
     for applet in nproc grep free sed mkdir; do
         ln -s busybox "$BUNDLE/rootfs/bin/$applet"
     done
-    ID=bt-${BAILEY_TEST_RUN:-$$}-cgv2l-$BATS_TEST_NUMBER
+    id_for cgv2l
     CG=/sys/fs/cgroup/$ID
     grep -qsw memory /sys/fs/cgroup/cgroup.controllers && [ -w /sys/fs/cgroup ] || skip "the controllers are not in version 2 here"
     config --arg p "/$ID" '.linux.cgroupsPath = $p | .linux.resources = {} | .root.readonly = false
@@ -17,14 +18,7 @@ setup() {
 }
 
 teardown() {
-    bailey delete --force "$ID" || true
-    [ -z "$(find /sys/fs/cgroup -name "*$ID*")" ]
-}
-
-start_it() {
-    args sleep 1000
-    bailey create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || { cat "$BATS_TEST_TMPDIR/out"; return 1; }
-    bailey start "$ID"
+    delete_it
 }
 
 holds() { # file value
@@ -73,7 +67,7 @@ holds() { # file value
 @test "exec in a cgroup below the container's" {
     start_it
     mkdir "$CG/sub"
-    bailey exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup sub "$ID" sleep 100 </dev/null 3>&-
+    bailey exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" --cgroup sub "$ID" sleep 1000 </dev/null 3>&-
     [ "$(cat "/proc/$(cat "$BATS_TEST_TMPDIR/pid")/cgroup")" = "0::/$ID/sub" ]
     [ "$(wc -l <"$CG/sub/cgroup.procs")" -ge 2 ]
 }
@@ -81,7 +75,7 @@ holds() { # file value
 @test "kill --all ends what else is in the cgroup" {
     start_it
     sh -c 'echo $$ >"$0/cgroup.procs" && exec sleep 1000' "$CG" 3>&- &
-    for _ in $(seq 50); do grep -qx $! "$CG/cgroup.procs" && break; sleep 0.1; done
+    wait_for grep -qx $! "$CG/cgroup.procs"
     bailey kill --all "$ID" KILL
     run wait $!
     [ "$status" -eq 137 ]

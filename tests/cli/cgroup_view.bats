@@ -2,6 +2,7 @@
 # What a guest sees of its limits: its own control groups' files, and all that is made of them.
 bats_require_minimum_version 1.5.0
 load helpers
+load cgroup
 
 setup() {
     make_bundle
@@ -9,25 +10,18 @@ setup() {
     for applet in nproc grep free sed dirname; do
         ln -s busybox "$BUNDLE/rootfs/bin/$applet"
     done
-    ID=bt-${BAILEY_TEST_RUN:-$$}-cgview-$BATS_TEST_NUMBER
-    [ -d /sys/fs/cgroup/memory ] && [ -w /sys/fs/cgroup ] || skip "reads the files of version 1"
+    id_for cgview
+    needs_v1
     config --arg p "/$ID" '.linux.cgroupsPath = $p | .linux.resources = {}'
 }
 
 teardown() {
-    bailey delete --force "$ID" || true
-    [ -z "$(find /sys/fs/cgroup -name "*$ID*")" ]
+    delete_it
 }
 
 run_sh() {
     args sh -c "$1"
     run --separate-stderr bailey run --bundle "$BUNDLE" "$ID"
-}
-
-start_it() {
-    args sleep 1000
-    bailey create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-    bailey start "$ID"
 }
 
 @test "memory: meminfo, sysinfo and the cgroup's files say the limit, and follow update" {
@@ -73,7 +67,7 @@ start_it() {
     config '.linux.resources.pids = {limit: 30}'
     start_it
     bailey update --pids-limit 6 "$ID"
-    run --separate-stderr bailey exec "$ID" sh -c 'for i in 1 2 3 4 5 6; do sleep 1 & done; echo not reached'
+    run --separate-stderr bailey exec "$ID" sh -c 'for i in 1 2 3 4 5 6; do sleep 1000 >/dev/null 2>&1 & done; echo not reached'
     [ "$output" = "" ]
     [[ "$stderr" == *"can't fork"* ]]
     [ "$(bailey exec "$ID" cat /sys/fs/cgroup/pids/pids.max)" = 6 ]

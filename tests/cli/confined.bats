@@ -5,14 +5,13 @@ load helpers
 
 setup() {
     make_bundle
-    args /bin/sleep 60
+    args /bin/sh -c 'echo ready; exec sleep 1000'
     "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" c </dev/null \
         >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
     RUN=$!
-    for _ in $(seq 200); do
-        PORTER=$(cat "$BATS_TEST_TMPDIR/pid" 2>/dev/null) && GUEST=$(pgrep -P "$PORTER") && break
-        sleep 0.05
-    done
+    wait_for said ready
+    PORTER=$(cat "$BATS_TEST_TMPDIR/pid")
+    GUEST=$(pgrep -P "$PORTER")
     KEEP=$(pgrep -P "$RUN" | grep -vx "$PORTER")
 }
 

@@ -9,17 +9,14 @@ load helpers
 busy() {
     make_bundle
     cp "$B/tests/guest/sites" "$BUNDLE/rootfs/bin/sites"
-    args /bin/sh -c 'for i in $(seq 300); do echo $i; done >/tmp/f; /bin/sites changed; echo $? >/tmp/changed; exec sleep 60'
+    args /bin/sh -c 'for i in $(seq 300); do echo $i; done >/tmp/f; /bin/sites changed; echo $? >/tmp/changed; exec sleep 1000'
     config '.root.readonly = false'
     if [ -n "${PROFILE:-}" ]; then
         default_profile "$BUNDLE/config.json" >"$BATS_TEST_TMPDIR/profile"
         config --slurpfile p "$BATS_TEST_TMPDIR/profile" '.linux.seccomp = $p[0]'
     fi
     bailey "$@" run -d --bundle "$BUNDLE" c </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-    for _ in $(seq 100); do
-        [ ! -s "$BUNDLE/rootfs/tmp/changed" ] || break
-        sleep 0.05
-    done
+    wait_for test -s "$BUNDLE/rootfs/tmp/changed"
 }
 
 teardown() {

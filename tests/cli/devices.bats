@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-#: timeout 60
 # linux.devices, the devices that every container has, and nodes that guests make.
 bats_require_minimum_version 1.5.0
 load helpers
@@ -138,10 +137,10 @@ teardown() {
     { [ -c /dev/hwrng ] && head -c 1 /dev/hwrng >/dev/null 2>&1; } || skip "no /dev/hwrng that works"
     config '.linux.devices = [{path: "/dev/hwrng", type: "c", major: 10, minor: 183}] | .annotations = {"dev.bailey.hostDevices": "all"}
         | del(.linux.resources.devices)'
-    args sh -c 'head -c 4 /dev/hwrng | od -An -tx1; sleep 100'
+    args sh -c 'head -c 4 /dev/hwrng | od -An -tx1; sleep 1000'
     bailey run --detach --bundle "$BUNDLE" x </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
     run bailey exec x sh -c 'head -c 4 /dev/hwrng | od -An -tx1'
-    for _ in $(seq 50); do [ -s "$BATS_TEST_TMPDIR/out" ] && break; sleep 0.1; done
+    wait_for test -s "$BATS_TEST_TMPDIR/out"
     bailey delete --force x
     echo "$output"
     [ "$status" -eq 0 ]

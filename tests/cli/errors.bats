@@ -60,7 +60,7 @@ in_background() { # command...
     in_background create -b "$BUNDLE" x
     fails NOT_RUNNING 255 "container not running" exec x true
     bailey kill x KILL
-    for _ in $(seq 100); do [ "$(bailey state x | jq -r .status)" = stopped ] && break; sleep 0.05; done
+    wait_for status_is x stopped
     for command in kill pause resume ps events update; do
         fails NOT_RUNNING 1 "container not running" $command x
     done
@@ -73,7 +73,7 @@ in_background() { # command...
     fails STATE 1 "cannot delete container x: it is running" delete x
     fails STATE 1 "cannot resume container x: it is running" resume x
     bailey kill x KILL
-    for _ in $(seq 100); do [ "$(bailey state x | jq -r .status)" = stopped ] && break; sleep 0.05; done
+    wait_for status_is x stopped
     fails STATE 1 "cannot start container x: it is stopped, not created" start x
 }
 

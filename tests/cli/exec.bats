@@ -13,14 +13,6 @@ teardown() {
     bailey delete --force x 3>&-
 }
 
-wait_for() { # command...
-    for _ in $(seq 200); do
-        "$@" && return 0
-        sleep 0.05
-    done
-    return 1
-}
-
 in_x() {
     bailey exec x "$@" 3>&-
 }
@@ -90,7 +82,7 @@ not_run() { # message command...
     bailey exec --detach --pid-file "$BATS_TEST_TMPDIR/pid" x \
         sh -c 'trap "echo got; exit 4" TERM; echo ready; while :; do sleep 0.1; done' \
         </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     kill -TERM "$(cat "$BATS_TEST_TMPDIR/pid")"
     wait_for grep -q got "$BATS_TEST_TMPDIR/out"
 }
@@ -98,7 +90,7 @@ not_run() { # message command...
 @test "signals to the command in the foreground are forwarded" {
     "$BAILEY" --root "$STATE" exec x sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done' \
         </dev/null >"$BATS_TEST_TMPDIR/out" 3>&- &
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     kill -TERM $!
     wait $! && status=0 || status=$?
     [ "$status" -eq 9 ]
@@ -106,8 +98,7 @@ not_run() { # message command...
 
 @test "a container that is not running" {
     bailey kill x KILL
-    stopped() { [ "$(bailey state x | jq -r .status)" = stopped ]; }
-    wait_for stopped
+    wait_for status_is x stopped
     not_run "container not running: x is stopped" bailey exec x true
     bailey delete x
     bailey create -b "$BUNDLE" x </dev/null >/dev/null 2>&1 3>&-
@@ -116,7 +107,7 @@ not_run() { # message command...
 
 @test "a terminal" {
     command -v script || skip "no script"
-    run timeout 20 script -qec "$BAILEY --root $STATE exec -t x sh -c 'tty; exit 6'; echo status=\$?" /dev/null </dev/null
+    run timeout $LIMIT script -qec "$BAILEY --root $STATE exec -t x sh -c 'tty; exit 6'; echo status=\$?" /dev/null </dev/null
     [[ "$output" == *"/dev/pts/"* || "$output" == *"/dev/console"* ]]
     [[ "$output" == *"status=6"* ]]
 }

@@ -5,9 +5,68 @@ B=$(realpath "$B")
 BAILEY=${RUNTIME:-$B/bailey}
 STATE=$BATS_TEST_TMPDIR/state
 
+# The longest that anything may take: to end what hangs, not to say how quick a machine must be.
+LIMIT=100
+
 bailey() {
-    timeout -k 5 30 "$BAILEY" --root "$STATE" "$@"
+    timeout -k 5 $LIMIT "$BAILEY" --root "$STATE" "$@"
 }
+
+# Until the command succeeds.
+wait_for() { # command...
+    local end=$((SECONDS + LIMIT))
+    until "$@"; do
+        if [ $SECONDS -ge $end ]; then
+            echo "waited in vain for: $*" >&2
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+
+status_of() { # id
+    bailey state "$1" 3>&- | jq -r .status
+}
+
+status_is() { # id status
+    [ "$(status_of "$1")" = "$2" ]
+}
+
+# Every container that there is, as teardown.
+delete_all() {
+    local dir
+    for dir in "$STATE"/*/; do
+        [ ! -d "$dir" ] || bailey delete --force "$(basename "$dir")" 3>&- || true
+    done
+}
+
+# Whether the programs that run with its output to $BATS_TEST_TMPDIR/out have said this line.
+said() { # line
+    grep -qxsF -- "$1" "$BATS_TEST_TMPDIR/out"
+}
+
+# A process that has ended, though its parent may not have looked yet.
+gone() { # pid...
+    local pid
+    for pid; do
+        ! grep -qs "^State:.[^ZX]" "/proc/$pid/status" || return 1
+    done
+}
+
+# Runs a shell command on a terminal, where ^C is typed when a line of its output is "ready". Its output is that of the terminal.
+interrupted_when_ready() { # command
+    local out=$BATS_TEST_TMPDIR/terminal
+    : >"$out"
+    {
+        wait_for grep -q "^ready" "$out"
+        printf '\003'
+        wait_for grep -q "^status=" "$out"
+    } 3>&- | timeout $LIMIT script -qefc "$1" /dev/null >"$out" 3>&-
+    cat "$out"
+}
+
+# Seconds that no program sleeps but those of this test, for pgrep on a host that others use, too.
+NAP=1$$
 
 # A bundle in $BUNDLE whose rootfs is busybox, copied.
 make_bundle() {

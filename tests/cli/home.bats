@@ -16,7 +16,7 @@ teardown() {
 
 home_of() { # uid
     config --argjson uid "$1" '.process.user.uid = $uid'
-    timeout 20 "$BAILEY" --root "$STATE" run -b "$BUNDLE" x </dev/null 3>&-
+    timeout $LIMIT "$BAILEY" --root "$STATE" run -b "$BUNDLE" x </dev/null 3>&-
 }
 
 @test "it is the user's in the container's passwd, and / where that does not say" {

@@ -20,7 +20,7 @@ switches() {
 # What is regular shows in any three seconds; a deadline that nobody waits for any more passes once.
 rests() {
     local before=$BATS_TEST_TMPDIR/before after=$BATS_TEST_TMPDIR/after
-    for _ in 1 2 3 4; do
+    for _ in 1 2 3 4 5 6 7 8; do
         switches >"$before"
         [ "$(wc -l <"$before")" -ge 4 ]
         sleep 3
@@ -37,11 +37,7 @@ rests() {
         timeout 1 sleep 5; trap : USR1; kill -USR1 $$; sleep 1000 & : >/tmp/ready; exec sleep 1000'
     config '.root.readonly = false'
     bailey run -d --bundle "$BUNDLE" c </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-    for _ in $(seq 600); do
-        [ ! -e "$BUNDLE/rootfs/tmp/ready" ] || break
-        sleep 0.05
-    done
-    [ -e "$BUNDLE/rootfs/tmp/ready" ]
+    wait_for test -e "$BUNDLE/rootfs/tmp/ready"
     bailey exec c /bin/true </dev/null
     rests
 }

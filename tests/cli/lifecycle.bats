@@ -8,27 +8,13 @@ setup() {
 }
 
 teardown() {
-    for id in x y; do
-        bailey delete --force $id 3>&- || true
-    done
-}
-
-wait_for() { # command...
-    for _ in $(seq 200); do
-        "$@" && return 0
-        sleep 0.05
-    done
-    return 1
+    delete_all
 }
 
 # The keep and the porter hold the test's output open, so they get their own.
 create() { # id
     bailey create --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" "$1" \
         </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-}
-
-status_is() { # id status
-    [ "$(bailey state "$1" | jq -r .status)" = "$2" ]
 }
 
 # The error alone, whatever state there is.
@@ -127,11 +113,11 @@ fails_with() { # message command...
     args sh -c 'trap "echo TERM" TERM; trap "echo USR1" USR1; trap "exit 3" INT; echo ready; while :; do sleep 0.1; done'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     bailey kill x
-    wait_for grep -qx TERM "$BATS_TEST_TMPDIR/out"
+    wait_for said TERM
     bailey kill x sigusr1
-    wait_for grep -qx USR1 "$BATS_TEST_TMPDIR/out"
+    wait_for said USR1
     fails_with 'unknown signal "FOO"' bailey kill x FOO
     fails_with 'unknown signal "65"' bailey kill x 65
     fails_with 'unknown signal "-1"' bailey kill -- x -1
@@ -141,14 +127,14 @@ fails_with() { # message command...
 }
 
 @test "kill --all reaches every process; KILL ends them all" {
-    args sh -c '(trap "echo child" USR1; while :; do sleep 0.1; done) & trap "echo parent" USR1; echo ready; while :; do sleep 0.1; done'
+    args sh -c '(trap "echo child" USR1; echo child-ready; while :; do sleep 0.1; done) & trap "echo parent" USR1; echo ready; while :; do sleep 0.1; done'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
-    sleep 0.3
+    wait_for said ready
+    wait_for said child-ready
     bailey kill --all x USR1
-    wait_for grep -qx child "$BATS_TEST_TMPDIR/out"
-    wait_for grep -qx parent "$BATS_TEST_TMPDIR/out"
+    wait_for said child
+    wait_for said parent
     pids=$(bailey ps -f json x | jq -r '.[]')
     [ "$(wc -w <<<"$pids")" -ge 2 ]
     bailey kill --all x 9

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-#: timeout 120
 # "mounts" of config.json: options, what mountinfo tells of them, owners, propagation, hostile roots.
 bats_require_minimum_version 1.5.0
 load helpers

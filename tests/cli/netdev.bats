@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-#: timeout 60
 # linux.netDevices, linux.timeOffsets, and namespaces by path.
 bats_require_minimum_version 1.5.0
 load helpers
@@ -24,6 +23,11 @@ run_in_net() {
     echo "$output"
 }
 
+# The other end's state, and so the carrier, shows when the host gets to it.
+shows_up() { # interface
+    grep -qE "(^| )$1(@[a-z0-9]+)?: <(NO-CARRIER,)?BROADCAST,MULTICAST,UP[,>]" <<<"$output"
+}
+
 @test "netdev: interfaces move in, are renamed, keep global addresses and are up" {
     config '.linux.netDevices = {"dm0": {"name": "eth7"}, "dm1": {}}'
     args sh -c 'ip addr; echo ---; ip link'
@@ -31,8 +35,8 @@ run_in_net() {
         ip addr add 10.9.8.7/24 dev dm0; ip addr add 10.9.8.9/24 dev dm0
         ip -6 addr add 2001:db8::5/64 dev dm0; ip link set dm0 up'
     [ "$status" -eq 0 ]
-    [[ "$output" == *"eth7: <BROADCAST,MULTICAST,UP"* ]]
-    [[ "$output" == *"dm1: <BROADCAST,MULTICAST,UP"* ]]
+    shows_up eth7
+    shows_up dm1
     [[ "$output" != *"dm0:"* ]]
     [[ "$output" == *"inet 10.9.8.7/24"* ]]
     [[ "$output" == *"inet 10.9.8.9/24"* ]]
@@ -44,7 +48,7 @@ run_in_net() {
     args ip link
     run_in_net 'ip link add dm0 type veth peer name dm9'
     [ "$status" -eq 0 ]
-    [[ "$output" == *"net0@"*": <BROADCAST,MULTICAST,UP"* ]]
+    shows_up net0
 }
 
 @test "netdev: what cannot be moved is refused" {
@@ -81,14 +85,14 @@ run_in_net() {
     read -r sleeps mono boot <<<"$output"
     [ "$sleeps" = ok ]
     [ $((mono - host_mono)) -ge 1000000 ]
-    [ $((mono - host_mono)) -lt 1000100 ]
+    [ $((mono - host_mono)) -lt 1001000 ]
     [ $((boot - host_boot)) -ge 2000000 ]
-    [ $((boot - host_boot)) -lt 2000100 ]
+    [ $((boot - host_boot)) -lt 2001000 ]
     args cat /proc/self/timens_offsets
     run bailey run --bundle "$BUNDLE" x
     [[ "$output" == *"monotonic"*"1000000"*"5"*"boottime"*"2000000"* ]]
 
-    args sleep 100
+    args sleep 1000
     bailey create --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" x </dev/null >/dev/null 2>&1 3>&-
     bailey start x
     [ "$(readlink "/proc/$(<"$BATS_TEST_TMPDIR/pid")/ns/time")" != "$(readlink /proc/self/ns/time)" ]

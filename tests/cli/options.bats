@@ -17,10 +17,6 @@ detached() { # command...
     "$@" </dev/null >/dev/null 2>&1 3>&-
 }
 
-status_of() {
-    bailey state "$1" | jq -r .status
-}
-
 # Listens on $BATS_TEST_TMPDIR/NAME.sock; the message's text is in NAME.name, what its descriptor is in NAME.fd.
 receive_fd() { # name
     python3 - "$BATS_TEST_TMPDIR/$1" 3>&- <<'PY' &
@@ -29,6 +25,7 @@ at = sys.argv[1]
 s = socket.socket(socket.AF_UNIX)
 s.bind(at + ".sock")
 s.listen(1)
+open(at + ".ready", "w")
 c, _ = s.accept()
 text, anc, _, _ = c.recvmsg(256, 256)
 fd = array.array("i", anc[0][2])[0]
@@ -36,11 +33,7 @@ open(at + ".fd", "w").write(open(f"/proc/self/fdinfo/{fd}").read())
 open(at + ".name", "w").write(text.decode())
 PY
     receiver=$!
-    for _ in $(seq 100); do
-        [ -S "$BATS_TEST_TMPDIR/$1.sock" ] && return
-        sleep 0.05
-    done
-    return 1
+    wait_for test -e "$BATS_TEST_TMPDIR/$1.ready"
 }
 
 @test "options as Go programs and as GNU programs write them, before and behind the id" {
@@ -155,8 +148,7 @@ open(sys.argv[2], \"wb\").write(s.recv(4096))" "$1" "$3/got" 3>&- &
     for id in ab1 ab2 c1; do detached bailey create -b "$BUNDLE" "$id"; done
     bailey kill --regex '^ab' KILL
     for id in ab1 ab2; do
-        for _ in $(seq 100); do [ "$(status_of $id)" = stopped ] && break; sleep 0.05; done
-        [ "$(status_of $id)" = stopped ]
+        wait_for status_is $id stopped
     done
     [ "$(status_of c1)" = created ]
     bailey delete -r 'b[12]$'
@@ -207,10 +199,8 @@ open(sys.argv[2], \"wb\").write(s.recv(4096))" "$1" "$3/got" 3>&- &
 @test "ps is the host's, with the commands that the guests run" {
     args sh -c 'sleep 1111 & exec sleep 2222'
     detached bailey run -d -b "$BUNDLE" x
-    for _ in $(seq 100); do
-        bailey ps x | grep -q "sleep 1111" && bailey ps x | grep -q "sleep 2222" && break
-        sleep 0.05
-    done
+    both() { bailey ps x | grep -q "sleep 1111" && bailey ps x | grep -q "sleep 2222"; }
+    wait_for both
     run bailey ps x
     echo "$output"
     [[ "${lines[0]}" =~ ^UID\ +PID\ +PPID.*CMD$ ]]
@@ -242,7 +232,7 @@ open(sys.argv[2], \"wb\").write(s.recv(4096))" "$1" "$3/got" 3>&- &
     cp "$BAILEY" "$open/bailey"
     chown -R 1234:1234 "$open/bundle"
     as_user() {
-        setpriv --reuid 1234 --regid 1234 --clear-groups timeout 20 "$open/bailey" --root "$open/bundle/state" "$@" 3>&-
+        setpriv --reuid 1234 --regid 1234 --clear-groups timeout $LIMIT "$open/bailey" --root "$open/bundle/state" "$@" 3>&-
     }
     as_user spec --rootless --bundle "$open/bundle"
     BUNDLE=$open/bundle config '.process.terminal = false | .process.args = ["id", "-u"]

@@ -77,24 +77,8 @@ teardown() {
     nothing_left
 }
 
-wait_for() { # command...
-    for _ in $(seq 200); do
-        "$@" && return 0
-        sleep 0.05
-    done
-    return 1
-}
-
-status_is() { # id status
-    [ "$(bailey state "$1" 3>&- | jq -r .status)" = "$2" ]
-}
-
 exit_is() { # id status
     [ "$(bailey state "$1" 3>&- | jq .exitStatus)" = "$2" ]
-}
-
-gone() { # pid
-    [ ! -d "/proc/$1" ] || [[ "$(cat "/proc/$1/stat" 2>/dev/null)" =~ ")"\ [ZX] ]] || [ ! -d "/proc/$1" ]
 }
 
 keep_of() { # id
@@ -139,7 +123,7 @@ keep_of() { # id
         [ "$(in_memory "$p")" = "$parent/a" ]
     done
     # Its limits are its own.
-    run in_c a sh -c 'sleep 1 & sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait'
+    run in_c a sh -c 'for i in 1 2 3 4 5; do sleep 1000 >/dev/null 2>&1 & done; echo not reached'
     [[ "$output" == *"can't fork"* ]]
     in_c sb sh -c 'sleep 0 & sleep 0 & sleep 0 & sleep 0 & sleep 0 & wait'
     [ "$(bailey events --stats a 3>&- | jq .data.pids.current)" -le 3 ]
@@ -225,7 +209,7 @@ keep_of() { # id
     fds=$(ls "/proc/$(keep_of sb)/fd" | wc -l)
     for i in $(seq 1 4 400); do
         status=0
-        timeout 30 "$B/tests/tools/killat" "$i" "$BAILEY" --root "$STATE" create --bundle "$BUNDLE" a \
+        timeout $LIMIT "$B/tests/tools/killat" "$i" "$BAILEY" --root "$STATE" create --bundle "$BUNDLE" a \
             </dev/null >/dev/null 2>&1 3>&- || status=$?
         bailey delete --force a 3>&-
         [ $status -eq 99 ] || break

@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-#: timeout 120
 # Containers of ordinary users: without root, without cgroups, with one id or with a range of subordinate ones.
 bats_require_minimum_version 1.5.0
 load helpers
@@ -39,7 +38,7 @@ rootless() {
         mount --bind "$1/subuid" /etc/subgid
         cd / && shift && exec "$@"' sh "$BATS_TEST_TMPDIR" \
         setpriv --reuid $ID --regid $ID --clear-groups env -i PATH="${ROOTLESS_PATH-$PATH}" HOME="$HOME_DIR" \
-        XDG_RUNTIME_DIR="$HOME_DIR/run" "$(command -v timeout)" -k 5 30 "$HOME_DIR/bailey" "$@"
+        XDG_RUNTIME_DIR="$HOME_DIR/run" "$(command -v timeout)" -k 5 $LIMIT "$HOME_DIR/bailey" "$@"
 }
 
 run_it() {
@@ -98,10 +97,8 @@ range() {
     [ "$(rootless state r | jq -r .status)" = running ]
     rootless kill r TERM
     rootless kill r KILL
-    for _ in $(seq 100); do
-        [ "$(rootless state r | jq -r .status)" = stopped ] && break
-        sleep 0.05
-    done
+    stopped() { [ "$(rootless state r | jq -r .status)" = stopped ]; }
+    wait_for stopped
     rootless delete r
     [ -z "$(ls -A "$HOME_DIR/run/bailey")" ]
 }

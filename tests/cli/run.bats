@@ -11,14 +11,6 @@ run_it() {
     bailey run --bundle "$BUNDLE" "$@"
 }
 
-wait_for() { # command...
-    for _ in $(seq 200); do
-        "$@" && return 0
-        sleep 0.05
-    done
-    return 1
-}
-
 @test "stdout, stderr, stdin and the exit status are the program's" {
     args /bin/sh -c 'read line; echo "out $line"; echo err >&2; exit 7'
     run --separate-stderr run_it x <<<"hello"
@@ -49,7 +41,7 @@ wait_for() { # command...
     run run_it x
     [ "$output" = "$(hostname)" ]
     command -v unshare nsenter || skip "no unshare"
-    unshare --uts sh -c 'hostname joined; exec sleep 60' 3>&- &
+    unshare --uts sh -c 'hostname joined; exec sleep 1000' 3>&- &
     local other=$!
     wait_for sh -c "nsenter --target $other --uts hostname | grep -q joined"
     config --arg path "/proc/$other/ns/uts" '(.linux.namespaces[] | select(.type == "uts")).path = $path'
@@ -82,7 +74,7 @@ wait_for() { # command...
 }
 
 @test "a second container with the id" {
-    args sleep 30
+    args sleep 1000
     run_it --pid-file "$BATS_TEST_TMPDIR/pid" same 3>&- &
     wait_for test -s "$BATS_TEST_TMPDIR/pid"
     run --separate-stderr run_it same
@@ -96,12 +88,11 @@ wait_for() { # command...
 }
 
 @test "the pid file holds the process that stands for the container" {
-    args sh -c 'trap "exit 9" TERM; while :; do sleep 0.1; done'
-    run_it --pid-file "$BATS_TEST_TMPDIR/pid" x 3>&- &
+    args sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done'
+    run_it --pid-file "$BATS_TEST_TMPDIR/pid" x >"$BATS_TEST_TMPDIR/out" 3>&- &
     runtime=$!
-    wait_for test -s "$BATS_TEST_TMPDIR/pid"
+    wait_for said ready
     pid=$(cat "$BATS_TEST_TMPDIR/pid")
-    sleep 0.3
     kill -TERM "$pid"
     wait $runtime && status=0 || status=$?
     [ "$status" -eq 9 ]
@@ -114,10 +105,10 @@ wait_for() { # command...
     out=$BATS_TEST_TMPDIR/out
     "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" x >"$out" 3>&- &
     runtime=$!
-    wait_for grep -q ready "$out"
+    wait_for said ready
     for sig in HUP INT TERM USR1 USR2 WINCH QUIT; do
         kill -$sig $runtime
-        wait_for grep -qx $sig "$out"
+        wait_for said $sig
     done
     kill -9 "$(cat "$BATS_TEST_TMPDIR/pid")"
     wait $runtime && status=0 || status=$?
@@ -126,15 +117,12 @@ wait_for() { # command...
 }
 
 @test "killing bailey run with SIGKILL ends the container" {
-    args sleep 1234
-    "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" x 3>&- &
+    args sh -c 'echo ready; exec sleep 1234'
+    "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" x >"$BATS_TEST_TMPDIR/out" 3>&- &
     runtime=$!
-    wait_for test -s "$BATS_TEST_TMPDIR/pid"
-    sleep 0.2
+    wait_for said ready
     kill -9 $runtime
-    pid=$(cat "$BATS_TEST_TMPDIR/pid")
-    gone() { [ ! -e "/proc/$pid" ] || grep -q '^State:.Z' "/proc/$pid/status"; }
-    wait_for gone
+    wait_for gone "$(cat "$BATS_TEST_TMPDIR/pid")"
     # The id can be used again.
     args true
     wait_for run_it x
@@ -144,8 +132,7 @@ wait_for() { # command...
     command -v script || skip "no script"
     config '.process.terminal = true'
     args sh -c 'tty; stty size; trap "echo interrupted; exit 3" INT; echo ready; while :; do sleep 0.1; done'
-    run timeout 30 sh -c "(sleep 1.5; printf '\003'; sleep 1) |
-        script -qec 'stty rows 33 cols 44; $BAILEY --root $STATE run --bundle $BUNDLE x; echo status=\$?' /dev/null"
+    run interrupted_when_ready "stty rows 33 cols 44; $BAILEY --root $STATE run --bundle $BUNDLE x; echo status=\$?"
     [[ "$output" == *"/dev/pts/0"* || "$output" == *"/dev/console"* ]]
     [[ "$output" == *"33 44"* ]]
     [[ "$output" == *"interrupted"* ]]
@@ -186,7 +173,7 @@ PY
 @test "who reads the program's output sees the end when the program closes it" {
     args sh -c 'exec >&- 2>&- <&-; while [ ! -e /tmp/go ]; do sleep 0.1; done'
     bailey --log "$BATS_TEST_TMPDIR/log" run --detach --bundle "$BUNDLE" x </dev/null 2>&1 3>&- |
-        timeout 20 cat >"$BATS_TEST_TMPDIR/out"
+        timeout $LIMIT cat >"$BATS_TEST_TMPDIR/out"
     [ "${PIPESTATUS[1]}" -eq 0 ]
     bailey exec x true </dev/null >/dev/null 2>&1 3>&-
     bailey delete --force x 3>&-
@@ -207,10 +194,10 @@ for command in sys.argv[2:]:
     p = subprocess.Popen(command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if "--console-socket" in command:
         masters += socket.recv_fds(s.accept()[0], 4096, 1)[1]
-    text, _ = p.communicate(timeout=20)
+    text, _ = p.communicate(timeout=100)
     assert p.returncode == 0 and text == b"", (command, text)
 PY
-    timeout 60 python3 "$BATS_TEST_TMPDIR/master.py" "$BATS_TEST_TMPDIR/console" \
+    timeout $LIMIT python3 "$BATS_TEST_TMPDIR/master.py" "$BATS_TEST_TMPDIR/console" \
         "$BAILEY --root $STATE create --bundle $BUNDLE --console-socket SOCKET x" "$BAILEY --root $STATE start x" \
         "$BAILEY --root $STATE exec --tty --detach --console-socket SOCKET x sleep 1000" 3>&-
     bailey delete --force x 3>&-

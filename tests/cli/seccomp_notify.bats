@@ -10,10 +10,7 @@ setup() {
     SOCKET=$BATS_TEST_TMPDIR/agent
     python3 "$BATS_TEST_DIRNAME/../lib/seccomp-agent.py" "$SOCKET" "$BATS_TEST_TMPDIR" 3>&- >/dev/null &
     AGENT=$!
-    for _ in $(seq 200); do
-        [ -S "$SOCKET" ] && break
-        sleep 0.05
-    done
+    wait_for test -e "$BATS_TEST_TMPDIR/ready"
 }
 
 teardown() {
@@ -65,7 +62,7 @@ rules() { printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/rules"; }
         munmap,0x700000001000,4096 mprotect,0x700000001000,4096,1 munmap,0x700000000000,4096 \
         mprotect,0x700000000000,4096,1 mmap,0,4096,3,34,5,1 futex,#,1,1 futex,#,0,7 futex,@x,128,7 sched_yield \
         clock_gettime,1,# clock_gettime,77,# brk,0 sigaltstack,0,0 sigaltstack,0,# shmat,9,0,0 shmdt,0x1000 rseq,1,2,3,4
-    run -0 timeout 60 "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
+    run -0 timeout $LIMIT "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
     echo "$output"
     [ "$output" = "$(printf '%s\n' 'mmap: 1' 'mmap: 1' 'mprotect: 0' 'mprotect: 0' 'madvise: 0' 'mremap: 123145302310912' \
         'munmap: 0' 'mprotect: ENOMEM' 'munmap: 0' 'mprotect: ENOMEM' 'mmap: EINVAL' 'futex: 0' 'futex: EAGAIN' 'futex: EAGAIN' \
@@ -84,7 +81,7 @@ rules() { printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/rules"; }
         mremap,0x700000000000,8192,4096,0 mremap,0x700000000000,8192,16384,1 madvise,0x700000000000,4096,9 futex,#,1,1 \
         futex,#,0,0 sched_yield,5 clock_gettime,7,# brk,4096 sigaltstack,0x10,0 shmat,5,0,0 shmdt,4096 rseq,1,2,3,4 \
         clock_gettime,1,0x700000000010
-    run -0 timeout 60 "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
+    run -0 timeout $LIMIT "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
     echo "$output"
     [ "$output" = "$(printf '%s\n' 'mmap: 1' 'mmap: ENFILE' 'mmap: 1' 'munmap: EBUSY' 'munmap: 0' 'mprotect: EXDEV' 'mprotect: 0' \
         'mremap: EAGAIN' 'mremap: 7' 'madvise: EIO' 'futex: EDOM' 'futex: 3' 'sched_yield: EDOM' 'clock_gettime: EDOM' 'brk: 1' \
@@ -98,7 +95,7 @@ rules() { printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/rules"; }
     args sh -c 'sh -c "echo \$0 \$V; exit 7" "a long argument"; echo $?; deny-EXDEV; exec calls fork clone,17 clone,0x10000011 vfork'
     rules "58 0 * deny-EDOM" "56 0 0x10000011 deny-ENFILE"
     config '.process.env += ["V=of the environment"]'
-    run -0 timeout 60 "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
+    run -0 timeout $LIMIT "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
     echo "$output"
     [ "${lines[0]}" = "a long argument of the environment" ]
     [ "${lines[1]}" = 7 ]
@@ -107,7 +104,7 @@ rules() { printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/rules"; }
     rules "57 0 * value-4321" "56 0 17 give"
     args calls fork,9 clone,17 read,3,#,14 exit,3
     rules "57 0 * value-4321" "56 0 17 give" "60 0 3 value-5"
-    run -0 timeout 60 "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
+    run -0 timeout $LIMIT "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
     echo "$output"
     [ "$output" = "$(printf '%s\n' 'fork: 2' 'clone: 2' 'read: 14' 'exit: 5')" ]
     grep -q "^exit_group" "$BATS_TEST_TMPDIR/log" || grep -q "^231 " "$BATS_TEST_TMPDIR/log"
@@ -118,7 +115,7 @@ rules() { printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/rules"; }
     cp "$B/tests/guest/pi_locks" "$BUNDLE/rootfs/bin/threads"
     args sleep 1000
     bailey run --detach --bundle "$BUNDLE" c </dev/null >/dev/null 2>&1 3>&-
-    run -0 timeout 60 "$BAILEY" --root "$STATE" exec c threads
+    run -0 timeout $LIMIT "$BAILEY" --root "$STATE" exec c threads
     [ "${lines[-1]}" = "ok all" ]
     [ "$(grep -c '^202 ' "$BATS_TEST_TMPDIR/log")" -gt 3 ]
     rules "9 1 4096 deny-ENFILE"
@@ -132,7 +129,7 @@ rules() { printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/rules"; }
     args sleep 1000
     bailey create --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" c </dev/null >/dev/null 2>&1 3>&-
     state=$BATS_TEST_TMPDIR/state.0
-    for _ in $(seq 100); do [ -s "$state" ] && break; sleep 0.05; done
+    wait_for test -s "$state"
     pid=$(cat "$BATS_TEST_TMPDIR/pid")
     [ "$(jq -c '[.fds, .pid, .metadata, .state.id, .state.status, .state.pid, .state.annotations]' "$state")" = \
         "[[\"seccompFd\"],$pid,\"meta, \\\"data\\\"\",\"c\",\"creating\",$pid,{\"a.b\":\"c\"}]" ]
@@ -162,23 +159,24 @@ rules() { printf '%s\n' "$@" >"$BATS_TEST_TMPDIR/rules"; }
 
 @test "notify: a signal and the end of the container reach who waits for the agent" {
     notify mkdir
-    ln -s busybox "$BUNDLE/rootfs/bin/timeout"
-    args sh -c 'timeout 1 calls mkdir,@/hold,0; echo $?; exec calls mkdir,@/hold,0'
+    args sh -c 'calls mkdir,@/hold,0 & until [ -e /tmp/held ]; do sleep 0.1; done; kill $!; wait $!; echo $?; exec calls mkdir,@/hold,0'
     bailey create --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" c </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
     bailey start c
-    for _ in $(seq 100); do [ "$(grep -c hold "$BATS_TEST_TMPDIR/log")" -ge 2 ] && break; sleep 0.1; done
+    held() { [ "$(grep -c hold "$BATS_TEST_TMPDIR/log")" -ge "$1" ]; }
+    wait_for held 1
+    touch "$BUNDLE/rootfs/tmp/held"
+    wait_for held 2
     cat "$BATS_TEST_TMPDIR/out"
     grep -qx 143 "$BATS_TEST_TMPDIR/out"
     bailey kill c KILL
-    for _ in $(seq 100); do [ "$(bailey state c | jq -r .status)" = stopped ] && break; sleep 0.1; done
-    [ "$(bailey state c | jq -r .status)" = stopped ]
+    wait_for status_is c stopped
 }
 
 # A24: the descriptor is sent from outside, so that the profile cannot get in its way.
 @test "notify: sendmsg, recvmsg, read and write" {
     notify sendmsg sendto recvmsg
     args calls getppid
-    run -0 timeout 20 "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
+    run -0 timeout $LIMIT "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" c
     [ "$output" = "getppid: 0" ]
 }
 

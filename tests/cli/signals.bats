@@ -8,18 +8,11 @@ setup() {
 }
 
 teardown() {
-    local id
-    for id in "$STATE"/*/; do
-        [ ! -d "$id" ] || bailey delete --force "$(basename "$id")"
-    done
+    delete_all
 }
 
 create() { # id
     bailey create --bundle "$BUNDLE" "$1" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-}
-
-state_of() { # id
-    bailey state "$1" | jq -r .status
 }
 
 pid_of() {
@@ -30,26 +23,14 @@ keep_of() { # id
     jq .keep "$STATE/$1/state.json"
 }
 
-wait_for() { # command...
-    for _ in $(seq 200); do
-        "$@" && return 0
-        sleep 0.05
-    done
-    return 1
-}
-
-is() { # id status
-    [ "$(state_of "$1")" = "$2" ]
-}
-
 @test "signals: a created container ends by what ends a program" {
     args sh -c 'echo never'
     local sig n=0
     for sig in TERM INT HUP USR1 QUIT KILL; do
         create "c$sig"
-        is "c$sig" created
+        status_is "c$sig" created
         bailey kill "c$sig" $sig
-        wait_for is "c$sig" stopped
+        wait_for status_is "c$sig" stopped
         run bailey start "c$sig"
         [ "$status" -eq 1 ]
         bailey delete "c$sig"
@@ -61,7 +42,7 @@ is() { # id status
     args sh -c 'echo never'
     create x
     kill -TERM "$(pid_of x)"
-    wait_for is x stopped
+    wait_for status_is x stopped
     [ "$(cat "$STATE/x/exit")" = 143 ]
 }
 
@@ -72,71 +53,71 @@ is() { # id status
     bailey kill x WINCH
     bailey kill x URG
     sleep 0.2
-    is x created
+    status_is x created
     bailey start x
-    is x running
+    status_is x running
 }
 
 @test "signals: init without a handler is not ended by TERM, but by KILL" {
-    args sleep 60
+    args sleep 1000
     create x
     bailey start x
     for sig in TERM INT HUP USR1; do bailey kill x $sig; done
     sleep 0.3
-    is x running
+    status_is x running
     bailey kill x KILL
-    wait_for is x stopped
+    wait_for status_is x stopped
 }
 
 @test "signals: a signal to the keep is init's" {
     args sh -c 'for s in TERM INT HUP QUIT; do trap "echo $s" $s; done; echo ready; while :; do sleep 0.1; done'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     keep=$(keep_of x)
     [ -n "$keep" ]
     for sig in TERM INT HUP QUIT; do
         kill -$sig "$keep"
-        wait_for grep -qx $sig "$BATS_TEST_TMPDIR/out"
+        wait_for said $sig
     done
     for sig in USR1 USR2 PIPE ALRM; do kill -$sig "$keep"; done
     sleep 0.2
-    is x running
+    status_is x running
 }
 
 @test "signals: KILL of an exec's porter ends its program" {
-    args sleep 60
+    args sleep 1000
     create x
     bailey start x
-    bailey exec --pid-file "$BATS_TEST_TMPDIR/pid" x sh -c 'exec sleep 4711' 3>&- &
+    bailey exec --pid-file "$BATS_TEST_TMPDIR/pid" x sleep $NAP 3>&- &
     wait_for test -s "$BATS_TEST_TMPDIR/pid"
-    wait_for sh -c "'$BAILEY' --root '$STATE' exec x ps | grep -q 'sleep 471[1]'"
+    wait_for sh -c "'$BAILEY' --root '$STATE' exec x ps | grep -q 'sleep $NAP'"
     kill -KILL "$(cat "$BATS_TEST_TMPDIR/pid")"
     wait $! && status=0 || status=$?
     [ "$status" -eq 137 ]
-    ! bailey exec x ps | grep -q 'sleep 471[1]'
-    is x running
+    ! bailey exec x ps | grep -q "sleep $NAP"
+    status_is x running
 }
 
 @test "signals: a guest that the host kills is to its parent a child that was killed, and leaves no zombie" {
-    args sh -c 'sleep 4713 & wait $!; echo "ended by $?"; sleep 60'
+    args sh -c "sleep $NAP & "'wait $!; echo "ended by $?"; exec sleep 1000'
     create x
     bailey start x
-    wait_for pgrep -f '^sleep 471[3]'
-    victim=$(pgrep -f '^sleep 471[3]')
+    wait_for pgrep -f "^sleep $NAP$"
+    victim=$(pgrep -f "^sleep $NAP$")
     kill -SEGV "$victim" # its gate says what is to become of it
-    wait_for grep -qx "ended by 139" "$BATS_TEST_TMPDIR/out"
+    wait_for said "ended by 139"
     wait_for test ! -e "/proc/$victim"
     bailey delete --force x
-    args sh -c 'sleep 4714 & wait $!; echo "ended by $?"; sleep 60'
+    args sh -c "sleep ${NAP}1 & "'wait $!; echo "ended by $?"; exec sleep 1000'
     create x
     bailey start x
-    wait_for pgrep -f '^sleep 471[4]'
-    victim=$(pgrep -f '^sleep 471[4]')
+    wait_for pgrep -f "^sleep ${NAP}1$"
+    victim=$(pgrep -f "^sleep ${NAP}1$")
     kill -KILL "$victim"
-    wait_for grep -qx "ended by 137" "$BATS_TEST_TMPDIR/out"
+    wait_for said "ended by 137"
     wait_for test ! -e "/proc/$victim"
-    is x running
+    status_is x running
 }
 
 @test "signals: what the caller ignores does not reach the program" {
@@ -156,10 +137,10 @@ host_state_of() { # pid
     args sh -c 'echo ready; while :; do echo tick; sleep 0.05; done'
     create x
     bailey start x
-    wait_for grep -q tick "$BATS_TEST_TMPDIR/out"
+    wait_for said tick
     bailey kill x STOP
     [ "$(host_state_of "$(pid_of x)")" = S ]
-    is x running
+    status_is x running
     wait_for sh -c "'$BAILEY' --root '$STATE' exec x cat /proc/1/stat | grep -q ' T '"
     before=$(wc -c <"$BATS_TEST_TMPDIR/out")
     sleep 0.3
@@ -173,53 +154,53 @@ host_state_of() { # pid
     args sh -c 'trap "echo TERM" TERM; echo ready; while :; do sleep 0.05; done'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     bailey kill x STOP
     bailey kill x TERM
     sleep 0.2
     ! grep -q TERM "$BATS_TEST_TMPDIR/out"
     bailey kill x CONT
-    wait_for grep -qx TERM "$BATS_TEST_TMPDIR/out"
+    wait_for said TERM
     bailey kill x STOP
     bailey kill x KILL
-    wait_for is x stopped
+    wait_for status_is x stopped
 }
 
 @test "signals: they reach the program in their order, the porter stopped or not" {
     args sh -c 'for s in TERM USR1 HUP; do trap "echo $s" $s; done; echo ready; while :; do sleep 0.05; done'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     for _ in 1 2 3 4 5; do
         bailey kill x TERM
         bailey kill x STOP
         bailey kill x CONT
         bailey kill x USR1
     done
-    wait_for grep -q USR1 "$BATS_TEST_TMPDIR/out"
+    wait_for said USR1
     kill -STOP "$(pid_of x)"
     bailey kill x HUP
-    wait_for grep -q HUP "$BATS_TEST_TMPDIR/out"
+    wait_for said HUP
     kill -CONT "$(pid_of x)"
-    is x running
+    status_is x running
     kill -STOP "$(pid_of x)"
     bailey kill x KILL
-    wait_for is x stopped
+    wait_for status_is x stopped
 }
 
 @test "signals: a pid that is somebody else's by now is left alone" {
-    args sleep 60
+    args sleep 1000
     create x
     bailey start x
     sleep 300 3>&- &
     innocent=$!
     kill -KILL "$(pid_of x)"
-    wait_for is x stopped
+    wait_for status_is x stopped
     cp "$STATE/x/state.json" "$BATS_TEST_TMPDIR/saved"
     # As if the host had given both numbers away again.
     jq --argjson p $innocent '.pid = $p | .keep = $p' <"$BATS_TEST_TMPDIR/saved" >"$STATE/x/state.json"
     [ "$(pid_of x)" = 0 ]
-    is x stopped
+    status_is x stopped
     for command in "kill x KILL" "kill --all x TERM" "kill x 0" "start x" "exec x true" "pause x" "ps x" "update --memory 1 x" "stop x" \
         "delete --force x"; do
         run bailey $command
@@ -235,19 +216,19 @@ host_state_of() { # pid
     args sh -c 'trap "echo USR1" USR1; echo ready; while :; do sleep 0.05; done'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     bailey exec x sh -c 'for s in TERM KILL STOP HUP QUIT SEGV; do kill -$s 1; done; kill -USR1 1'
-    wait_for grep -qx USR1 "$BATS_TEST_TMPDIR/out"
-    is x running
+    wait_for said USR1
+    status_is x running
     bailey exec x sh -c 'read -r _ _ state _ </proc/1/stat; [ $state != T ]'
 }
 
 @test "signals: TERM to the porter, or to a foreground run, reaches init" {
     args sh -c 'trap "echo got TERM" TERM; trap "exit 6" INT; echo ready; while :; do sleep 0.05; done'
     "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" x >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     kill -TERM "$(pid_of x)"
-    wait_for grep -q "got TERM" "$BATS_TEST_TMPDIR/out"
+    wait_for said "got TERM"
     kill -INT $!
     wait $! && status=0 || status=$?
     [ "$status" -eq 6 ]
@@ -255,32 +236,31 @@ host_state_of() { # pid
 }
 
 @test "signals: KILL of the porter ends every guest, and the keep" {
-    args sh -c 'sleep 4712 & setsid sleep 4712 & while :; do sleep 1; done'
+    args sh -c 'sleep 1000 & setsid sleep 1000 & while :; do sleep 1; done'
     create x
     bailey start x
     wait_for sh -c "[ \$('$BAILEY' --root '$STATE' ps -f json x | jq length) -ge 4 ]"
     guests=$(bailey ps -f json x | jq '.[]')
     keep=$(keep_of x)
     kill -KILL "$(pid_of x)"
-    wait_for is x stopped
+    wait_for status_is x stopped
     for pid in $guests $keep; do
-        ended() { [ ! -e "/proc/$pid" ] || [ "$(host_state_of "$pid")" = Z ]; }
-        wait_for ended
+        wait_for gone "$pid"
     done
     [ "$(bailey state x | jq .exitStatus)" = 137 ]
 }
 
 @test "signals: exec's caller killed: its program ends, a detached one's does not" {
-    args sleep 60
+    args sleep 1000
     create x
     bailey start x
-    count() { bailey exec x ps | grep -c "sleep 471[3]"; }
-    bailey exec --detach x sleep 4713 3>&- >/dev/null 2>&1
-    "$BAILEY" --root "$STATE" exec x sleep 4713 3>&- >/dev/null 2>&1 &
-    wait_for sh -c "[ \$('$BAILEY' --root '$STATE' exec x ps | grep -c 'sleep 471[3]') = 2 ]"
+    bailey exec --detach x sleep 1234 3>&- >/dev/null 2>&1
+    "$BAILEY" --root "$STATE" exec x sleep 1234 3>&- >/dev/null 2>&1 &
+    sleepers() { [ "$(bailey exec x ps 3>&- | grep -c 'sleep 123[4]')" = "$1" ]; }
+    wait_for sleepers 2
     kill -KILL $!
-    wait_for sh -c "[ \$('$BAILEY' --root '$STATE' exec x ps | grep -c 'sleep 471[3]') = 1 ]"
-    is x running
+    wait_for sleepers 1
+    status_is x running
 }
 
 @test "signals: what the caller ignores or blocks does not reach a program of create or exec, nor disturb us" {
@@ -296,7 +276,7 @@ for s in signal.valid_signals():
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 os.execv(sys.argv[1], sys.argv[1:])
 PY
-    deaf() { timeout -k 5 30 python3 "$BATS_TEST_TMPDIR/deaf" "$BAILEY" --root "$STATE" "$@"; }
+    deaf() { timeout -k 5 $LIMIT python3 "$BATS_TEST_TMPDIR/deaf" "$BAILEY" --root "$STATE" "$@"; }
     deaf create --bundle "$BUNDLE" x >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
     deaf start x
     same() { [ "$(cat "$BATS_TEST_TMPDIR/out")" = "$none" ]; }
@@ -307,20 +287,20 @@ PY
     run deaf exec x sh -c 'exit 7'
     [ "$status" -eq 7 ]
     deaf kill x KILL
-    wait_for is x stopped
+    wait_for status_is x stopped
     deaf delete x
     nothing_left
 }
 
 @test "signals: a porter that nobody waits for has ended, too" {
-    args sleep 60
+    args sleep 1000
     # A parent that never waits: the porter stays a zombie.
     cat >"$BATS_TEST_TMPDIR/adopter" <<'PY'
 import ctypes, os, subprocess, sys, time
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL).wait()
 print("made", flush=True)
-time.sleep(60)
+time.sleep(1000)
 PY
     python3 "$BATS_TEST_TMPDIR/adopter" "$BAILEY" --root "$STATE" run -d --bundle "$BUNDLE" x \
         >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
@@ -329,7 +309,7 @@ PY
     bailey kill x KILL
     zombie() { [ "$(host_state_of "$pid")" = Z ]; }
     wait_for zombie
-    is x stopped
+    status_is x stopped
     [ "$(pid_of x)" = 0 ]
     run bailey kill x
     [ "$status" -eq 1 ]
@@ -342,12 +322,12 @@ PY
     args sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     run --separate-stderr bailey stop x
     [ "$status" -eq 0 ]
     [ "$stderr" = "" ]
     [[ "$output" =~ ^x:\ ended\ by\ itself\ [0-9.]+\ s\ after\ SIGTERM,\ exit\ status\ 9$ ]]
-    is x stopped
+    status_is x stopped
     run --separate-stderr bailey stop x
     [ "$status" -eq 0 ]
     [ "$output" = "x: had ended before, exit status 9" ]
@@ -357,16 +337,16 @@ PY
     args sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     run --separate-stderr bailey stop x --time 1
     [ "$status" -eq 0 ]
     [ "$stderr" = "bailey: warning: container x: its first process ignores SIGTERM" ]
     [ "$output" = "x: killed, not having ended 1 s after SIGTERM, exit status 137 (SIGKILL)" ]
-    is x stopped
+    status_is x stopped
 }
 
 @test "stop: a signal without a handler is named beforehand" {
-    args sleep 60
+    args sleep 1000
     create x
     bailey start x
     run --separate-stderr bailey stop --signal usr1 --time 0 x
@@ -398,7 +378,7 @@ PY
         create x
         [ "$(bailey state x | jq -r '."dev.bailey.stopSignal"')" = null ]
         bailey start x
-        wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+        wait_for said ready
         [ "$(bailey state x | jq -r '."dev.bailey.stopSignal"')" = $expected ]
         [ "$(bailey events --stats x | jq -r '."dev.bailey.stopSignal"')" = $expected ]
         if [ $expected = handled ]; then
@@ -422,7 +402,7 @@ PY
         config --arg v $value '.annotations = {"org.opencontainers.image.stopSignal": $v}'
         create x
         bailey start x
-        wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+        wait_for said ready
         [ "$(bailey state x | jq -r '."dev.bailey.stopSignal"')" = handled ]
         run --separate-stderr bailey stop x
         [[ "$output" = "x: ended by itself "*" s after SIGUSR1, exit status 4" ]]
@@ -431,7 +411,7 @@ PY
     config '.annotations = {"org.opencontainers.image.stopSignal": "SIGFOO"}'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     run --separate-stderr bailey stop x
     [[ "$stderr" = *'stopSignal: unknown signal "SIGFOO"'* ]]
     [[ "$output" = *"after SIGTERM, exit status 5" ]]
@@ -439,7 +419,7 @@ PY
     config '.annotations = {"org.opencontainers.image.stopSignal": "SIGUSR1"}'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     run --separate-stderr bailey stop --signal TERM x
     [[ "$output" = *"after SIGTERM, exit status 5" ]]
 }
@@ -448,10 +428,10 @@ PY
     args sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.05; done'
     create x
     bailey start x
-    wait_for grep -q ready "$BATS_TEST_TMPDIR/out"
+    wait_for said ready
     bailey pause x || skip "no freezer here"
     run --separate-stderr bailey stop --time 0 x
     [ "$stderr" = "bailey: warning: container x is paused: it takes no SIGTERM before it is resumed" ]
     [[ "$output" = "x: killed, not having ended 0 s after SIGTERM"* ]]
-    is x stopped
+    status_is x stopped
 }

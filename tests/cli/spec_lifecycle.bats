@@ -8,25 +8,11 @@ setup() {
 }
 
 teardown() {
-    for id in x y; do
-        bailey delete --force $id 3>&- || true
-    done
-}
-
-wait_for() { # command...
-    for _ in $(seq 200); do
-        "$@" && return 0
-        sleep 0.05
-    done
-    return 1
+    delete_all
 }
 
 create() { # id
     bailey create --bundle "$BUNDLE" "$1" </dev/null >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&-
-}
-
-status_is() { # id status
-    [ "$(bailey state "$1" | jq -r .status)" = "$2" ]
 }
 
 # The error, and a container that is as it was: the same state, the same processes.
@@ -99,7 +85,7 @@ TABLE
     create y
     bailey delete y
     : >"$BATS_TEST_TMPDIR/before"
-    args sleep 60
+    args sleep 1000
     cp "$BUNDLE/config.json" "$BATS_TEST_TMPDIR/saved"
     config '.linux.cgroupsPath = "/bailey-spec-lifecycle/x"'
     while read -r change; do
@@ -175,7 +161,7 @@ TABLE
 @test "state: what the specification requires, at each point of the life" {
     local good='.ociVersion == "1.3.0" and .id == "x" and .bundle == $bundle and .annotations == {"a": "b"}'
     config '.annotations = {"a": "b"}'
-    args sleep 60
+    args sleep 1000
     create x
     bailey state x | jq -e --arg bundle "$BUNDLE" "$good"' and .status == "created" and .pid > 1'
     kill -0 "$(bailey state x | jq .pid)"
@@ -251,10 +237,10 @@ TABLE
 @test "start: no id, an unknown one; running or stopped: no effect" {
     refused "start needs a container id (see bailey start --help)" bailey start
     refused "container x does not exist" bailey start x
-    args sh -c 'echo once; sleep 60'
+    args sh -c 'echo once; exec sleep 1000'
     create x
     bailey start x
-    wait_for grep -q once "$BATS_TEST_TMPDIR/out"
+    wait_for said once
     refused_without_effect "cannot start container x: it is running, not created" bailey start x
     bailey kill x KILL
     wait_for status_is x stopped
@@ -267,7 +253,7 @@ TABLE
 @test "kill: no id, an unknown one, a wrong signal; a stopped container: no effect" {
     refused "kill needs a container id (see bailey kill --help)" bailey kill
     refused "container x does not exist" bailey kill x
-    args sleep 60
+    args sleep 1000
     create x
     bailey start x
     refused_without_effect 'unknown signal "NOSUCH"' bailey kill x NOSUCH
@@ -285,7 +271,7 @@ TABLE
 @test "delete: no id, an unknown one; a running container: no effect" {
     refused "delete needs a container id (see bailey delete --help)" bailey delete
     refused "container x does not exist" bailey delete x
-    args sleep 60
+    args sleep 1000
     create x
     bailey start x
     refused_without_effect "cannot delete container x: it is running, not stopped (see --force)" bailey delete x

@@ -61,10 +61,10 @@ config_refused() { # jq-program message
 
 @test "hostname and domainname: in the UTS namespace, inside and outside" {
     config '.hostname = "castle" | .domainname = "hill.example"'
-    args sh -c 'hostname; cat /proc/sys/kernel/domainname; sleep 60'
+    args sh -c 'hostname; cat /proc/sys/kernel/domainname; sleep 1000'
     create x
     bailey start x
-    for _ in $(seq 100); do [ "$(wc -l <"$BATS_TEST_TMPDIR/out")" = 2 ] && break || sleep 0.05; done
+    wait_for said hill.example
     [ "$(xargs <"$BATS_TEST_TMPDIR/out")" = "castle hill.example" ]
     pid=$(bailey state x | jq .pid)
     [ "$(nsenter -t "$pid" -u hostname)" = castle ]

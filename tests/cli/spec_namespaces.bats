@@ -19,21 +19,9 @@ teardown() {
     done
 }
 
-wait_for() { # command...
-    for _ in $(seq 200); do
-        "$@" && return 0
-        sleep 0.05
-    done
-    return 1
-}
-
 create() {
     bailey create --bundle "$BUNDLE" x </dev/null >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- ||
         { cat "$BATS_TEST_TMPDIR/err" >&2; return 1; }
-}
-
-status_is() {
-    [ "$(bailey state x | jq -r .status)" = "$1" ]
 }
 
 file_of() { # kind
@@ -63,13 +51,6 @@ processes() { # porter
     done
 }
 
-gone() { # pid...
-    local pid
-    for pid; do
-        [ -z "$(grep '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null)" ] || return 1
-    done
-}
-
 # A process in new namespaces; sets $HELPER to its pid.
 helper() { # options of unshare...
     # exec'd by unshare's child, so that it is pid 1 where there is a new pid namespace
@@ -85,7 +66,7 @@ helper() { # options of unshare...
     local kind pid
     # shellcheck disable=SC2086
     namespaces $KINDS
-    args sleep 100
+    args sleep 1000
     create
     pid=$(bailey state x | jq .pid)
     for kind in $KINDS; do
@@ -106,14 +87,14 @@ helper() { # options of unshare...
         same "$kind" "$pid" $$
     done
     bailey start x
-    wait_for grep -qx 1 "$BATS_TEST_TMPDIR/out"
+    wait_for said 1
     for kind in $KINDS; do
         same "$kind" "$pid" $$
     done
     [ "$(readlink "/proc/$pid/cwd")" = / ]
     [ "$(bailey exec x sh -c 'kill -0 1 && echo here' 3>&-)" = here ]
     kill -TERM "$pid"
-    wait_for status_is stopped
+    wait_for status_is x stopped
     [ "$(bailey state x | jq .exitStatus)" = 9 ]
 }
 
@@ -130,7 +111,7 @@ helper() { # options of unshare...
     all="$(processes "$pid") $(bailey ps -f json x | jq '.[]')"
     [ "$(wc -w <<<"$all")" -ge 5 ]
     kill -KILL "$pid"
-    wait_for status_is stopped
+    wait_for status_is x stopped
     [ "$(bailey state x | jq .exitStatus)" = 137 ]
     # shellcheck disable=SC2086
     wait_for gone $all
@@ -142,7 +123,7 @@ helper() { # options of unshare...
     kill -KILL "$(jq .keep "$STATE/x/state.json")"
     # shellcheck disable=SC2086
     wait_for gone $all
-    status_is stopped
+    status_is x stopped
 }
 
 @test "namespaces: a user namespace of its own, and the runtime's pid namespace" {
@@ -154,7 +135,7 @@ helper() { # options of unshare...
     args sh -c 'id -u; sleep 1000'
     create
     bailey start x
-    wait_for grep -qx 0 "$BATS_TEST_TMPDIR/out"
+    wait_for said 0
     pid=$(bailey state x | jq .pid)
     same pid "$pid" $$
     same network "$pid" $$
@@ -173,12 +154,12 @@ helper() { # options of unshare...
         # shellcheck disable=SC2046
         namespaces $(for k in $KINDS; do [ "$k" = "$kind" ] && echo "$k=/proc/$HELPER/ns/$(file_of "$k")" || echo "$k"; done)
         config 'del(.hostname)'
-        args sh -c 'echo in; sleep 100'
+        args sh -c 'echo in; sleep 1000'
         create
         pid=$(bailey state x | jq .pid)
         same "$kind" "$pid" "$HELPER"
         bailey start x
-        wait_for grep -qx in "$BATS_TEST_TMPDIR/out"
+        wait_for said in
         same "$kind" "$pid" "$HELPER"
         [ "$(bailey exec x echo exec 3>&-)" = exec ]
         bailey delete --force x
@@ -197,7 +178,7 @@ helper() { # options of unshare...
     args sh -c 'hostname; ls /v; cat /proc/net/dev | grep -c :'
     create
     bailey start x
-    wait_for status_is stopped
+    wait_for status_is x stopped
     [ "$(xargs <"$BATS_TEST_TMPDIR/out")" = "from-outside of-that-namespace 1" ]
 }
 
@@ -209,7 +190,7 @@ helper() { # options of unshare...
     bailey start x
     all=$(processes "$(bailey state x | jq .pid)")
     kill -KILL "$HELPER"
-    wait_for status_is stopped
+    wait_for status_is x stopped
     # shellcheck disable=SC2086
     wait_for gone $all
 }
@@ -251,9 +232,8 @@ helper() { # options of unshare...
     command -v script || skip "no script"
     namespaces mount
     config 'del(.hostname) | .process.terminal = true'
-    args sh -c 'trap "echo interrupted" INT; echo ready; n=0; while [ $n -lt 10 ]; do sleep 0.1; n=$((n + 1)); done; tty; exit 5'
-    run timeout 30 sh -c "(sleep 0.7; printf '\003'; sleep 2) |
-        script -qec '$BAILEY --root $STATE run --bundle $BUNDLE x; echo status=\$?' /dev/null"
+    args sh -c 'trap "got=1; echo interrupted" INT; echo ready; n=0; while [ $n -lt 100 ] && [ -z "$got" ]; do sleep 0.1; n=$((n + 1)); done; tty; exit 5'
+    run interrupted_when_ready "$BAILEY --root $STATE run --bundle $BUNDLE x; echo status=\$?"
     echo "$output" >&2
     [ "$(grep -c interrupted <<<"$output")" = 1 ]
     [[ "$output" == *"/dev/pts/0"* ]]

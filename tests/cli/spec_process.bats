@@ -118,7 +118,7 @@ config_refused() { # jq-program message
     config '.process.terminal = true'
     args sh -c 'tty <&0; tty <&1; tty <&2; stat -c "%t:%T" -L /dev/console; echo to-console >/dev/console
         echo to-tty >/dev/tty'
-    run timeout 30 script -qec "$BAILEY --root $STATE run --bundle $BUNDLE x" /dev/null
+    run timeout $LIMIT script -qec "$BAILEY --root $STATE run --bundle $BUNDLE x" /dev/null
     output=$(tr -d '\r\0^@' <<<"$output")
     echo "$output" >&2
     tty=$(head -1 <<<"$output")

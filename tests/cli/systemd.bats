@@ -3,11 +3,8 @@
 # over version 2 alone.
 bats_require_minimum_version 1.5.0
 load helpers
+load cgroup
 load ../lib/systemd.sh
-
-is_v1() {
-    [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]
-}
 
 setup_file() {
     [ -x /lib/systemd/systemd ] || skip "no systemd is installed"
@@ -43,13 +40,7 @@ teardown() {
 }
 
 bailey() {
-    systemd_in "$PID" timeout -k 5 60 "$BAILEY" --root "$STATE" --systemd-cgroup "$@"
-}
-
-start_it() {
-    args sleep 1000
-    bailey create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || { cat "$BATS_TEST_TMPDIR/out"; return 1; }
-    bailey start "$ID"
+    systemd_in "$PID" timeout -k 5 $LIMIT "$BAILEY" --root "$STATE" --systemd-cgroup "$@"
 }
 
 shown() { # unit property
@@ -166,10 +157,8 @@ value() { # controller unit file-v1 file-v2
     config '.linux.cgroupsPath = "system.slice:k:x"'
     args sleep 1000
     bailey run --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
-    for _ in $(seq 100); do
-        [ "$(shown k-x.scope ActiveState)" != active ] || [ "$(bailey state "$ID" 2>&1 | jq -r .status 2>/dev/null)" != running ] || break
-        sleep 0.1
-    done
+    runs() { [ "$(shown k-x.scope ActiveState)" = active ] && status_is "$ID" running; }
+    wait_for runs
     # shellcheck disable=SC2016
     in_box 'kill -9 $(pgrep -x bailey -o)'
     wait $! || true
@@ -217,30 +206,25 @@ value() { # controller unit file-v1 file-v2
         printf "[Unit]\nDefaultDependencies=no\n" >default.target
         printf "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nDelegate=yes\nEnvironment=XDG_RUNTIME_DIR=$0\nStandardOutput=file:$0/out\nStandardError=file:$0/err\nExecStart=$0/bailey --root $0/state --systemd-cgroup run --bundle $0/bundle x\n" >b.service
         chown -R 1000:1000 "$0"; chmod 700 "$0"' "$run" "$BAILEY" "$BUNDLE"
-    systemd_in "$PID" systemd-run -q --unit=manager -p User=1000 -p Delegate=yes --setenv=XDG_RUNTIME_DIR="$run" \
+    # KILL: there is no exit.target that TERM would lead it to.
+    systemd_in "$PID" systemd-run -q --unit=manager -p User=1000 -p Delegate=yes -p KillSignal=KILL --setenv=XDG_RUNTIME_DIR="$run" \
         --setenv=SYSTEMD_UNIT_PATH="$run/units" /lib/systemd/systemd --user
     user() {
         systemd_in "$PID" setpriv --reuid 1000 --regid 1000 --clear-groups env XDG_RUNTIME_DIR="$run" "$@"
     }
-    for _ in $(seq 100); do
-        [ "$(user systemctl --user is-active default.target 2>/dev/null)" != active ] || break
-        sleep 0.05
-    done
+    is_up() { [ "$(user systemctl --user is-active default.target 2>/dev/null)" = active ]; }
+    wait_for is_up
     user systemctl --user start --no-block b.service
-    for _ in $(seq 100); do
-        [ "$(in_box "cat $run/out 2>/dev/null")" = "" ] || break
-        sleep 0.05
-    done
+    wait_for in_box "test -s $run/out -o -s $run/err"
     in_box "cat $run/err" >&2
     [ "$(in_box "cat $run/out")" = in ]
     [ "$(user systemctl --user show -P ActiveState b-x.scope)" = active ]
     [ "$(in_box 'find /sys/fs/cgroup -name b-x.scope' | sed 's,.*/manager.service,,')" = /user.slice/b-x.scope ]
     in_box "touch $run/bundle/rootfs/tmp/end"
-    for _ in $(seq 100); do
-        [ -n "$(in_box 'find /sys/fs/cgroup -name b-x.scope')" ] || break
-        sleep 0.05
-    done
-    [ -z "$(in_box 'find /sys/fs/cgroup -name b-x.scope')" ]
+    has_ended() { [ -z "$(in_box 'find /sys/fs/cgroup -name b-x.scope')" ]; }
+    wait_for has_ended
+    was() { [ "$(user systemctl --user show -P ActiveState b.service)" = "$1" ]; }
+    wait_for was inactive
     [ "$(user systemctl --user show -P Result b.service)" = success ]
     systemd_in "$PID" systemctl stop manager
 }

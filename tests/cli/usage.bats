@@ -108,16 +108,17 @@ bailey_run() {
     [ "$status" -eq 1 ]
 }
 
+opens_it() {
+    [ "$(cat "/proc/$pid/wchan" 2>/dev/null)" = wait_for_partner ]
+}
+
 # Starts a command that blocks in opening its log, as $pid; what it runs from is $exe.
 blocked() { # command [words before it]...
     local log=$BATS_TEST_TMPDIR/log.$1
     mkfifo -m 666 "$log"
     "${@:2}" "$BAILEY" --log "$log" "$1" x 3>&- 2>/dev/null &
     pid=$!
-    for _ in $(seq 250); do
-        [[ "$(cat "/proc/$pid/wchan" 2>/dev/null)" == wait_for_partner ]] && break
-        sleep 0.02
-    done
+    wait_for opens_it
     exe=$(readlink "/proc/$pid/exe")
 }
 

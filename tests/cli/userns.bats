@@ -1,5 +1,4 @@
 #!/usr/bin/env bats
-#: timeout 120
 # User namespaces: ids of the container, and who stands behind them on the host.
 bats_require_minimum_version 1.5.0
 load helpers
@@ -84,11 +83,8 @@ sh_is() { # script
     bailey create --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" u </dev/null >/dev/null 2>&1 3>&-
     pid=$(<"$BATS_TEST_TMPDIR/pid")
     [ "$(readlink "/proc/$pid/ns/user")" != "$(readlink /proc/self/ns/user)" ]
-    for _ in $(seq 100); do
-        [ "$(readlink "/proc/$pid/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ] && break
-        sleep 0.02
-    done
-    [ "$(readlink "/proc/$pid/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ]
+    other() { [ "$(readlink "/proc/$pid/ns/$1")" != "$(readlink "/proc/self/ns/$1")" ]; }
+    wait_for other mnt
     read -ra map <"/proc/$pid/uid_map"
     [ "${map[*]}" = "0 100000 65536" ]
     read -ra uids < <(grep ^Uid "/proc/$pid/status")
@@ -100,10 +96,7 @@ sh_is() { # script
         [ "${uids[1]}" = 165534 ]
     done
     bailey kill u KILL
-    for _ in $(seq 100); do
-        [ "$(bailey state u | jq -r .status)" = stopped ] && break
-        sleep 0.05
-    done
+    wait_for status_is u stopped
     bailey delete u
 }
 
@@ -168,12 +161,10 @@ EOF
 }
 
 @test "a namespace by path is joined, with its mapping" {
-    unshare --user sleep 100 3>&- &
+    unshare --user sleep 1000 3>&- &
     local holder=$!
-    for _ in $(seq 100); do
-        [ "$(readlink "/proc/$holder/ns/user")" != "$(readlink /proc/self/ns/user)" ] && break
-        sleep 0.05
-    done
+    other() { [ "$(readlink "/proc/$holder/ns/user")" != "$(readlink /proc/self/ns/user)" ]; }
+    wait_for other
     echo 0 100000 1000 >"/proc/$holder/uid_map"
     echo 0 200000 1000 >"/proc/$holder/gid_map"
     config --arg p "/proc/$holder/ns/user" '.linux.namespaces |= map(if .type == "user" then .path = $p else . end)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A seccomp agent: takes listeners on the unix socket argv[1] and answers what it is asked for.
 
-argv[2] is a directory for what it got: state.N, the N-th process state, and log, a line for each question.
+argv[2] is a directory for what it got: ready, once it listens, state.N, the N-th process state, and log, a line for each question.
 What a path says is to be done with the call is done: deny-ERRNO, give (a descriptor), value-N; so is what a line of
 the directory's file "rules" says, "NUMBER INDEX ARGUMENT ANSWER" (ARGUMENT *: any; ANSWER as above); else it may go on.
 """
@@ -92,16 +92,18 @@ def serve(fd, log):
 
 def main():
     where = sys.argv[2]
+    log = open(f"{where}/log", "w")
     s = socket.socket(socket.AF_UNIX)
     s.bind(sys.argv[1])
     s.listen(8)
-    log = open(f"{where}/log", "w")
+    open(f"{where}/ready", "w").close()
     count = 0
     while True:
         c, _ = s.accept()
         data, fds, _, _ = socket.recv_fds(c, 65536, 4)
-        with open(f"{where}/state.{count}", "wb") as f:
+        with open(f"{where}/state.new", "wb") as f:
             f.write(data)
+        os.rename(f"{where}/state.new", f"{where}/state.{count}")
         count += 1
         threading.Thread(target=serve, args=(fds[0], log), daemon=True).start()
 

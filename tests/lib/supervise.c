@@ -20,7 +20,10 @@
 #define EXIT_SELF 71
 #define EXIT_TIME 124
 #define GRACE_MS 1500
+#define LAST_WORDS_MS 5000
 #define MOUNTS_MAX 65536
+
+static pid_t the_test;
 
 static long now_ms(void)
 {
@@ -57,18 +60,44 @@ static void kill_one(pid_t pid)
     kill(pid, SIGKILL);
 }
 
-static void name_one(pid_t pid)
+/* What a process's file says, its NULs as spaces; "" where it has gone. */
+static void read_file(pid_t pid, const char *name, char *text, size_t size)
 {
-    char path[64], line[200] = "";
-    snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
     FILE *f = fopen(path, "re");
-    size_t n = f ? fread(line, 1, sizeof(line) - 1, f) : 0;
+    size_t n = f ? fread(text, 1, size - 1, f) : 0;
+    text[n] = 0;
     for (size_t i = 0; i + 1 < n; i++)
-        if (!line[i])
-            line[i] = ' ';
+        if (!text[i])
+            text[i] = ' ';
     if (f)
         fclose(f);
-    fprintf(stderr, "supervise: still there: process %d: %s\n", pid, line);
+}
+
+/* What it is, and where in the kernel it waits. */
+static void name_one(pid_t pid)
+{
+    char line[200], wchan[64], stat[512];
+    read_file(pid, "cmdline", line, sizeof(line));
+    read_file(pid, "wchan", wchan, sizeof(wchan));
+    read_file(pid, "stat", stat, sizeof(stat));
+    const char *state = strrchr(stat, ')');
+    int parent = 0;
+    if (state)
+        sscanf(state + 1, " %*c %d", &parent);
+    fprintf(stderr, "supervise: still there: process %d of %d, %c in %s: %s\n", pid, parent,
+            state ? state[2] : '-', wchan, line);
+}
+
+/* bats says where it was when it is interrupted; and its shells go on when what they wait for has ended. */
+static void interrupt_one(pid_t pid)
+{
+    char line[200];
+    if (pid == the_test)
+        return;
+    read_file(pid, "cmdline", line, sizeof(line));
+    kill(pid, strstr(line, "/bats-exec-") ? SIGINT : SIGKILL);
 }
 
 static void ignore_one(pid_t pid)
@@ -188,16 +217,19 @@ int main(int argc, char **argv)
         return EXIT_SELF;
     }
     int nbefore = mounts(before, MOUNTS_MAX);
-    pid_t pid = start(argv + 2);
+    pid_t pid = the_test = start(argv + 2);
     if (pid < 0)
         return EXIT_SELF;
     int status = wait_until(pid, now_ms() + atol(argv[1]) * 1000);
     if (status < 0) {
         fprintf(stderr, "supervise: time is up after %s s\n", argv[1]);
-        /* The test's own shell still has a moment to put away its mounts. */
+        /* The test's own shell still has a moment to say where it was, and to put away its mounts. */
         walk(getpid(), name_one);
-        walk(pid, kill_one);
-        wait_until(pid, now_ms() + GRACE_MS);
+        walk(getpid(), interrupt_one);
+        if (wait_until(pid, now_ms() + LAST_WORDS_MS) < 0) {
+            walk(pid, kill_one);
+            wait_until(pid, now_ms() + GRACE_MS);
+        }
         kill_all();
         return EXIT_TIME;
     }

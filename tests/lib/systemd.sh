@@ -1,6 +1,8 @@
 # systemd.sh: sourced by tests. A real systemd as the first process of namespaces of its own, with a cgroup of the host's as the
 # root of its hierarchies, and no unit but a target.
 # shellcheck shell=bash
+# shellcheck source=tests/lib/cgroups.sh
+. "$(dirname "${BASH_SOURCE[0]}")/cgroups.sh"
 
 # The hierarchies of this host: their mount points.
 systemd_hierarchies() {
@@ -40,10 +42,6 @@ systemd_become() { # name mode
         mount -o remount,ro,bind /
         exec /lib/systemd/systemd --unit=bailey-test.target --log-target=console --show-status=0
     ' "$mode"
-}
-
-is_v2_alone() {
-    [ "$(stat -fc %T /sys/fs/cgroup)" = cgroup2fs ]
 }
 
 # Starts one in the background and waits for it: sets SYSTEMD_PID, for nsenter.
