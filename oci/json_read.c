@@ -170,7 +170,7 @@ const struct json_word *json_word_find(const struct json_word *table, const char
 int json_word(struct json_reader *r, const struct json *obj, const char *key, const struct json_word *table,
               int *ret)
 {
-    const char *name = NULL;
+    const char *name = "";
 
     if (json_require(r, obj, key) || json_string(r, obj, key, &name))
         return -1;
