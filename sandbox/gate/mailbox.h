@@ -15,7 +15,7 @@
 
 #include <stdint.h>
 
-#define MAILBOX_THREADS 16 /* of a process, by their slots; those above have none */
+#define MAILBOX_THREADS 32 /* of a process, by their slots; those above have none */
 #define MAILBOX_PAGE 4096U
 #define MAILBOX_IN 2944U
 #define MAILBOX_OUT 1024U

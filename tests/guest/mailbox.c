@@ -168,21 +168,44 @@ static void *work(void *arg)
     return (void *)wrong;
 }
 
-static void test_threads(void)
+/* By n threads at once. */
+static long work_by(long n)
 {
-    pthread_t t[20];
+    pthread_t t[8];
     long wrong = 0;
     void *r;
 
-    for (long round = 0; round < 2; round++) {
-        for (long i = 0; i < 4; i++)
-            MUST(pthread_create(&t[i], NULL, work, (void *)i) == 0);
-        for (int i = 0; i < 4; i++) {
-            pthread_join(t[i], &r);
-            wrong += (long)r;
-        }
+    for (long i = 0; i < n; i++)
+        MUST(pthread_create(&t[i], NULL, work, (void *)i) == 0);
+    for (long i = 0; i < n; i++) {
+        pthread_join(t[i], &r);
+        wrong += (long)r;
     }
-    CHECK("threads", wrong == 0);
+    return wrong;
+}
+
+#define IDLE 28
+
+static void *wait_for_end(void *arg)
+{
+    pthread_barrier_wait(arg);
+    return NULL;
+}
+
+/* Also those that come when many others are there. */
+static void test_threads(void)
+{
+    pthread_barrier_t end;
+    pthread_t idle[IDLE];
+
+    CHECK("threads", work_by(4) + work_by(4) == 0);
+    MUST(pthread_barrier_init(&end, NULL, IDLE + 1) == 0);
+    for (int i = 0; i < IDLE; i++)
+        MUST(pthread_create(&idle[i], NULL, wait_for_end, &end) == 0);
+    CHECK("threads among many", work_by(8) == 0);
+    pthread_barrier_wait(&end);
+    for (int i = 0; i < IDLE; i++)
+        pthread_join(idle[i], NULL);
 }
 
 static void *few(void *arg)

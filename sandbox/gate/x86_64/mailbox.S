@@ -6,7 +6,7 @@
 #define SLOT_SIZE 128
 #define SLOT_VALID 12
 #define VALID_MAILBOX 2
-#define THREADS 16
+#define THREADS 32
 #define THREAD_SIZE 256
 
 #define AX 0
