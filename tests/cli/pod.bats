@@ -303,10 +303,10 @@ keep_of() { # id
         wait_for status_is b stopped
         exit_is b $i
         bailey delete b 3>&-
-        fds="$fds $(ls "/proc/$(keep_of sb)/fd" | wc -l)"
+        [ "$i" -ne 3 ] || fds=$(ls "/proc/$(keep_of sb)/fd" | wc -l)
     done
-    read -r _ _ third _ fifth <<<"$fds"
-    [ "$third" -eq "$fifth" ]
+    no_more() { [ "$(ls "/proc/$(keep_of sb)/fd" | wc -l)" -le "$fds" ]; }
+    wait_for no_more
     status_is a running
     status_is sb running
 }
@@ -349,11 +349,15 @@ keep_of() { # id
     [ "$(in_c b cat /etc/me)" = b ]
     member c true
     wait_for status_is c stopped
-    timeout 5 sh -c "echo hello >'$BATS_TEST_TMPDIR/a/rootfs/tmp/in'" || true
+    exec 5<>"$BATS_TEST_TMPDIR/a/rootfs/tmp/in"
+    echo hello >&5
+    sleep 0.3
     [ ! -s "$BATS_TEST_TMPDIR/a.out" ]
-    bailey resume a 3>&-
-    echo world | timeout 5 tee "$BATS_TEST_TMPDIR/a/rootfs/tmp/in" >/dev/null || true
-    status_is a running || wait_for status_is a stopped
+    bailey resume a 3>&- 5>&-
+    wait_for grep -qx hello "$BATS_TEST_TMPDIR/a.out"
+    status_is a running
+    exec 5>&-
+    wait_for status_is a stopped
     bailey pause b 3>&-
     bailey delete --force b 3>&-
     status_is sb running

@@ -181,7 +181,7 @@ range() {
     config '.linux.namespaces |= map(select(.type != "user")) | del(.linux.uidMappings, .linux.gidMappings)'
     args sleep 1000
     run setpriv --reuid $ID --regid $ID --clear-groups unshare --user --map-root-user --mount sh -c '
-        bailey() { timeout -k 5 30 "$0/bailey" --root "$0/run/nested" "$@"; }
+        bailey() { timeout -k 5 100 "$0/bailey" --root "$0/run/nested" "$@"; }
         bailey create --bundle "$1" n </dev/null >"$0/run/log" 2>&1 3>&- && bailey start n &&
             bailey exec n sh -c "id -u; touch /mine; cat /proc/self/uid_map"
         bailey delete --force n; cat "$0/run/log"' "$HOME_DIR" "$BUNDLE"

@@ -117,7 +117,7 @@ calls() {
     rule '["getcwd"]' SCMP_ACT_ERRNO '{"errnoRet": 77}'
     config '.hooks.startContainer = [{path: "/bin/sh", args: ["sh", "-c", "calls getcwd,\\#,256 >/hook"], env: ["PATH=/bin"]}]'
     config '.root.readonly = false'
-    args /bin/sh -c 'sh -c "calls getcwd,#,256"; echo; sleep 60'
+    args /bin/sh -c 'sh -c "calls getcwd,#,256"; echo; sleep 1000'
     bailey create --bundle "$BUNDLE" c >"$BATS_TEST_TMPDIR/out" 2>&1 </dev/null 3>&-
     bailey start c
     run bailey exec c /bin/calls getcwd,#,256
@@ -127,6 +127,7 @@ calls() {
     [ "$output" = "getcwd: EBADFD" ]
     run bailey exec c /bin/grep Seccomp /proc/self/status
     [ "$output" = $'Seccomp:\t2\nSeccomp_filters:\t1' ]
+    wait_for said "getcwd: EBADFD"
     [ "$(head -1 "$BATS_TEST_TMPDIR/out")" = "getcwd: EBADFD" ]
     [ "$(cat "$BUNDLE/rootfs/hook")" = "getcwd: 2" ]
     bailey delete --force c

@@ -192,7 +192,7 @@ host_state_of() { # pid
     args sleep 1000
     create x
     bailey start x
-    sleep 300 3>&- &
+    sleep 1000 3>&- &
     innocent=$!
     kill -KILL "$(pid_of x)"
     wait_for status_is x stopped

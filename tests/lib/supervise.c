@@ -19,7 +19,7 @@
 #define EXIT_LEFT 70
 #define EXIT_SELF 71
 #define EXIT_TIME 124
-#define GRACE_MS 1500
+#define GRACE_MS 10000
 #define LAST_WORDS_MS 5000
 #define MOUNTS_MAX 65536
 

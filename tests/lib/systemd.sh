@@ -47,8 +47,8 @@ systemd_become() { # name mode
 # Starts one in the background and waits for it: sets SYSTEMD_PID, for nsenter.
 systemd_up() { # name mode log
     (systemd_become "$1" "$2") >"$3" 2>&1 </dev/null 3>&- &
-    local outer=$!
-    for _ in $(seq 200); do
+    local outer=$! end=$((SECONDS + 100))
+    while [ $SECONDS -lt $end ]; do
         # shellcheck disable=SC2034
         SYSTEMD_PID=$(pgrep -P "$outer" -x systemd || true)
         # What waits for it outside is no process of the cgroup whose controllers it hands on.
@@ -72,9 +72,9 @@ systemd_in() { # pid command...
 }
 
 systemd_down() { # name pid
-    local dir
+    local dir end=$((SECONDS + 100))
     kill -KILL "$2" 2>/dev/null
-    for _ in $(seq 100); do
+    while [ $SECONDS -lt $end ]; do
         kill -0 "$2" 2>/dev/null || break
         sleep 0.05
     done
