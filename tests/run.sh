@@ -89,14 +89,14 @@ list_tests() {
     done
     for file in "$here"/guest/*.c; do
         name=$(basename "$file" .c)
-        echo "guest $name 60 $here/lib/guest.sh $name"
+        echo "guest $name 180 $here/lib/guest.sh $name"
     done
     for file in "$here"/cli/*.bats; do
         echo "cli $(basename "$file" .bats) $(limit_of "$file" 600) bats --tap $file"
     done
     for file in "$here"/unit/test_*.c; do
         name=$(basename "$file" .c)
-        echo "unit $name 60 env CMOCKA_MESSAGE_OUTPUT=TAP $B/tests/unit/$name"
+        echo "unit $name 180 env CMOCKA_MESSAGE_OUTPUT=TAP $B/tests/unit/$name"
     done
 }
 

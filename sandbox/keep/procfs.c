@@ -29,6 +29,12 @@ static const struct pnode *who_node(const struct pnode *n)
     return n;
 }
 
+/* [T] A first thread that has ended stays to be seen until its process is reaped. */
+static bool is_shown(const struct task *t)
+{
+    return !t->exited || (t == t->process->leader && t->process->state != PROCESS_DEAD);
+}
+
 int proc_who(struct pnode *n, struct proc_who *w)
 {
     *w = (struct proc_who){.p = NULL};
@@ -38,7 +44,7 @@ int proc_who(struct pnode *n, struct proc_who *w)
     LOCKED(&kernel.tasklist_lock);
     if (dir->ops == &proc_tid_ops) {
         struct task *t = dir->priv;
-        if (t->exited)
+        if (!is_shown(t))
             return -ESRCH;
         w->thread = true;
         w->t = task_get(t);
@@ -259,7 +265,7 @@ static int task_lookup(struct task *t, struct pnode *dir, const char *name, stru
         return -ENOMEM;
     LOCKED(&kernel.tasklist_lock);
     struct task *found = task_by_tid(w.p->container->pids, (pid_t)tid);
-    if (!found || found->process != w.p || found->exited)
+    if (!found || found->process != w.p || !is_shown(found))
         return -ENOENT;
     n->priv = task_get(found);
     n->key = tid;
@@ -286,7 +292,7 @@ static int task_iterate(struct task *t, struct pnode *dir, off_t *pos, struct di
         cap++;
     _cleanup_free_ pid_t *tids = calloc(cap + 1, sizeof(*tids));
     for (struct task *i = w.p->threads; tids && i; i = i->thread_next)
-        if (!i->exited)
+        if (is_shown(i))
             tids[n++] = i->tid;
     pthread_mutex_unlock(&kernel.tasklist_lock);
     if (!tids)

@@ -1,25 +1,24 @@
-/* A signal that comes in a while, and a child that is done. */
+/* For tests of calls that wait: alarms, and a child whose part is to succeed. */
 #ifndef TESTS_GUEST_ALARMED_H
 #define TESTS_GUEST_ALARMED_H
 
-#include <signal.h>
-#include <sys/time.h>
-
 #include "tests/guest/check.h"
 
-static volatile sig_atomic_t caught; /* the last signal; 0: none since alarm_in() */
+/* The last signal; 0: none since handle_alarms(). Shared, since children may wait for it. */
+static volatile int *caught;
 
 static inline void on_signal(int signo)
 {
-    caught = signo;
+    *caught = signo;
 }
 
-static inline void alarm_in(int ms, int flags)
+/* SIGALRM every ms milliseconds until alarms_end, and none so far. */
+static inline void handle_alarms(int ms, int flags)
 {
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
-    struct itimerval it = {{0, 0}, {ms / 1000, ms % 1000 * 1000}};
-    caught = 0;
-    MUST(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &it, NULL) == 0);
+    *caught = 0;
+    MUST(sigaction(SIGALRM, &sa, NULL) == 0);
+    alarms_begin(ms);
 }
 
 static inline void reap(pid_t pid)

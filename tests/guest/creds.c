@@ -214,12 +214,14 @@ static void nproc_limit(void)
     MUST(setuid(4321) == 0);
     struct rlimit r = {3, 3};
     setrlimit(RLIMIT_NPROC, &r);
-    int n = 0;
+    int n = 0, p[2];
+    char c;
+    MUST(pipe(p) == 0);
     for (; n < 10; n++) {
         pid_t pid = fork();
-        if (pid == 0) {
-            nap_ms(300);
-            _exit(0);
+        if (pid == 0) { /* until its parent ends */
+            close(p[1]);
+            _exit(read(p[0], &c, 1) != 0);
         }
         if (pid < 0)
             break;

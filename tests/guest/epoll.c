@@ -163,7 +163,8 @@ static void test_threads(struct ends e)
     warm(shared_ep, e);
     feed(e);
     MUST(pthread_create(&t, NULL, add_later, &data) == 0);
-    CHECK("added while another waits", epoll_wait(shared_ep, &got, 1, 3000) == 1 && got.data.u64 == 77);
+    CHECK("added while another waits",
+          epoll_wait(shared_ep, &got, 1, PATIENCE_MS) == 1 && got.data.u64 == 77);
     pthread_join(t, NULL);
     drain(e);
     warm(shared_ep, make_pipe());
@@ -235,7 +236,7 @@ static void test_mixed(void)
         feed(e[i]);
     }
     MUST(timerfd_settime(timer, 0, &its, NULL) == 0 && add(ep, timer, 0x50000) == 0);
-    nap_ms(5);
+    AWAIT(epoll_wait(ep, (struct epoll_event[8]){0}, 8, 0) == 5);
     CHECK("all kinds together", says(ep, 5, 0x51111));
     for (int i = 0; i < 4; i++)
         shut(e[i]);

@@ -211,15 +211,15 @@ static void test_connections(void)
     for (int i = 0; i < OFTEN; i++) {
         int out = socket(AF_INET, SOCK_STREAM, 0);
         MUST(connect(out, (struct sockaddr *)&a, len) == 0);
-        bad += epoll_wait(ep, got, 4, 1000) != 1 || got[0].data.u64 != 1;
+        bad += epoll_wait(ep, got, 4, PATIENCE_MS) != 1 || got[0].data.u64 != 1;
         int in = accept4(l, NULL, NULL, SOCK_NONBLOCK);
         MUST(in >= 0 && ctl(ep, EPOLL_CTL_ADD, in, EPOLLIN | EPOLLET | EPOLLRDHUP, 2) == 0);
         struct ends e = {in, out};
         feed(e);
-        bad += epoll_wait(ep, got, 4, 1000) != 1 || got[0].data.u64 != 2;
+        bad += epoll_wait(ep, got, 4, PATIENCE_MS) != 1 || got[0].data.u64 != 2;
         drain(e);
         MUST(shutdown(out, SHUT_WR) == 0);
-        bad += epoll_wait(ep, got, 4, 1000) != 1 || got[0].events != (EPOLLIN | EPOLLRDHUP);
+        bad += epoll_wait(ep, got, 4, PATIENCE_MS) != 1 || got[0].events != (EPOLLIN | EPOLLRDHUP);
         bad += i % 2 ? del(ep, in) != 0 : 0;
         shut(e);
     }
@@ -234,13 +234,6 @@ static void on_alarm(int signo)
     (void)signo;
 }
 
-static void alarm_in(int ms)
-{
-    struct itimerval it = {{0, 0}, {0, ms * 1000}};
-    struct sigaction sa = {.sa_handler = on_alarm};
-    MUST(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &it, NULL) == 0);
-}
-
 /* Sockets that wait, and are watched all the same. */
 static void test_blocking(void)
 {
@@ -253,20 +246,21 @@ static void test_blocking(void)
     MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && add(ep, out, 2) == 0);
     for (int i = 0; i < OFTEN; i++)
         MUST(ctl(ep, EPOLL_CTL_MOD, l, EPOLLIN, 1) == 0 && ctl(ep, EPOLL_CTL_MOD, out, EPOLLIN, 2) == 0);
-    alarm_in(40);
-    CHECK_ERRNO("accept waits, and is interrupted", accept(l, NULL, NULL), EINTR);
+    MUST(sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL) == 0);
+    alarms_begin(40);
+    CHECK_ERRNO("accept waits, and is interrupted", alarms_end(accept(l, NULL, NULL)), EINTR);
     CHECK("connected", connect(out, (struct sockaddr *)&a, len) == 0);
     int in = accept(l, NULL, NULL);
     MUST(in >= 0 && write(in, "x", 1) == 1);
     CHECK("and used", read(out, &c, 1) == 1 && c == 'x');
-    alarm_in(40);
-    CHECK_ERRNO("a read of it waits", read(out, &c, 1), EINTR);
+    alarms_begin(40);
+    CHECK_ERRNO("a read of it waits", alarms_end(read(out, &c, 1)), EINTR);
     int full[3];
     for (int i = 0; i < 3; i++)
         MUST((full[i] = socket(AF_INET, SOCK_STREAM, 0)) >= 0 && add(ep, full[i], 4) == 0);
     for (int i = 0; i < 3 && error; i++) {
-        alarm_in(60);
-        error = connect(full[i], (struct sockaddr *)&a, len) == 0;
+        alarms_begin(60);
+        error = alarms_end(connect(full[i], (struct sockaddr *)&a, len)) == 0;
     }
     CHECK_ERRNO("where nobody accepts, connect waits", -!error, EINTR);
     for (int i = 0; i < 3; i++)
@@ -276,8 +270,8 @@ static void test_blocking(void)
         close(error);
     CHECK_ERRNO("nobody is there", accept(l, NULL, NULL), EAGAIN);
     MUST(fcntl(l, F_SETFL, 0) == 0);
-    alarm_in(40);
-    CHECK_ERRNO("and waited for", accept(l, NULL, NULL), EINTR);
+    alarms_begin(40);
+    CHECK_ERRNO("and waited for", alarms_end(accept(l, NULL, NULL)), EINTR);
     close(l);
     close(in);
     close(out);

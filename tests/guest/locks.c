@@ -64,17 +64,19 @@ static void test_wait(void)
 {
     int p[2];
     char c;
+    volatile int *ended = shared_zeroes(sizeof(*ended));
+    pid_t parent = getpid();
     MUST(pipe(p) == 0);
     pid_t pid = fork();
     if (pid == 0) {
         MUST(set(fd, F_WRLCK, 0, 1) == 0 && write(p[1], "x", 1) == 1);
-        nap_ms(100);
+        await_sleep(parent);
+        *ended = 1;
         _exit(0); /* the end of a process gives its locks back */
     }
     MUST(read(p[0], &c, 1) == 1);
     struct flock l = region(F_WRLCK, 0, 1);
-    long begin = now_ms();
-    CHECK("F_SETLKW waits for the other's end", fcntl(fd, F_SETLKW, &l) == 0 && now_ms() - begin >= 50);
+    CHECK("F_SETLKW waits for the other's end", fcntl(fd, F_SETLKW, &l) == 0 && *ended);
     waitpid(pid, NULL, 0);
     pid = fork();
     if (pid == 0) {
@@ -84,7 +86,7 @@ static void test_wait(void)
         _exit(fcntl(fd, F_SETLKW, &m) == 0 ? 0 : errno);
     }
     MUST(read(p[0], &c, 1) == 1);
-    nap_ms(80);
+    await_sleep(pid);
     l = region(F_WRLCK, 50, 1);
     int r = fcntl(fd, F_SETLKW, &l);
     CHECK("a deadlock is seen", r == -1 && errno == EDEADLK);
@@ -99,6 +101,7 @@ static void test_wait(void)
 static void test_flock(void)
 {
     int a = open("/tmp/lock", O_RDWR), b = open("/tmp/lock", O_RDWR), d = dup(a);
+    volatile int *let_go = shared_zeroes(sizeof(*let_go));
     CHECK("exclusive", flock(a, LOCK_EX) == 0);
     CHECK_ERRNO("against another open", flock(b, LOCK_SH | LOCK_NB), EWOULDBLOCK);
     CHECK("a duplicate is the same", flock(d, LOCK_SH | LOCK_NB) == 0 && flock(b, LOCK_SH | LOCK_NB) == 0);
@@ -110,10 +113,10 @@ static void test_flock(void)
     pid_t pid = fork();
     if (pid == 0) {
         int c = open("/tmp/lock", O_RDWR);
-        long begin = now_ms();
-        _exit(flock(c, LOCK_EX) == 0 && now_ms() - begin >= 40 ? 0 : 1);
+        _exit(flock(c, LOCK_EX) == 0 && *let_go ? 0 : 1);
     }
-    nap_ms(80);
+    await_sleep(pid);
+    *let_go = 1;
     flock(b, LOCK_UN);
     int st;
     waitpid(pid, &st, 0);
@@ -146,12 +149,14 @@ static void test_inotify(void)
     int f = open("/tmp/watched/file", O_CREAT | O_WRONLY, 0600);
     struct pollfd p = {.fd = in, .events = POLLIN};
     struct inotify_event *e = (struct inotify_event *)buf;
-    CHECK("an event", poll(&p, 1, 2000) == 1 && read(in, buf, sizeof(buf)) > 0 && e->wd == wd &&
+    CHECK("an event", poll(&p, 1, PATIENCE_MS) == 1 && read(in, buf, sizeof(buf)) > 0 && e->wd == wd &&
                           e->mask == IN_CREATE && strcmp(e->name, "file") == 0);
     MUST(write(f, "x", 1) == 1);
-    CHECK("a change", poll(&p, 1, 2000) == 1 && read(in, buf, sizeof(buf)) > 0 && e->mask == IN_MODIFY);
+    CHECK("a change",
+          poll(&p, 1, PATIENCE_MS) == 1 && read(in, buf, sizeof(buf)) > 0 && e->mask == IN_MODIFY);
     unlink("/tmp/watched/file");
-    CHECK("a removal", poll(&p, 1, 2000) == 1 && read(in, buf, sizeof(buf)) > 0 && e->mask == IN_DELETE);
+    CHECK("a removal",
+          poll(&p, 1, PATIENCE_MS) == 1 && read(in, buf, sizeof(buf)) > 0 && e->mask == IN_DELETE);
     CHECK("no watch any more",
           inotify_rm_watch(in, wd) == 0 && read(in, buf, sizeof(buf)) > 0 && e->mask == IN_IGNORED);
     CHECK_ERRNO("of nothing", inotify_add_watch(in, "/nowhere", IN_CREATE), ENOENT);

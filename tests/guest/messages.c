@@ -2,6 +2,7 @@
  * after them in the program's own process: waits, errors that are told once, bad addresses, what comes along.
  */
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -85,12 +86,14 @@ static void make(int kind, int s[2])
     warm(s[1], s[0]);
 }
 
-static pid_t later(int fd, const char *text, int ms)
+/* Says it when the parent waits; after a signal, if that is to come first. */
+static pid_t later(int fd, const char *text, bool after_signal)
 {
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     MUST(pid >= 0);
     if (pid == 0) {
-        nap_ms(ms);
+        await_sleep(parent);
+        AWAIT(*caught || !after_signal);
         _exit(tell(fd, text) == (ssize_t)strlen(text) ? 0 : 1);
     }
     return pid;
@@ -98,24 +101,26 @@ static pid_t later(int fd, const char *text, int ms)
 
 static void test_waits(int s[2])
 {
-    pid_t pid = later(s[0], "later", 40);
+    pid_t pid = later(s[0], "later", false);
     CHECK("waited for", heard(s[1], "later"));
     reap(pid);
     CHECK_ERRNO("not waited for", hear_flags(s[1], MSG_DONTWAIT), EAGAIN);
-    alarm_in(30, 0);
-    CHECK_ERRNO("interrupted", hear(s[1]), EINTR);
-    CHECK("by the handler", caught == SIGALRM);
-    alarm_in(30, SA_RESTART);
-    pid = later(s[0], "again", 100);
-    CHECK("begun again", heard(s[1], "again") && caught == SIGALRM);
+    handle_alarms(30, 0);
+    CHECK_ERRNO("interrupted", alarms_end(hear(s[1])), EINTR);
+    CHECK("by the handler", *caught == SIGALRM);
+    handle_alarms(30, SA_RESTART);
+    pid = later(s[0], "again", true);
+    CHECK("begun again", heard(s[1], "again") && *caught == SIGALRM);
+    (void)alarms_end(0);
     reap(pid);
-    struct timeval tv = {0, 60000}, none = {0, 0};
+    struct timeval tv = {0, 60000}, much = {1000, 0}, none = {0, 0};
     MUST(setsockopt(s[1], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) == 0);
     long begin = now_ms();
     CHECK_ERRNO("a time-out", hear(s[1]), EAGAIN);
     CHECK("after its time", now_ms() - begin >= 55);
-    alarm_in(20, SA_RESTART);
-    CHECK_ERRNO("with a time-out it is never begun again", hear(s[1]), EINTR);
+    MUST(setsockopt(s[1], SOL_SOCKET, SO_RCVTIMEO, &much, sizeof(much)) == 0);
+    handle_alarms(20, SA_RESTART);
+    CHECK_ERRNO("with a time-out it is never begun again", alarms_end(hear(s[1])), EINTR);
     MUST(setsockopt(s[1], SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none)) == 0);
 }
 
@@ -165,16 +170,16 @@ static void test_ends(void)
     close(s[1]);
     CHECK_ERRNO("an error", hear(s[0]), ECONNRESET);
     CHECK("is told once", hear(s[0]) == 0);
-    caught = 0;
+    *caught = 0;
     CHECK_ERRNO("nobody there", send_pieces(s[0], "x", NULL, MSG_NOSIGNAL), EPIPE);
-    CHECK("without a signal", !caught);
+    CHECK("without a signal", !*caught);
     CHECK_ERRNO("and", tell(s[0], "x"), EPIPE);
-    CHECK("with one", caught == SIGPIPE);
+    CHECK("with one", *caught == SIGPIPE);
     close(s[0]);
     make(0, s);
     close(s[1]);
     MUST(tell(s[0], "x") == 1);
-    nap_ms(20);
+    CHECK("an answer comes", poll(&(struct pollfd){s[0], POLLIN, 0}, 1, PATIENCE_MS) == 1);
     CHECK_ERRNO("refused", hear(s[0]), ECONNREFUSED);
     CHECK_ERRNO("told once, too", hear_flags(s[0], MSG_DONTWAIT), EAGAIN);
     close(s[0]);
@@ -203,6 +208,7 @@ static void test_addresses(void)
 
 int main(void)
 {
+    caught = shared_zeroes(sizeof(*caught));
     for (int kind = 0; kind < 4; kind++) {
         int s[2];
         make(kind, s);

@@ -47,12 +47,13 @@ static void make_pipe(int p[2])
     warm(p[1], p[0]);
 }
 
-static pid_t later(int fd, int ms)
+/* Writes when the parent waits. */
+static pid_t later(int fd)
 {
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     MUST(pid >= 0);
     if (pid == 0) {
-        nap_ms(ms);
+        await_sleep(parent);
         _exit(write(fd, "l", 1) == 1 ? 0 : 1);
     }
     return pid;
@@ -99,9 +100,8 @@ static void test_many(void)
     CHECK("one of them", poll(f, 5, -1) == 1 && !f[0].revents && !f[1].revents && !f[2].revents &&
                              !f[3].revents && f[4].revents == POLLOUT);
     MUST(write(p[1], "p", 1) == 1);
-    pid_t pid = later(s[1], 40);
     CHECK("another", poll(f, 4, -1) == 1 && f[2].revents == POLLIN && !f[0].revents);
-    reap(pid);
+    reap(later(s[1]));
     CHECK("several",
           poll(f, 5, -1) == 3 && f[0].revents == POLLIN && f[2].revents == POLLIN && f[4].revents == POLLOUT);
     f[1].fd = s[0];
@@ -133,22 +133,24 @@ static void test_times(void)
     CHECK("no time", pone(s[0], POLLIN, &none) == 0);
     struct pollfd p = {s[0], POLLIN, 0};
     CHECK_ERRNO("no time that there is", ppoll(&p, 1, &(struct timespec){0, -1}, NULL), EINVAL);
-    alarm_in(30, 0);
-    CHECK("interrupted", one(s[0], POLLIN, -1) == -1 && errno == EINTR && caught == SIGALRM);
-    alarm_in(30, SA_RESTART);
-    CHECK("whatever the handler's flags", one(s[0], POLLIN, -1) == -1 && errno == EINTR && caught == SIGALRM);
-    alarm_in(30, SA_RESTART);
-    CHECK("in its time", one(s[0], POLLIN, 5000) == -1 && errno == EINTR && caught == SIGALRM);
+    handle_alarms(30, 0);
+    CHECK("interrupted", alarms_end(one(s[0], POLLIN, -1)) == -1 && errno == EINTR && *caught == SIGALRM);
+    handle_alarms(30, SA_RESTART);
+    CHECK("whatever the handler's flags",
+          alarms_end(one(s[0], POLLIN, -1)) == -1 && errno == EINTR && *caught == SIGALRM);
+    handle_alarms(30, SA_RESTART);
+    CHECK("in its time",
+          alarms_end(one(s[0], POLLIN, PATIENCE_MS)) == -1 && errno == EINTR && *caught == SIGALRM);
     sigset_t block, empty;
     sigemptyset(&empty);
     sigemptyset(&block);
     sigaddset(&block, SIGALRM);
     sigprocmask(SIG_BLOCK, &block, NULL);
-    alarm_in(20, 0);
-    CHECK("blocked", one(s[0], POLLIN, 60) == 0 && !caught);
-    CHECK("let in", ppoll(&p, 1, NULL, &empty) == -1 && errno == EINTR && caught == SIGALRM);
+    handle_alarms(20, 0);
+    CHECK("blocked", one(s[0], POLLIN, 60) == 0 && !*caught);
+    CHECK("let in", alarms_end(ppoll(&p, 1, NULL, &empty)) == -1 && errno == EINTR && *caught == SIGALRM);
     sigprocmask(SIG_UNBLOCK, &block, NULL);
-    pid_t pid = later(s[1], 60);
+    pid_t pid = later(s[1]);
     CHECK("afterwards", one(s[0], POLLIN, -1) == POLLIN);
     reap(pid);
     close(s[0]);
@@ -165,11 +167,11 @@ static void test_stopped(void)
         warm(s[0], s[1]);
         _exit(one(s[0], POLLIN, -1) == POLLIN ? 0 : 1);
     }
-    nap_ms(100);
+    await_sleep(pid);
     kill(pid, SIGSTOP);
     MUST(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
     kill(pid, SIGCONT);
-    nap_ms(30);
+    await_sleep(pid);
     MUST(write(s[1], "s", 1) == 1);
     reap(pid);
     close(s[0]);
@@ -184,7 +186,7 @@ static void test_cut_short(void)
     make_pair(s);
     long wrong = 0;
     struct itimerval often = {{0, 700}, {0, 700}}, never = {{0, 0}, {0, 0}};
-    alarm_in(1, 0);
+    handle_alarms(1, 0);
     MUST(setitimer(ITIMER_REAL, &often, NULL) == 0);
     for (int i = 0; i < 1500; i++) {
         int r = one(s[0], POLLIN, 1);
@@ -193,7 +195,7 @@ static void test_cut_short(void)
             ssize_t w;
             while ((w = write(s[1], "i", 1)) < 0 && errno == EINTR)
                 ;
-            while ((r = one(s[0], POLLIN, 2000)) == -1 && errno == EINTR)
+            while ((r = one(s[0], POLLIN, PATIENCE_MS)) == -1 && errno == EINTR)
                 ;
             wrong += r != POLLIN;
             while (read(s[0], &c, 1) < 0 && errno == EINTR)
@@ -274,6 +276,7 @@ static void test_numbers(void)
 
 int main(void)
 {
+    caught = shared_zeroes(sizeof(*caught));
     test_events();
     test_many();
     test_times();

@@ -12,12 +12,14 @@
 
 static volatile sig_atomic_t hits, last_signo, last_code, last_pid, last_uid, last_value, depth, max_depth;
 static void *volatile last_sp;
+static volatile int *shared_hits; /* with children */
 
 static void note(int signo, siginfo_t *info, void *context)
 {
     (void)context;
     int here;
     hits++;
+    (*shared_hits)++;
     last_sp = &here;
     last_signo = signo;
     last_code = info->si_code;
@@ -164,29 +166,71 @@ static void test_altstack(void)
     sigaltstack(&ss, NULL);
 }
 
+/* A thread that sends another one SIGUSR1: again and again, or once when that sleeps. */
+static struct {
+    pthread_t thread, target;
+    pid_t tid;
+    bool once;
+    volatile bool enough;
+    int fd; /* to write to afterwards */
+} kicker;
+
 static void *kick(void *arg)
 {
-    nap_ms(60);
-    pthread_kill(*(pthread_t *)arg, SIGUSR1);
+    (void)arg;
+    if (kicker.once)
+        await_sleep_of(getpid(), kicker.tid);
+    else
+        nap_ms(30);
+    do {
+        pthread_kill(kicker.target, SIGUSR1);
+        nap_ms(10);
+    } while (!kicker.once && !kicker.enough);
+    if (kicker.fd)
+        MUST(write(kicker.fd, "x", 1) == 1);
     return NULL;
 }
 
-/* Sends this thread SIGUSR1 in a moment. */
-static pthread_t kick_soon(void)
+static void start_kicker(bool once, int fd)
 {
-    static pthread_t self;
-    pthread_t t;
-    self = pthread_self();
-    MUST(pthread_create(&t, NULL, kick, &self) == 0);
-    return t;
+    kicker.target = pthread_self();
+    kicker.tid = gettid();
+    kicker.once = once;
+    kicker.enough = false;
+    kicker.fd = fd;
+    MUST(pthread_create(&kicker.thread, NULL, kick, NULL) == 0);
 }
 
-static void *kick_then_write(void *arg)
+static void kick_often(void)
 {
-    kick(&((pthread_t *)arg)[0]);
-    nap_ms(60);
-    MUST(write(*(int *)((char *)arg + sizeof(pthread_t)), "x", 1) == 1);
-    return NULL;
+    start_kicker(false, 0);
+}
+
+static void kick_once(void)
+{
+    start_kicker(true, 0);
+}
+
+/* The kicker is to end. Returns the call's result, with its errno. */
+static long kicked(long r)
+{
+    int saved = errno;
+    kicker.enough = true;
+    MUST(pthread_join(kicker.thread, NULL) == 0);
+    errno = saved;
+    return r;
+}
+
+/* A child that ends with 9 when this one sleeps, once it has been kicked if it is to be. */
+static pid_t nine_later(bool after_kick)
+{
+    pid_t parent = getpid(), pid = fork();
+    if (pid == 0) {
+        await_sleep(parent);
+        AWAIT(*shared_hits || !after_kick);
+        _exit(9);
+    }
+    return pid;
 }
 
 static void test_restart(void)
@@ -195,76 +239,64 @@ static void test_restart(void)
     char c = 0;
     MUST(pipe(p) == 0);
     set(SIGUSR1, note, 0);
-    pthread_t t = kick_soon();
-    CHECK_ERRNO("read without SA_RESTART", read(p[0], &c, 1), EINTR);
-    pthread_join(t, NULL);
+    kick_often();
+    CHECK_ERRNO("read without SA_RESTART", kicked(read(p[0], &c, 1)), EINTR);
     set(SIGUSR1, note, SA_RESTART);
-    struct {
-        pthread_t self;
-        int fd;
-    } arg = {pthread_self(), p[1]};
-    pthread_create(&t, NULL, kick_then_write, &arg);
     hits = 0;
-    CHECK("read with SA_RESTART goes on", read(p[0], &c, 1) == 1 && c == 'x' && hits == 1);
-    pthread_join(t, NULL);
-    t = kick_soon();
-    struct timespec ts = {.tv_sec = 5}, rem = {0};
-    CHECK_ERRNO("nanosleep is never restarted", nanosleep(&ts, &rem), EINTR);
-    CHECK("the rest of the time", rem.tv_sec == 4 && rem.tv_nsec > 0);
-    pthread_join(t, NULL);
-    t = kick_soon();
+    start_kicker(true, p[1]);
+    CHECK("read with SA_RESTART goes on", kicked(read(p[0], &c, 1)) == 1 && c == 'x' && hits == 1);
+    kick_often();
+    struct timespec ts = {.tv_sec = 1000}, rem = {0};
+    CHECK_ERRNO("nanosleep is never restarted", kicked(nanosleep(&ts, &rem)), EINTR);
+    CHECK("the rest of the time", rem.tv_sec > 900 && rem.tv_sec < 1000 && rem.tv_nsec > 0);
+    kick_often();
     fd_set set_;
     FD_ZERO(&set_);
     FD_SET(p[0], &set_);
-    CHECK_ERRNO("nor select", select(p[0] + 1, &set_, NULL, NULL, NULL), EINTR);
-    pthread_join(t, NULL);
-    t = kick_soon();
-    CHECK_ERRNO("nor pause", pause(), EINTR);
-    pthread_join(t, NULL);
+    CHECK_ERRNO("nor select", kicked(select(p[0] + 1, &set_, NULL, NULL, NULL)), EINTR);
+    kick_often();
+    CHECK_ERRNO("nor pause", kicked(pause()), EINTR);
     close(p[0]);
     close(p[1]);
 }
 
 static void test_restart_more(void)
 {
+    int status = 0, go[2];
+    char c;
+    MUST(pipe(go) == 0);
     set(SIGUSR1, note, SA_RESTART);
-    pid_t pid = fork();
-    if (pid == 0) {
-        nap_ms(150);
-        _exit(9);
-    }
-    pthread_t t = kick_soon();
-    int status = 0;
-    CHECK("wait4 goes on", waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 9);
-    pthread_join(t, NULL);
+    *shared_hits = 0;
+    pid_t pid = nine_later(true);
+    kick_once();
+    CHECK("wait4 goes on", kicked(waitpid(pid, &status, 0)) == pid && WEXITSTATUS(status) == 9);
     set(SIGUSR1, note, 0);
     pid = fork();
     if (pid == 0)
-        _exit((nap_ms(200), 9));
-    t = kick_soon();
-    CHECK_ERRNO("or not", waitpid(pid, &status, 0), EINTR);
-    pthread_join(t, NULL);
-    CHECK("and later", waitpid(pid, &status, 0) == pid);
-    t = kick_soon();
-    struct timespec ts = {.tv_sec = 5};
-    long r = syscall(SYS_futex, &status, 128 /* private wait */, status, &ts, NULL, 0);
+        _exit(read(go[0], &c, 1) == 1 ? 9 : 1);
+    kick_often();
+    CHECK_ERRNO("or not", kicked(waitpid(pid, &status, 0)), EINTR);
+    MUST(write(go[1], "", 1) == 1);
+    CHECK("and later", waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 9);
+    kick_often();
+    struct timespec ts = {.tv_sec = 1000};
+    long r = kicked(syscall(SYS_futex, &status, 128 /* private wait */, status, &ts, NULL, 0));
     CHECK("futex", r == -1 && errno == EINTR);
-    pthread_join(t, NULL);
     int sp[2];
-    char c;
     socketpair(AF_UNIX, SOCK_STREAM, 0, sp);
     set(SIGUSR1, note, SA_RESTART);
-    struct timeval tv = {.tv_usec = 400000};
+    struct timeval tv = {.tv_sec = 1000}, soon = {.tv_usec = 60000};
     setsockopt(sp[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-    t = kick_soon();
-    CHECK_ERRNO("recv with a time-out is not restarted", recv(sp[0], &c, 1, 0), EINTR);
-    pthread_join(t, NULL);
+    kick_often();
+    CHECK_ERRNO("recv with a time-out is not restarted", kicked(recv(sp[0], &c, 1, 0)), EINTR);
+    setsockopt(sp[0], SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon));
     CHECK_ERRNO("its time-out", recv(sp[0], &c, 1, 0), EAGAIN);
     signal(SIGUSR1, SIG_IGN);
-    t = kick_soon();
+    kick_often();
     CHECK("an ignored signal interrupts nothing",
-          (ts = (struct timespec){.tv_nsec = 150000000}, nanosleep(&ts, NULL)) == 0);
-    pthread_join(t, NULL);
+          kicked((ts = (struct timespec){.tv_nsec = 150000000}, nanosleep(&ts, NULL))) == 0);
+    close(go[0]);
+    close(go[1]);
 }
 
 static void test_waits(void)
@@ -283,10 +315,9 @@ static void test_waits(void)
     CHECK("the lower signal first", sigwaitinfo(&s, &info) == SIGUSR1 && info.si_code == SI_USER);
     CHECK("then the other with its value",
           sigwaitinfo(&s, &info) == SIGRTMIN + 5 && info.si_value.sival_int == 12);
-    pthread_t t = kick_soon();
+    kick_once();
     int signo = 0;
-    CHECK("sigwait of what comes later", sigwait(&s, &signo) == 0 && signo == SIGUSR1);
-    pthread_join(t, NULL);
+    CHECK("sigwait of what comes later", kicked(sigwait(&s, &signo)) == 0 && signo == SIGUSR1);
     set(SIGUSR1, note, 0);
     kill(getpid(), SIGUSR1);
     sigset_t none;
@@ -371,18 +402,17 @@ static void test_jump(void)
     CHECK("siglongjmp out of a handler", r == SIGUSR1 && !sigismember(&now, SIGUSR1));
     set(SIGALRM, note, 0);
     hits = 0;
-    struct itimerval it = {.it_value.tv_usec = 2000, .it_interval.tv_usec = 2000};
-    setitimer(ITIMER_REAL, &it, NULL);
-    long sum = 0, end = now_ms() + 300;
-    while (now_ms() < end)
+    alarms_begin(2);
+    long sum = 0, calls = 0, end = now_ms() + PATIENCE_MS;
+    for (; hits < 100 && now_ms() < end; calls++)
         sum += getppid() == 0;
-    it = (struct itimerval){0};
-    setitimer(ITIMER_REAL, &it, NULL);
-    CHECK("a storm of timers over calls", hits >= 20 && sum >= 0);
+    (void)alarms_end(0);
+    CHECK("a storm of timers over calls", hits >= 100 && sum == calls);
 }
 
 int main(void)
 {
+    shared_hits = shared_zeroes(sizeof(*shared_hits));
     test_siginfo();
     test_masks();
     test_handler_mask();

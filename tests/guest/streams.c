@@ -112,35 +112,37 @@ static void shut(struct ends e)
 }
 
 static volatile sig_atomic_t caught;
+static volatile int *shared_caught; /* with children */
 
 static void on_signal(int signo)
 {
     caught = signo;
+    *shared_caught = signo;
 }
 
 static void handle(int signo, int flags)
 {
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = flags};
-    caught = 0;
+    caught = *shared_caught = 0;
     MUST(sigaction(signo, &sa, NULL) == 0);
 }
 
-static void alarm_in(int ms)
+/* A child that writes when this one waits; after a signal, if that is to come first. */
+static pid_t later_than(bool signal, struct ends e, const char *text, size_t n)
 {
-    struct itimerval it = {{0, 0}, {ms / 1000, ms % 1000 * 1000}};
-    MUST(setitimer(ITIMER_REAL, &it, NULL) == 0);
-}
-
-/* A child that writes after a while. */
-static pid_t later(struct ends e, const char *text, size_t n, int ms)
-{
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     MUST(pid >= 0);
     if (pid == 0) {
-        nap_ms(ms);
+        await_sleep(parent);
+        AWAIT(*shared_caught || !signal);
         _exit(write(e.out, text, n) == (ssize_t)n ? 0 : 1);
     }
     return pid;
+}
+
+static pid_t later(struct ends e, const char *text, size_t n)
+{
+    return later_than(false, e, text, n);
 }
 
 static void reap(pid_t pid)
@@ -154,22 +156,22 @@ static void reap(pid_t pid)
 static void test_waits(struct ends e)
 {
     char c = 0;
-    pid_t pid = later(e, "x", 1, 50);
+    pid_t pid = later(e, "x", 1);
     CHECK("a read waits", read(e.in, &c, 1) == 1 && c == 'x');
     reap(pid);
     handle(SIGALRM, 0);
-    alarm_in(30);
-    CHECK_ERRNO("interrupted", read(e.in, &c, 1), EINTR);
+    alarms_begin(30);
+    CHECK_ERRNO("interrupted", alarms_end(read(e.in, &c, 1)), EINTR);
     CHECK("by the handler", caught == SIGALRM);
     handle(SIGALRM, SA_RESTART);
-    alarm_in(30);
-    pid = later(e, "y", 1, 120);
-    CHECK("restarted", read(e.in, &c, 1) == 1 && c == 'y' && caught == SIGALRM);
+    alarms_begin(30);
+    pid = later_than(true, e, "y", 1);
+    CHECK("restarted", alarms_end(read(e.in, &c, 1)) == 1 && c == 'y' && caught == SIGALRM);
     reap(pid);
     struct pollfd p = {e.in, POLLIN, 0};
     CHECK("poll: nothing", poll(&p, 1, 0) == 0);
     MUST(write(e.out, "z", 1) == 1);
-    CHECK("poll: something", poll(&p, 1, 1000) == 1 && (p.revents & POLLIN) && read(e.in, &c, 1) == 1);
+    CHECK("poll: something", poll(&p, 1, PATIENCE_MS) == 1 && (p.revents & POLLIN) && read(e.in, &c, 1) == 1);
 }
 
 static void test_nonblock(struct ends e)
@@ -179,7 +181,7 @@ static void test_nonblock(struct ends e)
     MUST(fcntl(e.in, F_SETFL, flags | O_NONBLOCK) == 0);
     CHECK_ERRNO("not to wait", read(e.in, &c, 1), EAGAIN);
     MUST(fcntl(e.in, F_SETFL, flags) == 0);
-    pid_t pid = later(e, "n", 1, 50);
+    pid_t pid = later(e, "n", 1);
     CHECK("to wait again", read(e.in, &c, 1) == 1 && c == 'n');
     reap(pid);
     pid = fork();
@@ -190,19 +192,20 @@ static void test_nonblock(struct ends e)
     int on = 0;
     MUST(ioctl(e.in, FIONBIO, &on) == 0 && fcntl(e.in, F_GETFL) == flags);
     MUST(fcntl(e.out, F_SETFL, fcntl(e.out, F_GETFL) | O_NONBLOCK) == 0);
-    while (write(e.out, big, sizeof(big)) > 0)
+    long filled = 0;
+    for (ssize_t w; (w = write(e.out, big, sizeof(big))) > 0; filled += w)
         n++;
     CHECK("until it is full", n > 3 && errno == EAGAIN);
     MUST(fcntl(e.out, F_SETFL, fcntl(e.out, F_GETFL) & ~O_NONBLOCK) == 0);
     MUST(fcntl(e.in, F_SETFL, flags | O_NONBLOCK) == 0);
-    for (int quiet = 0; quiet < 20;) {
-        if (read(e.in, big, sizeof(big)) > 0) {
-            quiet = 0;
-        } else {
-            quiet++;
-            nap_ms(2);
-        }
+    for (long end = now_ms() + PATIENCE_MS; filled > 0 && now_ms() < end;) {
+        ssize_t r = read(e.in, big, sizeof(big));
+        if (r > 0)
+            filled -= r;
+        else
+            nap_ms(1);
     }
+    CHECK("all that was written", filled == 0);
     MUST(fcntl(e.in, F_SETFL, flags) == 0);
 }
 
@@ -244,7 +247,7 @@ static void test_broken(struct ends e, bool raises)
     handle(SIGPIPE, 0);
     close(e.in);
     ssize_t r = 0;
-    for (int i = 0; i < 100 && r >= 0; i++) {
+    for (int i = 0; i < 10000 && r >= 0; i++) {
         r = write(e.out, "b", 1);
         nap_ms(1);
     }
@@ -337,7 +340,7 @@ static void test_stopped(void)
     pid_t pid = fork();
     if (pid == 0)
         _exit(read(e.in, &c, 1) == 1 && c == 's' ? 0 : 1);
-    nap_ms(30);
+    await_sleep(pid);
     int status;
     kill(pid, SIGSTOP);
     MUST(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
@@ -358,8 +361,8 @@ static void test_socket(struct ends e, bool stream)
     char buf[16];
 
     CHECK_ERRNO("MSG_DONTWAIT", recv(e.in, buf, 1, MSG_DONTWAIT), EAGAIN);
-    pid_t pid = later(e, "tail", 4, 50);
     MUST(write(e.out, "head", 4) == 4);
+    pid_t pid = later(e, "tail", 4);
     CHECK("MSG_WAITALL", recv(e.in, buf, 8, MSG_WAITALL) == (stream ? 8 : 4) &&
                              memcmp(buf, "headtail", stream ? 8 : 4) == 0);
     reap(pid);
@@ -374,7 +377,7 @@ static void test_socket(struct ends e, bool stream)
     CHECK_ERRNO("a time-out", read(e.in, buf, 1), EAGAIN);
     CHECK("after its time", now_ms() - begin >= 50);
     MUST(setsockopt(e.in, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof(none)) == 0);
-    pid = later(e, "t", 1, 120);
+    pid = later(e, "t", 1);
     CHECK("and none", read(e.in, buf, 1) == 1 && buf[0] == 't');
     reap(pid);
     shut(e);
@@ -470,7 +473,8 @@ static void test_eventfd(void)
           put_event(sem, 2) && take_event(sem) == 1 && take_event(sem) == 1 && take_event(sem) == 0);
     MUST(ep >= 0 && epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev) == 0);
     MUST(pthread_create(&t, NULL, wake_event, &fd) == 0);
-    CHECK("it wakes", epoll_wait(ep, got, 2, 5000) == 1 && got[0].data.u64 == 77 && got[0].events == EPOLLIN);
+    CHECK("it wakes",
+          epoll_wait(ep, got, 2, PATIENCE_MS) == 1 && got[0].data.u64 == 77 && got[0].events == EPOLLIN);
     CHECK("once for each write",
           epoll_wait(ep, got, 2, 0) == 0 && put_event(fd, 1) && epoll_wait(ep, got, 2, 0) == 1);
     pthread_join(t, NULL);
@@ -485,8 +489,8 @@ static void test_eventfd(void)
     CHECK("to wait for it", take_event(fd) == 5);
     pthread_join(t, NULL);
     handle(SIGALRM, 0);
-    alarm_in(30);
-    CHECK("interrupted", take_event(fd) == 0 && errno == EINTR && caught == SIGALRM);
+    alarms_begin(30);
+    CHECK("interrupted", alarms_end((long)take_event(fd)) == 0 && errno == EINTR && caught == SIGALRM);
     MUST(fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) == 0);
     CHECK("and not to wait again", take_event(fd) == 0 && errno == EAGAIN);
     int plain = make_eventfd(0, 0);
@@ -520,17 +524,18 @@ static void test_epoll(void)
     epfd = epoll_create1(EPOLL_CLOEXEC);
     MUST(epfd >= 0 && epoll_ctl(epfd, EPOLL_CTL_ADD, e.in, &ev) == 0);
     for (int i = 0; i < OFTEN; i++)
-        MUST(write(e.out, "e", 1) == 1 && epoll_wait(epfd, got, 4, 1000) == 1 &&
-             epoll_pwait(epfd, got, 4, 1000, NULL) == 1 && read(e.in, &c, 1) == 1);
+        MUST(write(e.out, "e", 1) == 1 && epoll_wait(epfd, got, 4, PATIENCE_MS) == 1 &&
+             epoll_pwait(epfd, got, 4, PATIENCE_MS, NULL) == 1 && read(e.in, &c, 1) == 1);
     CHECK("its data", got[0].data.u64 == 0xfeedfacecafebeef && got[0].events == EPOLLIN);
     long begin = now_ms();
     CHECK("a time-out", epoll_wait(epfd, got, 4, 60) == 0 && now_ms() - begin >= 55);
     handle(SIGALRM, SA_RESTART);
-    alarm_in(30);
-    CHECK_ERRNO("interrupted, whatever the handler's flags", epoll_wait(epfd, got, 4, 2000), EINTR);
+    alarms_begin(30);
+    CHECK_ERRNO("interrupted, whatever the handler's flags",
+                alarms_end(epoll_wait(epfd, got, 4, PATIENCE_MS)), EINTR);
     CHECK_ERRNO("no room", epoll_wait(epfd, got, 0, 0), EINVAL);
     MUST(pthread_create(&t, NULL, add_later, &f) == 0);
-    CHECK("what is added meanwhile", epoll_wait(epfd, got, 4, 2000) == 1 &&
+    CHECK("what is added meanwhile", epoll_wait(epfd, got, 4, PATIENCE_MS) == 1 &&
                                          got[0].data.u64 == 0x123456789abcdef0 && read(f.in, &c, 1) == 1);
     pthread_join(t, NULL);
     CHECK("taken out", epoll_ctl(epfd, EPOLL_CTL_DEL, f.in, NULL) == 0 && write(f.out, "d", 1) == 1 &&
@@ -541,10 +546,10 @@ static void test_epoll(void)
     sigaddset(&block, SIGALRM);
     sigprocmask(SIG_BLOCK, &block, NULL);
     handle(SIGALRM, 0);
-    alarm_in(20);
+    alarms_begin(20);
     CHECK("blocked", epoll_wait(epfd, got, 4, 60) == 0 && !caught);
-    CHECK_ERRNO("let in by its mask", epoll_pwait(epfd, got, 4, 2000, &none), EINTR);
-    CHECK("once", caught == SIGALRM);
+    CHECK_ERRNO("let in by its mask", alarms_end(epoll_pwait(epfd, got, 4, PATIENCE_MS, &none)), EINTR);
+    CHECK("the handler ran", caught == SIGALRM);
     sigprocmask(SIG_UNBLOCK, &block, NULL);
     close(e.in);
     CHECK("closed files are not watched", write(f.out, "d", 1) == 1 && epoll_wait(epfd, got, 4, 20) == 0);
@@ -557,6 +562,7 @@ int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "count") == 0)
         return count(atoi(argv[2]));
+    shared_caught = shared_zeroes(sizeof(*shared_caught));
     struct ends p = make_pipe(), s = make_tcp(), u = make_unix(), q = make_packets(), d = make_udp();
     test_waits(p);
     test_waits(s);

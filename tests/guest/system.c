@@ -122,8 +122,7 @@ static void test_listing(void)
             pause();
     char path[100];
     snprintf(path, sizeof(path), "/proc/%d/status", pid);
-    for (int i = 0; i < 100 && !has(path, "State:\tS"); i++)
-        nap_ms(5);
+    AWAIT(has(path, "State:\tS"));
     CHECK("a child that sleeps",
           has(path, "State:\tS (sleeping)") && number_after(path, "\nPPid:\t") == getpid());
     int fd = open(path, O_RDONLY);
@@ -131,6 +130,7 @@ static void test_listing(void)
     siginfo_t info;
     waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT);
     CHECK("a zombie", has(path, "State:\tZ (zombie)"));
+    CHECK("its thread, too", state_of(pid, pid) == 'Z');
     waitpid(pid, NULL, 0);
     CHECK_ERRNO("reaped", open(path, O_RDONLY), ENOENT);
     CHECK_ERRNO("an open file of what is gone", read(fd, text, 100), ESRCH);

@@ -25,11 +25,6 @@ static int op(int id, int num, int n, int flags)
     return semop(id, &b, 1);
 }
 
-static void nap(long ms)
-{
-    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
-}
-
 static void semaphores(void)
 {
     int id = semget(IPC_PRIVATE, 3, 0600);
@@ -54,7 +49,7 @@ static void semaphores(void)
     pid_t pid = fork();
     if (pid == 0)
         _exit(op(id, 0, -1, SEM_UNDO) || op(id, 1, -1, SEM_UNDO) ? 1 : 0);
-    nap(50);
+    AWAIT(semctl(id, 0, GETNCNT) == 1);
     CHECK("someone waits", semctl(id, 0, GETNCNT) == 1);
     op(id, 0, 1, 0);
     int st;
@@ -63,7 +58,7 @@ static void semaphores(void)
     pid = fork();
     if (pid == 0)
         _exit(op(id, 2, 0, 0) == -1 && errno == EIDRM ? 7 : 8);
-    nap(50);
+    AWAIT(semctl(id, 2, GETZCNT) == 1);
     struct semid_ds ds;
     CHECK("IPC_STAT", semctl(id, 0, IPC_STAT, (union semun){.buf = &ds}) == 0 && ds.sem_nsems == 3 &&
                           ds.sem_otime && (ds.sem_perm.mode & 0777) == 0600);
@@ -110,14 +105,14 @@ static void messages(void)
     pid_t pid = fork();
     if (pid == 0)
         _exit(msgrcv(id, &m, 64, 9, 0) == 3 && memcmp(m.text, "abc", 3) == 0 ? 3 : 4);
-    nap(30);
+    await_sleep(pid);
     m.type = 9;
     memcpy(m.text, "abc", 3);
     msgsnd(id, &m, 3, 0);
     CHECK("woken", waitpid(pid, &st, 0) == pid && WEXITSTATUS(st) == 3);
     sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_signal, .sa_flags = SA_RESTART}, NULL);
-    alarm(1);
-    CHECK_ERRNO("a signal ends it", msgrcv(id, &m, 64, 0, 0), EINTR);
+    alarms_begin(30);
+    CHECK_ERRNO("a signal ends it", alarms_end(msgrcv(id, &m, 64, 0, 0)), EINTR);
     struct msqid_ds ds;
     CHECK("IPC_STAT", msgctl(id, IPC_STAT, &ds) == 0 && ds.msg_qnum == 0 && ds.msg_qbytes == 16384 &&
                           ds.msg_lrpid == pid && ds.msg_lspid == getpid());
@@ -209,7 +204,7 @@ static void queues(void)
     pid_t pid = fork();
     if (pid == 0)
         _exit(mq_receive(q, buf, 16, NULL) == 2 ? 0 : 1);
-    nap(30);
+    await_sleep(pid);
     mq_send(q, "go", 2, 0);
     CHECK("woken", waitpid(pid, &st, 0) == pid && st == 0);
     CHECK("mq_unlink", mq_unlink("/bailey") == 0 && mq_close(q) == 0);

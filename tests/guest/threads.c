@@ -73,11 +73,11 @@ static void test_cond(void)
         pthread_join(t[i], NULL);
     CHECK("conditions hand over in order", turn == 2000);
     struct timespec ts;
+    long begin = now_ms();
     clock_gettime(CLOCK_REALTIME, &ts);
     ts.tv_nsec += 50000000;
     ts.tv_sec += ts.tv_nsec / 1000000000;
     ts.tv_nsec %= 1000000000;
-    long begin = now_ms();
     pthread_mutex_lock(&lock);
     CHECK("a timed wait ends",
           pthread_cond_timedwait(&cond, &lock, &ts) == ETIMEDOUT && now_ms() - begin >= 45);
@@ -191,7 +191,7 @@ static int words[2];
 
 static void *wait_on(void *arg)
 {
-    (void)arg;
+    *(volatile pid_t *)arg = gettid();
     return (void *)futex(&words[0], FUTEX_WAIT, 0, NULL, NULL, 0);
 }
 
@@ -205,9 +205,13 @@ static void test_futex(void)
     CHECK_ERRNO("not aligned", futex((int *)((char *)words + 1), FUTEX_WAIT, 0, NULL, NULL, 0), EINVAL);
     CHECK_ERRNO("no such operation", futex(words, 99, 0, NULL, NULL, 0), ENOSYS);
     pthread_t t[3];
+    volatile pid_t tid[3] = {0};
     for (int i = 0; i < 3; i++)
-        pthread_create(&t[i], NULL, wait_on, NULL);
-    nap_ms(60);
+        pthread_create(&t[i], NULL, wait_on, (void *)&tid[i]);
+    for (int i = 0; i < 3; i++) {
+        AWAIT(tid[i]);
+        await_sleep_of(getpid(), tid[i]);
+    }
     long r = futex(&words[0], FUTEX_CMP_REQUEUE, 1, (void *)2L, &words[1], 0);
     CHECK("requeue", r == 3);
     CHECK("wake the requeued", futex(&words[1], FUTEX_WAKE, 10, NULL, NULL, 0) == 2);
@@ -254,7 +258,7 @@ static void exec_from_thread(void)
     pthread_t t;
     pthread_create(&t, NULL, sleep_long, NULL);
     pthread_create(&t, NULL, exec_thread, NULL);
-    nap_ms(10000);
+    nap_ms(100000);
 }
 
 static void leader_first(void)
@@ -276,7 +280,7 @@ static void killed_thread(void)
 {
     pthread_t t;
     pthread_create(&t, NULL, killed, NULL);
-    nap_ms(10000);
+    nap_ms(100000);
 }
 
 static void test_ends(void)
@@ -290,9 +294,9 @@ static void test_ends(void)
     pid_t pid = fork();
     if (pid == 0)
         leader_first();
-    nap_ms(50);
+    AWAIT(state_of(pid, pid) == 'Z');
     CHECK("a process lives after its first thread",
-          waitpid(pid, &st, WNOHANG) == 0 && kill(pid, SIGKILL) == 0);
+          state_of(pid, pid) == 'Z' && waitpid(pid, &st, WNOHANG) == 0 && kill(pid, SIGKILL) == 0);
     CHECK("and is reaped", waitpid(pid, &st, 0) == pid);
 }
 

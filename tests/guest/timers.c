@@ -73,11 +73,11 @@ static void test_sleep(void)
     ts = (struct timespec){.tv_sec = -1};
     CHECK_ERRNO("nor this", nanosleep(&ts, NULL), EINVAL);
     CHECK_ERRNO("nor there", nanosleep(bad_address, NULL), EFAULT);
+    begin = now_ms();
     clock_gettime(CLOCK_MONOTONIC, &ts);
     ts.tv_nsec += 30000000;
     ts.tv_sec += ts.tv_nsec / 1000000000;
     ts.tv_nsec %= 1000000000;
-    begin = now_ms();
     CHECK("until a time",
           clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == 0 && now_ms() - begin >= 28);
     CHECK("which has passed", clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL) == 0);
@@ -100,19 +100,20 @@ static void test_itimer(void)
     hits = 0;
     nap_ms(40);
     CHECK("disarmed", hits == 0);
-    CHECK("alarm", alarm(10) == 0 && alarm(1) >= 9);
-    CHECK_ERRNO("fires", pause(), EINTR);
+    CHECK("alarm", alarm(1000) == 0 && alarm(1) > 900);
+    AWAIT(hits);
+    CHECK("fires", hits == 1);
     set(SIGVTALRM);
     set(SIGPROF);
     hits = 0;
     it.it_value.tv_usec = 20000;
     CHECK("ITIMER_VIRTUAL", setitimer(ITIMER_VIRTUAL, &it, NULL) == 0);
-    for (long end = now_ms() + 3000; !hits && now_ms() < end;)
+    for (long end = now_ms() + PATIENCE_MS; !hits && now_ms() < end;)
         ;
     CHECK("counts processor time", hits == 1);
     hits = 0;
     CHECK("ITIMER_PROF", setitimer(ITIMER_PROF, &it, NULL) == 0);
-    for (long end = now_ms() + 3000; !hits && now_ms() < end;)
+    for (long end = now_ms() + PATIENCE_MS; !hits && now_ms() < end;)
         ;
     CHECK("too", hits == 1);
     CHECK_ERRNO("no such timer", getitimer(7, &old), EINVAL);
@@ -166,7 +167,7 @@ static void test_posix(void)
     clock_gettime(CLOCK_MONOTONIC, &it.it_value);
     it.it_interval.tv_nsec = 0;
     timer_settime(t, TIMER_ABSTIME, &it, NULL);
-    nap_ms(20);
+    AWAIT(hits);
     CHECK("a time that has passed", hits == 1);
     pthread_t th;
     pthread_create(&th, NULL, thread_end, NULL);
@@ -205,21 +206,25 @@ static void test_sched(void)
     struct timespec ts;
     CHECK("sched_getscheduler",
           sched_getscheduler(0) == SCHED_OTHER && sched_getparam(0, &p) == 0 && p.sched_priority == 0);
-    CHECK("sched_getaffinity", sched_getaffinity(0, sizeof(set_), &set_) == 0 &&
-                                   CPU_COUNT(&set_) == sysconf(_SC_NPROCESSORS_ONLN));
+    CHECK("sched_getaffinity", sched_getaffinity(0, sizeof(set_), &set_) == 0);
+    value("CPUs", CPU_COUNT(&set_)); /* the reference was started with the same ones */
     cpu_set_t first;
+    int cpu0 = 0;
+    while (!CPU_ISSET(cpu0, &set_))
+        cpu0++;
     CPU_ZERO(&first);
-    CPU_SET(0, &first);
+    CPU_SET(cpu0, &first);
     CHECK("sched_setaffinity", sched_setaffinity(0, sizeof(first), &first) == 0 &&
                                    sched_getaffinity(0, sizeof(first), &first) == 0 &&
-                                   CPU_COUNT(&first) == 1 && sched_getcpu() == 0);
+                                   CPU_COUNT(&first) == 1 && sched_getcpu() == cpu0);
     sched_setaffinity(0, sizeof(set_), &set_);
     CHECK("priorities", sched_get_priority_max(SCHED_FIFO) == 99 && sched_get_priority_min(SCHED_RR) == 1);
     CHECK("sched_rr_get_interval", sched_rr_get_interval(0, &ts) == 0);
     CHECK("sched_yield", sched_yield() == 0);
     errno = 0;
-    CHECK("nice", nice(3) == 3 && getpriority(PRIO_PROCESS, 0) == 3);
-    CHECK("not back", nice(-3) == -1 || getpriority(PRIO_PROCESS, 0) == 0);
+    int now = getpriority(PRIO_PROCESS, 0), more = now + 3 < 19 ? now + 3 : 19;
+    CHECK("nice", nice(3) == more && getpriority(PRIO_PROCESS, 0) == more);
+    CHECK("not back", nice(-3) == -1 || getpriority(PRIO_PROCESS, 0) == more - 3);
     p.sched_priority = 10;
     value("SCHED_FIFO", sched_setscheduler(0, SCHED_FIFO, &p) == 0 ? 0 : -errno);
     unsigned cpu = 99;

@@ -17,7 +17,7 @@ static ssize_t take(int fd)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
     memset(buf, 0, sizeof(buf));
-    return poll(&p, 1, 2000) == 1 ? read(fd, buf, sizeof(buf) - 1) : -2;
+    return poll(&p, 1, PATIENCE_MS) == 1 ? read(fd, buf, sizeof(buf) - 1) : -2;
 }
 
 static bool says(int fd, const char *text)
@@ -107,7 +107,7 @@ static void test_lines(void)
     tcsetattr(slave, TCSAFLUSH, &old);
     int n = -1;
     type("xy\r");
-    nap_ms(20);
+    AWAIT(ioctl(slave, FIONREAD, &n) == 0 && n == 3);
     CHECK("FIONREAD and TCIFLUSH", ioctl(slave, FIONREAD, &n) == 0 && n == 3 &&
                                        tcflush(slave, TCIFLUSH) == 0 && ioctl(slave, FIONREAD, &n) == 0 &&
                                        n == 0);
@@ -127,8 +127,7 @@ static void on_signal(int signo)
 
 static bool gets(int signo)
 {
-    for (int i = 0; i < 200 && got != signo; i++)
-        nap_ms(10);
+    AWAIT(got == signo);
     bool r = got == signo;
     got = 0;
     return r;
@@ -248,7 +247,7 @@ static void test_master_end(void)
     CHECK("what was written is read", take(m) == 10);
     CHECK_ERRNO("then EIO", read(m, buf, 10), EIO);
     struct pollfd p = {.fd = m, .events = POLLIN};
-    CHECK("POLLHUP", poll(&p, 1, 1000) == 1 && (p.revents & POLLHUP));
+    CHECK("POLLHUP", poll(&p, 1, PATIENCE_MS) == 1 && (p.revents & POLLHUP));
     s = open(ptsname(m), O_RDWR | O_NOCTTY);
     CHECK("until it is opened again", s >= 0 && write(s, "!", 1) == 1 && take(m) == 1);
     close(m);

@@ -319,7 +319,8 @@ static void test_credentials_meanwhile(void)
     struct got g = {0};
     make_pair(SOCK_STREAM, p);
     MUST(pthread_create(&t, NULL, fill, &p[0]) == 0);
-    nap_ms(50);
+    struct pollfd room = {p[0], POLLOUT, 0};
+    AWAIT(poll(&room, 1, 0) == 0);
     set_passcred(p[1], 1);
     g = receive(p[1]);
     CHECK("the first bytes have none", g.n > 0 && g.has_cred && g.cred.pid == 0);
@@ -412,7 +413,7 @@ static void test_counts(void)
     CHECK("not writable", poll(&f, 1, 0) == 0);
     while (recv(p[1], buf, sizeof(buf), MSG_DONTWAIT) > 0)
         ;
-    CHECK("again", poll(&f, 1, 1000) == 1 && f.revents == POLLOUT);
+    CHECK("again", poll(&f, 1, PATIENCE_MS) == 1 && f.revents == POLLOUT);
     close(p[0]);
     close(p[1]);
 }

@@ -167,13 +167,14 @@ static void test_threads(void)
 
 static void test_job_control(void)
 {
-    int st;
+    int st, ends[2];
+    char c;
+    MUST(pipe(ends) == 0);
     pid_t pid = fork();
     if (pid == 0) {
         nap_ms(10);
         raise(SIGSTOP);
-        nap_ms(10);
-        _exit(9);
+        _exit(read(ends[0], &c, 1) == 1 ? 9 : 1);
     }
     CHECK("a stop ends a wait for it", waitpid(pid, &st, WUNTRACED) == pid && WIFSTOPPED(st));
     pid_t other = fork();
@@ -184,6 +185,7 @@ static void test_job_control(void)
     }
     CHECK("so does SIGCONT", waitpid(pid, &st, WCONTINUED) == pid && WIFCONTINUED(st));
     waitpid(other, NULL, 0);
+    MUST(write(ends[1], "", 1) == 1);
     siginfo_t info = {0};
     CHECK("waitid", waitid(P_PID, (id_t)pid, &info, WEXITED) == 0 && info.si_pid == pid &&
                         info.si_status == 9 && info.si_code == CLD_EXITED);
@@ -194,30 +196,30 @@ static void test_job_control(void)
     late_child(1);
     CHECK_ERRNO("a bad address", waitpid(-1, bad_address, 0), EFAULT);
     CHECK_ERRNO("costs the child", waitpid(-1, &st, 0), ECHILD);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 /* A process that is stopped, or killed, while it waits. */
 static void test_waiter_itself(void)
 {
-    int st;
+    int st, ends[2];
+    volatile pid_t *child = shared_zeroes(sizeof(*child));
+    MUST(pipe(ends) == 0);
     pid_t pid = fork();
     if (pid == 0) {
-        pid_t child = fork();
-        if (child == 0) {
-            nap_ms(40);
-            _exit(17);
-        }
-        _exit(waitpid(child, &st, 0) == child ? WEXITSTATUS(st) : 1);
+        *child = held_child(17, ends);
+        _exit(waitpid(*child, &st, 0) == *child ? WEXITSTATUS(st) : 1);
     }
-    nap_ms(10);
+    AWAIT(*child);
+    await_sleep(pid);
     kill(pid, SIGSTOP);
     CHECK("a waiting process is stopped", waitpid(pid, &st, WUNTRACED) == pid && WIFSTOPPED(st));
-    nap_ms(50);
+    MUST(write(ends[1], "", 1) == 1);
+    AWAIT(state_of(*child, *child) == 'Z');
     kill(pid, SIGCONT);
     CHECK("and finds afterwards what has ended meanwhile",
           waitpid(pid, &st, 0) == pid && WEXITSTATUS(st) == 17);
-    int ends[2];
-    MUST(pipe(ends) == 0);
     pid = fork();
     if (pid == 0) {
         late_child(0);
@@ -231,7 +233,7 @@ static void test_waiter_itself(void)
     }
     char c;
     MUST(read(ends[0], &c, 1) == 1);
-    nap_ms(5);
+    await_sleep(pid);
     kill(pid, SIGKILL);
     CHECK("one that waits can be killed", waitpid(pid, &st, 0) == pid && WTERMSIG(st) == SIGKILL);
     close(ends[0]);
