@@ -144,11 +144,13 @@ static void write_words(struct task *t, const struct mm *mm, unsigned fd)
     (void)copy_to_user(t, LANES_AT + fd / 64 * 8, from, (size_t)(to - from) * sizeof(*from));
 }
 
-/* Of those that use its memory: nobody else is within the gate, or comes in, while t is in the keep. */
-static bool is_alone(struct task *t)
+/* Of those that use its memory: nobody else is within the gate, or comes in, while t is in the keep. Without
+ * tasklist_lock, which comes before a table's lock that is held here: who is alone makes the next thread
+ * itself. */
+static bool is_alone(const struct task *t)
 {
-    LOCKED(&kernel.tasklist_lock);
-    return t->process->nthreads == 1 && atomic_load(&t->process->mm->refs) == 1;
+    return __atomic_load_n(&t->process->nthreads, __ATOMIC_RELAXED) == 1 &&
+           atomic_load(&t->process->mm->refs) == 1;
 }
 
 void fast_lane_set(struct task *t, unsigned fd, bool plain)

@@ -57,7 +57,7 @@ struct mm {
     unsigned char auxv[512];
     size_t auxv_len;
     bool dumpable;
-    /* fast.c; the lock guards the rest, and is a leaf but for tasklist_lock within it. */
+    /* fast.c; the lock guards the rest, and is a leaf. */
     pthread_mutex_t lanes_lock;
     struct gate_lanes lanes; /* what the gate was told */
     unsigned opens, uses;    /* of plain files that were no lanes, by the keep */
