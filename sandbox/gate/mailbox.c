@@ -43,7 +43,9 @@ struct mailbox_thread {
     uint32_t gives;  /* a result of it that is no error comes with bytes for the guest */
     uint32_t missed; /* calls in a row that nobody took */
     uint32_t waits;  /* see PHASE_POLLS */
-    uint32_t pad[22];
+    uint32_t tells;  /* it is a close that the keep hears of later, */
+    uint32_t told;   /* after so many others */
+    uint32_t pad[20];
 };
 
 #define AT(field, n) (__builtin_offsetof(struct mailbox_thread, field) == (n))
@@ -56,6 +58,7 @@ _Static_assert(sizeof(struct gate_slot) == 128, "mailbox.S: SLOT_SIZE");
 _Static_assert(GATE_SHARED + __builtin_offsetof(struct gate_shared, slots) == 0x1e0100, "mailbox.S: SLOTS");
 
 struct mailbox_thread mailbox_threads[MAILBOX_THREADS];
+static struct gate_later *later; /* NULL: none */
 extern struct gate_shared gate_shared;
 extern const char gate_mailbox_saved[], gate_mailbox_called[], gate_mailbox_stored[];
 extern const char gate_mailbox_begin[], gate_mailbox_end[];
@@ -231,10 +234,65 @@ MAILBOX_TEXT static void poll_call(struct mailbox_thread *t)
     enter(t, r == MAILBOX_RING ? PHASE_RING : PHASE_DONE);
 }
 
+INLINE int may_tell_later(const struct gate_later *l, uint64_t fd)
+{
+    return __atomic_load_n(&l->may[fd / 64], __ATOMIC_SEQ_CST) >> (fd % 64) & 1;
+}
+
+/* The host's close of such a descriptor is over, with t->result: that is noted. Twice does no harm. What the
+ * host does not know is the keep's to answer. */
+INLINE void tell(struct mailbox_thread *t)
+{
+    struct gate_later *l = later;
+
+    if (t->result == 0) {
+        l->fd[t->told % LATER_MOST] = (int32_t)t->di;
+        __atomic_store_n(&l->told, t->told + 1, __ATOMIC_RELEASE);
+    } else {
+        enter(t, PHASE_RING);
+    }
+    __atomic_store_n(&l->closing, 0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&t->tells, 0, __ATOMIC_RELEASE);
+}
+
+/* A close that the keep need not hear of at once. 0: it does. Who takes the right away looks at `closing`
+ * behind it, and here it is the other way round. */
+INLINE int close_call(struct mailbox_thread *t)
+{
+    struct gate_later *l = later;
+
+    if (t->ax != __NR_close || !l || t->di >= GATE_LANE_FDS || !may_tell_later(l, t->di))
+        return 0;
+    t->told = l->told;
+    __atomic_store_n(&t->tells, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&l->closing, 1, __ATOMIC_SEQ_CST);
+    if (t->told - l->heard >= LATER_MOST || !may_tell_later(l, t->di)) {
+        __atomic_store_n(&l->closing, 0, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&t->tells, 0, __ATOMIC_RELEASE);
+        return 0;
+    }
+    t->gives = 0;
+    mailbox_native(t);
+    tell(t);
+    return 1;
+}
+
+/* For the guest, what mailbox_call has found. */
+INLINE void leave(struct mailbox_thread *t)
+{
+    if (t->phase == PHASE_RING)
+        t->result = t->ax;
+    t->to = t->phase == PHASE_RING ? t->cx - 2 : t->cx;
+}
+
 MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
 {
     if (t->ax == __NR_poll || t->ax == __NR_ppoll) {
         poll_call(t);
+        return;
+    }
+    if (close_call(t)) {
+        leave(t);
         return;
     }
     const struct shape *s = shape_of(t->ax);
@@ -252,9 +310,7 @@ MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
         mailbox_native(t);
     if (t->phase == PHASE_DONE && t->gives)
         give(t);
-    if (t->phase == PHASE_RING)
-        t->result = t->ax;
-    t->to = t->phase == PHASE_RING ? t->cx - 2 : t->cx;
+    leave(t);
 }
 
 /* Setting up -----------------------------------------------------------------------------------------------
@@ -278,13 +334,14 @@ void mailbox_own(const struct gate_area *a)
 
 void mailbox_map(int fd)
 {
-    long p = sys6(NR_mmap, 0, MAILBOX_THREADS * MAILBOX_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    long p = sys6(NR_mmap, 0, MAILBOX_PAGES * MAILBOX_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
     if (sys1(GATE_SHM_DONE, fd) == 1)
         sys1(NR_close, fd);
     if (p < 0 && p > -4096)
         return;
-    sys3(__NR_madvise, p, MAILBOX_THREADS * MAILBOX_PAGE, MADV_DONTFORK);
+    sys3(__NR_madvise, p, MAILBOX_PAGES * MAILBOX_PAGE, MADV_DONTFORK);
+    __atomic_store_n(&later, (struct gate_later *)(p + MAILBOX_THREADS * MAILBOX_PAGE), __ATOMIC_RELEASE);
     for (unsigned i = 0; i < MAILBOX_THREADS; i++)
         __atomic_store_n(&mailbox_threads[i].page, (struct gate_mailbox *)(p + i * MAILBOX_PAGE),
                          __ATOMIC_RELEASE);
@@ -293,6 +350,8 @@ void mailbox_map(int fd)
 void mailbox_after_fork(void)
 {
     poll_after_fork();
+    if (later)
+        later = NULL;
     for (unsigned i = 0; i < MAILBOX_THREADS; i++)
         if (mailbox_threads[i].page) /* without need no page is to become the child's own */
             mailbox_threads[i].page = NULL;
@@ -319,6 +378,12 @@ static void finish(struct mailbox_thread *t, const struct native_sigcontext *r)
     if (r->ip >= (uint64_t)gate_mailbox_called && r->ip < (uint64_t)gate_mailbox_stored) {
         t->result = r->ax;
         t->phase = PHASE_DONE;
+    }
+    if (t->tells && t->phase == PHASE_DONE) {
+        tell(t);
+    } else if (t->tells) {
+        later->closing = 0;
+        t->tells = 0;
     }
     if (t->phase == PHASE_POSTED)
         finish_posted(t);

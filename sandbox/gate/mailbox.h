@@ -15,8 +15,11 @@
 
 #include <stdint.h>
 
+#include "sandbox/gate/abi.h"
+
 #define MAILBOX_THREADS 32 /* of a process, by their slots; those above have none */
 #define MAILBOX_PAGE 4096U
+#define MAILBOX_PAGES (MAILBOX_THREADS + 1) /* the last one is struct gate_later */
 #define MAILBOX_IN 2944U
 #define MAILBOX_OUT 1024U
 
@@ -52,5 +55,17 @@ struct gate_mailbox {
 };
 
 _Static_assert(sizeof(struct gate_mailbox) <= MAILBOX_PAGE, "a mailbox is a page");
+
+/* Closes that the gate of a process with one thread has made natively, and that the keep hears of with the
+ * process's next call, or by looking here by itself (sandbox/keep/later.c has the rules). */
+#define LATER_MOST 16U
+
+struct gate_later {
+    uint64_t may[GATE_LANE_FDS / 64]; /* the keep's: a bit for each descriptor that may be closed so */
+    uint32_t closing;                 /* the gate's: it acts on what it finds in may */
+    uint32_t told;                    /* the gate's: closes so far, the last ones in fd */
+    uint32_t heard;                   /* the keep's: those that it knows of */
+    int32_t fd[LATER_MOST];           /* by their number, modulo LATER_MOST */
+};
 
 #endif

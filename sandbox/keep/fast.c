@@ -8,6 +8,7 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/mailbox.h"
@@ -147,7 +148,7 @@ static void write_words(struct task *t, const struct mm *mm, unsigned fd)
 /* Of those that use its memory: nobody else is within the gate, or comes in, while t is in the keep. Without
  * tasklist_lock, which comes before a table's lock that is held here: who is alone makes the next thread
  * itself. */
-static bool is_alone(const struct task *t)
+bool fast_is_alone(const struct task *t)
 {
     return __atomic_load_n(&t->process->nthreads, __ATOMIC_RELAXED) == 1 &&
            atomic_load(&t->process->mm->refs) == 1;
@@ -163,10 +164,10 @@ void fast_lane_set(struct task *t, unsigned fd, bool plain)
         return;
     LOCKED(&mm->lanes_lock);
     bool is_plain = mm->lanes.plain[fd / 64] & bit;
-    if (mm->lanes_off || ((mm->lanes.any[fd / 64] & bit) && (is_plain || !plain || !is_alone(t))))
+    if (mm->lanes_off || ((mm->lanes.any[fd / 64] & bit) && (is_plain || !plain || !fast_is_alone(t))))
         return;
     mm->lanes.any[fd / 64] |= bit;
-    if (plain && is_alone(t))
+    if (plain && fast_is_alone(t))
         mm->lanes.plain[fd / 64] |= bit;
     write_words(t, mm, fd);
 }
@@ -235,6 +236,7 @@ static void lanes_off(struct task *t)
 {
     struct mm *mm = t->process->mm;
 
+    later_forbid_all(t);
     LOCKED(&mm->lanes_lock);
     mm->lanes_off = true;
     memset(&mm->lanes, 0, sizeof(mm->lanes));
@@ -287,7 +289,7 @@ static void lanes_settle(struct task *t)
     struct mm *mm = t->process->mm;
     struct gate_lanes now = {0};
 
-    if (!is_alone(t))
+    if (!fast_is_alone(t))
         return;
     for (unsigned fd = 0; fd < GATE_LANE_FDS; fd++)
         if ((mm->lanes.any[fd / 64] >> (fd % 64) & 1) && lane_is(t, (int)fd))
@@ -321,6 +323,8 @@ void fast_filtered(struct task *t)
 
 void fast_forked(struct task *parent, struct mm *child, unsigned long flags)
 {
+    if (flags & CLONE_VM)
+        later_forbid_all(parent);
     if ((flags & CLONE_VM) && !(flags & CLONE_VFORK))
         lanes_settle(parent);
     if (flags & CLONE_VM)

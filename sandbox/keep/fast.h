@@ -23,6 +23,8 @@ void fast_filtered(struct task *t);
 
 /* t's gate may act by itself at all. */
 bool fast_is_possible(const struct task *t);
+/* No other task uses t's memory. In a call of t's. */
+bool fast_is_alone(const struct task *t);
 /* Descriptor fd is a lane at its number in t's own table: the gate may use it. plain: it is FILE_PLAIN. No
  * lock but the table's. */
 void fast_lane_set(struct task *t, unsigned fd, bool plain);
@@ -53,8 +55,9 @@ void fast_missed(struct task *t, const struct sysargs *a, long r);
 /* What t's gate is to patch now, once; p->ip 0: nothing. */
 void fast_take_patch(struct task *t, struct gate_patch *p);
 
-/* sites.c: a gate was asked to patch the site behind whose system call instruction is ip; the child's memory is a copy
- * of the parent's (tasklist_lock held); what was read of who's memory at that address shows what its sites were before. */
+/* sites.c: a gate was asked to patch the site behind whose system call instruction is ip; the child's memory
+ * is a copy of the parent's (tasklist_lock held); what was read of who's memory at that address shows what
+ * its sites were before. */
 void sites_note(struct mm *mm, uaddr_t ip);
 void sites_copy(struct mm *to, const struct mm *from);
 void sites_show_original(struct task *who, uaddr_t at, char *buf, size_t n);

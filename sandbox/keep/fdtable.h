@@ -36,6 +36,13 @@ void fdtable_withdraw(struct fdtable *ft, const struct sysargs *a);
 /* Reads (set < 0) or writes the close-on-exec flag: 0, 1 or -EBADF. */
 int fd_cloexec(struct task *t, int fd, int set);
 
+/* The host has closed fd already, a plain lane: its file, out of the table, with the slot's reference. NULL:
+ * it is none, or ft has had record locks. */
+struct file *fdtable_closed(struct fdtable *ft, unsigned fd);
+/* ft has record locks, or has had some. */
+void fdtable_note_locks(struct fdtable *ft);
+bool fdtable_has_locks(struct fdtable *ft);
+
 /* A slot of ft let go of f: what closing means besides dropping the reference (POSIX locks), which is done
  * too. No lock held. */
 void file_closed(struct fdtable *ft, struct file *f);

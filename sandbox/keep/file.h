@@ -78,6 +78,7 @@ struct file {
     int owner_sig;
     struct epitem *epitems; /* epoll.c: registrations to undo at release */
     void *priv;
+    atomic_bool locked; /* by flock, or as an open file description, at some time */
 };
 
 /* Once, at the keep's start. 0 or -errno. */

@@ -4,7 +4,9 @@
 #include <linux/fs.h>
 #include <sys/file.h>
 
+#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/signal.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
@@ -310,6 +312,20 @@ static int mode_allows(struct file *f, short type)
     }
 }
 
+/* Whoever closes f last gives the lock back: no close of it may be heard of later (later.h). */
+static void file_is_locked(struct file *f)
+{
+    if (!atomic_exchange(&f->locked, true))
+        later_settle();
+}
+
+/* The same for all files of t's, any of whose ends may do that. */
+static void table_has_locks(struct task *t)
+{
+    fdtable_note_locks(t->fdt);
+    later_forbid_all(t);
+}
+
 long file_lock_fcntl(struct task *t, struct file *f, int cmd, uaddr_t arg)
 {
     bool ofd = cmd == F_OFD_GETLK || cmd == F_OFD_SETLK || cmd == F_OFD_SETLKW;
@@ -332,6 +348,10 @@ long file_lock_fcntl(struct task *t, struct file *f, int cmd, uaddr_t arg)
     if (get)
         return fl.l_type == F_UNLCK && !ofd ? -EINVAL : get_lock(t, &want, dev, ino, &fl, arg);
     r = mode_allows(f, fl.l_type);
+    if (r == 0 && ofd)
+        file_is_locked(f);
+    else if (r == 0)
+        table_has_locks(t);
     return r < 0 ? r : set_lock(t, &want, dev, ino, cmd == F_SETLKW || cmd == F_OFD_SETLKW);
 }
 
@@ -393,6 +413,7 @@ long sys_flock(struct task *t, const struct sysargs *a)
         return -EINVAL;
     if (f->hostfd < 0)
         return 0; /* the keep's own files: nobody else can have this one open to contend */
+    file_is_locked(f);
     if (flock(f->hostfd, kind | LOCK_NB) == 0)
         return 0;
     if (errno != EWOULDBLOCK || (op & LOCK_NB))

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
@@ -131,7 +132,11 @@ static long do_unlink(struct task *t, int dfd, uaddr_t upath, int flags)
         r = place_begin(&p, t, dfd, path, PLACE_REMOVE);
     if (r == -EBUSY && !(flags & AT_REMOVEDIR) && is_dir(t, dfd, path))
         return -EISDIR;
-    return r < 0 ? r : result(unlinkat(p.dir->fd, p.name, flags));
+    if (r >= 0)
+        r = result(unlinkat(p.dir->fd, p.name, flags));
+    if (r >= 0 && !(flags & AT_REMOVEDIR))
+        later_settle(); /* the space comes back with the last close */
+    return r;
 }
 
 long sys_rmdir(struct task *t, const struct sysargs *a)
@@ -177,7 +182,10 @@ static long do_rename(struct task *t, int odfd, uaddr_t uold, int ndfd, uaddr_t 
         r = -EXDEV; /* a new name in one of the keep's own */
     if (r < 0)
         return r;
-    return result((int)syscall(SYS_renameat2, from.dir->fd, from.name, to.dir->fd, to.name, flags));
+    r = result((int)syscall(SYS_renameat2, from.dir->fd, from.name, to.dir->fd, to.name, flags));
+    if (r >= 0)
+        later_settle(); /* as in do_unlink */
+    return r;
 }
 
 long sys_rename(struct task *t, const struct sysargs *a)

@@ -1,6 +1,7 @@
 /* stat(2), statx(2), statfs(2), access(2) and their kin. */
 #include <sys/vfs.h>
 
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
@@ -196,6 +197,7 @@ long sys_statfs(struct task *t, const struct sysargs *a)
 
     if (r >= 0)
         r = path_lookup(t, AT_FDCWD, path, LOOKUP_FOLLOW, &d);
+    later_settle();
     if (r == 0)
         r = dentry_statfs(t, d, &sf);
     return r < 0 ? r : copy_to_user(t, a->arg[1], &sf, sizeof(sf));
@@ -209,6 +211,7 @@ long sys_fstatfs(struct task *t, const struct sysargs *a)
 
     if (!f)
         return -EBADF;
+    later_settle();
     if (!f->dentry && f->hostfd >= 0 && fstatfs(f->hostfd, &sf) == 0)
         return copy_to_user(t, a->arg[1], &sf, sizeof(sf));
     int r = dentry_statfs(t, f->dentry ? f->dentry : &anonymous, &sf);

@@ -4,6 +4,7 @@
 #include <sys/ioctl.h>
 
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/vfs.h"
@@ -18,11 +19,18 @@ static long inotify_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t 
     return put_user(t, n, int, arg);
 }
 
+static void inotify_release(struct file *f)
+{
+    (void)f;
+    atomic_fetch_sub(&kernel.inotifies, 1);
+}
+
 static const struct file_ops inotify_ops = {
     .name = "anon_inode:inotify",
     .read = hostio_read,
     .ioctl = inotify_ioctl,
     .stat = hostio_stat,
+    .release = inotify_release,
 };
 
 static long do_init(struct task *t, int flags)
@@ -32,7 +40,12 @@ static long do_init(struct task *t, int flags)
     int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (fd < 0)
         return -errno;
-    return hostio_install(t, &inotify_ops, (unsigned)flags | O_RDONLY, 0, fd, NULL);
+    atomic_fetch_add(&kernel.inotifies, 1);
+    later_settle(); /* closes that come late would be seen */
+    int r = hostio_install(t, &inotify_ops, (unsigned)flags | O_RDONLY, 0, fd, NULL);
+    if (r < 0)
+        atomic_fetch_sub(&kernel.inotifies, 1);
+    return r;
 }
 
 long sys_inotify_init(struct task *t, const struct sysargs *a)

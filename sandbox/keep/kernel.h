@@ -30,13 +30,14 @@ struct container;
 struct pid_ns;
 struct mount_ns;
 struct listener;
+struct ktimer;
 
 /* One notification: the registers of the call, copied once. */
 struct sysargs {
     int nr;
     uint64_t ip;
     uint64_t arg[6];
-    uint64_t id; /* the notification's cookie */
+    uint64_t id;               /* the notification's cookie */
     struct listener *listener; /* NULL: there is no notification (mailbox_server.c) */
 };
 
@@ -82,12 +83,12 @@ struct kernel {
     pthread_cond_t thawed;          /* some container.frozen has become false */
     struct timespec boot;           /* CLOCK_BOOTTIME at start */
     struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
-    int deaths_fd;                  /* an epoll over the guests' host processes, while nobody expects their end */
-    int dead_fd;                    /* neither to be read nor written: what a revoked lane becomes */
-    int ready_fd;                   /* an eventfd that is always readable and writable */
-    pthread_mutex_t epoll_lock;     /* who watches what; an object lock */
-    struct unix_state *unix_state;  /* unix.c */
-    int nice;                       /* the caller's: where programs begin */
+    int deaths_fd;              /* an epoll over the guests' host processes, while nobody expects their end */
+    int dead_fd;                /* neither to be read nor written: what a revoked lane becomes */
+    int ready_fd;               /* an eventfd that is always readable and writable */
+    pthread_mutex_t epoll_lock; /* who watches what; an object lock */
+    struct unix_state *unix_state; /* unix.c */
+    int nice;                      /* the caller's: where programs begin */
     bool strace;
     bool lanes_off;                  /* the keep moves all bytes but those of mappings */
     struct counters *counters;       /* counters.c */
@@ -100,6 +101,11 @@ struct kernel {
     struct timer_queue *timers;      /* timer.c */
     atomic_uint mailboxes;           /* there are: mailbox.c */
     atomic_bool slow_syncs;          /* the last fsync took its time */
+    atomic_uint laters;              /* processes with a right of later.c, which has what follows, too */
+    atomic_bool later_wanted, later_due;
+    _Atomic uint64_t later_rounds;
+    struct ktimer *later_timer; /* tasklist_lock; NULL: none yet */
+    atomic_uint inotifies;      /* there are */
 };
 
 extern struct kernel kernel;

@@ -12,7 +12,7 @@
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 
-#define SIZE ((size_t)MAILBOX_THREADS * MAILBOX_PAGE)
+#define SIZE ((size_t)MAILBOX_PAGES * MAILBOX_PAGE)
 #define MAILBOXES 64 /* of a keep: processes beyond have none */
 /* The number that the guest sees taken for a moment is one that it hardly uses. */
 #define LENT_FD 200
@@ -48,10 +48,18 @@ bool mailbox_is_lent(const struct file *f)
     return f->ops == &lent_ops;
 }
 
+void mailbox_later_over(struct mailbox *b)
+{
+    if (atomic_exchange(&b->allowed, false))
+        atomic_fetch_sub(&kernel.laters, 1);
+}
+
 void mailbox_put(struct mailbox *b)
 {
     if (!b || atomic_fetch_sub(&b->refs, 1) != 1)
         return;
+    mailbox_later_over(b);
+    pthread_mutex_destroy(&b->later_lock);
     (void)munmap(b->page[0], SIZE);
     free(b);
     atomic_fetch_sub(&kernel.mailboxes, 1);
@@ -82,6 +90,8 @@ static struct mailbox *mailbox_new(int fd)
     atomic_init(&b->refs, 1);
     for (unsigned i = 0; i < MAILBOX_THREADS; i++)
         b->page[i] = (struct gate_mailbox *)(p + (size_t)i * MAILBOX_PAGE);
+    b->later = (struct gate_later *)(p + (size_t)MAILBOX_THREADS * MAILBOX_PAGE);
+    pthread_mutex_init(&b->later_lock, NULL);
     atomic_fetch_add(&kernel.mailboxes, 1);
     return b;
 }

@@ -17,9 +17,17 @@ struct mailbox {
     atomic_int refs;
     struct gate_mailbox *_Atomic page[MAILBOX_THREADS]; /* constant */
     struct task *_Atomic owner[MAILBOX_THREADS]; /* who is served by the server; not counted, only compared */
+    /* later.c: */
+    struct gate_later *later;   /* constant */
+    pthread_mutex_t later_lock; /* tasklist_lock > this > a table's lock: who hears */
+    _Atomic uint32_t heard;     /* of later->told */
+    atomic_bool allowed;        /* counted in kernel.laters */
+    uint64_t later_round;       /* tasklist_lock */
 };
 
 void mailbox_put(struct mailbox *b);
+/* Its process has no right of later.c any more. */
+void mailbox_later_over(struct mailbox *b);
 /* Makes t's process its mailboxes, if it has none, and lends t's gate (whose call a is) a descriptor of them,
  * to be given back by GATE_SHM_DONE. Returns its number; 0: there are some already, or there can be none. */
 uint32_t mailbox_lend(struct task *t, const struct sysargs *a);

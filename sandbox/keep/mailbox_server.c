@@ -9,6 +9,7 @@
 
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/counters.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
@@ -125,6 +126,7 @@ static long run(struct task *t, struct gate_mailbox *page, const struct sysargs 
         return MAILBOX_RING;
     if (counters_timed())
         clock_gettime(CLOCK_MONOTONIC, &start);
+    later_hear(t);
     mailbox_begin(t, page);
     long r = syscall_table[a->nr].fn(t, a);
     mailbox_end();

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
@@ -429,6 +430,7 @@ long sys_umount2(struct task *t, const struct sysargs *a)
         dentry_put(d);
         return -EPERM;
     }
+    later_settle();
     pthread_mutex_lock(&kernel.vfs->umount_lock);
     mount_collect(ns);
     r = do_umount(ns, d, flags);

@@ -7,6 +7,7 @@
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/pseudo.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
@@ -134,6 +135,7 @@ bool may_look_into(struct task *t, const struct task *other)
 static struct fdtable *table_of(struct task *t, struct process *p, int *err)
 {
     struct task *x;
+    later_settle();
     LOCKED(&kernel.tasklist_lock);
     *err = -ESRCH;
     DL_FOREACH2(p->threads, x, thread_next)

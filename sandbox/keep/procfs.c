@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <string.h>
 
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/pseudo_fs.h"
 #include "sandbox/keep/version.h"
@@ -109,6 +110,7 @@ struct fdtable *proc_fdtable(const struct proc_who *w)
 {
     if (!w->t)
         return NULL;
+    later_settle();
     LOCKED(&kernel.tasklist_lock);
     return w->t->exited || !w->t->fdt ? NULL : fdtable_get(w->t->fdt);
 }

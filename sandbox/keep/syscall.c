@@ -11,6 +11,7 @@
 #include "sandbox/keep/counters.h"
 #include "sandbox/keep/exec.h"
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/strace.h"
 #include "sandbox/keep/sysv_shm.h"
@@ -161,6 +162,7 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
         t->restart = 0;
         t->continued = false;
     }
+    later_hear(t);
     struct gate_mailbox *mailbox = mailbox_takes(a->nr) ? mailbox_page(t) : NULL;
     if (mailbox && from_gate(a))
         mailbox_begin(t, mailbox);
@@ -178,6 +180,7 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
         mailbox_rung(t);
     syscall_end(t, a, r, &t->call_start); /* from here on another worker may be in t's next call */
     task_leave(t);
+    later_arm();
 }
 
 /* A process that nobody approved, or that was killed before it could attach, has no business to go on. */

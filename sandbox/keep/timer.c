@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <sys/time.h>
 
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/thread.h"
@@ -52,6 +53,7 @@ static void *timer_thread(void *arg)
             fire_due(tq);
         }
         tasks_bury();
+        later_tidy();
     }
     return NULL;
 }

@@ -16,8 +16,8 @@
 
 #include "sandbox/gate/mailbox.h"
 
-#define SIZE (MAILBOX_THREADS * MAILBOX_PAGE)
-#define KINDS 6
+#define SIZE (MAILBOX_PAGES * MAILBOX_PAGE)
+#define KINDS 7
 
 static volatile char *box;
 static char name[64], other[64];
@@ -117,9 +117,24 @@ static void *turn(void *arg)
     return NULL;
 }
 
+/* Closes of any descriptor, by any count. */
+static void *tell(void *arg)
+{
+    volatile struct gate_later *l = (volatile struct gate_later *)(box + MAILBOX_THREADS * MAILBOX_PAGE);
+    uint64_t x = 521288629 + (uint64_t)arg;
+    for (;;) {
+        for (unsigned i = 0; i < LATER_MOST; i++)
+            l->fd[i] = (int32_t)(next(&x) >> (next(&x) % 64));
+        l->may[next(&x) % (GATE_LANE_FDS / 64)] = next(&x);
+        l->closing = next(&x) % 2;
+        l->told += next(&x) % 64 ? 1 + next(&x) % LATER_MOST : next(&x);
+    }
+    return NULL;
+}
+
 static void attack(int kind)
 {
-    static void *(*const how[])(void *) = {noise, forge, turn};
+    static void *(*const how[])(void *) = {noise, forge, turn, tell};
     pthread_t t;
 
     for (int i = 0; i < 3000; i++)
@@ -128,12 +143,12 @@ static void attack(int kind)
     if (!box)
         _exit(7);
     alarm(2);
-    if (kind < 3) {
+    if (kind < 4) {
         for (long i = 0; i < 2; i++)
             pthread_create(&t, NULL, how[kind], (void *)i);
-    } else if (kind == 3) {
+    } else if (kind == 4) {
         munmap((void *)box, SIZE / 2);
-    } else if (kind == 4) { /* shared with a child all the same */
+    } else if (kind == 5) { /* shared with a child all the same */
         madvise((void *)box, SIZE, MADV_DOFORK);
         if (fork() == 0) {
             alarm(2);

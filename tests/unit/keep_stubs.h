@@ -13,6 +13,7 @@
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/klog.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/seccomp_internal.h"
@@ -115,6 +116,9 @@ void fast_filtered(struct task *t)
 {
     (void)t;
 }
+
+void later_tidy(void) {}
+
 void mailbox_put(struct mailbox *b)
 {
     (void)b;

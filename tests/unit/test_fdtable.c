@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/fdtable.o */
+/* objects: sandbox/keep/fdtable.o sandbox/keep/lanes.o */
 /* Descriptor tables: numbers, copies, limits, and what they tell the guest's own table (lanes). */
 #include <errno.h>
 #include <setjmp.h>
@@ -10,6 +10,7 @@
 #include "sandbox/keep/epoll.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
@@ -41,6 +42,28 @@ void fast_lane_set(struct task *t, unsigned fd, bool plain)
     (void)t;
     (void)fd;
     (void)plain;
+}
+
+bool fast_is_alone(const struct task *t)
+{
+    (void)t;
+    return true;
+}
+
+static int allowed_at;
+
+void later_allow(struct task *t, unsigned fd, const struct file *f)
+{
+    (void)t;
+    (void)f;
+    allowed_at = (int)fd;
+}
+
+void later_forbid(struct task *t, unsigned fd)
+{
+    (void)t;
+    if (allowed_at == (int)fd)
+        allowed_at = -1;
 }
 
 void fast_polls_off(struct task *t)
@@ -316,6 +339,37 @@ static void lanes_at_open(void **state)
     assert_int_equal(adds, 2);
 }
 
+/* By the host already, as the gate has noted. */
+static void closed_before(void **state)
+{
+    (void)state;
+    struct file plain = regular(6), f = regular(5);
+    bool native = false;
+    plain.kind |= FILE_PLAIN;
+    int fd = fd_install(&task, file_get(&plain), false, 0), other = fd_install(&task, file_get(&f), false, 0);
+    allowed_at = -1;
+    assert_null(fdtable_closed(task.fdt, (unsigned)fd)); /* the host has none there */
+    assert_true(lane_ready(&task, &args, fd, &plain, 1 << 20));
+    assert_int_equal(allowed_at, fd);
+    assert_int_equal(lane_donate(&task, &args, other, &f), 0);
+    assert_null(fdtable_closed(task.fdt, (unsigned)other));
+    assert_null(fdtable_closed(task.fdt, 1000));
+    assert_ptr_equal(fdtable_closed(task.fdt, (unsigned)fd), &plain);
+    assert_null(fdtable_closed(task.fdt, (unsigned)fd));
+    assert_int_equal(fd_install(&task, file_get(&plain), false, 0), fd);
+    assert_false(lane_is(&task, fd));
+    assert_true(lane_ready(&task, &args, fd, &plain, 1 << 20));
+    assert_int_equal(fd_close(&task, &args, fd, &native), 0);
+    assert_int_equal(allowed_at, -1);
+    fd_install(&task, file_get(&plain), false, 0);
+    assert_true(lane_ready(&task, &args, fd, &plain, 1 << 20));
+    assert_int_equal(fd_install_at(&task, file_get(&f), false, fd, &args), fd);
+    assert_int_equal(allowed_at, -1);
+    fdtable_note_locks(task.fdt);
+    assert_true(lane_ready(&task, &args, fd, &f, 1 << 20));
+    assert_null(fdtable_closed(task.fdt, (unsigned)fd));
+}
+
 static void ranges(void **state)
 {
     (void)state;
@@ -343,6 +397,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(lane_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(without_notification, setup, teardown),
         cmocka_unit_test_setup_teardown(lanes_at_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(closed_before, setup, teardown),
         cmocka_unit_test_setup_teardown(ranges, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/klog.h"
 #include "sandbox/keep/mqueue.h"
 #include "sandbox/keep/procfs_priv.h"
@@ -26,6 +27,10 @@ unsigned seccomp_count(const struct task *t)
  * --------------------------------------------------------------------------------------- */
 
 struct kernel kernel = {.procfd = -1};
+
+void later_settle(void)
+{
+}
 
 #define NOT_HERE(decl)                                                                                       \
     _Pragma("GCC diagnostic ignored \"-Wunused-parameter\"") decl                                            \

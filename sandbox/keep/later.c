@@ -1,0 +1,226 @@
+/* Closes that the keep hears of later.
+ *
+ * A doorbell only to say that a file is closed costs more than all that the host does for it. So a gate may
+ * close a lane natively, note its number, and go on. Until the keep hears of it, its table still has the
+ * file, open: as if the close were still to come. Nobody can tell the difference, since
+ *
+ * - the process itself hears of its descriptors from the keep, which looks at the notes before each of its
+ *   calls (later_hear), or from the host, which has closed it: so the lowest free number, EBADF, EMFILE,
+ * forks and execs are right. It has one thread, a table and memory of its own; before that changes (clone
+ * with CLONE_VM, vfork) the right is gone;
+ * - calls by which others look at its table (/proc/PID/fd, pidfd_getfd), or at what an open file does to its
+ * file system (unlink and rename, whose space is given back, statfs, umount), take the right from all, and
+ * look at all notes, first (later_settle);
+ * - what a close does besides: record locks of the process end, so a table that has ever had one has no such
+ *   right; flock and open file description locks end with the last descriptor, so a file that has ever had
+ * one has none; IN_CLOSE events: none has it while there is an inotify in the sandbox. Only descriptors for
+ *   reading have it, so none keeps a file from being executed or a file system from being made read-only;
+ * - outside of the sandbox it shows for as long as a right lasts, LATER_NS, and no longer: then it is taken
+ * away and the notes are read, whatever the process does.
+ *
+ * What a guest writes into its page can only close descriptors of its own table, as close(2) could. */
+#include "sandbox/keep/later.h"
+
+#include "sandbox/keep/container.h"
+#include "sandbox/keep/counters.h"
+#include "sandbox/keep/fast.h"
+#include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/mailbox.h"
+#include "sandbox/keep/task_internal.h"
+
+#include <sys/syscall.h>
+
+#define LATER_NS (NSEC_PER_SEC / 2)
+#define LOOKS 2000 /* at a gate that is just closing something */
+
+static struct mailbox *box_of(const struct task *t)
+{
+    const struct mm *mm = t->process->mm;
+
+    return mm ? mm->mailbox : NULL;
+}
+
+/* Rights ---------------------------------------------------------------------------------------------------
+ */
+
+static bool is_fit(const struct file *f)
+{
+    return (atomic_load(&f->flags) & (O_ACCMODE | O_PATH)) == O_RDONLY && !atomic_load(&f->locked) &&
+           atomic_load(&kernel.inotifies) == 0;
+}
+
+void later_allow(struct task *t, unsigned fd, const struct file *f)
+{
+    struct mailbox *b = box_of(t);
+
+    if (!b || fd >= GATE_LANE_FDS || !is_fit(f) || fdtable_has_locks(t->fdt) || !mailbox_may_be_used(t))
+        return;
+    __atomic_fetch_or(&b->later->may[fd / 64], UINT64_C(1) << (fd % 64), __ATOMIC_SEQ_CST);
+    if (!atomic_exchange(&b->allowed, true)) {
+        atomic_fetch_add(&kernel.laters, 1);
+        atomic_store(&kernel.later_wanted, true);
+    }
+    if (!is_fit(f)) /* somebody settled meanwhile */
+        later_forbid(t, fd);
+}
+
+void later_forbid(struct task *t, unsigned fd)
+{
+    struct mailbox *b = box_of(t);
+
+    if (b && fd < GATE_LANE_FDS)
+        __atomic_fetch_and(&b->later->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
+}
+
+static void forbid_all(struct mailbox *b)
+{
+    for (unsigned i = 0; i < GATE_LANE_FDS / 64; i++)
+        __atomic_store_n(&b->later->may[i], 0, __ATOMIC_SEQ_CST);
+}
+
+void later_forbid_all(struct task *t)
+{
+    struct mailbox *b = box_of(t);
+
+    if (b && atomic_load(&b->allowed))
+        forbid_all(b);
+}
+
+/* Notes ----------------------------------------------------------------------------------------------------
+ */
+
+/* The files that b's process has closed since, out of its table ft; they are the caller's to put. More than
+ * there is room for has no honest gate noted. */
+static unsigned take_told(struct mailbox *b, struct fdtable *ft, struct file *files[LATER_MOST])
+{
+    struct gate_later *l = b->later;
+    unsigned n = 0;
+
+    LOCKED(&b->later_lock);
+    uint32_t told = __atomic_load_n(&l->told, __ATOMIC_ACQUIRE), heard = atomic_load(&b->heard);
+    for (; told - heard <= LATER_MOST && heard != told; heard++) {
+        uint32_t fd = (uint32_t)__atomic_load_n(&l->fd[heard % LATER_MOST], __ATOMIC_RELAXED);
+        if (fd >= GATE_LANE_FDS)
+            continue;
+        __atomic_fetch_and(&l->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
+        struct file *f = fdtable_closed(ft, fd);
+        if (f)
+            files[n++] = f;
+    }
+    atomic_store(&b->heard, told);
+    __atomic_store_n(&l->heard, told, __ATOMIC_RELEASE);
+    return n;
+}
+
+static void put_all(struct file *files[LATER_MOST], unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        counters_posted(SYS_close);
+        file_put(files[i]);
+    }
+}
+
+void later_hear(struct task *t)
+{
+    struct mailbox *b = box_of(t);
+    struct file *files[LATER_MOST];
+
+    if (b && __atomic_load_n(&b->later->told, __ATOMIC_ACQUIRE) != atomic_load(&b->heard))
+        put_all(files, take_told(b, t->fdt, files));
+}
+
+/* Settling -------------------------------------------------------------------------------------------------
+ */
+
+/* [T] A process with rights that was not visited in this round: its mailbox and its table. Or NULL. */
+static struct mailbox *find_allowed(uint64_t round, struct fdtable **ft)
+{
+    struct container *c;
+    struct process *p, *tmp;
+    struct task *t;
+
+    DL_FOREACH(kernel.container, c)
+    HASH_ITER(hh_pid, c->pids->processes, p, tmp)
+    {
+        struct mailbox *b = p->mm && p->state == PROCESS_ALIVE ? p->mm->mailbox : NULL;
+        if (!b || !atomic_load(&b->allowed) || b->later_round == round)
+            continue;
+        b->later_round = round;
+        DL_FOREACH2(p->threads, t, thread_next)
+        if (!t->exited && t->fdt) {
+            *ft = t->fdt;
+            return b;
+        }
+    }
+    return NULL;
+}
+
+/* The gate may be in the middle of a close. False: it does not come to its end, having lost the CPU. */
+static bool await_close(const struct mailbox *b)
+{
+    for (unsigned i = 0; i < LOOKS; i++) {
+        if (!__atomic_load_n(&b->later->closing, __ATOMIC_SEQ_CST))
+            return true;
+        __builtin_ia32_pause();
+    }
+    return false;
+}
+
+/* [T] */
+static unsigned settle(struct mailbox *b, struct fdtable *ft, struct file *files[LATER_MOST])
+{
+    forbid_all(b);
+    if (await_close(b))
+        mailbox_later_over(b);
+    else
+        atomic_store(&kernel.later_wanted, true); /* it is looked at again */
+    return take_told(b, ft, files);
+}
+
+void later_settle(void)
+{
+    uint64_t round = atomic_fetch_add(&kernel.later_rounds, 1) + 1;
+    bool more = true;
+
+    while (more && atomic_load(&kernel.laters)) {
+        struct file *files[LATER_MOST];
+        struct fdtable *ft;
+        unsigned n = 0;
+        {
+            LOCKED(&kernel.tasklist_lock);
+            struct mailbox *b = find_allowed(round, &ft);
+            more = b != NULL;
+            if (b)
+                n = settle(b, ft, files);
+        }
+        put_all(files, n);
+    }
+    later_arm();
+}
+
+/* Time -----------------------------------------------------------------------------------------------------
+ */
+
+static void time_over(struct ktimer *kt)
+{
+    (void)kt;
+    atomic_store(&kernel.later_due, true);
+}
+
+void later_arm(void)
+{
+    if (!atomic_load_explicit(&kernel.later_wanted, memory_order_relaxed) ||
+        !atomic_exchange(&kernel.later_wanted, false))
+        return;
+    LOCKED(&kernel.tasklist_lock);
+    if (!kernel.later_timer && (kernel.later_timer = calloc(1, sizeof(*kernel.later_timer))))
+        kernel.later_timer->fire = time_over;
+    if (kernel.later_timer && !kernel.later_timer->queued)
+        ktimer_set(kernel.later_timer, mono_now() + LATER_NS);
+}
+
+void later_tidy(void)
+{
+    if (atomic_exchange(&kernel.later_due, false))
+        later_settle();
+}

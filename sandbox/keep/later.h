@@ -1,0 +1,28 @@
+/* Closes that the keep hears of later: a process with one thread may close a plain lane natively and tell
+ * with its next call, or leave it to the keep to look (struct gate_later). later.c says why nobody can see
+ * that. */
+#ifndef BAILEY_KEEP_LATER_H
+#define BAILEY_KEEP_LATER_H
+
+#include "sandbox/keep/file.h"
+
+struct mm;
+
+/* f has become a lane at its number fd of t's own table, in a call of t's: t may close it so from now on,
+ * unless somebody would notice. The table's lock held. */
+void later_allow(struct task *t, unsigned fd, const struct file *f);
+/* t's number fd is about to be something else. */
+void later_forbid(struct task *t, unsigned fd);
+/* The same for all of t's: other threads or processes come to use its memory, or its files' locks matter. */
+void later_forbid_all(struct task *t);
+/* Before a call of t's, and within its bracket: what its gate has closed, is. No lock held. */
+void later_hear(struct task *t);
+/* Nobody may close so what is open now, and what was closed, is: for calls that show, or depend on, who has
+ * what open. No lock held. */
+void later_settle(void);
+/* Behind a call: sees to it that what it has allowed does not last. No lock held. */
+void later_arm(void);
+/* The time is over; by the timers' thread, if `later_due`. No lock held. */
+void later_tidy(void);
+
+#endif
