@@ -171,6 +171,7 @@ static const struct {
 #define LANE(call, condition, reason) {#call, SYS_##call},
 #define LANE_FOR(call, native) {#call, SYS_##call},
 #define TRAP(call, reason)
+#define TRAP_IF(call, condition, reason)
 #include "seccomp-profiles/gate.def"
 };
 

@@ -162,6 +162,7 @@ struct gate_signal {
 enum gate_valid {
     GATE_VALID_IDS = 1,     /* the ids and the mask are right, and lanes may be used */
     GATE_VALID_MAILBOX = 2, /* and so may the mailbox */
+    GATE_VALID_GIVEN = 4,   /* struct gate_given says what the keep would say */
 };
 
 /* In gate_slot.nr: the gate only waits, and if that succeeds the keep is asked. */
@@ -218,10 +219,26 @@ struct gate_op {
 
 #define GATE_EXEC_OPS 48
 
+/* What programs ask for as they begin, told with the image. Not for what a fork makes of it. */
+#define GATE_LIMITS 16
+#define GATE_RANDOM 64
+
+struct gate_given {
+    uint64_t limit[GATE_LIMITS][2]; /* struct rlimit */
+    uint8_t random[GATE_RANDOM];    /* each byte is given to the guest once */
+    uint32_t random_left, pad;      /* from the beginning */
+    struct gate_tid_address {
+        uint64_t address; /* set_tid_address(2) */
+        int32_t tid;      /* by this thread, the first of a process; 0: the keep knows */
+        uint32_t pad;
+    } cleared; /* the gate's */
+};
+
 struct gate_exec {
     uint32_t nops;
     uint32_t pad;
     uint64_t entry, sp, brk;
+    struct gate_given given;
     struct gate_op ops[GATE_EXEC_OPS];
 };
 

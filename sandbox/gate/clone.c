@@ -92,6 +92,7 @@ static void clone_copy(struct native_ucontext *uc, const struct guest_clone *g)
     uint64_t arg[6];
 
     fill(arg, uc, g, &gc);
+    given_before_fork();
     long r = sys6(NR_clone, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
     if (r != 0) {
         finish(uc, r, gc.token);

@@ -130,6 +130,18 @@ int judge_trapped(struct native_ucontext *uc);
 /* True: the context was at gate_passed (entry.S), and now is where the guest made its call. */
 int judge_leave(struct native_sigcontext *r);
 
+/* The guest's call as it stands, from where it rings as if no gate were there. */
+void judge_pass_on(struct native_ucontext *uc);
+
+/* given.c: what the keep told with the image ---------------------------------------------------------------
+ */
+
+extern struct gate_given *const gate_given;
+/* A call that struct gate_given may answer; it is passed on else. */
+void given_call(struct native_ucontext *uc);
+/* A copy of the process is about to be made, which is not to know what this one draws. */
+void given_before_fork(void);
+
 /* Handlers of the native signals. */
 void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *uc);
 void gate_on_kick(int sig, struct native_siginfo *si, struct native_ucontext *uc);

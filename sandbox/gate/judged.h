@@ -18,6 +18,7 @@
 #define LANE(call, condition, reason)
 #define LANE_FOR(call, native)
 #define TRAP(call, reason)
+#define TRAP_IF(call, condition, reason)
 static const uint16_t judged_calls[] = {
 #include "seccomp-profiles/gate.def"
     __NR_exit,
@@ -30,6 +31,7 @@ static const uint16_t judged_calls[] = {
 #undef LANE
 #undef LANE_FOR
 #undef TRAP
+#undef TRAP_IF
 
 #define JUDGED_CALLS (sizeof(judged_calls) / sizeof(judged_calls[0]))
 #define JUDGED_NATIVE (JUDGED_CALLS - 4) /* how many of them, the first ones, are native */
@@ -58,6 +60,7 @@ _Static_assert(JUDGED_CALLS <= 64, "a bit each");
 #define LANE(call, condition, reason)
 #define LANE_FOR(call, native)
 #define TRAP(call, reason)
+#define TRAP_IF(call, condition, reason)
 static const struct sock_filter judged_filters[JUDGED_CALLS][JUDGED_PROGRAM] = {
 #include "seccomp-profiles/gate.def"
     JUDGED_FILTER(__NR_exit),
@@ -70,5 +73,6 @@ static const struct sock_filter judged_filters[JUDGED_CALLS][JUDGED_PROGRAM] = {
 #undef LANE
 #undef LANE_FOR
 #undef TRAP
+#undef TRAP_IF
 
 #endif

@@ -210,6 +210,18 @@ static int map_image(struct gate_exec *ge, const struct elf_image *img, int fd)
 /* In a process that has just executed the gate no descriptor is open. */
 enum { IMAGE_AT, INTERP_AT };
 
+/* What the program would ask for first. A limit that is changed from here on says so. */
+static void give(struct process *p, struct gate_given *g)
+{
+    _Static_assert(sizeof(g->limit) == sizeof(p->rlim), "struct rlimit, by resource");
+    LOCKED(&kernel.tasklist_lock);
+
+    p->limits_changed = false;
+    memcpy(g->limit, p->rlim, sizeof(p->rlim));
+    random_bytes(g->random, sizeof(g->random));
+    g->random_left = sizeof(g->random);
+}
+
 /* Everything but the image's descriptor: with that the call is answered. */
 static int load(struct task *t, struct exec_plan *p, const struct sysargs *a, struct mm *mm)
 {
@@ -232,6 +244,8 @@ static int load(struct task *t, struct exec_plan *p, const struct sysargs *a, st
         return r;
     ge.entry = p->interp_file ? p->interp.base + p->interp.entry : p->image.base + p->image.entry;
     ge.sp = b.sp;
+    give(t->process, &ge.given);
+    mm->given_at = a->arg[0] + offsetof(struct gate_exec, given);
     mm->start_brk = ge.brk;
     mm->vdso = a->arg[2];
     make_title(title, p);

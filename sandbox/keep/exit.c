@@ -74,13 +74,31 @@ static void walk_robust_list(struct task *t)
         mark_owner_died(t, (head.pending & ~1ULL) + (uint64_t)head.offset);
 }
 
-/* CLONE_CHILD_CLEARTID in memory that other processes use, too: the host clears the word and wakes who waits
- * for it, but perhaps after the parent has heard of the end. */
+/* [T] */
+uaddr_t task_tid_address(struct task *t)
+{
+    const struct mm *mm = t->process->mm;
+    struct gate_tid_address noted;
+
+    if (t == t->process->leader && mm && mm->given_at &&
+        get_user(t, &noted, mm->given_at + offsetof(struct gate_given, cleared)) == 0 && noted.tid == t->tid)
+        return noted.address;
+    return t->clear_child_tid;
+}
+
+/* [T] Who shares its memory is told: CLONE_CHILD_CLEARTID's word is the host's to clear, but it does so
+ * perhaps after the parent has heard of the end. */
 static void clear_child_id(struct task *t)
 {
     const struct mm *mm = t->process->mm;
-    if (t->native_ctid && mm && atomic_load(&mm->refs) > 1)
+    bool shared = mm && atomic_load(&mm->refs) > 1;
+    bool others = t->process->nthreads > 1 && !t->process->group_exit;
+    uaddr_t word = shared || others ? task_tid_address(t) : 0;
+
+    if (t->native_ctid && shared)
         (void)put_user(t, 0, int32_t, t->native_ctid);
+    if (word && put_user(t, 0, int32_t, word) == 0)
+        kick_everyone(t->process->container->pids);
 }
 
 /* What the dying thread does to guest memory; only while its host thread surely lives (its own exit call). */
@@ -93,8 +111,6 @@ static void release_user(struct task *t)
     if (t->process->group_exit)
         return;
     walk_robust_list(t);
-    if (t->clear_child_tid && t->process->nthreads > 1 && put_user(t, 0, int32_t, t->clear_child_tid) == 0)
-        kick_everyone(t->process->container->pids);
 }
 
 /* Family ----------------------------------------------------------------------------------------------------

@@ -59,6 +59,17 @@ static bool may_be_fast(const struct task *t)
     return !kernel.strace && !kernel.lanes_off;
 }
 
+/* What struct gate_given says is true, and nobody has a say in the calls that it answers. */
+static bool may_be_given(const struct task *t)
+{
+    static const int calls[] = {SYS_arch_prctl, SYS_set_tid_address, SYS_prlimit64, SYS_getrandom};
+
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+        if (!seccomp_always_allows(t, calls[i]))
+            return false;
+    return t->process->mm->given_at && !t->process->limits_changed && may_be_fast(t);
+}
+
 bool fast_is_possible(const struct task *t)
 {
     return t->slot && may_be_fast(t);
@@ -82,7 +93,8 @@ static struct gate_slot slot_of(const struct task *t)
 {
     return (struct gate_slot){
         .valid = (may_be_fast(t) ? GATE_VALID_IDS : 0) |
-                 (mailbox_may_be_used(t) && may_be_fast(t) ? GATE_VALID_MAILBOX : 0),
+                 (mailbox_may_be_used(t) && may_be_fast(t) ? GATE_VALID_MAILBOX : 0) |
+                 (may_be_given(t) ? GATE_VALID_GIVEN : 0),
         .pid = t->process->pid,
         .tid = t->tid,
         .uid = t->cred->uid,
@@ -301,23 +313,37 @@ static void lanes_settle(struct task *t)
     (void)copy_to_user(t, LANES_AT, &mm->lanes, sizeof(mm->lanes));
 }
 
-void fast_actions_changed(struct task *t)
+/* [T] */
+static void slots_changed(const struct process *p)
 {
     struct task *o;
 
-    LOCKED(&kernel.tasklist_lock);
-    DL_FOREACH2(t->process->threads, o, thread_next)
+    DL_FOREACH2(p->threads, o, thread_next)
     {
         if (!o->exited && o->host_tid)
             fast_ids_changed(o);
     }
 }
 
+void fast_actions_changed(struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    slots_changed(t->process);
+}
+
+void fast_limits_changed(struct process *p)
+{
+    bool told = !p->limits_changed;
+
+    p->limits_changed = true;
+    if (told)
+        slots_changed(p);
+}
+
 void fast_filtered(struct task *t)
 {
-    if (may_be_fast(t))
-        return;
-    lanes_off(t);
+    if (!may_be_fast(t))
+        lanes_off(t);
     fast_actions_changed(t);
 }
 

@@ -7,6 +7,7 @@
 #include "sandbox/keep/kernel.h"
 
 struct mm;
+struct process;
 struct gate_patch;
 struct pollfd;
 
@@ -18,6 +19,8 @@ void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at);
 void fast_ids_changed(struct task *t);
 /* The actions of t's process changed, or with whom it shares them. No lock held. */
 void fast_actions_changed(struct task *t);
+/* A resource limit of p's changed. [T] */
+void fast_limits_changed(struct process *p);
 /* t has a new filter: where it looks at such calls, all of t's process are to reach the keep. */
 void fast_filtered(struct task *t);
 

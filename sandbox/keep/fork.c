@@ -124,6 +124,7 @@ static struct process *process_copy(struct process *pp, unsigned long flags)
     }
     p->mm = flags & CLONE_VM ? mm_get(pp->mm) : mm_dup(pp->mm);
     memcpy(p->rlim, pp->rlim, sizeof(p->rlim));
+    p->limits_changed = pp->limits_changed;
     p->oom_score_adj = pp->oom_score_adj;
     p->pgid = pp->pgid;
     p->sid = pp->sid;

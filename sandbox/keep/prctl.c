@@ -230,7 +230,12 @@ static long pr_get_timerslack(struct task *t, const struct sysargs *a)
 
 static long pr_get_tid_address(struct task *t, const struct sysargs *a)
 {
-    return put_user(t, t->clear_child_tid, uint64_t, a->arg[1]);
+    uaddr_t word;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        word = task_tid_address(t);
+    }
+    return put_user(t, word, uint64_t, a->arg[1]);
 }
 
 static long pr_zero(struct task *t, const struct sysargs *a)

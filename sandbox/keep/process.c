@@ -60,6 +60,7 @@ struct mm *mm_dup(const struct mm *mm)
     n->sites = NULL;
     sites_copy(n, mm);
     n->mailbox = NULL;
+    n->given_at = 0;
     n->polls = 0;
     n->polled = 0;
     if (n->exe)

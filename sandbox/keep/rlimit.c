@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
@@ -88,6 +89,7 @@ static long do_prlimit(struct task *t, pid_t pid, int resource, const struct rli
     if (r)
         return r;
     p->rlim[resource] = *new;
+    fast_limits_changed(p);
     tell_host(p, resource, new);
     return 0;
 }

@@ -72,6 +72,7 @@ struct mm {
     unsigned polled;                 /* by the keep, of lanes only */
     struct mailbox *_Atomic mailbox; /* mailbox.h; NULL: none. Set once, under the lock */
     atomic_uint streams;             /* that became lanes when they were used */
+    uaddr_t given_at;                /* its gate's struct gate_given; 0: it has none, being a fork's */
 };
 
 struct mm *mm_new(void); /* refs 1, dumpable; NULL: no memory */
@@ -118,7 +119,8 @@ struct process {
     struct sem_undo *sem_undo; /* sysv_sem.c */
     pid_t tty_old_pgrp;        /* of a session leader: who was in front when its terminal hung up */
     bool did_exec, child_subreaper, is_init;
-    unsigned nparked; /* of its threads, those in a parked call */
+    bool limits_changed; /* since its program began: its gate is not to tell them */
+    unsigned nparked;    /* of its threads, those in a parked call */
 
     bool group_exit; /* every thread is to go, with exit_status */
     bool stopped, stop_reported, continued_pending;

@@ -76,6 +76,8 @@ void sigmask_attach(struct task *t, bool in_slot, struct gate_slot *s);
 void sigmask_hold(struct process *p);
 void sigmask_release(struct process *p);
 uaddr_t task_robust_list(struct task *t); /* [T] */
+/* Where its end is to be told by a zero, by set_tid_address; 0: nowhere. [T] */
+uaddr_t task_tid_address(struct task *t);
 
 /* timer.c */
 int64_t mono_now(void);

@@ -1,5 +1,6 @@
 #include "sandbox/platform/gate_filter.h"
 
+#include <asm/prctl.h>
 #include <asm/unistd.h>
 #include <errno.h>
 #include <linux/audit.h>
@@ -29,7 +30,10 @@ enum condition {
     SEND,
     RECEIVE,
     NO_FLAGS,
-    OWN_CLOCK
+    OWN_CLOCK,
+    SET_FS,
+    OWN_LIMIT,
+    FEW_BYTES
 };
 
 struct rule {
@@ -43,6 +47,7 @@ struct rule {
 #define LANE(call, cond, reason)
 #define LANE_FOR(call, native)
 #define TRAP(call, reason)
+#define TRAP_IF(call, cond, reason)
 static const struct rule guest_native[] = {
 #include "seccomp-profiles/gate.def"
 };
@@ -55,6 +60,13 @@ static const struct rule guest_traps[] = {
 };
 #undef TRAP
 #define TRAP(call, reason)
+#undef TRAP_IF
+#define TRAP_IF(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_TRAP},
+static const struct rule start_traps[] = {
+#include "seccomp-profiles/gate.def"
+};
+#undef TRAP_IF
+#define TRAP_IF(call, cond, reason)
 #undef GATE
 #define GATE(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
 static const struct rule gate_native[] = {
@@ -181,6 +193,16 @@ static void bytes_only(struct prog *p, uint32_t flags)
     bits(p, 3, flags, 0);
 }
 
+/* Falls through when argument i is at most max. */
+static void at_most(struct prog *p, int i, uint32_t max)
+{
+    load(p, HI(i));
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 2);
+    load(p, LO(i));
+    emit(p, BPF_JMP | BPF_JGT | BPF_K, max, 0, 1);
+    ret(p, SECCOMP_RET_USER_NOTIF);
+}
+
 #define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR)
 #define RECEIVE_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_CMSG_CLOEXEC)
 
@@ -192,6 +214,7 @@ static void condition(struct prog *p, enum condition c)
         MADV_DONTDUMP, MADV_DODUMP,        MADV_COLD,           MADV_WIPEONFORK, MADV_KEEPONFORK,
         MADV_PAGEOUT,  MADV_POPULATE_READ, MADV_POPULATE_WRITE,
     };
+    static const uint32_t set_fs[] = {ARCH_SET_FS};
     static const uint32_t clocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11};
 
     switch (c) {
@@ -235,6 +258,16 @@ static void condition(struct prog *p, enum condition c)
         break;
     case OWN_CLOCK:
         one_of(p, 0, UINT32_MAX, clocks, sizeof(clocks) / sizeof(clocks[0]));
+        break;
+    case SET_FS:
+        one_of(p, 0, UINT32_MAX, set_fs, 1);
+        break;
+    case OWN_LIMIT: /* asked for, not set */
+        null(p, 0);
+        null(p, 2);
+        break;
+    case FEW_BYTES:
+        at_most(p, 1, GATE_RANDOM);
         break;
     }
 }
@@ -324,6 +357,7 @@ unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_ca
     if (!all_calls) {
         rules_unless(&p, judged, guest_native, COUNT(guest_native));
         rules_unless(&p, judged, refused, COUNT(refused));
+        rules_unless(&p, judged, start_traps, COUNT(start_traps));
     }
     if (all_calls || call_set_has(judged, __NR_futex))
         trap_rules(&p, pi_traps, COUNT(pi_traps), judged);

@@ -29,13 +29,17 @@
 #define NR_fcntl 72
 #define NR_sigaltstack 131
 #define NR_gettid 186
+#define NR_arch_prctl 158
 #define NR_futex 202
+#define NR_set_tid_address 218
 #define NR_clock_gettime 228
 #define NR_exit_group 231
 #define NR_tgkill 234
 #define NR_set_robust_list 273
 #define NR_dup3 292
+#define NR_prlimit64 302
 #define NR_seccomp 317
+#define NR_getrandom 318
 #define NR_execveat 322
 #define NR_membarrier 324
 #define NR_rseq 334
@@ -119,6 +123,19 @@ static inline uint64_t gs_base(void)
 static inline void set_gs_base(uint64_t v)
 {
     __asm__ volatile("wrgsbase %0" : : "r"(v));
+}
+
+static inline void set_fs_base(uint64_t v)
+{
+    __asm__ volatile("wrfsbase %0" : : "r"(v));
+}
+
+static inline unsigned fs_selector(void)
+{
+    unsigned v;
+
+    __asm__ volatile("mov %%fs, %0" : "=r"(v));
+    return v;
 }
 
 /* fast.S: where patched sites jump to, with the call in the registers and, in rcx, the address behind the
