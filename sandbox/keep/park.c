@@ -11,6 +11,7 @@ long task_park(struct task *t, const struct sysargs *a, struct parked *p)
     p->start = t->call_start;
     listener_get(a->listener);
     t->parked = p;
+    t->sleep_stopped = false;
     t->sleep = SLEEP_PARKED;
     t->process->nparked++;
     task_release(t);
@@ -74,7 +75,7 @@ static bool is_over(struct parked *p, long *r)
     if ((atomic_load(&t->life) & (TASK_DYING | TASK_EXITED)) || t->process->container->frozen)
         return false;
     *r = p->look(p);
-    if (*r == SYS_PARKED && signal_pending(t)) {
+    if (*r == SYS_PARKED && (signal_pending(t) || t->sleep_stopped)) {
         signal_kick(t);
         *r = -ERESTARTSYS;
     }

@@ -110,13 +110,14 @@ int task_wait(struct task *t, pthread_cond_t *cond, const struct timespec *deadl
     }
     worker_about_to_block();
     t->sleep_cond = cond;
+    t->sleep_stopped = false;
     t->sleep = SLEEP_COND;
     int r = deadline ? pthread_cond_clockwait(cond, &kernel.tasklist_lock, CLOCK_MONOTONIC, deadline)
                      : pthread_cond_wait(cond, &kernel.tasklist_lock);
     t->sleep = SLEEP_NONE;
     t->sleep_cond = NULL;
     await_thaw(t);
-    if (signal_pending(t)) {
+    if (signal_pending(t) || t->sleep_stopped) {
         signal_kick(t);
         return -ERESTARTSYS;
     }

@@ -331,6 +331,26 @@ static void by_stop_and_kill(unsigned i)
     CHECK("  long before its time", now_ms() - begin < WAIT_S * 1000 / 2);
 }
 
+/* A stop that is undone at once has ended what a longer one does. */
+static void by_undone_stop(unsigned i)
+{
+    int st;
+    seen->handled = seen->returned = 0;
+    pid_t pid = fork();
+    if (pid == 0) {
+        prepare();
+        run_call(i);
+    }
+    MUST(read(ready[0], buf, 1) == 1);
+    await_call(pid);
+    kill(pid, SIGSTOP);
+    kill(pid, SIGCONT);
+    await_call(pid);
+    kill(pid, SIGKILL);
+    waitpid(pid, &st, 0);
+    value("  an undone stop", st);
+}
+
 int main(void)
 {
     struct flock l = {.l_type = F_WRLCK};
@@ -345,6 +365,7 @@ int main(void)
         by_handler(i, 0);
         by_handler(i, SA_RESTART);
         by_stop_and_kill(i);
+        by_undone_stop(i);
     }
     unlink("/tmp/interrupts.fifo");
     unlink("/tmp/interrupts.lock");
