@@ -28,8 +28,9 @@
 
 enum gate_call {
     GATE_CALL_BASE = 0x2000,
-    /* attach(token, slot): a new thread or process is there, with that struct gate_slot (0: none). Returns 0.
-     */
+    /* attach(token, slot): a new thread or process is there, with that struct gate_slot (0: none). Returns 0,
+     * or GATE_ATTACH_CLEAR: it was forked while others used its parent's descriptors, and is to have the host
+     * close all that it holds, by a close_range that rings. */
     GATE_ATTACH = GATE_CALL_BASE,
     /* clone_abort(token): the native clone failed. */
     GATE_CLONE_ABORT,
@@ -105,6 +106,8 @@ enum gate_clone_call { GATE_CALLED_CLONE, GATE_CALLED_FORK, GATE_CALLED_VFORK };
 /* Instead of a result of calls that gates ask for: a filter, or its agent, has given the guest's call one
  * that is no error. GATE_VALUE tells it. */
 #define GATE_ANSWERED (-0x616e7377L)
+
+#define GATE_ATTACH_CLEAR 1
 
 /* GATE_SIGNAL's answer to a thread that a filter has ended. */
 #define GATE_SIGNAL_END 2

@@ -33,9 +33,16 @@ static void finish(struct native_ucontext *uc, long r, uint64_t token)
     gate_result(uc, r < 0 ? r : (long)(token & 0xffffffff));
 }
 
+static long attach(uint64_t token)
+{
+    long r = sys2(GATE_ATTACH, token, patch_own_slot());
+
+    return r == GATE_ATTACH_CLEAR ? sys3(NR_close_range, 0, UINT32_MAX, 0) : r;
+}
+
 _Noreturn void gate_child(struct native_ucontext *uc, const struct gate_clone *c)
 {
-    if (sys2(GATE_ATTACH, c->token, patch_own_slot()) < 0)
+    if (attach(c->token) < 0)
         sys1(NR_exit, 0);
     gate_resume(uc);
 }
@@ -101,7 +108,7 @@ static void clone_copy(struct native_ucontext *uc, const struct guest_clone *g)
     area_reset_after_fork();
     gate_brk_reset_after_fork();
     patch_after_fork();
-    if (sys2(GATE_ATTACH, gc.token, patch_own_slot()) < 0)
+    if (attach(gc.token) < 0)
         sys1(NR_exit_group, 0);
     uc->mc.ax = 0;
     if (g->stack)

@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/random.h"
 #include "sandbox/keep/syscall.h"
@@ -224,12 +225,14 @@ long gate_attach(pid_t host_tid, const struct sysargs *a)
     if (!e)
         return -ESRCH;
     struct task *child = e->child;
+    long r = 0;
     task_set_host_tid(child, host_tid);
     /* It may have been killed meanwhile, and its memory given back; while it is in a call that waits. */
     if (task_enter(child)) {
         fast_attach(child, a->arg[1], e->child_tid);
+        r = fdtable_is_strange(child->fdt) ? GATE_ATTACH_CLEAR : 0;
         task_leave(child);
     }
     embryo_free(e);
-    return 0;
+    return r;
 }

@@ -81,7 +81,24 @@ struct fdtable *fdtable_dup(struct fdtable *ft)
             n->slots[i].lane = LANE_STALE;
     }
     n->first_free = ft->first_free;
+    atomic_store(&n->strange, !sole || atomic_load(&ft->strange));
     return n;
+}
+
+bool fdtable_is_strange(struct fdtable *ft)
+{
+    return atomic_load(&ft->strange) && sole_owner(ft);
+}
+
+bool fdtable_clear_native(struct fdtable *ft)
+{
+    if (!fdtable_is_strange(ft))
+        return false;
+    LOCKED(&ft->lock);
+    for (unsigned fd = 0; fd < ft->size; fd++)
+        ft->slots[fd].lane = LANE_NONE;
+    atomic_store(&ft->strange, false);
+    return true;
 }
 
 static void slot_clear(struct fdtable *ft, unsigned fd)
@@ -95,6 +112,7 @@ static void slot_clear(struct fdtable *ft, unsigned fd)
 
 void fdtable_close_on_exec(struct fdtable *ft)
 {
+    atomic_store(&ft->strange, false); /* the host has closed it all */
     for (unsigned fd = 0; fd < ft->size; fd++) {
         struct file *f = NULL;
         {

@@ -31,6 +31,11 @@ bool fd_close_range(struct task *t, const struct sysargs *a, unsigned first, uns
 /* Whether others would notice that the host's process still holds what it was given of ft: the end of a pipe,
  * say. */
 bool fdtable_lent(struct fdtable *ft);
+/* ft is the copy of a table that others were using: the host's copy is of another moment, and may hold what
+ * no slot of either knows of. */
+bool fdtable_is_strange(struct fdtable *ft);
+/* The host is about to close all that it holds for ft's only thread. False: ft is not strange. */
+bool fdtable_clear_native(struct fdtable *ft);
 /* The process of t's call a ends: takes that back. */
 void fdtable_withdraw(struct fdtable *ft, const struct sysargs *a);
 /* Reads (set < 0) or writes the close-on-exec flag: 0, 1 or -EBADF. */

@@ -26,6 +26,7 @@ struct fdtable {
     unsigned size;
     unsigned first_free; /* no free slot is below it */
     atomic_bool locks;   /* see fdtable_note_locks */
+    atomic_bool strange; /* see fdtable_is_strange */
 };
 
 static inline bool sole_owner(struct fdtable *ft)

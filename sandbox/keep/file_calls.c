@@ -21,8 +21,17 @@ long sys_close(struct task *t, const struct sysargs *a)
     return native ? SYS_CONTINUE : r;
 }
 
+/* A fork while others used the table (abi.h, GATE_ATTACH): only the host's own descriptors are meant. */
+static long clear_native(struct task *t, const struct sysargs *a)
+{
+    bool all = a->arg[0] == 0 && a->arg[1] == UINT_MAX && a->arg[2] == 0;
+    return all && fdtable_clear_native(t->fdt) ? SYS_CONTINUE : -EPERM;
+}
+
 long sys_close_range(struct task *t, const struct sysargs *a)
 {
+    if (from_gate(a))
+        return clear_native(t, a);
     unsigned first = (unsigned)a->arg[0], last = (unsigned)a->arg[1], flags = (unsigned)a->arg[2];
     if ((flags & ~(unsigned)(CLOSE_RANGE_CLOEXEC | CLOSE_RANGE_UNSHARE)) || first > last)
         return -EINVAL;

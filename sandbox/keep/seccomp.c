@@ -295,6 +295,7 @@ bool seccomp_covers(const struct sysargs *a)
     case SYS_mmap:
     case SYS_mprotect:
     case SYS_close:
+    case SYS_close_range:
     case SYS_exit:
     case SYS_seccomp:
         return false;

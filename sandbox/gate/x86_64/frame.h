@@ -43,6 +43,7 @@
 #define NR_execveat 322
 #define NR_membarrier 324
 #define NR_rseq 334
+#define NR_close_range 436
 
 struct native_stack {
     uint64_t sp;
