@@ -73,13 +73,32 @@ void posix_timer_delivered(struct sigqueue *q)
         timer_free(pt);
 }
 
+static void add_overrun(struct posix_timer *pt, int64_t missed)
+{
+    int64_t over = (int64_t)pt->overrun + missed;
+    pt->overrun = over > INT32_MAX ? INT32_MAX : (int)over;
+    pt->entry.info.si_overrun = pt->overrun;
+}
+
+void posix_timer_catch_up(struct sigqueue *q)
+{
+    struct posix_timer *pt = q->timer;
+    if (pt->dead || !pt->target || !pt->interval || is_cpu_clock(pt->clock))
+        return;
+    int64_t now = clock_now(pt);
+    if (now < pt->target)
+        return;
+    int64_t missed = (now - pt->target) / pt->interval + 1;
+    pt->target += missed * pt->interval;
+    add_overrun(pt, missed);
+    ktimer_set(&pt->timer, mono_now() + pt->target - now);
+}
+
 static void notify(struct posix_timer *pt, int64_t missed)
 {
     if (pt->notify == SIGEV_NONE)
         return;
-    int64_t over = (int64_t)pt->overrun + missed + (pt->queued ? 1 : 0);
-    pt->overrun = over > INT32_MAX ? INT32_MAX : (int)over;
-    pt->entry.info.si_overrun = pt->overrun;
+    add_overrun(pt, missed + (pt->queued ? 1 : 0));
     if (pt->queued)
         return;
     siginfo_t info = pt->entry.info;

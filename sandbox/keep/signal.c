@@ -120,6 +120,8 @@ static int dequeue_from(struct process *p, struct sigpending *sp, sigset64 mask,
     info->si_signo = signo;
     if (!found)
         return signo;
+    if (found->timer)
+        posix_timer_catch_up(found);
     *info = found->info;
     DL_DELETE(sp->queue, found);
     sigqueue_free(p, found);

@@ -88,6 +88,9 @@ void itimers_init(struct process *p);
 void itimers_cancel(struct process *p);         /* [T] */
 void posix_timers_delete(struct process *p);    /* [T] */
 void posix_timer_delivered(struct sigqueue *q); /* [T] q leaves the queue */
+/* [T] q is about to be taken: its overrun is counted up to now (timer_getoverrun(2)), even where the timers'
+ * thread is late. */
+void posix_timer_catch_up(struct sigqueue *q);
 
 /* seccomp.c */
 struct seccomp_filter *seccomp_get(struct seccomp_filter *f);
