@@ -140,7 +140,7 @@ static void signals_go_to_the_rest(void)
 static void *outlive(void *arg)
 {
     pthread_barrier_wait(&barrier);
-    nap_ms(50);
+    AWAIT(state_of(getpid(), getpid()) == 'Z');
     CHECK("without the leader", syscall(SYS_getpid) != syscall(SYS_gettid) && kill(getpid(), 0) == 0);
     if (arg)
         syscall(SYS_exit_group, 4);
@@ -171,7 +171,7 @@ static void leader_then_exit(void)
 static void *die_last(void *arg)
 {
     pthread_barrier_wait(&barrier);
-    nap_ms(50);
+    AWAIT(state_of(getpid(), getpid()) == 'Z');
     return die_by(arg);
 }
 

@@ -18,7 +18,7 @@
 #include "tests/guest/check.h"
 
 #define BIT(n) (1UL << ((n)-1))
-#define PATIENCE 60 /* seconds; a test hangs where a signal is lost */
+#define PATIENCE 150 /* seconds; a test hangs where a signal is lost */
 
 /* Shared with children. */
 struct shared {
