@@ -377,7 +377,8 @@ static void thread_finish(struct task *t, int status, struct leftovers *left)
         process_finish(p, status, left);
 }
 
-#define HOST_DEATH_MS 200
+#define HOST_DEATH_MS 1000 /* a busy or throttled host takes its time */
+#define FROZEN_MS 200
 
 static bool is_last(const struct task *t)
 {
@@ -385,14 +386,15 @@ static bool is_last(const struct task *t)
     return t->process->nthreads == 1;
 }
 
-/* It was killed: the host closes its descriptors some time soon (a frozen process's, later). */
+/* It was killed: the host closes its descriptors some time soon; a frozen process, later, which is not
+ * waited for. */
 static void await_host_death(const struct process *p)
 {
     struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
     if (p->pidfd < 0)
         return;
     worker_about_to_block();
-    (void)poll(&pfd, 1, HOST_DEATH_MS);
+    (void)poll(&pfd, 1, p->container->frozen ? FROZEN_MS : HOST_DEATH_MS);
 }
 
 void task_exit(struct task *t, int status)
