@@ -3,17 +3,15 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "common/log.h"
 #include "sandbox/keep/container_init.h"
 #include "sandbox/keep/counters.h"
+#include "sandbox/keep/deaths.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task.h"
@@ -21,84 +19,6 @@
 #include "sandbox/platform/spec.h"
 
 #define WATCHED_MAX 4096
-
-/* Guests ----------------------------------------------------------------------------------------------------
- */
-
-/* Linux 6.13: what a pidfd tells; from 6.15 on the exit status, once the process was reaped, too. */
-struct pidfd_info_ {
-    uint64_t mask, cgroupid;
-    uint32_t ids[11];
-    int32_t exit_code;
-};
-#define PIDFD_GET_INFO_ _IOWR(0xff, 11, struct pidfd_info_)
-#define PIDFD_INFO_EXIT_ 8U
-
-/* Between a process's end and its reaping, by itself: soon, but on a busy host others run before. */
-#define REAPED_MS 1000
-
-static bool tells_exit(int pidfd, struct pidfd_info_ *info)
-{
-    *info = (struct pidfd_info_){.mask = PIDFD_INFO_EXIT_};
-    return ioctl(pidfd, PIDFD_GET_INFO_, info) == 0;
-}
-
-/* By which signal the host's process died. SIGKILL where it cannot be told: that is how the host kills. */
-static int death_signal(int pidfd)
-{
-    struct pollfd reaped = {.fd = pidfd}; /* POLLHUP, which nobody need ask for (Linux 6.9) */
-    struct pidfd_info_ info;
-
-    if (!tells_exit(pidfd, &info))
-        return SIGKILL;
-    if (!(info.mask & PIDFD_INFO_EXIT_)) {
-        (void)poll(&reaped, 1, REAPED_MS);
-        if (!tells_exit(pidfd, &info))
-            return SIGKILL;
-    }
-    return (info.mask & PIDFD_INFO_EXIT_) && WIFSIGNALED(info.exit_code) ? WTERMSIG(info.exit_code) : SIGKILL;
-}
-
-static bool host_process_is_gone(const struct process *p)
-{
-    struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
-
-    return p->pidfd >= 0 && poll(&pfd, 1, 0) == 1;
-}
-
-/* The process that an event is about, if nobody expects its end. */
-static struct process *find_dead(uint64_t event)
-{
-    struct container *c;
-
-    LOCKED(&kernel.tasklist_lock);
-    DL_FOREACH(kernel.container, c)
-    {
-        struct process *p = process_by_pid(c->pids, (pid_t)(event & UINT32_MAX));
-        if (p && p->pidfd == (int)(event >> 32) && p->state == PROCESS_ALIVE && !p->group_exit &&
-            host_process_is_gone(p))
-            return process_get(p);
-    }
-    return NULL;
-}
-
-/* Guest processes died natively: by a fault in their gates, or by the host's hand. */
-static void bury_the_dead(void)
-{
-    struct epoll_event events[64];
-    int n;
-
-    while ((n = epoll_wait(kernel.deaths_fd, events, ARRAY_SIZE(events), 0)) > 0) {
-        for (int i = 0; i < n; i++) {
-            struct process *p = find_dead(events[i].data.u64);
-            if (!p)
-                continue;
-            process_exit(p, death_signal(p->pidfd), false);
-            process_put(p);
-        }
-    }
-    tasks_bury(); /* those whose end was expected */
-}
 
 static bool is_tty_signal(int signo)
 {
@@ -586,7 +506,7 @@ static void serve(struct control *k, const struct watched *w, int fd)
     else if (fd == k->signal_fd)
         forward_signals(k);
     else if (fd == kernel.deaths_fd)
-        bury_the_dead();
+        deaths_bury();
 }
 
 _Noreturn void control_loop(struct control *k)
