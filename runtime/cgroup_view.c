@@ -106,5 +106,5 @@ int cgroup_view_send(int sock, const struct cgroup *cg, const struct oci_config 
     if (cgroup_view_open(cg, c, porter, &v, e))
         return -1;
     int r = msg_send_fds(sock, &m, sizeof(m), v.fds, v.n);
-    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
+    return r < 0 ? msg_failed(r, "the sandbox", e) : 0;
 }

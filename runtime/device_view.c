@@ -149,6 +149,6 @@ int device_view_send(int sock, const struct oci_config *c, struct err *e)
         return err_set(e, ERR_SYS, -r, "config.json: annotations: " DEVICE_VIEW_ANNOTATION);
     r = msg_send(sock, &m, sizeof(m), dir);
     if (r < 0)
-        return err_set(e, ERR_SYS, -r, "cannot speak to the sandbox");
+        return msg_failed(r, "the sandbox", e);
     return launch_expect(sock, CONTROL_DONE, e);
 }

@@ -22,17 +22,9 @@ static const struct option_def options[] = {
 
 static int kill_all(const struct target *t, int sig, struct err *e)
 {
-    struct control_msg m = {.type = CONTROL_SIGNAL, .value = sig};
-
     if (target_status(t) == STATUS_STOPPED)
         return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t->dir.id);
-    _cleanup_close_ int keep = target_connect(t, e);
-    if (keep < 0)
-        return -1;
-    int r = msg_send(keep, &m, sizeof(m), -1);
-    if (r < 0)
-        return err_set(e, ERR_SYS, -r, "cannot speak to the sandbox");
-    return launch_expect(keep, CONTROL_DONE, e);
+    return target_request(t, CONTROL_SIGNAL, sig, e);
 }
 
 /* Nothing that a guest does can hold that one up, so it goes to where all of them end; then to what in the

@@ -107,10 +107,8 @@ int launch_expect_msg(int sock, uint32_t type, struct control_msg *m, struct err
 {
     int r = msg_recv(sock, m, sizeof(*m), NULL);
 
-    if (r == -EPIPE)
-        return err_set(e, ERR_SYS, 0, "the sandbox ended before it was ready (see the log)");
     if (r < 0)
-        return err_set(e, ERR_SYS, -r, "cannot hear from the sandbox");
+        return msg_failed(r, "the sandbox", e);
     if (m->type == CONTROL_FAILED) {
         m->err.msg[sizeof(m->err.msg) - 1] = 0;
         *e = m->err;
@@ -131,7 +129,7 @@ int launch_say(int sock, uint32_t type, struct err *e)
     struct control_msg m = {.type = type};
     int r = msg_send(sock, &m, sizeof(m), -1);
 
-    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
+    return r < 0 ? msg_failed(r, "the sandbox", e) : 0;
 }
 
 /* What the keep needs in its own user namespace: the guests' file rights, their memory, and to signal them.
@@ -389,7 +387,7 @@ static int send_go(int porter_link, pid_t keep, pid_t tree, struct err *e)
     if (mntns < 0)
         return -1;
     int r = msg_send_fds(porter_link, &m, sizeof(m), (const int[]){userns, mntns}, 2);
-    return r < 0 ? err_set(e, ERR_SYS, -r, "the porter ended early (see the log)") : 0;
+    return r < 0 ? msg_failed(r, "the porter", e) : 0;
 }
 
 static int fork_keep(struct launch *l, struct links *k, struct err *e)
@@ -441,7 +439,7 @@ static int say_mapped(int control, bool partial, struct err *e)
     struct control_msg m = {.type = CONTROL_MAPPED, .value = partial};
     int r = msg_send(control, &m, sizeof(m), -1);
 
-    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
+    return r < 0 ? msg_failed(r, "the sandbox", e) : 0;
 }
 
 static int fork_both(struct launch *l, struct links *k, struct err *e)

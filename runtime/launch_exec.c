@@ -182,7 +182,9 @@ static int request(const struct launch_exec *x, const struct exec_links *k, stru
     if (x->more_fd >= 0)
         fds[n++] = x->more_fd;
     int r = msg_send_fds(x->control_fd, &m, sizeof(m), fds, n);
-    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox") : 0;
+    if (r == -EPIPE)
+        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: its keep has ended");
+    return r < 0 ? msg_failed(r, "the sandbox", e) : 0;
 }
 
 static int go(int porter_link, struct err *e)
@@ -190,7 +192,7 @@ static int go(int porter_link, struct err *e)
     struct porter_msg m = {.type = PORTER_GO};
     int r = msg_send(porter_link, &m, sizeof(m), -1);
 
-    return r < 0 ? err_set(e, ERR_SYS, -r, "the porter ended early (see the log)") : 0;
+    return r < 0 ? msg_failed(r, "the porter", e) : 0;
 }
 
 static int bring_up(struct launch_exec *x, struct exec_links *k, struct err *e)

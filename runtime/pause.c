@@ -13,14 +13,7 @@
 /* What guests have begun in the keep is held there. */
 static int tell_keep(const struct target *t, bool frozen, struct err *e)
 {
-    struct control_msg m = {.type = CONTROL_FREEZE, .value = frozen};
-    _cleanup_close_ int keep = target_connect(t, e);
-
-    if (keep < 0)
-        return -1;
-    int r = msg_send(keep, &m, sizeof(m), -1);
-    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox")
-                 : launch_expect(keep, CONTROL_DONE, e);
+    return target_request(t, CONTROL_FREEZE, frozen, e);
 }
 
 static int set_frozen(const struct globals *g, const char *id, bool frozen, struct err *e)
@@ -43,8 +36,15 @@ static int set_frozen(const struct globals *g, const char *id, bool frozen, stru
         return err_set(e, ERR_UNSUPPORTED, 0,
                        "container %.255s is a pod's sandbox: with it the keep of all the others would stop",
                        id);
-    if ((frozen && cgroup_freeze(&cg, true, e)) || tell_keep(&t, frozen, e) ||
-        (!frozen && cgroup_freeze(&cg, false, e)))
+    if (frozen && cgroup_freeze(&cg, true, e))
+        return -1;
+    if (tell_keep(&t, frozen, e)) {
+        struct err ignored = ERR_INIT;
+        if (frozen)
+            (void)cgroup_freeze(&cg, false, &ignored);
+        return -1;
+    }
+    if (!frozen && cgroup_freeze(&cg, false, e))
         return -1;
     t.rec.status = frozen ? STATUS_PAUSED : STATUS_RUNNING;
     return record_save(&t.rec, t.dir.dir, e);

@@ -23,6 +23,7 @@
 /* How long a keep whose porter has ended may take to write down the exit status and to end. */
 #define KEEP_END_MS 2000
 #define KILL_MS 10000
+#define ANSWER_S 30 /* what a keep has to answer is done at once */
 
 int target_open(const struct globals *g, const char *id, bool lock, struct target *t, struct err *e)
 {
@@ -74,6 +75,31 @@ int target_connect(const struct target *t, struct err *e)
     return fd < 0 ? err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t->dir.id) : fd;
 }
 
+/* Who had a connection to the keep, and has it no more, has seen the container end. */
+static int lost(const struct target *t, int r, struct err *e)
+{
+    return r == -EPIPE ? err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", t->dir.id)
+                       : msg_failed(r, "the sandbox", e);
+}
+
+int target_request(const struct target *t, uint32_t type, int value, struct err *e)
+{
+    const struct timeval patience = {.tv_sec = ANSWER_S};
+    struct control_msg m = {.type = type, .value = value};
+    _cleanup_close_ int keep = target_connect(t, e);
+
+    if (keep < 0)
+        return -1;
+    if (setsockopt(keep, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
+        return err_set(e, ERR_SYS, errno, "setsockopt");
+    int r = msg_send(keep, &m, sizeof(m), -1);
+    if (r < 0)
+        return lost(t, r, e);
+    if (launch_expect(keep, CONTROL_DONE, e) == 0)
+        return 0;
+    return e->sys_errno == EPIPE ? lost(t, -EPIPE, e) : -1;
+}
+
 int target_ask_file(const struct target *t, uint32_t type, struct err *e)
 {
     struct control_msg m = {.type = type};
@@ -86,7 +112,7 @@ int target_ask_file(const struct target *t, uint32_t type, struct err *e)
     if (r == 0)
         r = msg_recv(keep, &m, sizeof(m), &fd);
     if (r < 0)
-        return err_set(e, ERR_SYS, -r, "cannot speak to the sandbox");
+        return lost(t, r, e);
     return fd < 0 ? err_set(e, ERR_SYS, 0, "the sandbox answered out of turn") : fd;
 }
 
@@ -165,17 +191,7 @@ static void thaw(const struct target *t)
  * has the porter in (it may be stopped, or be asked to stop, which is meant for the guest). */
 static int signal_by_keep(const struct target *t, int sig, struct err *e)
 {
-    const struct timeval patience = {.tv_sec = 10};
-    struct control_msg m = {.type = CONTROL_SIGNAL_INIT, .value = sig};
-    _cleanup_close_ int keep = target_connect(t, e);
-
-    if (keep < 0)
-        return -1;
-    if (setsockopt(keep, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)))
-        return err_set(e, ERR_SYS, errno, "setsockopt");
-    int r = msg_send(keep, &m, sizeof(m), -1);
-    return r < 0 ? err_set(e, ERR_SYS, -r, "cannot speak to the sandbox")
-                 : launch_expect(keep, CONTROL_DONE, e);
+    return target_request(t, CONTROL_SIGNAL_INIT, sig, e);
 }
 
 int target_signal(const struct target *t, int sig, struct err *e)

@@ -40,6 +40,10 @@ void target_tidy(const struct target *t, enum status s);
  * running" where none listens. The caller closes it. */
 int target_connect(const struct target *t, struct err *e);
 
+/* A request of that type (enum control_type) with a value, to be answered by DONE. 0 or -1 with *e:
+ * ERR_NOT_RUNNING, too, where the keep ends meanwhile. */
+int target_request(const struct target *t, uint32_t type, int value, struct err *e);
+
 /* Asks the keep, by a request of that type (enum control_type), for what it answers in a file. The file's
  * descriptor, which the caller closes; -1 with *e. */
 int target_ask_file(const struct target *t, uint32_t type, struct err *e);

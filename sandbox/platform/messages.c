@@ -31,7 +31,9 @@ int msg_send_fds(int sock, const void *msg, size_t len, const int *fds, unsigned
     do
         n = sendmsg(sock, &mh, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : 0;
+    if (n < 0)
+        return errno == ECONNRESET ? -EPIPE : -errno;
+    return 0;
 }
 
 int msg_send(int sock, const void *msg, size_t len, int fd)
@@ -78,4 +80,13 @@ int msg_recv(int sock, void *msg, size_t len, int *ret_fd)
     if (ret_fd)
         *ret_fd = fds[0];
     return r;
+}
+
+int msg_failed(int r, const char *who, struct err *e)
+{
+    if (r != -EPIPE)
+        return err_set(e, ERR_SYS, -r, "cannot speak to %s", who);
+    err_set(e, ERR_SYS, 0, "%s ended before it was ready (see the log)", who);
+    e->sys_errno = EPIPE;
+    return -1;
 }

@@ -70,7 +70,7 @@ struct porter_msg {
     uint32_t d;
 };
 
-/* One message with at most one descriptor (-1: none). 0 or -errno. */
+/* One message with at most one descriptor (-1: none). 0; -EPIPE when the other side is gone; -errno. */
 int msg_send(int sock, const void *msg, size_t len, int fd);
 /* The same with nfds descriptors, at most MSG_FDS. */
 int msg_send_fds(int sock, const void *msg, size_t len, const int *fds, unsigned nfds);
@@ -79,5 +79,9 @@ int msg_send_fds(int sock, const void *msg, size_t len, const int *fds, unsigned
 int msg_recv(int sock, void *msg, size_t len, int *ret_fd);
 /* The same with up to MSG_FDS descriptors: those that did not come are -1. */
 int msg_recv_fds(int sock, void *msg, size_t len, int fds[MSG_FDS]);
+
+/* *e for a message to or from who ("the sandbox") that came to r < 0: who is gone has ended, and sys_errno is
+ * EPIPE then. Returns -1. */
+int msg_failed(int r, const char *who, struct err *e);
 
 #endif

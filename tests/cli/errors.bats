@@ -144,6 +144,33 @@ in_background() { # command...
     fails SYS 1 "option --pidfd-socket: /nonexistent/socket: No such file" create --pidfd-socket /nonexistent/socket -b "$BUNDLE" x
 }
 
+# In the place of the keep's socket: who takes a connection and is gone. Before a request comes, or after.
+@test "NOT_RUNNING where the keep ends between a question and its answer" {
+    in_background run -d -b "$BUNDLE" x
+    rm "$STATE/x/keep.sock"
+    python3 - "$STATE/x" 3>&- <<'PY' &
+import os, socket, sys
+os.chdir(sys.argv[1])
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind("new.sock")
+s.listen(16)
+os.rename("new.sock", "keep.sock")
+for n in range(1000):
+    c, _ = s.accept()
+    if n % 2:
+        c.recv(4096)
+    c.close()
+PY
+    local listener=$!
+    until [ -S "$STATE/x/keep.sock" ]; do sleep 0.02; done
+    for _ in 1 2 3 4; do
+        fails NOT_RUNNING 1 "container not running" kill x TERM
+        fails NOT_RUNNING 1 "container not running" kill --all x TERM
+        fails NOT_RUNNING 1 "container not running" ps x
+    done
+    kill "$listener"
+}
+
 @test "every code was seen, has its section, and there are no others" {
     sed -n 's/^| `\([A-Z_]*\)` | .*/\1/p' "$DOC" | sort >"$BATS_TEST_TMPDIR/table"
     diff "$BATS_TEST_TMPDIR/table" <(sed -n 's/^### //p' "$DOC" | sort)
