@@ -41,7 +41,7 @@ for trick in '["/proc/self/exe"]' '["/test/link"]' '["/test/interpreted"]'; do
     printf '#!/proc/self/exe\n' >"$bundle/rootfs/test/interpreted"
     chmod 755 "$bundle/rootfs/test/interpreted"
     bundle_set "$bundle" ".process.args = $trick"
-    timeout 20 "$scratch/runtime" run --bundle "$bundle" "$(container_id exe)" </dev/null >"$scratch/out" 2>&1
+    timeout $hang "$scratch/runtime" run --bundle "$bundle" "$(container_id exe)" </dev/null >"$scratch/out" 2>&1
     echo "$trick: status $?: $(head -1 "$scratch/out")"
     grep -qiE 'usage: |subcommand' "$scratch/out" && { echo "the runtime was run inside"; result=1; }
 done

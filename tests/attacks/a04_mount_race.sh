@@ -1,7 +1,6 @@
 #!/bin/bash
 # A4 (CVE-2021-30465) and S3: while containers are made, the place of a mount in a shared volume is exchanged for a link to
 # the host: the mount is made inside or not at all.
-#: timeout 200
 set -uo pipefail
 . "$(dirname "$0")/../lib/race.sh"
 bundle_set "$bundle" --arg v "$volume" '.mounts += [

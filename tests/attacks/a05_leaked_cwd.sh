@@ -1,6 +1,5 @@
 #!/bin/bash
 # A5 (CVE-2024-21626): a working directory, or a standard descriptor, that is a directory of the host does not lead there.
-#: timeout 200
 set -uo pipefail
 . "$(dirname "$0")/../lib/attack.sh"
 decoy_open

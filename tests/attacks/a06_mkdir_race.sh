@@ -1,7 +1,6 @@
 #!/bin/bash
 # A6 (CVE-2024-45310): as A4, where the places of mounts, devices and the working directory have to be made first: nothing
 # is made on the host.
-#: timeout 200
 set -uo pipefail
 . "$(dirname "$0")/../lib/race.sh"
 bundle_set "$bundle" --arg v "$volume" --arg f "$bundle/config.json" '.mounts += [

@@ -10,7 +10,7 @@ bundle_args "$bundle" /bin/sh -c 'test -t 0 && echo written >/dev/console; echo 
     sleep 0.1; kill $! 2>/dev/null; cat /test/target; exit 0'
 mkdir -p "$root/dev"
 attempt() { # what
-    timeout -k 5 20 script -qec "$RUNTIME --root $state run --bundle $bundle $(container_id tty)" /dev/null \
+    timeout -k 5 $hang script -qec "$RUNTIME --root $state run --bundle $bundle $(container_id tty)" /dev/null \
         </dev/null >"$scratch/out" 2>&1
     echo "$1: status $?: $(head -1 "$scratch/out" | tr -d '\r')"
     ! grep -q outside "$scratch/out" || bad "$1: $(cat "$scratch/out")"

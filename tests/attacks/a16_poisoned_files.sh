@@ -1,6 +1,5 @@
 #!/bin/bash
 # A16: whatever an image has as /etc/passwd and /etc/group, no command hangs, and none reads the host's.
-#: timeout 200
 set -uo pipefail
 . "$(dirname "$0")/../lib/attack.sh"
 decoy_open
@@ -23,9 +22,8 @@ for file in passwd group hostname hosts resolv.conf; do
         device) mknod "$root/etc/$file" c 1 5 ;;
         garbage) printf '\0\xff:::::\n%0100000d\n1000:x' 7 >"$root/etc/$file" ;;
         esac
-        begin=$EPOCHREALTIME
+        # A terabyte is not read in the time that `try` gives.
         try || bad "$file a $kind: status $?: $(cat "$scratch/out")"
-        [ "$(bc <<<"$EPOCHREALTIME - $begin < 15")" = 1 ] || bad "$file a $kind: it takes long"
         ! grep -qF "$decoy" "$scratch/out" || bad "$file a $kind: the host's was read: $(cat "$scratch/out")"
         grep -q "^Uid:.1000" "$scratch/out" || bad "$file a $kind: $(cat "$scratch/out")"
         rm -rf "${root:?}/etc/$file"

@@ -11,7 +11,7 @@ attempt() { # terminal
     bundle_set "$bundle" ".process.terminal = $1"
     id=$(container_id sti)
     printf '%s\n' "cd $scratch; $RUNTIME --root $state run --bundle $bundle $id; echo \"status \$?\"; ps -o tty=,sid= -p \$\$ >/dev/null && echo mine" >"$scratch/script"
-    timeout -k 5 20 script -qec "bash -i $scratch/script" /dev/null </dev/null >"$scratch/out" 2>&1
+    timeout -k 5 $hang script -qec "bash -i $scratch/script" /dev/null </dev/null >"$scratch/out" 2>&1
     echo "terminal $1: $(tr -d '\r' <"$scratch/out" | xargs -0 | head -12)"
     grep -q tried "$scratch/out" || bad "terminal $1: it was not tried"
     [ ! -e "$scratch/pushed" ] || bad "terminal $1: input was pushed to the caller's shell"

@@ -13,7 +13,7 @@ grep -v "^$scratch/pipe.out$\|^/.*pipe.out\|^host:" "$scratch/pipe.out" >"$scrat
 [ "$(cat "$scratch/out")" = looked ] || bad "found: $(cat "$scratch/out")"
 # Beside others, with an exec, and with everything that the command can be given.
 mkdir "$scratch/xdg"
-NOTIFY_SOCKET=$scratch/notify.sock timeout 30 "$RUNTIME" --root "$state" run --bundle "$bundle" --pid-file "$scratch/pid" "$id" \
+NOTIFY_SOCKET=$scratch/notify.sock timeout $hang "$RUNTIME" --root "$state" run --bundle "$bundle" --pid-file "$scratch/pid" "$id" \
     </dev/null >"$scratch/pipe.out" 2>&1
 grep -v "^$scratch/pipe.out$\|^/.*pipe.out" "$scratch/pipe.out" | grep -v '^bailey: warning\|^host:' >"$scratch/out"
 [ "$(cat "$scratch/out")" = looked ] || bad "with NOTIFY_SOCKET: $(cat "$scratch/out")"

@@ -1,7 +1,6 @@
 #!/bin/bash
 # A23: what is huge or deep in a configuration costs the runtime no more than an error, and what a guest hoards ends with it
 # (fork_bomb.sh has the processes).
-#: timeout 200
 set -uo pipefail
 . "$(dirname "$0")/../lib/attack.sh"
 decoy_open
@@ -10,7 +9,7 @@ cp "$bundle/config.json" "$scratch/config.json"
 # Text that is no config at all, in form or in size: refused with a message, within a time and a memory.
 refused() { # what
     local begin=$EPOCHREALTIME status
-    (ulimit -v 4000000 && timeout -k 5 30 "$RUNTIME" --root "$state" run --bundle "$bundle" "$(container_id json)") \
+    (ulimit -v 4000000 && timeout -k 5 $hang "$RUNTIME" --root "$state" run --bundle "$bundle" "$(container_id json)") \
         </dev/null >"$scratch/out" 2>&1
     status=$?
     echo "$1: status $status after $(bc <<<"$EPOCHREALTIME - $begin") s: $(head -c 100 "$scratch/out" | tr '\n' ' ')"

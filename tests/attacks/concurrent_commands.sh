@@ -1,7 +1,6 @@
 #!/bin/bash
 # Six callers who know nothing of each other create, start, exec, kill, pause, update, look at and delete the same two
 # containers: each command succeeds or says why not, none hangs, the state is never half written, and nothing is left.
-#: timeout 300
 set -uo pipefail
 . "$(dirname "$0")/../lib/attack.sh"
 decoy_open
@@ -15,14 +14,15 @@ commands=("create --bundle $bundle ID" "create --bundle $bundle ID" "create --bu
 # Each line that a command may end with; all else is bad.
 known='does not exist|exists already|not running|cannot (start|delete) container|is paused|is not paused|cannot (pause|resume)|not in the state|has ended|ended before|has no cgroup|it is (stopped|created|running|paused)|No such (process|device)'
 caller() { # number
-    local i line status out=$scratch/out.$1
+    local i line status limit out=$scratch/out.$1
     RANDOM=$1
     for ((i = 0; i < 40; i++)); do
         line=${commands[RANDOM % ${#commands[@]}]//ID/${ids[RANDOM % 2]}}
-        # shellcheck disable=SC2086
-        timeout -k 2 20 "$RUNTIME" --root "$state" $line </dev/null >/dev/null 2>"$out"
-        status=$?
         # A program that is frozen on its way waits for "resume", which may not come.
+        [[ $line = exec* ]] && limit=10 || limit=$hang
+        # shellcheck disable=SC2086
+        timeout -k 2 $limit "$RUNTIME" --root "$state" $line </dev/null >/dev/null 2>"$out"
+        status=$?
         [ $status != 124 ] && [ $status != 137 ] || [[ $line = exec* ]] || echo "hangs: $line" >>"$scratch/bad"
         [ $status = 0 ] || [ $status -gt 128 ] || grep -qE "$known" "$out" || echo "$line: status $status: $(cat "$out")" >>"$scratch/bad"
         ! grep -qE 'damaged|Segmentation|Bad file' "$out" || echo "$line: $(cat "$out")" >>"$scratch/bad"
@@ -42,6 +42,6 @@ for id in "${ids[@]}"; do
     bailey delete --force "$id" || bad "$id cannot be deleted"
 done
 no_process() { ! pgrep -f -- "--root $state" >/dev/null; }
-until_true 10 no_process || bad "processes: $(pgrep -af -- "--root $state")"
+until_true $patience no_process || bad "processes: $(pgrep -af -- "--root $state")"
 [ -z "$(find /sys/fs/cgroup -name "*both-$$-*")" ] || bad "cgroups are left"
 conclude

@@ -8,7 +8,7 @@ cp "$B/tests/attacks/escape" "$bundle/rootfs/test/escape"
 echo outside >"$scratch/marker"
 host_state >"$scratch/before"
 bundle_args "$bundle" /test/escape "$scratch/marker"
-timeout 60 "$RUNTIME" run --bundle "$bundle" "$(container_id escape)" </dev/null
+timeout 500 "$RUNTIME" run --bundle "$bundle" "$(container_id escape)" </dev/null
 status=$?
 if dmesg 2>/dev/null | grep -q 'written by an attacker'; then
     echo "the host's log was written to"

@@ -1,6 +1,5 @@
 #!/bin/bash
 # A fork bomb ends at the limit of its user or of the container's cgroup, and leaves the host alone.
-#: timeout 90
 set -uo pipefail
 . "$(dirname "$0")/../lib/attack.sh"
 scratch_open
@@ -10,8 +9,8 @@ result=0
 # First a bounded bomb, in case the limit does not hold; then a real one.
 bomb() { # what
     bundle_args "$bundle" /bin/sh -c \
-        'n=0; while [ $n -lt 250 ]; do sleep 3 & n=$((n + 1)); done 2>/dev/null; echo "no limit"; exit 5'
-    timeout 30 "$RUNTIME" run --bundle "$bundle" "$(container_id bounded)" </dev/null >"$scratch/out" 2>"$scratch/err"
+        'n=0; while [ $n -lt 250 ]; do sleep 1000 & n=$((n + 1)); done 2>/dev/null; echo "no limit"; exit 5'
+    timeout $hang "$RUNTIME" run --bundle "$bundle" "$(container_id bounded)" </dev/null >"$scratch/out" 2>"$scratch/err"
     echo "$1: the bounded one ended with $?: $(tail -n 1 "$scratch/err")"
     if grep -q 'no limit' "$scratch/out"; then
         echo "$1: 250 processes where 100 are allowed"
@@ -19,7 +18,7 @@ bomb() { # what
         return
     fi
     bundle_args "$bundle" /bin/sh -c 'bomb() { bomb | bomb & }; bomb; sleep 3; exit 4'
-    timeout -k 1 20 "$RUNTIME" run --bundle "$bundle" "$(container_id bomb)" </dev/null >"$scratch/out" 2>"$scratch/err"
+    timeout -k 1 $hang "$RUNTIME" run --bundle "$bundle" "$(container_id bomb)" </dev/null >"$scratch/out" 2>"$scratch/err"
     local status=$?
     echo "$1: the real one ended with $status"
     [ $status != 124 ] && [ $status != 137 ] || { echo "$1: it had to be killed"; result=1; }
@@ -31,11 +30,9 @@ bomb "a user's limit"
 bundle_set "$bundle" '.process.user = {uid: 0, gid: 0} | .process.rlimits |= map(select(.type != "RLIMIT_NPROC"))
     | .linux.resources.pids = {"limit": 100}'
 id=$(container_id probe)
-bundle_args "$bundle" /bin/sleep 2
-"$RUNTIME" run --bundle "$bundle" "$id" </dev/null >/dev/null 2>&1 &
-sleep 1
+"$RUNTIME" create --bundle "$bundle" "$id" </dev/null >"$scratch/out" 2>&1 || die "$(cat "$scratch/out")"
 placed=$(find /sys/fs/cgroup -type d -name "*$id*" 2>/dev/null | head -1)
-wait $!
+"$RUNTIME" delete --force "$id" || die "it cannot be deleted"
 if [ -n "$placed" ]; then
     bomb "the cgroup's limit"
 else

@@ -19,7 +19,8 @@
 
 #define NUMBERS 1024
 #define SETS 9
-#define STUCK_MS 40
+#define STUCK_MS 40  /* without another call: it will not come back */
+#define BUSY_MS 2000 /* the same, where it may only wait for a CPU */
 #define GATE_FROM 0x120000UL
 #define GATE_TO 0x200000UL
 #define SITES 64
@@ -141,12 +142,32 @@ static void calls(const void *site, long bias, int nr, int set)
     _exit(0);
 }
 
-/* Waits until pid ends, or is stuck. Then nothing but init is left. Returns whether it ended by itself. */
-static int watch(pid_t pid)
+static int sleeps(pid_t pid)
 {
-    long seen = -1, since = now_ms();
+    char path[40], line[512] = "";
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "re");
+    size_t n = f ? fread(line, 1, sizeof(line) - 1, f) : 0;
+    if (f)
+        fclose(f);
+    const char *end = memrchr(line, ')', n);
+    return !end || end[1] == 0 || end[2] != 'R';
+}
+
+/* A child that has not begun, or that runs (or would if it had a CPU), is given more time than one that
+ * sleeps in a call: busy_ms. */
+static int is_stuck(pid_t pid, int begun, long since, long busy_ms)
+{
+    long ms = now_ms() - since;
+    return ms >= STUCK_MS && (ms >= (begun ? busy_ms : BUSY_MS) || (begun && sleeps(pid)));
+}
+
+/* Waits until pid ends, or is stuck. Then nothing but init is left. Returns whether it ended by itself. */
+static int watch(pid_t pid, long before, long busy_ms)
+{
+    long seen = before, since = now_ms();
     int ended = 0;
-    while (!ended && now_ms() - since < STUCK_MS) {
+    while (!ended && !is_stuck(pid, seen != before, since, busy_ms)) {
         if (progress->calls != seen) {
             seen = progress->calls;
             since = now_ms();
@@ -169,6 +190,7 @@ static void phase(const char *name, const void *site, long bias)
     while (nr < NUMBERS) {
         progress->nr = nr;
         progress->set = set;
+        long before = progress->calls;
         pid_t pid = fork();
         if (pid == 0)
             calls(site, bias, nr, set);
@@ -176,7 +198,7 @@ static void phase(const char *name, const void *site, long bias)
             printf("%s: fork: %s\n", name, strerror(errno));
             exit(1);
         }
-        if (!watch(pid))
+        if (!watch(pid, before, BUSY_MS))
             stuck++;
         else if (progress->nr < NUMBERS)
             died++;
@@ -238,14 +260,15 @@ static void jump_once(void)
     progress->calls = 0;
     for (int nr = 0; nr < NUMBERS; nr++) {
         for (int i = 0; i < 3; i++) {
+            long before = progress->calls;
             pid_t pid = fork();
             if (pid == 0) {
                 arguments(a, nr, sets[i]);
+                progress->calls++;
                 call_at(a, nr, sites[returning + (nr + i) % (nsites - returning)]);
                 _exit(0);
             }
-            progress->calls++;
-            ended += watch(pid);
+            ended += watch(pid, before, STUCK_MS);
         }
     }
     printf("gate: %ld single jumps, %d children ended\n", progress->calls, ended);
@@ -253,7 +276,7 @@ static void jump_once(void)
 
 static void wait_for_watchers(void)
 {
-    for (int i = 0; i < 1000 && access("/test/go", F_OK) != 0; i++) {
+    while (access("/test/go", F_OK) != 0) {
         struct timespec ts = {.tv_nsec = 10000000};
         nanosleep(&ts, NULL);
     }

@@ -1,3 +1,2 @@
 #!/bin/bash
-#: timeout 180
 exec "$(dirname "$0")/../lib/fuzz.sh" x32

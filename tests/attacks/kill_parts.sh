@@ -1,6 +1,5 @@
 #!/bin/bash
 # Whichever of the host's processes is killed, the guests die, the command ends and nothing stays.
-#: timeout 120
 set -uo pipefail
 . "$(dirname "$0")/../lib/attack.sh"
 scratch_open
@@ -10,22 +9,28 @@ bundle_args "$bundle" /bin/sh -c \
 result=0
 
 up() { [ -e "$bundle/rootfs/test/up" ] && [ "$(guests $run | wc -l)" -ge 5 ]; }
-gone() { # pids
-    local pid
-    for pid in "$@"; do
-        # A zombie is dead; its parent may still have to look.
-        [ ! -e "/proc/$pid" ] || grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null || return 1
-    done
-}
-
 start() {
     rm -f "$bundle/rootfs/test/up"
     id=$(container_id kill)
     "$RUNTIME" run --bundle "$bundle" "$id" </dev/null >"$scratch/out" 2>&1 &
     run=$!
-    until_true 10 up || die "the container did not come up: $(cat "$scratch/out")"
+    until_true $patience up || die "the container did not come up: $(cat "$scratch/out")"
     all=$(guests $run)
     parts=$(helpers $run)
+    # shellcheck disable=SC2086
+    names=$(named $all $parts)
+}
+
+# The sandbox has ended, or is ended here.
+dead() { # complaint
+    # shellcheck disable=SC2086
+    until_true $patience gone $names || { echo "$1:"; result=1; }
+    local name
+    for name in $(living $names); do
+        ps -o pid,stat,args -p "${name%:*}"
+    done
+    # shellcheck disable=SC2086
+    kill_rest $names
 }
 
 check() { # what
@@ -33,10 +38,7 @@ check() { # what
     status=$?
     echo "$1: status $status"
     [ $status != 0 ] || { echo "$1: the command says that all is well"; result=1; }
-    # shellcheck disable=SC2086
-    until_true 3 gone $all $parts || { echo "$1: still there:"; ps -o pid,stat,args -p "$(echo $all $parts | tr ' ' ,)"; result=1; }
-    # shellcheck disable=SC2086
-    kill -KILL $all $parts 2>/dev/null
+    dead "$1: still there"
 }
 
 # What only a killed command can leave: its state, for `delete`.
@@ -49,10 +51,7 @@ count=$(wc -w <<<"$parts")
 [ "$count" -ge 2 ] || { echo "expected a keep and a porter, found $count processes"; result=1; }
 kill -KILL $run
 wait $run 2>/dev/null
-# shellcheck disable=SC2086
-until_true 3 gone $all $parts || { echo "the command killed: its sandbox lives on"; result=1; }
-# shellcheck disable=SC2086
-kill -KILL $all $parts 2>/dev/null
+dead "the command killed: its sandbox lives on"
 forget
 for n in $(seq 1 "$count"); do
     start
@@ -71,9 +70,6 @@ kill -TERM $run
 sleep 0.5
 kill -KILL $run 2>/dev/null
 wait $run 2>/dev/null
-# shellcheck disable=SC2086
-until_true 3 gone $all $parts || { echo "the command killed: its sandbox lives on"; result=1; }
-# shellcheck disable=SC2086
-kill -KILL $all $parts 2>/dev/null
+dead "the command killed: its sandbox lives on"
 forget
 exit $result

@@ -1,6 +1,6 @@
 #!/bin/bash
 # `create` killed before each of its steps: without a container all that it made ends, and delete --force leaves nothing.
-#: timeout 300
+#: timeout 1800
 set -uo pipefail
 . "$(dirname "$0")/../lib/killsteps.sh"
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # The porter, then the keep, killed before each of their steps while `create` makes them: it fails with an error, not a hang,
 # and leaves nothing, poststop hooks run; or the container was made and has ended.
-#: timeout 300
+#: timeout 1800
 set -uo pipefail
 . "$(dirname "$0")/../lib/killsteps.sh"
 

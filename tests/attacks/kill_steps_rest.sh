@@ -1,7 +1,7 @@
 #!/bin/bash
 # `start`, `exec`, `kill`, `pause`, `update` and `delete` killed before each of their steps: the container is there and can
 # be deleted, or is gone.
-#: timeout 300
+#: timeout 1800
 set -uo pipefail
 . "$(dirname "$0")/../lib/killsteps.sh"
 
@@ -27,10 +27,10 @@ each_step running forced delete --force "$id"
 # A program of exec does not outlive its command, nor is it there when a detached one's was killed before its end.
 nothing() { :; }
 alone() {
-    timeout 20 "$RUNTIME" --root "$state" ps -f json "$id" 2>/dev/null | jq -e 'length == 1' >/dev/null
+    timeout $hang "$RUNTIME" --root "$state" ps -f json "$id" 2>/dev/null | jq -e 'length == 1' >/dev/null
 }
 only_init() {
-    until_true 10 alone || bad "in the container: $("$RUNTIME" --root "$state" ps "$id")"
+    until_true $patience alone || bad "in the container: $("$RUNTIME" --root "$state" ps "$id")"
 }
 running
 each_step nothing only_init exec "$id" /bin/true

@@ -1,13 +1,13 @@
 #!/bin/bash
 # `run` killed before each of its steps: the container ends with it, and delete --force leaves nothing.
-#: timeout 300
+#: timeout 1800
 set -uo pipefail
 . "$(dirname "$0")/../lib/killsteps.sh"
 bundle_args "$bundle" /bin/true
 
 before() { :; }
 after() {
-    until_true 10 no_process || bad "processes: $(pgrep -af -- "--root $state")"
+    until_true $patience no_process || bad "processes: $(pgrep -af -- "--root $state")"
     forced
 }
 each_step before after run --bundle "$bundle" "$id"

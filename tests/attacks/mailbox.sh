@@ -6,6 +6,6 @@ scratch_open
 bundle=$(bundle_new b busybox) || die "no bundle"
 cp "$B/tests/attacks/mailbox" "$bundle/rootfs/test/mailbox"
 bundle_args "$bundle" /test/mailbox
-timeout 100 "$RUNTIME" run --bundle "$bundle" "$(container_id mailbox)" </dev/null
+timeout 500 "$RUNTIME" run --bundle "$bundle" "$(container_id mailbox)" </dev/null
 status=$?
 [ $status = 42 ] || die "status $status"

@@ -241,7 +241,7 @@ static int attack_held(void)
     pthread_t a, b;
     int r = 0, status;
     pid_t self = getpid();
-    alarm(40); /* a filter that was let through may keep it from ending */
+    alarm(400); /* a filter that was let through may keep it from ending */
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return 1;
     const struct sock_fprog *own = gates_own(0);

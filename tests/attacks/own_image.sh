@@ -6,6 +6,6 @@ scratch_open
 bundle=$(bundle_new b busybox) || die "no bundle"
 cp "$B/tests/attacks/own_image" "$bundle/rootfs/test/own_image"
 bundle_args "$bundle" /test/own_image
-timeout 60 "$RUNTIME" run --bundle "$bundle" "$(container_id own-image)" </dev/null
+timeout 500 "$RUNTIME" run --bundle "$bundle" "$(container_id own-image)" </dev/null
 status=$?
 [ $status = 42 ] || die "status $status"

@@ -1,5 +1,4 @@
 #!/bin/bash
-#: timeout 240
 # A hostile container of a pod, with random calls of every kind: its neighbour in the same keep goes on, with its files, its
 # processes and its objects as they were.
 set -uo pipefail
@@ -37,7 +36,7 @@ bundle_args "$neighbour" /bin/sh -c 'n=0; while :; do n=$((n + 1)); echo $n >/te
 of_pod "$neighbour" container "$ns"
 bailey create --bundle "$neighbour" "$pod-neighbour" </dev/null >/dev/null 2>&1 || die "no neighbour"
 bailey start "$pod-neighbour"
-until_true 20 more_beats 3 || die "the neighbour does not run"
+until_true $patience more_beats 3 || die "the neighbour does not run"
 
 hostile=$(bundle_new hostile busybox)
 cp "$B/tests/attacks/fuzz" "$hostile/rootfs/test/fuzz"
@@ -46,7 +45,7 @@ bundle_args "$hostile" /test/fuzz own
 of_pod "$hostile" container "$ns"
 host_state >"$scratch/before"
 bailey_long() {
-    timeout -k 5 200 "$RUNTIME" --root "$state" "$@"
+    timeout -k 5 500 "$RUNTIME" --root "$state" "$@"
 }
 bailey_long run --bundle "$hostile" "$pod-hostile" >"$scratch/out" 2>"$scratch/err" </dev/null
 status=$?
@@ -56,7 +55,7 @@ host_state >"$scratch/after"
 diff "$scratch/before" "$scratch/after" || bad "the host changed"
 
 begin=$(beats)
-until_true 20 more_beats "$begin" || bad "the neighbour has stopped"
+until_true $patience more_beats "$begin" || bad "the neighbour has stopped"
 [ "$(bailey exec "$pod-neighbour" cat /test/precious)" = precious ] || bad "the neighbour's file changed"
 [ "$(bailey exec "$pod-neighbour" ls /test | tr '\n' ' ')" != *fuzz* ] || bad "files went across"
 for id in "$pod" "$pod-neighbour"; do

@@ -6,6 +6,6 @@ scratch_open
 bundle=$(bundle_new b busybox) || die "no bundle"
 cp "$B/tests/attacks/scribble" "$bundle/rootfs/test/scribble"
 bundle_args "$bundle" /test/scribble
-timeout 60 "$RUNTIME" run --bundle "$bundle" "$(container_id scribble)" </dev/null
+timeout 500 "$RUNTIME" run --bundle "$bundle" "$(container_id scribble)" </dev/null
 status=$?
 [ $status = 42 ] || die "status $status"

@@ -86,11 +86,11 @@ work() { # pids...
     done 2>/dev/null | awk '{ ns += $1; times += $3 } END { printf "%.0f %d\n", ns, times }'
 }
 
-# What is regular shows at each look; what the last command left to be put away, at the first one only.
+# What is regular shows at each look; what the last command left to be put away, at the first ones only.
 rest_all() {
     local pids ns times ns2 times2 look
     mapfile -t pids < <(pgrep -f -- "--root $state"; sample "$n" | while read -r one; do processes "$one"; done)
-    for look in 1 2 3; do
+    for ((look = 0; look < 12; look++)); do
         read -r ns times < <(work "${pids[@]}")
         sleep 5
         read -r ns2 times2 < <(work "${pids[@]}")

@@ -94,7 +94,7 @@ run_it() {
 
 @test "not root" {
     command -v setpriv || skip "no setpriv"
-    dir=$(mktemp -d /tmp/bailey-test-XXXXXX) # where that user may look
+    dir=$(mktemp -d "/tmp/bt-${BAILEY_TEST_RUN:-0}-user.XXXXXX") # where that user may look
     cp "$BAILEY" "$dir/bailey"
     cp -r "$BUNDLE" "$dir/bundle"
     chmod 755 "$dir"

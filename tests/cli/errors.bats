@@ -109,7 +109,7 @@ in_background() { # command...
 
 @test "PERM" {
     # Where somebody who is not root can get at all.
-    open=$(mktemp -d)
+    open=$(mktemp -d "/tmp/bt-${BAILEY_TEST_RUN:-0}-open.XXXXXX")
     chmod 755 "$open"
     mkdir -m 700 "$open/closed"
     cp "$BAILEY" "$open/bailey"

@@ -225,7 +225,7 @@ open(sys.argv[2], \"wb\").write(s.recv(4096))" "$1" "$3/got" 3>&- &
 }
 
 @test "--rootless true: a user's container goes without the limits that only root could set" {
-    open=$(mktemp -d)
+    open=$(mktemp -d "/tmp/bt-${BAILEY_TEST_RUN:-0}-open.XXXXXX")
     chmod 755 "$open"
     cp -r "$BUNDLE" "$open/bundle"
     rm "$open/bundle/config.json"

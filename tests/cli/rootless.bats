@@ -6,7 +6,7 @@ load helpers
 ID=54321 # of a user that only this test knows: passwd, subuid and subgid are its own
 
 setup() {
-    HOME_DIR=$(mktemp -d /tmp/bailey-rootless.XXXXXX)
+    HOME_DIR=$(mktemp -d "/tmp/bt-${BAILEY_TEST_RUN:-0}-rootless.XXXXXX")
     BATS_TEST_TMPDIR=$HOME_DIR make_bundle
     for applet in touch chown mkdir grep dd readlink; do
         ln -sf busybox "$BUNDLE/rootfs/bin/$applet"

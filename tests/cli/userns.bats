@@ -116,7 +116,7 @@ sh_is() { # script
 }
 
 @test "hooks in the container's namespaces run as its root" {
-    HOOKS=$(mktemp -d /tmp/bailey-hooks.XXXXXX) # where the container's root may go
+    HOOKS=$(mktemp -d "/tmp/bt-${BAILEY_TEST_RUN:-0}-hooks.XXXXXX") # where the container's root may go
     mkdir -m 777 "$HOOKS/out"
     cat >"$HOOKS/hook" <<EOF
 #!/bin/sh

@@ -1,6 +1,6 @@
 #!/bin/bash
 # 1000 containers created, started, killed and deleted, every tenth command killed midway: nothing is more than before.
-#: timeout 300
+#: timeout 1800
 set -uo pipefail
 . "$(dirname "$0")/../lib/endurance.sh"
 bundle=$(bundle_new b busybox) || die "no bundle"

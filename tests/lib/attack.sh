@@ -3,13 +3,18 @@
 . "$(dirname "${BASH_SOURCE[0]}")/bundle.sh"
 [[ $RUNTIME = */bailey ]] || skip "for a runtime with a kernel of its own, not $RUNTIME"
 
-# A sign of the host's state that no guest may change.
+# Seconds after which a command hangs, and after which what was killed does not end. Both are far more than a slow or busy
+# machine takes.
+hang=120
+patience=60
+
+# A sign of the host's state that no guest may change, and that the engines that run beside do not change.
 host_state() {
     hostname
     sha256sum /etc/passwd /etc/hosts
     cat /proc/sys/kernel/hostname /proc/sys/kernel/core_pattern
     stat -c '%n %a %u %g %s' / /bin /etc
-    ip -o link 2>/dev/null | wc -l
+    ip -o link 2>/dev/null | cut -d' ' -f2 | grep -vE '^(veth|docker|br-|cni|podman)'
 }
 
 # The host pids below pid, itself too.
@@ -34,6 +39,31 @@ helpers() { # pid of `bailey run`
     local pid
     for pid in $(tree "$1"); do
         [ "$pid" = "$1" ] || [[ $(readlink "/proc/$pid/exe" 2>/dev/null) = *memfd:gate* ]] || echo "$pid"
+    done
+}
+
+# The same, each with the time it started, so that another process with a number that was free again is not taken for it.
+named() { # pids...
+    local pid start
+    for pid in "$@"; do
+        start=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null | cut -d' ' -f20)
+        [ -z "$start" ] || echo "$pid:$start"
+    done
+}
+
+# Of processes that `named` told of: those that live. A zombie is dead; its parent may still have to look.
+living() { # names...
+    local name
+    for name in "$@"; do
+        [ "$(named "${name%:*}")" != "$name" ] || grep -q '^State:.[ZX]' "/proc/${name%:*}/status" 2>/dev/null || echo "$name"
+    done
+}
+gone() { [ -z "$(living "$@")" ]; }
+
+kill_rest() { # names...
+    local name
+    for name in $(living "$@"); do
+        kill -KILL "${name%:*}" 2>/dev/null
     done
 }
 
@@ -71,7 +101,12 @@ bad() {
 }
 
 bailey() {
-    timeout -k 5 30 "$RUNTIME" --root "$state" "$@"
+    timeout -k 5 $hang "$RUNTIME" --root "$state" "$@"
+}
+
+# For what is to run until the test has done with it.
+bailey_stays() {
+    "$RUNTIME" --root "$state" "$@"
 }
 
 # Runs the bundle; what it says is in $scratch/out. Its status; a hang or a crash of the runtime is bad in any case.

@@ -24,7 +24,7 @@ bad() {
 }
 
 bailey() {
-    timeout -k 5 30 "$RUNTIME" --root "$state" "$@" </dev/null >"$scratch/out" 2>&1
+    timeout -k 5 $hang "$RUNTIME" --root "$state" "$@" </dev/null >"$scratch/out" 2>&1
 }
 
 # Porters and keeps have the arguments of the command that made them; guests die with their porter.
@@ -42,7 +42,7 @@ no_cgroup() {
 mounts_before=$(wc -l </proc/self/mountinfo)
 
 nothing_left() {
-    until_true 10 no_process || bad "processes: $(pgrep -af -- "--root $state")"
+    until_true $patience no_process || bad "processes: $(pgrep -af -- "--root $state")"
     no_cgroup || bad "a cgroup"
     [ -z "$(ls -A "$state" 2>/dev/null)" ] || bad "files: $(ls -A "$state"/*)"
     [ "$(wc -l </proc/self/mountinfo)" = "$mounts_before" ] || bad "a mount"
@@ -52,7 +52,7 @@ nothing_left() {
 
 # Without a container that was made to the end, all of it ends by itself.
 gone_without_help() {
-    [ -e "$state/$id/state.json" ] || until_true 10 no_process ||
+    [ -e "$state/$id/state.json" ] || until_true $patience no_process ||
         bad "processes without a container: $(pgrep -af -- "--root $state")"
 }
 
@@ -70,7 +70,7 @@ each_step() { # before after args...
     for ((step = 1; step < 1000; step++)); do
         : >"$log"
         "$before"
-        timeout -k 5 30 "$B/tests/tools/killat" ${victim[@]+"${victim[@]}"} "$step" "$RUNTIME" --root "$state" "$@" </dev/null >"$scratch/out" 2>&1
+        timeout -k 5 $hang "$B/tests/tools/killat" ${victim[@]+"${victim[@]}"} "$step" "$RUNTIME" --root "$state" "$@" </dev/null >"$scratch/out" 2>&1
         status=$?
         "$after"
         [ $status = 99 ] || [ $status = 98 ] || break

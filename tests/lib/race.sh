@@ -11,21 +11,21 @@ decoy_state >"$scratch/decoy.before"
 flip_start() {
     "$B/tests/tools/flip" "$volume/mnt" "$volume/link" >"$scratch/flip" 2>&1 &
     flipper=$!
-    until_true 5 grep -q flipping "$scratch/flip" || die "no flip: $(cat "$scratch/flip")"
+    until_true $patience grep -q flipping "$scratch/flip" || die "no flip: $(cat "$scratch/flip")"
     guest=$(bundle_new guest busybox)
     cp "$B/tests/tools/flip" "$guest/rootfs/test/flip"
     bundle_args "$guest" /test/flip /vol/mnt /vol/link
     bundle_set "$guest" --arg v "$volume" \
         '.mounts += [{"destination": "/vol", "type": "bind", "source": $v, "options": ["bind"]}]'
     guest_id=$(container_id flip)
-    bailey run --bundle "$guest" "$guest_id" </dev/null >"$scratch/flip.guest" 2>&1 &
+    bailey_stays run --bundle "$guest" "$guest_id" </dev/null >"$scratch/flip.guest" 2>&1 &
     guest_run=$!
-    until_true 10 grep -q flipping "$scratch/flip.guest" || die "no flip inside: $(cat "$scratch/flip.guest")"
+    until_true $patience grep -q flipping "$scratch/flip.guest" || die "no flip inside: $(cat "$scratch/flip.guest")"
 }
 
 flip_stop() {
-    kill -KILL $flipper
-    bailey kill "$guest_id" KILL
+    kill -KILL $flipper || bad "the host's flipper has ended"
+    bailey kill "$guest_id" KILL || bad "the guest's flipper has ended"
     wait $guest_run $flipper 2>/dev/null
 }
 

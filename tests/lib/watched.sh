@@ -1,7 +1,30 @@
-# watched.sh: sourced by the attacks that watch what reaches the host. watch_start PID, watch_stop, then $native holds
-# "count name" lines: the system calls that PID and its descendants made natively, as the raw_syscalls tracepoint saw
-# them behind the filter.
+# watched.sh: sourced by the attacks that watch what reaches the host. watched_run runs such an attack and judges it;
+# watch_start PID, watch_stop are its parts: then $native holds "count number" lines, the system calls that PID and its
+# descendants made natively, as the raw_syscalls tracepoint saw them behind the filter.
 # shellcheck shell=bash
+
+# Runs the bundle, whose program waits for /test/go, and watches it: $scratch/out, $scratch/err. Sets result to 1 where it
+# does not end with 42, the watch saw nothing, or there was a call outside the lists.
+watched_run() { # bundle name
+    local watching=0 status
+    bundle_run "$RUNTIME" "$1" "$(container_id "$2")" >"$scratch/out" 2>"$scratch/err" </dev/null &
+    run=$!
+    has_guest() { [ -n "$(guests $run)" ]; }
+    until_true $patience has_guest || die "no guest process came up: $(cat "$scratch/err")"
+    watch_start "$(guests $run | head -1)" && watching=1
+    touch "$1/rootfs/test/go"
+    wait $run
+    status=$?
+    [ $watching = 0 ] || watch_stop
+    cat "$scratch/out"
+    sort "$scratch/err" | uniq -c | sort -rn | head -20
+    [ $status = 42 ] || { echo "the sandbox ended with $status"; result=1; }
+    [ $watching = 1 ] || return
+    [ -s "$native" ] || { echo "the watch saw nothing, not even memory calls"; result=1; }
+    echo "events lost: $lost"
+    outside_the_list || result=1
+}
+
 watch_start() { # pid
     tracefs=$scratch/tracefs
     native=$scratch/native
@@ -14,20 +37,28 @@ watch_start() { # pid
     echo 1 >"$instance/options/event-fork"
     echo "$1" >"$instance/set_event_pid"
     # Numbers only, counted as they come: the buffer never holds much.
-    stdbuf -o0 cat "$instance/trace_pipe" 2>/dev/null |
-        awk '{ if (match($0, /NR -?[0-9]+/)) n[substr($0, RSTART + 3, RLENGTH - 3)]++ }
-             END { for (i in n) print n[i], i }' >"$native" &
+    python3 - "$instance/trace_pipe" >"$native" <<'PY' &
+import collections, os, re, sys
+fd, n, rest, ended = os.open(sys.argv[1], os.O_RDONLY), collections.Counter(), b"", False
+while not ended:
+    *lines, rest = (rest + os.read(fd, 1 << 16)).split(b"\n")
+    for line in lines:
+        ended |= b": the end of the watch" in line
+        if nr := re.search(rb"NR (-?\d+)", line):
+            n[nr[1].decode()] += 1
+for nr, count in n.items():
+    print(count, nr)
+PY
     watcher=$!
     echo 1 >"$instance/events/raw_syscalls/sys_enter/enable"
 }
 
 watch_stop() {
     echo 0 >"$instance/events/raw_syscalls/sys_enter/enable"
-    sleep 0.3
+    # In its place behind all that was seen: who counts ends there, however late that is.
+    echo "the end of the watch" >"$instance/trace_marker"
+    wait "$watcher"
     lost=$(awk '/^(overrun|dropped events)/ { n += $NF } END { print n + 0 }' "$instance"/per_cpu/cpu*/stats)
-    # The reader ends with the instance's pipe: kill cat, so that awk reaches its end and prints.
-    pkill -P $$ -x cat 2>/dev/null
-    wait "$watcher" 2>/dev/null
     rmdir "$instance"
     umount "$tracefs"
     rmdir "$tracefs"

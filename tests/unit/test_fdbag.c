@@ -1,4 +1,4 @@
-/* objects: sandbox/platform/fdbag.o sandbox/platform/messages.o */
+/* objects: common/err.o common/log.o sandbox/platform/fdbag.o sandbox/platform/messages.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -19,6 +19,7 @@
 #include "oci/config.h"
 #include "runtime/lsm.h"
 #include "runtime/procfile.h"
+#include "tests/unit/scratch_dir.h"
 
 static struct err err;
 
@@ -85,12 +86,12 @@ static void mounts(void **state)
     assert_string_equal(c->mounts[2].data, "");
 }
 
-static char dir[] = "/tmp/bailey-lsm.XXXXXX";
+static char dir[SCRATCH_DIR_MAX];
 
 static int make_tree(void **state)
 {
     (void)state;
-    assert_non_null(mkdtemp(dir));
+    assert_true(scratch_dir(dir, "lsm"));
     assert_int_equal(chdir(dir), 0);
     assert_int_equal(mkdir("7", 0700) | mkdir("7/attr", 0700) | mkdir("7/attr/apparmor", 0700), 0);
     assert_int_equal(symlink("7", "thread-self"), 0);

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "sandbox/keep/vfs_priv.h"
+#include "tests/unit/scratch_dir.h"
 
 static void test_climbs(void **state)
 {
@@ -100,9 +101,9 @@ static void world_init(struct world *w, const char *dir)
 static void in_child(void (*fn)(struct world *))
 {
     static struct world w;
-    char dir[] = "/tmp/bailey-path-XXXXXX", clean[64];
+    char dir[SCRATCH_DIR_MAX], clean[128];
 
-    assert_non_null(mkdtemp(dir));
+    assert_true(scratch_dir(dir, "path"));
     assert_int_equal(chmod(dir, 0755), 0);
     pid_t pid = fork();
     if (pid == 0) {

@@ -19,9 +19,10 @@
 
 #include "common/cleanup.h"
 #include "runtime/pathfd.h"
+#include "tests/unit/scratch_dir.h"
 
 struct place {
-    char dir[64]; /* holds "root", the tree, and "decoy", which must stay as it is */
+    char dir[SCRATCH_DIR_MAX]; /* holds "root", the tree, and "decoy", which must stay as it is */
     int root, decoy, proc;
 };
 
@@ -30,8 +31,7 @@ static int set_up(void **state)
     struct place *p = calloc(1, sizeof(*p));
     char path[128];
 
-    strcpy(p->dir, "/tmp/bailey-pathfd-XXXXXX");
-    if (!mkdtemp(p->dir))
+    if (!scratch_dir(p->dir, "pathfd"))
         return -1;
     snprintf(path, sizeof(path), "%s/root", p->dir);
     mkdir(path, 0755);

@@ -21,6 +21,7 @@
 #include "oci/config.h"
 #include "runtime/seccomp_store.h"
 #include "sandbox/keep/bpf.h"
+#include "tests/unit/scratch_dir.h"
 
 static struct err err;
 
@@ -279,8 +280,8 @@ static void the_cache_is_right(void **state)
 
 static int open_dir(void)
 {
-    char path[] = "/tmp/bailey-unit-XXXXXX";
-    assert_non_null(mkdtemp(path));
+    char path[SCRATCH_DIR_MAX];
+    assert_true(scratch_dir(path, "seccomp"));
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_return_code(fd, errno);
     return fd;

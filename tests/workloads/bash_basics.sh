@@ -69,14 +69,14 @@ cat err
 diff <(seq 1 5) <(seq 1 6)
 echo "diff $?"
 tee >(sort -r >sorted) <<<"$(seq 1 5)" >/dev/null
-for _ in $(seq 100); do [ "$(wc -l <sorted 2>/dev/null)" = 5 ] && break; sleep 0.02; done
+for _ in $(seq 3000); do [ "$(wc -l <sorted 2>/dev/null)" = 5 ] && break; sleep 0.02; done
 paste -sd, sorted
 echo nope 2>&1 >/dev/full
 echo "full $?"
 cat </dev/null | wc -c
 : >/dev/tty && echo a tty
 echo "tty $?"
-read -r -t 0.05 line < <(sleep 1)
+read -r -t 0.05 line < <(sleep 1000)
 echo "timed out $?"
 
 echo "== coprocess"

@@ -1,5 +1,4 @@
 # A compiler and what it makes: static, dynamic, threads, a shared library, make.
-#: timeout 120
 set -e
 cd /tmp
 cat >main.c <<'EOF'

@@ -1,5 +1,4 @@
 # A repository of 2000 files: init, add, commit, status, clone, branches, merge, log, gc, fsck.
-#: timeout 120
 set -e
 export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=c GIT_COMMITTER_EMAIL=c@example.org
 export GIT_AUTHOR_DATE='2024-01-01T00:00:00Z' GIT_COMMITTER_DATE='2024-01-01T00:00:00Z'

@@ -1,5 +1,4 @@
 # nginx with worker processes, and ab against it.
-#: timeout 120
 #: normalise s/^(Time taken|Requests per second|Time per request|Transfer rate|Connect|Processing|Waiting|Total:|Percentage| +[0-9]+%).*/\1/
 cd /tmp || exit 1
 mkdir www conf logs
@@ -25,20 +24,29 @@ http {
 EOF
 nginx -c /tmp/conf/nginx.conf -t 2>&1
 nginx -c /tmp/conf/nginx.conf
-for _ in $(seq 100); do [ -s nginx.pid ] && break; sleep 0.05; done
+# until_it COMMAND...: is true
+until_it() { for _ in $(seq 1000); do "$@" && break; sleep 0.05; done; }
+workers() { pgrep -P "$(cat nginx.pid)" | sort; }
+until_it test -s nginx.pid
 ab -q -n 500 -c 10 http://127.0.0.1:8080/index.html | grep -E '^(Complete|Failed|Non-2xx|HTML|Total transferred|Document|Concurrency)'
 ab -q -k -n 1000 -c 20 http://127.0.0.1:8080/big.txt | grep -E '^(Complete|Failed|Non-2xx|HTML|Keep-Alive|Document)'
 ab -q -n 50 -c 5 http://127.0.0.1:8080/proxy/big.txt | grep -E '^(Complete|Failed|Non-2xx|HTML)'
 ab -q -n 20 http://127.0.0.1:8080/missing | grep -E '^(Complete|Failed|Non-2xx)'
 perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new("127.0.0.1:8080") or die; print $s "HEAD / HTTP/1.0\r\n\r\n"; print grep /^(HTTP|Content)/, <$s>'
+workers >old
+replaced() { [ "$(workers | wc -l)" = 2 ] && [ -z "$(workers | join - old)" ]; }
 nginx -c /tmp/conf/nginx.conf -s reload
-sleep 0.5
+until_it replaced
 ab -q -n 100 -c 4 http://127.0.0.1:8080/ | grep -E '^(Complete|Failed)'
 pgrep -c nginx
-kill -KILL "$(pgrep -P "$(cat nginx.pid)" | head -1)"
-sleep 0.5
+logged() { [ "$(wc -l <logs/access.log)" = 1721 ]; }
+until_it logged
+workers | head -1 >old
+kill -KILL "$(cat old)"
+until_it replaced
 pgrep -c nginx
 nginx -c /tmp/conf/nginx.conf -s quit
-for _ in $(seq 100); do [ -e nginx.pid ] || break; sleep 0.05; done
+ended() { ! pgrep nginx >/dev/null; }
+until_it ended
 pgrep -c nginx
 wc -l <logs/access.log

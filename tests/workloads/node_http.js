@@ -76,7 +76,7 @@ async function files(dir) {
     await new Promise(r => fs.createReadStream(process.execPath).pipe(zlib.createGzip({ level: 1 }))
         .pipe(zlib.createGunzip()).pipe(fs.createWriteStream(big)).on('finish', r));
     console.log('copied', fs.readFileSync(big).equals(fs.readFileSync(process.execPath)));
-    const watcher = await Promise.race([new Promise(r => setTimeout(r, 2000, 'no event')), new Promise(r => {
+    const watcher = await Promise.race([new Promise(r => setTimeout(r, 100000, 'no event').unref()), new Promise(r => {
         const w = fs.watch(dir, (e, name) => { if (name === 'new') { w.close(); r('event for ' + name); } });
         setTimeout(() => fs.writeFileSync(path.join(dir, 'new'), ''), 50);
     })]);
@@ -90,9 +90,11 @@ async function main() {
     await children();
     await threads();
     await files(dir);
-    process.on('SIGUSR2', () => { console.log('signal'); process.exitCode = 23; });
-    process.kill(process.pid, 'SIGUSR2');
-    await new Promise(r => setTimeout(r, 100));
+    await new Promise(r => {
+        process.on('SIGUSR2', () => { console.log('signal'); process.exitCode = 23; r(); });
+        process.kill(process.pid, 'SIGUSR2');
+        setTimeout(r, 100000).unref();
+    });
     const start = Date.now();
     await new Promise(r => setTimeout(r, 50));
     console.log('timer', Date.now() - start >= 49, os.hostname(), os.platform());

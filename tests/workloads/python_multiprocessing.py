@@ -1,6 +1,5 @@
 # Worker processes by fork and by spawn: pools, queues, pipes, shared memory, managers, semaphores.
 #: shell /usr/bin/python3
-#: timeout 120
 import multiprocessing as mp
 import os
 import signal
@@ -41,7 +40,7 @@ def put_in(d, i):
 def main():
     with mp.Pool(4) as pool:
         print("pool", sum(pool.map(square, range(1000))))
-        print("async", [r.get(10) for r in [pool.apply_async(square, (i,)) for i in range(5)]])
+        print("async", [r.get(100) for r in [pool.apply_async(square, (i,)) for i in range(5)]])
         print("unordered", sorted(pool.imap_unordered(square, range(20), chunksize=3))[-1])
     q, r = mp.Queue(), mp.Queue()
     ps = [mp.Process(target=worker, args=(q, r)) for _ in range(3)]

@@ -41,7 +41,7 @@ except BlockingIOError as e:
     print(errno.errorcode[e.errno])
 a.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
 a.close()
-select.select([c], [], [], 5)
+select.select([c], [], [], 100)
 try:
     c.recv(1)
 except ConnectionResetError as e:

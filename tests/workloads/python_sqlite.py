@@ -8,13 +8,13 @@ import threading
 os.chdir("/tmp")
 for mode in ("delete", "wal", "truncate", "memory"):
     name = f"{mode}.db"
-    db = sqlite3.connect(name, timeout=30)
+    db = sqlite3.connect(name, timeout=300)
     print(mode, db.execute(f"pragma journal_mode={mode}").fetchone())
     db.execute("create table t (id integer primary key, who text, n int)")
     db.commit()
 
     def insert(who):
-        c = sqlite3.connect(name, timeout=30)
+        c = sqlite3.connect(name, timeout=300)
         for i in range(20):
             with c:
                 c.execute("insert into t (who, n) values (?, ?)", (who, i))

@@ -12,7 +12,7 @@ print(sp.run(["tr", "a-z", "A-Z"], input="upper", capture_output=True, text=True
 big = os.urandom(1) * 3_000_000
 print(len(sp.run(["cat"], input=big, capture_output=True).stdout))
 try:
-    sp.run(["sleep", "10"], timeout=0.1)
+    sp.run(["sleep", "1000"], timeout=0.1)
 except sp.TimeoutExpired as e:
     print("timed out", e.cmd)
 try:
@@ -27,11 +27,11 @@ try:
     sp.run(["false"], check=True)
 except sp.CalledProcessError as e:
     print(e)
-p = sp.Popen(["sleep", "10"])
+p = sp.Popen(["sleep", "1000"])
 print(p.poll())
 p.send_signal(signal.SIGTERM)
 print(p.wait(), p.poll())
-p = sp.Popen(["sleep", "10"], start_new_session=True)
+p = sp.Popen(["sleep", "1000"], start_new_session=True)
 print(os.getsid(p.pid) == p.pid, os.getpgid(p.pid) == p.pid)
 os.killpg(p.pid, signal.SIGKILL)
 print(p.wait())
@@ -73,6 +73,6 @@ print(os.waitstatus_to_exitcode(os.wait4(pid, 0)[1]))
 p = sp.Popen(["sleep", "0.1"])
 fd = os.pidfd_open(p.pid)
 import select
-print(select.select([fd], [], [], 5)[0] == [fd], os.waitid(os.P_PIDFD, fd, os.WEXITED).si_status)
+print(select.select([fd], [], [], 100)[0] == [fd], os.waitid(os.P_PIDFD, fd, os.WEXITED).si_status)
 sys.exit(13)
 #: status 13

@@ -60,11 +60,13 @@ except BlockingIOError:
     print("pipe holds", n)
 print(select.select([r], [w], [], 0)[0] == [r], select.select([], [w], [], 0)[1])
 print(resource.getrlimit(resource.RLIMIT_NOFILE), resource.getrusage(resource.RUSAGE_SELF).ru_utime >= 0)
-signal.signal(signal.SIGALRM, lambda *a: print("alarm"))
+alarms = []
+signal.signal(signal.SIGALRM, lambda *a: alarms.append("alarm"))
 signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
-for _ in range(3):
+while len(alarms) < 3:
     signal.pause()
 signal.setitimer(signal.ITIMER_REAL, 0)
+print(alarms[:3])
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGUSR2})
 os.kill(os.getpid(), signal.SIGUSR1)
 print(signal.sigpending(), signal.sigwait({signal.SIGUSR1}))
@@ -76,7 +78,7 @@ print(os.sched_getscheduler(0), os.getpriority(os.PRIO_PROCESS, 0), os.cpu_count
 print(os.getuid(), os.geteuid(), os.getgroups(), os.umask(0o22))
 t = time.clock_gettime(time.CLOCK_MONOTONIC)
 time.sleep(0.05)
-print(0.05 <= time.clock_gettime(time.CLOCK_MONOTONIC) - t < 2, time.process_time() > 0, abs(time.time() - time.clock_gettime(0)) < 1)
+print(0.05 <= time.clock_gettime(time.CLOCK_MONOTONIC) - t < 100, time.process_time() > 0, abs(time.time() - time.clock_gettime(0)) < 100)
 print(len(os.urandom(16)), os.get_terminal_size() if sys.stdout.isatty() else "no terminal")
 if hasattr(os, "memfd_create"):
     fd = os.memfd_create("m")

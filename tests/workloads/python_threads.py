@@ -69,7 +69,7 @@ with ThreadPoolExecutor(8) as pool:
 event = threading.Event()
 print("wait", event.wait(0.05))
 threading.Timer(0.05, event.set).start()
-print("wait", event.wait(5))
+print("wait", event.wait(100))
 
 condition = threading.Condition()
 state = []
@@ -79,7 +79,7 @@ def ping_pong(me, other):
     for _ in range(300):
         with condition:
             while state and state[-1] == me:
-                condition.wait(5)
+                condition.wait(100)
             state.append(me)
             condition.notify()
 

@@ -23,7 +23,7 @@ os.close(s)
 print(os.isatty(m))
 pid, fd = pty.fork()
 if pid == 0:
-    os.execvp("sh", ["sh", "-c", "trap \"echo hup >/tmp/hup; exit\" HUP; echo up; sleep 5 & wait"])
+    os.execvp("sh", ["sh", "-c", "trap \"echo hup >/tmp/hup; exit\" HUP; echo up; sleep 1000 & wait"])
 print(os.read(fd, 10))
 os.close(fd)
 os.waitpid(pid, 0)

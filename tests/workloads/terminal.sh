@@ -1,6 +1,6 @@
 # The container's own terminal.
 #: terminal
-#: normalise s/\r//; s/^\^@//; s,/dev/pts/[0-9]+,/dev/pts/N,; s/-onlcr/onlcr/
+#: normalise s/\r//; s/^\^@//; s,/dev/pts/[0-9]+,/dev/pts/N,; s/-onlcr/onlcr/; s/ Rs/ Ss/
 tty
 test -t 0 && test -t 1 && test -t 2 && echo three times a terminal
 ls -l /dev/console | cut -c1-11
