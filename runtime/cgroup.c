@@ -189,12 +189,13 @@ int cgroup_load(struct cgroup *cg, int state_dir, struct err *e)
     return 0;
 }
 
-/* mkdir of each component. Another container that ends may take a parent away in between: then from the
- * start. */
+/* mkdir of each component. Another container that ends may take a parent away in between, and one that begins
+ * may just have made it and filled nothing in: then from the start, with what was there before as if it were
+ * new. */
 static int make_tree(const struct cgroup *cg, const struct cgroup_tree *t, unsigned needed)
 {
     char parent[CGROUP_PATH_MAX], path[CGROUP_PATH_MAX], dir[PATH_MAX];
-    unsigned n = depth(cg->path);
+    unsigned n = depth(cg->path), filled = t->existed < n ? t->existed : n - 1;
 
     for (unsigned i = 1, tries = 0; i <= n; i++) {
         prefix(cg->path, i - 1, parent);
@@ -202,10 +203,10 @@ static int make_tree(const struct cgroup *cg, const struct cgroup_tree *t, unsig
         if (!cgroup_file(t, path, "", dir))
             return ENAMETOOLONG;
         int r = mkdir(dir, 0755) && errno != EEXIST ? errno : 0;
-        if (!r && (t->version == 2 || i > t->existed))
+        if (!r && (t->version == 2 || i > filled))
             r = ops(t)->set_up(t, parent, path, needed);
-        if ((r == ENOENT || r == ENODEV) && tries++ < 100)
-            i = 0;
+        if ((r == ENOENT || r == ENODEV || r == ENODATA) && tries++ < 100)
+            i = filled = 0;
         else if (r)
             return r;
     }

@@ -6,7 +6,8 @@
 #include "common/cleanup.h"
 #include "runtime/cgroup_internal.h"
 
-/* A new cpuset is empty, and takes no process until it has processors and memory. */
+/* A new cpuset is empty, and takes no process until it has processors and memory. ENODATA: so is the one
+ * above. */
 static int inherit(const struct cgroup_tree *t, const char *parent, const char *path, const char *file)
 {
     char from[PATH_MAX], to[PATH_MAX];
@@ -17,7 +18,9 @@ static int inherit(const struct cgroup_tree *t, const char *parent, const char *
     if (have && *have && *have != '\n')
         return 0;
     _cleanup_free_ char *text = cgroup_read(from);
-    return text ? cgroup_write(to, text) : errno;
+    if (!text)
+        return errno;
+    return *text && *text != '\n' ? cgroup_write(to, text) : ENODATA;
 }
 
 static int set_up(const struct cgroup_tree *t, const char *parent, const char *path, unsigned needed)

@@ -154,6 +154,20 @@ end_it() {
     refused 'config.json: linux.resources.unified: "../x.y" is no cgroup file' run_it "$ID"
 }
 
+@test "a cpuset that is there and empty yet, as another container's start makes it, is filled" {
+    local cpuset=/sys/fs/cgroup/cpuset at
+    [ -d $cpuset ] || skip "no cpusets of version 1"
+    args echo fine
+    for at in "$ID" "$ID/sub" "$ID/sub/leaf"; do
+        mkdir -p "$cpuset/$at"
+        config --arg p "/$ID/sub/leaf" '.linux.cgroupsPath = $p'
+        run run_it "$ID"
+        find "$cpuset/$ID" -depth -type d -exec rmdir {} +
+        [ "$output" = fine ]
+    done
+    no_cgroup_left
+}
+
 @test "a cgroup that is in use is not taken" {
     local dir=/sys/fs/cgroup/pids/$ID
     is_v1 || dir=/sys/fs/cgroup/$ID
