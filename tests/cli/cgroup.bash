@@ -19,10 +19,7 @@ needs_cgroups() {
 
 # Creates and starts the bundle, as $ID.
 create_it() {
-    bailey create --bundle "$BUNDLE" "$ID" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || {
-        cat "$BATS_TEST_TMPDIR/out"
-        return 1
-    }
+    create "$ID"
     bailey start "$ID"
 }
 

@@ -32,6 +32,16 @@ status_is() { # id status
     [ "$(status_of "$1")" = "$2" ]
 }
 
+# A container of the bundle; what its programs say goes to $BATS_TEST_TMPDIR/out. (The keep and the porter would hold the test's own
+# output open.)
+create() { # id [option...]
+    bailey create --bundle "$BUNDLE" "${@:2}" "$1" </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- || {
+        local status=$?
+        cat "$BATS_TEST_TMPDIR/out" >&2
+        return $status
+    }
+}
+
 # Every container that there is, as teardown.
 delete_all() {
     local dir

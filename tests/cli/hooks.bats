@@ -313,14 +313,10 @@ TABLE
 
 # The same by create, start and delete.
 
-create() {
-    bailey create --bundle "$BUNDLE" x >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&-
-}
-
 @test "hooks: create, start and delete run theirs, and no others" {
     record_all
     args sh -c 'sleep 0.2'
-    create
+    create x
     [ "$(kinds_run)" = "prestart createRuntime createContainer" ]
     pid=$(bailey state x | jq .pid)
     LEAK=start bailey start x
@@ -339,9 +335,9 @@ create() {
 @test "hooks: a hook that fails in create leaves no container" {
     record createRuntime 3
     record poststop
-    run create
+    run create x
     [ "$status" -eq 1 ]
-    grep -q 'hook createRuntime\[0\] .* failed: exit status 3: this is why' "$BATS_TEST_TMPDIR/err"
+    grep -q 'hook createRuntime\[0\] .* failed: exit status 3: this is why' "$BATS_TEST_TMPDIR/out"
     [ "$(kinds_run)" = "createRuntime poststop" ]
     nothing_left
 }
@@ -354,7 +350,7 @@ create() {
         record $kind 3
         record poststop
         args sleep 1000
-        create
+        create x
         run --separate-stderr bailey start x
         [ "$status" -eq 1 ]
         [[ "$stderr" == *"hook $kind[0] ("*") failed: exit status 3: this is why" ]]
@@ -370,7 +366,7 @@ create() {
     hook startContainer /bin/sh sh -c 'sleep 1000 & sleep 1000'
     config '.hooks.startContainer[0].timeout = 1'
     record poststop
-    create
+    create x
     run --separate-stderr bailey start x
     [ "$status" -eq 1 ]
     [ "$(status_of x)" = stopped ]
@@ -381,7 +377,7 @@ create() {
 @test "hooks: a failing poststop does not fail delete" {
     record poststop 3
     record poststop
-    create
+    create x
     bailey start x
     wait_for status_is x stopped
     run --separate-stderr bailey delete x

@@ -11,12 +11,6 @@ teardown() {
     delete_all
 }
 
-# The keep and the porter hold the test's output open, so they get their own.
-create() { # id
-    bailey create --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" "$1" \
-        </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-}
-
 # The error alone, whatever state there is.
 fails_with() { # message command...
     local message=$1
@@ -30,7 +24,7 @@ fails_with() { # message command...
 @test "created, running, stopped, gone" {
     args sh -c 'echo hello; until [ -e /tmp/go ]; do sleep 0.05; done; exit 7'
     config '.annotations = {"a.b": "c \"d\""}'
-    create x
+    create x --pid-file "$BATS_TEST_TMPDIR/pid"
     status_is x created
     [ ! -s "$BATS_TEST_TMPDIR/out" ]
     [ "$(bailey state x | jq -r .pid)" = "$(cat "$BATS_TEST_TMPDIR/pid")" ]
@@ -102,7 +96,7 @@ fails_with() { # message command...
 
 @test "delete ends what was only created" {
     args sleep 100
-    create x
+    create x --pid-file "$BATS_TEST_TMPDIR/pid"
     pid=$(cat "$BATS_TEST_TMPDIR/pid")
     bailey delete x
     [ -z "$(grep '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null)" ]

@@ -11,10 +11,6 @@ teardown() {
     delete_all
 }
 
-create() { # id
-    bailey create --bundle "$BUNDLE" "$1" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
-}
-
 pid_of() {
     bailey state "$1" | jq .pid
 }
@@ -192,8 +188,13 @@ host_state_of() { # pid
     args sleep 1000
     create x
     bailey start x
+    # Processes are told from each other by when they began, in hundredths of a second: it is not of the same one.
+    began() { cut -d' ' -f22 "/proc/$1/stat"; }
+    later() { [ "$(cut -d' ' -f1 /proc/uptime | tr -d .)" -gt $(($(began "$(pid_of x)") + 1)) ]; }
+    wait_for later
     sleep 1000 3>&- &
     innocent=$!
+    [ "$(began $innocent)" -gt "$(began "$(pid_of x)")" ]
     kill -KILL "$(pid_of x)"
     wait_for status_is x stopped
     cp "$STATE/x/state.json" "$BATS_TEST_TMPDIR/saved"

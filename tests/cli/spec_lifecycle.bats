@@ -5,14 +5,11 @@ load helpers
 
 setup() {
     make_bundle
+    GROUP=bailey-spec-lifecycle-$$
 }
 
 teardown() {
     delete_all
-}
-
-create() { # id
-    bailey create --bundle "$BUNDLE" "$1" </dev/null >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&-
 }
 
 # The error, and a container that is as it was: the same state, the same processes.
@@ -32,8 +29,8 @@ refused_without_effect() { # message command...
 # What a container that was never made may not have changed on the host.
 host() {
     cat /proc/self/mountinfo
-    find /sys/fs/cgroup -maxdepth 3 -path "*spec-lifecycle*"
-    ip -o link 2>/dev/null | wc -l
+    find /sys/fs/cgroup -maxdepth 3 -path "*$GROUP*" 2>/dev/null || true # others' come and go
+    nsenter -t "$NET" -n ip -o link | wc -l
     ls -A "$BUNDLE" "$BUNDLE/rootfs"
     ls -A "$BATS_TEST_TMPDIR" | grep -v separate-stderr
     pgrep -f -- "--root $STATE" || true
@@ -81,17 +78,21 @@ TABLE
 }
 
 @test "G4, G5: a create that fails leaves the host as it was" {
-    local change
+    local change NET
+    unshare --net sleep 1000 3>&- & # whose interfaces nobody else changes
+    NET=$!
+    wait_for sh -c "[ \"\$(readlink /proc/$NET/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]"
     create y
     bailey delete y
     : >"$BATS_TEST_TMPDIR/before"
     args sleep 1000
     cp "$BUNDLE/config.json" "$BATS_TEST_TMPDIR/saved"
-    config '.linux.cgroupsPath = "/bailey-spec-lifecycle/x"'
+    config '.linux.cgroupsPath = "/'$GROUP'/x"'
     while read -r change; do
         host >"$BATS_TEST_TMPDIR/before" 2>&1
         config "$change"
-        run --separate-stderr bailey create --bundle "$BUNDLE" --pid-file "$BATS_TEST_TMPDIR/pid" x 3>&-
+        run --separate-stderr timeout -k 5 $LIMIT nsenter -t "$NET" -n "$BAILEY" --root "$STATE" create --bundle "$BUNDLE" \
+            --pid-file "$BATS_TEST_TMPDIR/pid" x 3>&-
         echo "$change: $status $stderr" >&2
         [ "$status" -eq 1 ]
         [ "$output" = "" ]
@@ -112,6 +113,7 @@ TABLE
 .linux.resources.cpu.cpus = "999"
 .linux.cgroupsPath = "../../x"
 TABLE
+    kill $NET
 }
 
 @test "G6: versions of the specification" {
@@ -282,9 +284,9 @@ TABLE
     mkdir "$BUNDLE/own"
     echo kept >"$BUNDLE/own/file"
     for parent in /sys/fs/cgroup/pids /sys/fs/cgroup/freezer; do
-        [ ! -d $parent ] || mkdir -p $parent/bailey-spec-lifecycle/other
+        [ ! -d $parent ] || mkdir -p $parent/$GROUP/other
     done
-    config '.linux.cgroupsPath = "/bailey-spec-lifecycle/x" | .linux.resources.pids = {"limit": 50}'
+    config '.linux.cgroupsPath = "/'$GROUP'/x" | .linux.resources.pids = {"limit": 50}'
     args true
     find "$BUNDLE" | sort >"$BATS_TEST_TMPDIR/before"
     for _ in 1 2; do
@@ -293,10 +295,10 @@ TABLE
         wait_for status_is x stopped
         bailey delete x
         nothing_left
-        [ ! -e /sys/fs/cgroup/pids/bailey-spec-lifecycle/x ]
+        [ ! -e /sys/fs/cgroup/pids/$GROUP/x ]
     done
     find "$BUNDLE" | sort | diff "$BATS_TEST_TMPDIR/before" -
     for parent in /sys/fs/cgroup/pids /sys/fs/cgroup/freezer; do
-        [ ! -d $parent ] || rmdir $parent/bailey-spec-lifecycle/other $parent/bailey-spec-lifecycle
+        [ ! -d $parent ] || rmdir $parent/$GROUP/other $parent/$GROUP
     done
 }

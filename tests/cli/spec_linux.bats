@@ -15,10 +15,6 @@ teardown() {
     bailey delete --force x 3>&- || true
 }
 
-create() { # id
-    bailey create --bundle "$BUNDLE" "$1" </dev/null >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&-
-}
-
 run_it() {
     run --separate-stderr bailey run --bundle "$BUNDLE" x
     echo "status $status: $output; $stderr" >&2

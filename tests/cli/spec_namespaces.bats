@@ -19,11 +19,6 @@ teardown() {
     done
 }
 
-create() {
-    bailey create --bundle "$BUNDLE" x </dev/null >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- ||
-        { cat "$BATS_TEST_TMPDIR/err" >&2; return 1; }
-}
-
 file_of() { # kind
     case $1 in
     network) echo net ;;
@@ -67,7 +62,7 @@ helper() { # options of unshare...
     # shellcheck disable=SC2086
     namespaces $KINDS
     args sleep 1000
-    create
+    create x
     pid=$(bailey state x | jq .pid)
     for kind in $KINDS; do
         ! same "$kind" "$pid" $$
@@ -81,7 +76,7 @@ helper() { # options of unshare...
     namespaces
     config 'del(.hostname) | del(.linux.maskedPaths) | del(.linux.readonlyPaths)'
     args sh -c 'echo $$; trap "exit 9" TERM; while :; do sleep 0.1; done'
-    create
+    create x
     pid=$(bailey state x | jq .pid)
     for kind in $KINDS user; do
         same "$kind" "$pid" $$
@@ -103,7 +98,7 @@ helper() { # options of unshare...
     namespaces mount
     config 'del(.hostname)'
     args sh -c 'sleep 1000 & sleep 1000'
-    create
+    create x
     bailey start x
     pid=$(bailey state x | jq .pid)
     bailey exec --detach x sh -c 'sleep 1000 & sleep 1000' </dev/null >/dev/null 2>&1 3>&-
@@ -116,7 +111,7 @@ helper() { # options of unshare...
     # shellcheck disable=SC2086
     wait_for gone $all
     bailey delete x
-    create
+    create x
     bailey start x
     pid=$(bailey state x | jq .pid)
     all=$(processes "$pid")
@@ -133,7 +128,7 @@ helper() { # options of unshare...
     config 'del(.hostname) | .linux += {uidMappings: [{containerID: 0, hostID: 100000, size: 65536}],
         gidMappings: [{containerID: 0, hostID: 100000, size: 65536}]}'
     args sh -c 'id -u; sleep 1000'
-    create
+    create x
     bailey start x
     wait_for said 0
     pid=$(bailey state x | jq .pid)
@@ -155,7 +150,7 @@ helper() { # options of unshare...
         namespaces $(for k in $KINDS; do [ "$k" = "$kind" ] && echo "$k=/proc/$HELPER/ns/$(file_of "$k")" || echo "$k"; done)
         config 'del(.hostname)'
         args sh -c 'echo in; sleep 1000'
-        create
+        create x
         pid=$(bailey state x | jq .pid)
         same "$kind" "$pid" "$HELPER"
         bailey start x
@@ -176,7 +171,7 @@ helper() { # options of unshare...
     namespaces pid ipc "network=/proc/$HELPER/ns/net" "uts=/proc/$HELPER/ns/uts" "mount=/proc/$HELPER/ns/mnt"
     config 'del(.hostname) | .mounts += [{"destination": "/v", "source": "volume", "options": ["bind"]}]'
     args sh -c 'hostname; ls /v; cat /proc/net/dev | grep -c :'
-    create
+    create x
     bailey start x
     wait_for status_is x stopped
     [ "$(xargs <"$BATS_TEST_TMPDIR/out")" = "from-outside of-that-namespace 1" ]
@@ -186,7 +181,7 @@ helper() { # options of unshare...
     helper --pid
     namespaces mount ipc uts network "pid=/proc/$HELPER/ns/pid"
     args sh -c 'sleep 1000 & sleep 1000'
-    create
+    create x
     bailey start x
     all=$(processes "$(bailey state x | jq .pid)")
     kill -KILL "$HELPER"
@@ -218,12 +213,12 @@ helper() { # options of unshare...
     namespaces mount
     config --arg out "$BATS_TEST_TMPDIR/seen" 'del(.hostname) | .hooks.createContainer = [{"path": "/bin/sh", "args": ["sh", "-c", ("cat >" + $out)]}]'
     args true
-    create
+    create x
     [ "$(jq .pid "$BATS_TEST_TMPDIR/seen")" = "$(bailey state x | jq .pid)" ]
     bailey delete x
     helper --pid
     namespaces mount "pid=/proc/$HELPER/ns/pid"
-    create
+    create x
     pid=$(bailey state x | jq .pid)
     [ "$(jq .pid "$BATS_TEST_TMPDIR/seen")" = "$(awk '/^NSpid/ { print $NF }' "/proc/$pid/status")" ]
 }
