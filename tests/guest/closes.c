@@ -343,9 +343,9 @@ static void test_locks(void)
 
 static void test_watched(void)
 {
-    struct {
+    union {
         struct inotify_event e;
-        char more[256];
+        char room[sizeof(struct inotify_event) + 256];
     } got;
     pid_t pid = start(closer);
     int in = inotify_init1(IN_NONBLOCK);
