@@ -14,11 +14,6 @@
 #include "sandbox/gate/abi.h"
 
 #define GUEST(call, condition, reason) __NR_##call,
-#define GATE(call, condition, reason)
-#define LANE(call, condition, reason)
-#define LANE_FOR(call, native)
-#define TRAP(call, reason)
-#define TRAP_IF(call, condition, reason)
 static const uint16_t judged_calls[] = {
 #include "seccomp-profiles/gate.def"
     __NR_exit,
@@ -26,12 +21,6 @@ static const uint16_t judged_calls[] = {
     __NR_sigaltstack,
     __NR_rt_sigreturn,
 };
-#undef GUEST
-#undef GATE
-#undef LANE
-#undef LANE_FOR
-#undef TRAP
-#undef TRAP_IF
 
 #define JUDGED_CALLS (sizeof(judged_calls) / sizeof(judged_calls[0]))
 #define JUDGED_NATIVE (JUDGED_CALLS - 4) /* how many of them, the first ones, are native */
@@ -56,11 +45,6 @@ _Static_assert(JUDGED_CALLS <= 64, "a bit each");
 
 /* One for each, in the order of judged_calls. */
 #define GUEST(call, condition, reason) JUDGED_FILTER(__NR_##call),
-#define GATE(call, condition, reason)
-#define LANE(call, condition, reason)
-#define LANE_FOR(call, native)
-#define TRAP(call, reason)
-#define TRAP_IF(call, condition, reason)
 static const struct sock_filter judged_filters[JUDGED_CALLS][JUDGED_PROGRAM] = {
 #include "seccomp-profiles/gate.def"
     JUDGED_FILTER(__NR_exit),
@@ -68,11 +52,5 @@ static const struct sock_filter judged_filters[JUDGED_CALLS][JUDGED_PROGRAM] = {
     JUDGED_FILTER(__NR_sigaltstack),
     JUDGED_FILTER(__NR_rt_sigreturn),
 };
-#undef GUEST
-#undef GATE
-#undef LANE
-#undef LANE_FOR
-#undef TRAP
-#undef TRAP_IF
 
 #endif

@@ -43,45 +43,25 @@ struct rule {
 };
 
 #define GUEST(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
-#define GATE(call, cond, reason)
-#define LANE(call, cond, reason)
-#define LANE_FOR(call, native)
-#define TRAP(call, reason)
-#define TRAP_IF(call, cond, reason)
 static const struct rule guest_native[] = {
 #include "seccomp-profiles/gate.def"
 };
-#undef GUEST
-#define GUEST(call, cond, reason)
-#undef TRAP
 #define TRAP(call, reason) {__NR_##call, ANY, SECCOMP_RET_TRAP},
 static const struct rule guest_traps[] = {
 #include "seccomp-profiles/gate.def"
 };
-#undef TRAP
-#define TRAP(call, reason)
-#undef TRAP_IF
 #define TRAP_IF(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_TRAP},
 static const struct rule start_traps[] = {
 #include "seccomp-profiles/gate.def"
 };
-#undef TRAP_IF
-#define TRAP_IF(call, cond, reason)
-#undef GATE
 #define GATE(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
 static const struct rule gate_native[] = {
 #include "seccomp-profiles/gate.def"
 };
-#undef GATE
-#define GATE(call, cond, reason)
-#undef LANE
 #define LANE(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
 static const struct rule lane_native[] = {
 #include "seccomp-profiles/gate.def"
 };
-#undef LANE
-#define LANE(call, cond, reason)
-#undef LANE_FOR
 #define LANE_FOR(call, native) {__NR_##call, __NR_##native},
 static const struct {
     int nr, native;

@@ -282,21 +282,30 @@ static void await_call(pid_t pid)
         AWAIT(state_of(pid, pid) == 'Z');
 }
 
-/* With a handler that is called again and again: what the call returns, or that it never does. */
-static void by_handler(unsigned i, int flags)
+/* A child that is in the call; with a handler, that is called again and again meanwhile. */
+static pid_t begin_call(unsigned i, const struct sigaction *handler)
 {
-    int st;
     seen->handled = seen->returned = 0;
     pid_t pid = fork();
     if (pid == 0) {
-        struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = flags};
         prepare();
-        sigaction(SIGALRM, &sa, NULL);
-        alarms_begin(TICK_MS);
+        if (handler) {
+            sigaction(SIGALRM, handler, NULL);
+            alarms_begin(TICK_MS);
+        }
         run_call(i);
     }
     MUST(read(ready[0], buf, 1) == 1);
     await_call(pid);
+    return pid;
+}
+
+/* With a handler: what the call returns, or that it never does. */
+static void by_handler(unsigned i, int flags)
+{
+    struct sigaction sa = {.sa_handler = on_alarm, .sa_flags = flags};
+    pid_t pid = begin_call(i, &sa);
+    int st;
     int before = seen->handled;
     AWAIT(seen->returned || ((flags & SA_RESTART) && seen->handled >= before + TICKS));
     if (!seen->returned)
@@ -308,15 +317,8 @@ static void by_handler(unsigned i, int flags)
 /* An ignored signal and a stop leave most calls be; SIGKILL ends them at once. */
 static void by_stop_and_kill(unsigned i)
 {
+    pid_t pid = begin_call(i, NULL);
     int st;
-    seen->handled = seen->returned = 0;
-    pid_t pid = fork();
-    if (pid == 0) {
-        prepare();
-        run_call(i);
-    }
-    MUST(read(ready[0], buf, 1) == 1);
-    await_call(pid);
     kill(pid, SIGUSR1);
     await_call(pid);
     kill(pid, SIGSTOP);
@@ -334,15 +336,8 @@ static void by_stop_and_kill(unsigned i)
 /* A stop that is undone at once has ended what a longer one does. */
 static void by_undone_stop(unsigned i)
 {
+    pid_t pid = begin_call(i, NULL);
     int st;
-    seen->handled = seen->returned = 0;
-    pid_t pid = fork();
-    if (pid == 0) {
-        prepare();
-        run_call(i);
-    }
-    MUST(read(ready[0], buf, 1) == 1);
-    await_call(pid);
     kill(pid, SIGSTOP);
     kill(pid, SIGCONT);
     await_call(pid);

@@ -77,6 +77,18 @@ until_true() { # seconds command...
     done
 }
 
+# Runs tests/attacks/NAME.c as a guest, which says 42 if all that it tried harmed itself only.
+attack_from_within() { # name
+    local bundle status
+    scratch_open
+    bundle=$(bundle_new b busybox) || die "no bundle"
+    cp "$B/tests/attacks/$1" "$bundle/rootfs/test/$1"
+    bundle_args "$bundle" "/test/$1"
+    timeout 500 "$RUNTIME" run --bundle "$bundle" "$(container_id "${1//_/-}")" </dev/null
+    status=$?
+    [ $status = 42 ] || die "status $status"
+}
+
 # For attacks on the host's side: a state directory, a busybox bundle in $bundle, and $decoy, a directory of the host
 # that no container was given, with a file "secret" that says "outside".
 decoy_open() {

@@ -10,22 +10,8 @@
 #include <cmocka.h>
 
 #include "sandbox/keep/bpf.h"
-#include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp.h"
 #include "tests/unit/keep_stubs.h"
-
-/* There are no guests to read maps of. */
-int host_proc_read(struct strbuf *sb, const char *fmt, ...)
-{
-    (void)sb;
-    (void)fmt;
-    return -ENOENT;
-}
-
-void sb_free(struct strbuf *sb)
-{
-    (void)sb;
-}
 
 #define BIT(cap) (1ULL << (cap))
 #define ALL (BIT(41) - 1)

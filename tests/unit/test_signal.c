@@ -9,22 +9,8 @@
 #include <cmocka.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/task_internal.h"
 #include "tests/unit/keep_stubs.h"
-
-/* There are no guests to read maps of. */
-int host_proc_read(struct strbuf *sb, const char *fmt, ...)
-{
-    (void)sb;
-    (void)fmt;
-    return -ENOENT;
-}
-
-void sb_free(struct strbuf *sb)
-{
-    (void)sb;
-}
 
 #define HANDLER 0x1000
 
