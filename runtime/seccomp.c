@@ -167,11 +167,8 @@ static const struct {
     int nr;
 } native[] = {
 #define GUEST(call, condition, reason) {#call, SYS_##call},
-#define GATE(call, condition, reason)
 #define LANE(call, condition, reason) {#call, SYS_##call},
 #define LANE_FOR(call, native) {#call, SYS_##call},
-#define TRAP(call, reason)
-#define TRAP_IF(call, condition, reason)
 #include "seccomp-profiles/gate.def"
 };
 
