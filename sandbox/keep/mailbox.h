@@ -23,6 +23,8 @@ struct mailbox {
     _Atomic uint32_t heard;     /* of later->told */
     atomic_bool allowed;        /* counted in kernel.laters */
     uint64_t later_round;       /* tasklist_lock */
+    _Atomic int64_t rung; /* when one of its threads last rang with a call that could have gone without, */
+    atomic_uint calls;    /* and how many did in a row */
 };
 
 void mailbox_put(struct mailbox *b);

@@ -16,7 +16,7 @@
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/thread.h"
 
-#define CLIENTS 4
+#define CLIENTS MAILBOX_THREADS
 #define USEC 1000LL
 #define BUSY_GAP (120 * USEC)    /* between two calls: closer ones come in a row */
 #define BUSY_CALLS 4             /* in a row, until somebody looks */
@@ -27,6 +27,7 @@
 #define BACKOFF_MIN (1000 * USEC)
 #define BACKOFF_IDLE (4000 * USEC)
 #define BACKOFF_MAX (256000 * USEC)
+#define RESTS 8   /* calls by the doorbell of a client that was not seen in time, until it is one again */
 #define WORTH 100 /* calls that pay for a beginning */
 #define LOOKS 64  /* between two questions for the time */
 
@@ -177,20 +178,20 @@ static void keep_off(struct mailbox_server *s, int cpu)
     (void)sched_setaffinity(0, sizeof(others), &others);
 }
 
-/* What waits takes the places that are free. */
-static void take_over(struct mailbox_server *s, struct client mine[CLIENTS])
+/* What waits comes behind the n that are looked at, where there is room. Returns how many there are now. */
+static unsigned take_over(struct mailbox_server *s, struct client mine[CLIENTS], unsigned n)
 {
     LOCKED(&s->lock);
-    for (unsigned i = 0; i < CLIENTS; i++) {
-        if (mine[i].task || !s->nwaiting)
-            continue;
-        mine[i] = s->waiting[--s->nwaiting];
+    for (; n < CLIENTS && s->nwaiting; n++) {
+        struct client *c = &mine[n];
+        *c = s->waiting[--s->nwaiting];
         s->waiting[s->nwaiting].task = NULL;
-        keep_off(s, mine[i].cpu);
-        mine[i].last = now();
-        mine[i].credit = CREDIT;
-        __atomic_store_n(&mine[i].page->served, 1, __ATOMIC_RELAXED);
+        keep_off(s, c->cpu);
+        c->last = now();
+        c->credit = CREDIT;
+        __atomic_store_n(&c->page->served, 1, __ATOMIC_RELAXED);
     }
+    return n;
 }
 
 /* In the way of others: away for the longer the more often that happens. For nothing: not at once again. */
@@ -221,16 +222,15 @@ static bool has_left(const struct client *c, int64_t at)
     return at - c->last > c->credit || (atomic_load(&c->task->life) & (TASK_DYING | TASK_EXITED));
 }
 
-/* A round of looks. False: the CPU was somebody else's meanwhile, or the gate found that nobody looked. */
-static bool look(struct mailbox_server *s, struct client mine[CLIENTS], int64_t *at)
+/* Some looks at n of them. False: the CPU was somebody else's meanwhile. */
+static bool look(struct mailbox_server *s, struct client mine[CLIENTS], unsigned n, int64_t *at)
 {
     int64_t idle_since = *at;
-    bool fine = true;
 
     for (unsigned k = 0; k < LOOKS; k++) {
         bool any = false;
-        for (unsigned i = 0; i < CLIENTS; i++)
-            any |= mine[i].task && serve(&mine[i]) && earn(&mine[i]);
+        for (unsigned i = 0; i < n; i++)
+            any |= serve(&mine[i]) && earn(&mine[i]);
         s->served += any;
         if (any)
             idle_since = 0;
@@ -238,34 +238,48 @@ static bool look(struct mailbox_server *s, struct client mine[CLIENTS], int64_t 
             __builtin_ia32_pause();
     }
     *at = now();
-    if (idle_since && *at - idle_since > LOST)
-        fine = false;
-    for (unsigned i = 0; i < CLIENTS; i++)
-        if (mine[i].task && !__atomic_load_n(&mine[i].page->served, __ATOMIC_RELAXED))
-            fine = false;
-    return fine;
+    return !idle_since || *at - idle_since <= LOST;
+}
+
+/* Its gate found that nobody looked. */
+static bool has_missed(const struct client *c)
+{
+    return !__atomic_load_n(&c->page->served, __ATOMIC_RELAXED);
+}
+
+/* Of the n, those that go on to be looked at come first. Returns how many. *fine: false where all that are
+ * gone now missed something. */
+static unsigned settle(struct client mine[CLIENTS], unsigned n, int64_t at, bool *fine)
+{
+    unsigned left = 0, missed = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        bool miss = has_missed(&mine[i]);
+        if (miss)
+            atomic_store_explicit(&mine[i].task->mailbox_rests, RESTS, memory_order_relaxed);
+        missed += miss;
+        if (!*fine || miss || has_left(&mine[i], at))
+            client_clear(&mine[i]);
+        else
+            mine[left++] = mine[i];
+    }
+    *fine &= left || !missed;
+    return left;
 }
 
 /* Until they all have left. */
 static void look_after(struct mailbox_server *s, struct client mine[CLIENTS])
 {
+    unsigned n = take_over(s, mine, 0);
     int64_t at = now();
-    unsigned n = CLIENTS;
     bool fine = true;
 
     s->served = 0;
     while (n) {
-        fine = look(s, mine, &at);
-        n = 0;
-        for (unsigned i = 0; i < CLIENTS; i++) {
-            if (mine[i].task && (!fine || has_left(&mine[i], at)))
-                client_clear(&mine[i]);
-            n += mine[i].task != NULL;
-        }
-        if (fine && n < CLIENTS && atomic_load_explicit(&s->nwaiting, memory_order_relaxed)) {
-            take_over(s, mine);
-            n++;
-        }
+        fine = look(s, mine, n, &at);
+        n = settle(mine, n, at, &fine);
+        if (fine && atomic_load_explicit(&s->nwaiting, memory_order_relaxed))
+            n = take_over(s, mine, n);
     }
     if (!fine || s->served < WORTH)
         back_off(s, at, !fine);
@@ -276,7 +290,7 @@ static void look_after(struct mailbox_server *s, struct client mine[CLIENTS])
 static void *server_main(void *arg)
 {
     struct mailbox_server *s = arg;
-    struct client mine[CLIENTS] = {0};
+    struct client mine[CLIENTS];
 
     must_not_wait = true;
     for (;;) {
@@ -287,7 +301,6 @@ static void *server_main(void *arg)
             if (s->stop)
                 break;
         }
-        take_over(s, mine);
         look_after(s, mine);
     }
     server_put(s);
@@ -361,12 +374,16 @@ void mailbox_rung(struct task *t)
 
     if (!page)
         return;
+    struct mailbox *b = t->process->mm->mailbox;
     int64_t at = now();
-    bool in_a_row = at - t->mailbox_last < BUSY_GAP;
-    t->mailbox_last = at;
-    t->mailbox_calls = in_a_row ? t->mailbox_calls + 1 : 0;
-    if (t->mailbox_calls < BUSY_CALLS || __atomic_load_n(&page->served, __ATOMIC_RELAXED))
+    bool in_a_row = at - atomic_exchange_explicit(&b->rung, at, memory_order_relaxed) < BUSY_GAP;
+    unsigned calls = in_a_row ? atomic_load_explicit(&b->calls, memory_order_relaxed) + 1 : 0;
+    atomic_store_explicit(&b->calls, calls, memory_order_relaxed);
+    if (atomic_load_explicit(&t->mailbox_rests, memory_order_relaxed)) {
+        atomic_fetch_sub_explicit(&t->mailbox_rests, 1, memory_order_relaxed);
         return;
-    t->mailbox_calls = 0;
+    }
+    if (calls < BUSY_CALLS || __atomic_load_n(&page->served, __ATOMIC_RELAXED))
+        return;
     admit(t, page, at);
 }

@@ -224,12 +224,11 @@ struct task {
     uint64_t mempolicy_nodes; /* bit n is node n */
     struct exec_plan *exec;   /* between GATE_EXEC and GATE_EXEC_DONE (exec.h) */
     struct listener *listener;
-    uaddr_t slot;         /* struct gate_slot in its memory; 0: none */
-    bool used_lane;       /* by the call being served, which the gate could have made */
-    int64_t mailbox_last; /* when it used its mailbox last, and how often in a row: mailbox_server.c */
-    unsigned mailbox_calls;
-    bool wants_mailbox; /* with the patch */
-    uaddr_t patch_ip;   /* what its gate is to patch when it asks next; 0: nothing */
+    uaddr_t slot;              /* struct gate_slot in its memory; 0: none */
+    bool used_lane;            /* by the call being served, which the gate could have made */
+    atomic_uint mailbox_rests; /* calls by the doorbell until its mailbox is worth a look again */
+    bool wants_mailbox;        /* with the patch */
+    uaddr_t patch_ip;          /* what its gate is to patch when it asks next; 0: nothing */
     UT_hash_handle hh_tid, hh_host;
 };
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -235,6 +236,45 @@ static void test_many(void)
     CHECK("threads that come and go", wrong == 0);
 }
 
+#define CROWD 24
+
+static sem_t turn[CROWD];
+
+/* One call of each thread's at a time, then a few all at once; some leave before. */
+static void *in_turn(void *arg)
+{
+    long me = (long)arg, wrong = 0;
+    struct stat st;
+
+    for (int i = 0; i < OFTEN / 5; i++) {
+        MUST(sem_wait(&turn[me]) == 0);
+        wrong += raw_stat(me % 2 ? "one" : "tne", &st) != 0 || st.st_size != (me % 2 ? 1 : 2);
+        MUST(sem_post(&turn[(me + 1) % CROWD]) == 0);
+    }
+    for (int i = 0; me % 3 && i < OFTEN / 5; i++)
+        wrong += raw_stat(me % 2 ? "one" : "tne", &st) != 0 || st.st_size != (me % 2 ? 1 : 2);
+    return (void *)wrong;
+}
+
+static void test_crowd(void)
+{
+    pthread_t t[CROWD];
+    long wrong = 0;
+    void *r;
+
+    for (int round = 0; round < 3; round++) {
+        for (long i = 0; i < CROWD; i++)
+            MUST(sem_init(&turn[i], 0, i == 0) == 0);
+        for (long i = 0; i < CROWD; i++)
+            MUST(pthread_create(&t[i], NULL, in_turn, (void *)i) == 0);
+        for (long i = 0; i < CROWD; i++) {
+            pthread_join(t[i], &r);
+            wrong += (long)r;
+        }
+    }
+    CHECK("a crowd that takes turns", wrong == 0);
+}
+
 /* With others at work on the table, descriptors that the host's process has too. */
 static void *lanes(void *arg)
 {
@@ -451,6 +491,7 @@ int main(void)
     test_changed();
     test_threads();
     test_many();
+    test_crowd();
     test_lanes();
     test_signals();
     test_waits();
