@@ -125,7 +125,7 @@ class Detached:
 
     def __exit__(self, *_):
         timed(self.runtime + ["delete", "--force", self.name])
-    
+
 
 def execute(runtime, times=5):
     with Detached(runtime, BUNDLE, "/bin/sleep", "1000") as c:
@@ -133,15 +133,30 @@ def execute(runtime, times=5):
         return statistics.median(timed(argv) for _ in range(times))
 
 
+def read_file(path):
+    """What a file of /proc holds, or nothing where its thread has ended meanwhile."""
+    try:
+        with open(path) as f:
+            return f.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def tasks(pid):
+    try:
+        return os.listdir(f"/proc/{pid}/task")
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
 def children(pid):
     """The processes below one, those that wait to be reaped left out."""
     found = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children") as f:
-            for child in f.read().split():
-                found += children(child)
-                if os.path.exists(f"/proc/{child}/exe") and pss(child):
-                    found.append(child)
+    for task in tasks(pid):
+        for child in read_file(f"/proc/{pid}/task/{task}/children").split():
+            found += children(child)
+            if os.path.exists(f"/proc/{child}/exe") and pss(child):
+                found.append(child)
     return found
 
 
@@ -152,26 +167,21 @@ def detached():
 
 
 def pss(pid):
-    try:
-        with open(f"/proc/{pid}/smaps_rollup") as f:
-            return int(re.search(r"^Pss: +(\d+)", f.read(), re.M).group(1)) * 1024
-    except (OSError, AttributeError):
-        return 0
+    found = re.search(r"^Pss: +(\d+)", read_file(f"/proc/{pid}/smaps_rollup"), re.M)
+    return int(found.group(1)) * 1024 if found else 0
 
 
 def name_of(pid):
-    with open(f"/proc/{pid}/comm") as f:
-        return f.read().strip()
+    return read_file(f"/proc/{pid}/comm").strip()
 
 
 def spent_by(pid):
     """Processor time in ns, and context switches of all its threads."""
     time_spent = switches = 0
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/schedstat") as f:
-            time_spent += int(f.read().split()[0])
-        with open(f"/proc/{pid}/task/{task}/status") as f:
-            switches += sum(map(int, re.findall(r"ctxt_switches:\s+(\d+)", f.read())))
+    for task in tasks(pid):
+        time_spent += int((read_file(f"/proc/{pid}/task/{task}/schedstat") or "0").split()[0])
+        status = read_file(f"/proc/{pid}/task/{task}/status")
+        switches += sum(map(int, re.findall(r"ctxt_switches:\s+(\d+)", status)))
     return time_spent, switches
 
 
