@@ -137,7 +137,7 @@ enum gate_restart {
 struct gate_patch {
     uint64_t ip;         /* behind it; 0: none */
     uint64_t start, end; /* of the mapping that it is in */
-    uint32_t prot, pad;
+    uint32_t prot, nr;   /* nr: the call's number */
 };
 
 struct gate_signal {

@@ -9,23 +9,28 @@ static int slot_counts(const struct gate_slot *slot)
     return slot && (__atomic_load_n(&slot->valid, __ATOMIC_RELAXED) & GATE_VALID_IDS);
 }
 
-#define SITES 32
+#define SITES 64 /* by a hash of their address */
+#define SITE_WAYS 4
 #define SITE_CALLS 32 /* patching costs about as much as this many traps do */
 
-/* Once, when the site has trapped often enough for a jump in its place. Who counts at the same time may miss
- * one. */
+/* Once, when the site has trapped often enough for a jump in its place. Of those with the same hash the least
+ * busy gives way. Who counts at the same time may miss one. */
 static int is_hot(uint64_t ip)
 {
-    static struct {
+    static struct site {
         uint64_t ip, calls;
     } sites[SITES];
-    unsigned i = (unsigned)((ip ^ ip >> 6) % SITES);
+    struct site *way = &sites[(ip ^ ip >> 6 ^ ip >> 12) % (SITES / SITE_WAYS) * SITE_WAYS], *least = way;
 
-    if (sites[i].ip != ip) {
-        sites[i].ip = ip;
-        sites[i].calls = 0;
+    for (unsigned i = 0; i < SITE_WAYS; i++) {
+        if (way[i].ip == ip)
+            return ++way[i].calls == SITE_CALLS;
+        if (way[i].calls < least->calls)
+            least = &way[i];
     }
-    return ++sites[i].calls == SITE_CALLS;
+    least->ip = ip;
+    least->calls = 1;
+    return 0;
 }
 
 void gate_mask_call(struct native_ucontext *uc)

@@ -1,13 +1,15 @@
 /* Patched call sites: a system call instruction that keeps coming back is made a jump into the gate (fast.S).
  *
- * Two shapes can be changed so that whoever is in the middle of them goes on rightly:
+ * Some shapes can be changed so that whoever is in the middle of them goes on rightly:
  *
  *   mov $nr,%eax; syscall          b8 nr nr nr nr | 0f 05
  *     becomes a jump in the mov's place; the instruction itself stays, for those behind the mov, for jumps to
  *     it, and for the gate to fall back on.
+ *   mov $nr,%eax; lea d32(%reg),%reg2; syscall   b8 nr nr nr nr | 48 8d mm dd dd dd dd | 0f 05
+ *     as that: the lea is made in the island, and stays, too. Whom a signal sends back makes it twice.
  *   syscall; cmp $imm32,%rax       0f 05 | 48 3d ii ii ii ii
  *     becomes mov %esp,%ecx and a jump in the cmp's place: who comes back from the kernel, where the
- * instruction was, has the address of the cmp in rcx, and is sent on behind a cmp of the island's own.
+ *     instruction was, has the address of the cmp in rcx, and is sent on behind a cmp of the island's own.
  *
  * Both jump to an island, a few instructions in a page near the site. What changes is written behind a
  * breakpoint, at which other threads wait. */
@@ -60,7 +62,10 @@ _Static_assert(__builtin_offsetof(struct gate_slot, blocked) == 96 &&
 
 struct gate_shared gate_shared __attribute__((section(".shared,\"aw\",@nobits#")));
 
-enum shape { SHAPE_NONE, SHAPE_MOV, SHAPE_CMP };
+enum shape { SHAPE_NONE, SHAPE_MOV, SHAPE_LEA, SHAPE_CMP };
+
+/* Bytes of their instructions. */
+enum { MOV_LEN = 5, LEA_LEN = 7, SYSCALL_LEN = 2 };
 
 struct chunk {
     uint64_t base;
@@ -192,8 +197,30 @@ static void write_cmp_island(unsigned char *p, uint64_t at, uint64_t site)
 
 static void write_mov_island(unsigned char *p, uint64_t site)
 {
-    p = put(p, (const char *)site, 5);
-    put_gate_call(p, site + 7);
+    p = put(p, (const char *)site, MOV_LEN);
+    put_gate_call(p, site + MOV_LEN + SYSCALL_LEN);
+}
+
+static int is_from_ip(const unsigned char *lea)
+{
+    return (lea[2] & 0xc7) == 5;
+}
+
+/* What the lea's displacement is for the same address, made at the island. */
+static int64_t moved_displacement(uint64_t site, uint64_t island)
+{
+    const unsigned char *lea = (const unsigned char *)site + MOV_LEN;
+    int32_t d;
+
+    memcpy(&d, lea + 3, sizeof(d));
+    return is_from_ip(lea) ? (int64_t)d + (int64_t)(site - island) : d;
+}
+
+static void write_lea_island(unsigned char *p, uint64_t at, uint64_t site)
+{
+    p = put(p, (const char *)site, MOV_LEN + 3);
+    p = put32(p, (uint64_t)moved_displacement(site, at));
+    put_gate_call(p, site + MOV_LEN + LEA_LEN + SYSCALL_LEN);
 }
 
 /* The island's address; 0: there is no room near. */
@@ -203,9 +230,14 @@ static uint64_t add_island(uint64_t site, enum shape shape)
 
     if (!c || sys3(NR_mprotect, c->base, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) < 0)
         return 0;
-    uint64_t at = c->base + c->used++ * ISLAND;
+    uint64_t at = c->base + c->used * ISLAND;
+    if (shape == SHAPE_LEA && moved_displacement(site, at) != (int32_t)moved_displacement(site, at))
+        return 0;
+    c->used++;
     if (shape == SHAPE_MOV)
         write_mov_island((unsigned char *)at, site);
+    else if (shape == SHAPE_LEA)
+        write_lea_island((unsigned char *)at, at, site);
     else
         write_cmp_island((unsigned char *)at, at, site);
     *(uint64_t *)(at + ISLAND - 8) = site;
@@ -260,7 +292,7 @@ static unsigned second(enum shape s)
 
 static void write_text(void)
 {
-    unsigned n = now.shape == SHAPE_MOV ? 5 : 7, two = second(now.shape);
+    unsigned n = now.shape == SHAPE_CMP ? 7 : 5, two = second(now.shape);
 
     set_byte(now.site, INT3);
     set_byte(now.site + two, INT3);
@@ -288,15 +320,45 @@ static int is_prefix(unsigned char b)
     return (b & 0xf0) == 0x40;
 }
 
+/* lea d32(%base),%reg, or from the instruction pointer: no index, and neither register is one that the call
+ * or the island changes, nor the same. */
+static int is_lea(const unsigned char *p)
+{
+    unsigned mod = p[2] >> 6, reg = p[2] >> 3 & 7, base = p[2] & 7;
+
+    if (p[0] != 0x48 || p[1] != 0x8d || reg < 2 || reg == 4)
+        return 0;
+    return is_from_ip(p) || (mod == 2 && base >= 2 && base != 4 && base != reg);
+}
+
+/* p: the mov in question. The number says that it is one: the same bytes may be the end of something else. */
+static int is_mov(const unsigned char *p, uint32_t nr)
+{
+    uint32_t imm;
+
+    memcpy(&imm, p + 1, sizeof(imm));
+    return p[0] == 0xb8 && imm == nr && !is_prefix(p[-1]);
+}
+
+#define LONGEST (MOV_LEN + LEA_LEN + SYSCALL_LEN)
+
 static enum shape shape_of(const struct gate_patch *p)
 {
     const unsigned char *ip = (const unsigned char *)p->ip;
 
-    if (p->ip < p->start + 8 || p->ip + 6 > p->end || ip[-2] != 0x0f || ip[-1] != 0x05)
+    if (p->ip < p->start + MOV_LEN + SYSCALL_LEN + 1 || p->ip + 6 > p->end || ip[-2] != 0x0f ||
+        ip[-1] != 0x05)
         return SHAPE_NONE;
-    if (ip[-7] == 0xb8 && !is_prefix(ip[-8]))
+    if (is_mov(ip - MOV_LEN - SYSCALL_LEN, p->nr))
         return SHAPE_MOV;
+    if (p->ip > p->start + LONGEST && is_lea(ip - LEA_LEN - SYSCALL_LEN) && is_mov(ip - LONGEST, p->nr))
+        return SHAPE_LEA;
     return ip[0] == 0x48 && ip[1] == 0x3d ? SHAPE_CMP : SHAPE_NONE;
+}
+
+static uint64_t site_of(const struct gate_patch *p, enum shape shape)
+{
+    return p->ip - (shape == SHAPE_MOV ? MOV_LEN + SYSCALL_LEN : shape == SHAPE_LEA ? LONGEST : SYSCALL_LEN);
 }
 
 static void plan(const struct gate_patch *p, enum shape shape, uint64_t site, uint64_t island)
@@ -316,7 +378,7 @@ static void plan(const struct gate_patch *p, enum shape shape, uint64_t site, ui
 void patch_site(const struct gate_patch *p)
 {
     enum shape shape = works && area_current()->slot ? shape_of(p) : SHAPE_NONE;
-    uint64_t site = p->ip - (shape == SHAPE_MOV ? 7 : 2);
+    uint64_t site = site_of(p, shape);
 
     uint64_t at;
 

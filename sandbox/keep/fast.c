@@ -444,6 +444,7 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
         return;
     LOCKED(&kernel.tasklist_lock);
     t->patch_ip = site;
+    t->patch_nr = (uint32_t)a->nr;
     t->wants_mailbox = mailed || a->nr == SYS_poll || a->nr == SYS_ppoll; /* which is its way in */
     signal_kick(t);
 }
@@ -468,6 +469,7 @@ void fast_take_patch(struct task *t, struct gate_patch *p)
     _cleanup_sb_ struct strbuf maps = {0};
 
     p->ip = t->patch_ip;
+    p->nr = t->patch_nr;
     t->patch_ip = 0;
     if (!p->ip)
         return;

@@ -9,7 +9,8 @@
 #include "sandbox/keep/uaccess.h"
 
 #define SITES_MAX 4096U
-#define SITE_SIZE 8 /* of both shapes' two instructions, at most */
+#define SITE_SIZE 8   /* of what is changed at one, at most */
+#define SITE_REACH 16 /* from its beginning to behind its system call, at most */
 #define ISLAND 64
 
 void sites_note(struct mm *mm, uaddr_t ip)
@@ -51,15 +52,26 @@ static bool read_island(struct task *who, uaddr_t site, const unsigned char *tex
     return of == site;
 }
 
+/* Whether the site of a mov that begins this far before ip is patched. */
+static bool original_mov(struct task *who, uaddr_t site, unsigned char text[SITE_SIZE])
+{
+    unsigned char island[ISLAND];
+    if (copy_from_user(who, text, site, SITE_SIZE) < 0 || !read_island(who, site, text, 0, island))
+        return false;
+    memcpy(text, island, 5); /* mov $nr,%eax */
+    return true;
+}
+
 /* What stood at the site behind whose system call instruction is ip. Its length; 0: it is not patched. */
 static unsigned original(struct task *who, uaddr_t ip, uaddr_t *site, unsigned char text[SITE_SIZE])
 {
     unsigned char island[ISLAND];
     *site = ip - 7;
-    if (copy_from_user(who, text, *site, SITE_SIZE) == 0 && read_island(who, *site, text, 0, island)) {
-        memcpy(text, island, 5); /* mov $nr,%eax */
+    if (original_mov(who, *site, text))
         return 5;
-    }
+    *site = ip - 14; /* with a lea in between */
+    if (original_mov(who, *site, text))
+        return 5;
     *site = ip - 2;
     if (copy_from_user(who, text, *site, SITE_SIZE) < 0 || !read_island(who, *site, text, 2, island))
         return 0;
@@ -79,7 +91,7 @@ static uaddr_t site_near(const struct mm *mm, unsigned *i, uaddr_t at, size_t n)
 {
     LOCKED(&kernel.tasklist_lock);
     for (; *i < mm->npatched; ++*i)
-        if (mm->patched[*i] + SITE_SIZE > at && mm->patched[*i] < at + n + SITE_SIZE)
+        if (mm->patched[*i] + SITE_REACH > at && mm->patched[*i] < at + n + SITE_REACH)
             return mm->patched[(*i)++];
     return 0;
 }

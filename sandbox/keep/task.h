@@ -228,6 +228,7 @@ struct task {
     bool used_lane;            /* by the call being served, which the gate could have made */
     atomic_uint mailbox_rests; /* calls by the doorbell until its mailbox is worth a look again */
     bool wants_mailbox;        /* with the patch */
+    uint32_t patch_nr;         /* the number of the call at patch_ip */
     uaddr_t patch_ip;          /* what its gate is to patch when it asks next; 0: nothing */
     UT_hash_handle hh_tid, hh_host;
 };

@@ -1,7 +1,7 @@
 /* System call instructions that come back so often that a runtime may change them under the program: what
  * they do must stay what it was, for whoever is in the middle of them, too.
  *
- * With the argument "changed": whether both shapes were changed (status 0) is all that is asked. */
+ * With the argument "changed": whether all shapes were changed (status 0) is all that is asked. */
 #include <asm/prctl.h>
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -22,12 +22,15 @@
 #define OFTEN 400
 
 /* Both shapes that can be changed, each with what must survive it: the red zone, all other registers. */
-long site_mov(void);                                    /* getpid */
-long site_mov_gettid(void);                             /* gettid */
-long site_mov_getuid(void);                             /* getuid */
+long site_mov(void);             /* getpid */
+long site_mov_gettid(void);      /* gettid */
+long site_mov_getuid(void);      /* getuid */
+long site_lea(long *address);    /* gettid, and what lea 0x1234(%rbx),%rsi is, rbx being 0x1000 */
+long site_lea_ip(long *address); /* getuid, and the address of site_lea_ip_at in rdx */
+long site_no_mov(void);          /* getuid: what looks like the mov is the end of another */
 long site_cmp(long nr, long a, long b, long c, long d); /* any */
 long site_checked(void); /* getpid; -1 where anything but rax, rcx and r11 has changed */
-extern const char site_mov_at[], site_cmp_at[];
+extern const char site_mov_at[], site_cmp_at[], site_lea_at[], site_lea_ip_at[], site_no_mov_at[];
 
 __asm__(
     ".text\n"
@@ -35,6 +38,15 @@ __asm__(
     "site_mov_at: mov $39, %eax\n syscall\n ret\n"
     "site_mov_gettid: mov $186, %eax\n syscall\n ret\n"
     "site_mov_getuid: mov $102, %eax\n syscall\n ret\n"
+    "site_lea:\n"
+    " push %rbx\n mov $0x1000, %ebx\n"
+    "site_lea_at: mov $186, %eax\n lea 0x1234(%rbx), %rsi\n syscall\n"
+    " mov %rsi, (%rdi)\n pop %rbx\n ret\n"
+    "site_lea_ip:\n"
+    "site_lea_ip_at: mov $102, %eax\n lea site_lea_ip_at(%rip), %rdx\n syscall\n mov %rdx, (%rdi)\n ret\n"
+    "site_no_mov:\n"
+    " mov $102, %eax\n"
+    "site_no_mov_at: .byte 0x48, 0x8d, 0xb8\n .long 0x1234\n syscall\n ret\n" /* lea 0x1234(%rax),%rdi */
     "site_cmp:\n"
     " mov %rdi, %rax\n mov %rsi, %rdi\n mov %rdx, %rsi\n mov %rcx, %rdx\n mov %r8, %r10\n xor %ecx, %ecx\n"
     "site_cmp_at: syscall\n cmp $-4096, %rax\n ja 1f\n ret\n"
@@ -66,6 +78,19 @@ static void test_ids(void)
           site_cmp(SYS_getppid, 0, 0, 0, 0) == getppid() && site_cmp(SYS_getuid, 0, 0, 0, 0) == getuid() &&
               site_cmp(SYS_close, -1, 0, 0, 0) == -EBADF && site_cmp(100000, 0, 0, 0, 0) == -ENOSYS);
     CHECK("and gettid", site_cmp(SYS_gettid, 0, 0, 0, 0) == site_mov_gettid());
+}
+
+static void test_lea(void)
+{
+    long pid = getpid(), uid = getuid();
+    int wrong = 0;
+
+    for (int i = 0; i < OFTEN; i++) {
+        long a = 0, b = 0;
+        wrong += site_lea(&a) != pid || a != 0x2234;
+        wrong += site_lea_ip(&b) != uid || b != (long)site_lea_ip_at || site_no_mov() != uid;
+    }
+    CHECK("with an address made in between", wrong == 0);
 }
 
 static void in_forked(void)
@@ -346,13 +371,14 @@ static void test_signals(void)
     struct sigaction sa = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_RESTART};
     struct itimerval often = {{0, 500}, {0, 500}}, off = {{0, 0}, {0, 0}};
     int fd = make_file(path_a, 'a'), wrong = 0;
-    long pid = getpid(), until = now_ms() + 1500;
+    long pid = getpid(), uid = getuid(), until = now_ms() + 1500, a, b;
 
     MUST(sigaction(SIGALRM, &sa, NULL) == 0 && setitimer(ITIMER_REAL, &often, NULL) == 0);
     while ((now_ms() < until && ticks < 1000) || ticks <= 20)
         for (int i = 0; i < 100; i++)
             wrong += site_mov() != pid || site_cmp(SYS_getpid, 0, 0, 0, 0) != pid || site_checked() != pid ||
-                     at(fd, i) != 'a';
+                     at(fd, i) != 'a' || site_lea(&a) != pid || a != 0x2234 || site_lea_ip(&b) != uid ||
+                     b != (long)site_lea_ip_at;
     setitimer(ITIMER_REAL, &off, NULL);
     CHECK("signals in the middle", ticks > 20 && wrong == 0);
     CHECK("their handlers see the program's own code", stray == 0);
@@ -472,6 +498,11 @@ static void shown(pid_t pid)
           fd >= 0 && pread(fd, got[0], 8, (off_t)(uintptr_t)site_mov_at) == 8 && memcmp(got[0], mov, 8) == 0);
     CHECK("a part", pread(fd, part, 3, (off_t)(uintptr_t)text_at(site_cmp_at, 3)) == 3 &&
                         memcmp(part, cmp + 3, 3) == 0);
+    CHECK("with an address made in between, too",
+          pread(fd, got[0], 8, (off_t)(uintptr_t)site_lea_at) == 8 &&
+              memcmp(got[0], "\xb8\xba\0\0\0\x48\x8d\xb3", 8) == 0 &&
+              pread(fd, got[0], 4, (off_t)(uintptr_t)text_at(site_lea_ip_at, 3)) == 4 &&
+              memcmp(got[0], "\0\0\x48\x8d", 4) == 0);
     CHECK("another", pread(fd, part, 4, (off_t)(uintptr_t)text_at(site_mov_at, -2)) == 4 &&
                          memcmp(part + 2, mov, 2) == 0);
     close(fd);
@@ -504,8 +535,13 @@ static void test_text(void)
 int main(int argc, char **argv)
 {
     test_ids();
+    test_lea();
     if (argc > 1 && strcmp(argv[1], "changed") == 0)
-        return site_mov_at[0] != (char)0xb8 && site_cmp_at[0] != 0x0f ? 0 : 1;
+        return site_mov_at[0] != (char)0xb8 && site_lea_at[0] != (char)0xb8 &&
+                       site_lea_ip_at[0] != (char)0xb8 && site_cmp_at[0] != 0x0f
+                   ? 0
+                   : 1;
+    CHECK("what is no mov is left alone", site_no_mov_at[2] == (char)0xb8 && site_no_mov_at[3] == 0x34);
     test_children();
     CHECK("after setuid", in_child(become_other) == 0);
     CHECK("with another %gs", in_child(with_own_gs) == 0);
