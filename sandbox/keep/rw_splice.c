@@ -6,6 +6,7 @@
 
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/signal.h"
+#include "sandbox/keep/sock.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
@@ -20,7 +21,8 @@ struct mover {
     off_t *in_off, *out_off; /* NULL: the files' own positions */
     size_t len;
     unsigned flags;
-    bool nonblock;
+    bool nonblock; /* EAGAIN is an answer: for the caller, or since the step has waited itself */
+    struct timespec deadline;
     ssize_t (*step)(struct mover *m, size_t left);
 };
 
@@ -61,13 +63,24 @@ static ssize_t step_tee(struct mover *m, size_t left)
     return n < 0 ? -errno : n;
 }
 
+/* Waits for one end, no longer than a socket's own time-out allows. */
+static int wait_for(struct mover *m, struct file *f, short events)
+{
+    struct sock *s = sock_of(f);
+
+    if (f->kind & FILE_LANE)
+        return 0;
+    if (!s)
+        return host_wait(m->t, f->hostfd, events, NULL);
+    return sock_wait(m->t, f, f->hostfd, events, 0, events == POLLIN ? &s->rcvtimeo : &s->sndtimeo,
+                     &m->deadline);
+}
+
 /* Waits until both ends could move bytes: first the one that is to give them. */
 static int mover_wait(struct mover *m)
 {
-    int r = m->in->kind & FILE_LANE ? 1 : host_wait(m->t, m->in->hostfd, POLLIN, NULL);
-    if (r < 0)
-        return r;
-    return m->out->kind & FILE_LANE ? 1 : host_wait(m->t, m->out->hostfd, POLLOUT, NULL);
+    int r = wait_for(m, m->in, POLLIN);
+    return r < 0 ? r : wait_for(m, m->out, POLLOUT);
 }
 
 /* all: go on until len bytes are moved (sendfile); else one successful step will do. */
@@ -88,6 +101,7 @@ static ssize_t mover_run(struct mover *m, bool all)
         if (n < 0)
             return done ? (ssize_t)done : n;
         done += (size_t)n;
+        m->deadline = (struct timespec){0};
         if (n == 0 || !all || (atomic_load(&m->t->life) & (TASK_DYING | TASK_EXITED)))
             break;
         if (done < m->len && (size_t)n == STEP)
@@ -177,10 +191,10 @@ long sys_sendfile(struct task *t, const struct sysargs *a)
         return m.in_off ? -ESPIPE : -EINVAL;
     if (((in->kind | out->kind) & FILE_DIR) || a->arg[3] > (uint64_t)(INT64_MAX - off))
         return -EINVAL;
-    m.nonblock = file_nonblock(out);
     bool native = (in->kind & FILE_LANE) && (out->kind & (FILE_LANE | FILE_RAW_WRITE)) && out->hostfd >= 0 &&
                   !could_wait(out);
     m.step = native ? step_sendfile : step_copy;
+    m.nonblock = !native || file_nonblock(out);
     ssize_t n = mover_run(&m, true);
     if (n > 0 && m.in_off && put_user(t, off, off_t, a->arg[2]) < 0)
         return -EFAULT;
@@ -232,8 +246,10 @@ long sys_splice(struct task *t, const struct sysargs *a)
     if (!can_splice(in, out))
         return -EINVAL;
     m.nonblock = (flags & SPLICE_F_NONBLOCK) || file_nonblock(in) || file_nonblock(out);
-    if (could_wait(in) || could_wait(out))
+    if (could_wait(in) || could_wait(out)) {
         m.step = step_carry;
+        m.nonblock = true;
+    }
     ssize_t n = mover_run(&m, false);
     if (n > 0 && m.in_off && put_user(t, in_off, off_t, a->arg[1]) < 0)
         return -EFAULT;
