@@ -54,8 +54,6 @@ _Static_assert(AT(ax, 0) && AT(di, 8) && AT(si, 16) && AT(dx, 24) && AT(r10, 32)
                    AT(r15, 112) && AT(page, 120) && AT(stack, 128) && AT(result, 136) && AT(to, 144) &&
                    AT(phase, 152) && PHASE_DONE == 2 && sizeof(struct mailbox_thread) == 256,
                "mailbox.S");
-_Static_assert(sizeof(struct gate_slot) == 128, "mailbox.S: SLOT_SIZE");
-_Static_assert(GATE_SHARED + __builtin_offsetof(struct gate_shared, slots) == 0x1e0100, "mailbox.S: SLOTS");
 
 struct mailbox_thread mailbox_threads[MAILBOX_THREADS];
 static struct gate_later *later; /* NULL: none */

@@ -14,6 +14,7 @@
  * Both jump to an island, a few instructions in a page near the site. What changes is written behind a
  * breakpoint, at which other threads wait. */
 #include "sandbox/gate/gate.h"
+#include "sandbox/gate/x86_64/slots.h"
 
 #define PAGE 4096UL
 #define PROT_READ 1
@@ -37,28 +38,22 @@
 #define CHUNK_STEP 0x100000UL
 #define CHUNK_TRIES 1500UL
 
-_Static_assert(__builtin_offsetof(struct gate_shared, lanes.any) == 0 &&
-                   __builtin_offsetof(struct gate_shared, lanes.plain) == 0x80 && GATE_LANE_FDS == 1024,
-               "fast.S: LANES, PLAIN");
-_Static_assert(__builtin_offsetof(struct gate_shared, slots) == 0x100 && GATE_SHARED == 0x1e0000,
-               "fast.S: SLOTS");
-_Static_assert(sizeof(struct gate_slot) * GATE_SLOTS == 0x10000, "fast.S: SLOTS_SIZE");
-_Static_assert(
-    __builtin_offsetof(struct gate_slot, nr) == 8 && __builtin_offsetof(struct gate_slot, valid) == 12 &&
-        __builtin_offsetof(struct gate_slot, pid) == 16 && __builtin_offsetof(struct gate_slot, tid) == 20 &&
-        __builtin_offsetof(struct gate_slot, uid) == 24 && __builtin_offsetof(struct gate_slot, euid) == 28 &&
-        __builtin_offsetof(struct gate_slot, gid) == 32 && __builtin_offsetof(struct gate_slot, egid) == 36 &&
-        __builtin_offsetof(struct gate_slot, untouched) == 40 &&
-        __builtin_offsetof(struct gate_slot, answered) == 48 &&
-        __builtin_offsetof(struct gate_slot, transfers) == 56 &&
-        __builtin_offsetof(struct gate_slot, si) == 64 && __builtin_offsetof(struct gate_slot, dx) == 72 &&
-        __builtin_offsetof(struct gate_slot, r10) == 80 && __builtin_offsetof(struct gate_slot, r9) == 88 &&
-        __builtin_offsetof(struct gate_slot, r8) == 120 && GATE_WAITED == 0x10000,
-    "fast.S: SLOT_*");
-_Static_assert(__builtin_offsetof(struct gate_slot, blocked) == 96 &&
-                   __builtin_offsetof(struct gate_slot, marks) == 104 &&
-                   __builtin_offsetof(struct gate_slot, robust) == 112 && GATE_SETTLE == 0x200c,
-               "mask.S");
+#define SHARED_AT(field, n) (GATE_SHARED + __builtin_offsetof(struct gate_shared, field) == (n))
+_Static_assert(SHARED_AT(lanes.any, LANES) && SHARED_AT(lanes.plain, PLAIN) && SHARED_AT(slots, SLOTS) &&
+                   GATE_LANE_FDS == LANE_FDS,
+               "slots.h");
+#define SLOT_AT(field, n) (__builtin_offsetof(struct gate_slot, field) == (n))
+_Static_assert(sizeof(struct gate_slot) == SLOT_SIZE && SLOT_SIZE * GATE_SLOTS == SLOTS_SIZE &&
+                   SLOT_AT(ret, SLOT_RET) && SLOT_AT(nr, SLOT_NR) && SLOT_AT(valid, SLOT_VALID) &&
+                   SLOT_AT(pid, SLOT_PID) && SLOT_AT(tid, SLOT_TID) && SLOT_AT(uid, SLOT_UID) &&
+                   SLOT_AT(euid, SLOT_EUID) && SLOT_AT(gid, SLOT_GID) && SLOT_AT(egid, SLOT_EGID) &&
+                   SLOT_AT(untouched, SLOT_UNTOUCHED) && SLOT_AT(answered, SLOT_ANSWERED) &&
+                   SLOT_AT(transfers, SLOT_TRANSFERS) && SLOT_AT(si, SLOT_SI) && SLOT_AT(dx, SLOT_DX) &&
+                   SLOT_AT(r10, SLOT_R10) && SLOT_AT(r9, SLOT_R9) && SLOT_AT(blocked, SLOT_BLOCKED) &&
+                   SLOT_AT(marks, SLOT_MARKS) && SLOT_AT(robust, SLOT_ROBUST) && SLOT_AT(r8, SLOT_R8),
+               "slots.h");
+_Static_assert(GATE_WAITED == 0x10000, "fast.S: WAITED");
+_Static_assert(GATE_SETTLE == 0x200c, "mask.S");
 
 struct gate_shared gate_shared __attribute__((section(".shared,\"aw\",@nobits#")));
 

@@ -300,6 +300,43 @@ static void test_ends(void)
     CHECK("and is reaped", waitpid(pid, &st, 0) == pid);
 }
 
+/* More than a runtime may have prepared something for: to the last they can do what threads do. */
+#define CROWD 540
+
+static pthread_barrier_t crowd_is_here;
+
+static void *blocks_a_signal(void *arg)
+{
+    sigset_t set, now;
+    pthread_barrier_wait(&crowd_is_here);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR2);
+    bool good = pthread_sigmask(SIG_BLOCK, &set, NULL) == 0 &&
+                pthread_sigmask(SIG_SETMASK, NULL, &now) == 0 && sigismember(&now, SIGUSR2);
+    *(int *)arg = good && gettid() != getpid();
+    return NULL;
+}
+
+static void test_crowd(void)
+{
+    static pthread_t t[CROWD];
+    static int good[CROWD];
+    pthread_attr_t small;
+    int all = 0;
+
+    MUST(pthread_attr_init(&small) == 0 && pthread_attr_setstacksize(&small, 64 * 1024) == 0);
+    MUST(pthread_barrier_init(&crowd_is_here, NULL, CROWD) == 0);
+    for (int i = 0; i < CROWD; i++)
+        MUST(pthread_create(&t[i], &small, blocks_a_signal, &good[i]) == 0);
+    for (int i = 0; i < CROWD; i++) {
+        pthread_join(t[i], NULL);
+        all += good[i];
+    }
+    CHECK("as many threads as there are", all == CROWD);
+    pthread_attr_destroy(&small);
+    pthread_barrier_destroy(&crowd_is_here);
+}
+
 static void *cancelled(void *arg)
 {
     sleep_long(arg);
@@ -374,6 +411,7 @@ int main(void)
     test_cond();
     test_others();
     test_robust();
+    test_crowd();
     test_futex();
     test_ends();
     test_signals();

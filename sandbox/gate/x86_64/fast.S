@@ -2,30 +2,9 @@
  * lanes are made here, natively; all else goes back to the system call instruction that the site stands for.
  *
  * In: the call's registers; rcx: behind that instruction. As the instruction does, this leaves every register but
- * rax, rcx and r11 alone, and it uses no stack: red zone and small stacks are the guest's.
- * The numbers are those of struct gate_shared (sandbox/gate/patch.c asserts them). */
-#define LANES 0x1e0000
-#define PLAIN 0x1e0080
-#define LANE_FDS 1024
-#define SLOTS 0x1e0100
-#define SLOTS_SIZE 0x10000
-#define SLOT_RET 0
-#define SLOT_NR 8
-#define SLOT_VALID 12
-#define SLOT_PID 16
-#define SLOT_TID 20
-#define SLOT_UID 24
-#define SLOT_EUID 28
-#define SLOT_GID 32
-#define SLOT_EGID 36
-#define SLOT_UNTOUCHED 40
-#define SLOT_ANSWERED 48
-#define SLOT_TRANSFERS 56
-#define SLOT_SI 64
-#define SLOT_DX 72
-#define SLOT_R10 80
-#define SLOT_R9 88
-#define SLOT_R8 120
+ * rax, rcx and r11 alone, and it uses no stack: red zone and small stacks are the guest's. */
+#include "sandbox/gate/x86_64/slots.h"
+
 #define WAITED 0x10000 /* in SLOT_NR: see wait_first */
 #define EPERM 1
 #define EBADF 9

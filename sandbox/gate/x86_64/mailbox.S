@@ -2,9 +2,8 @@
  * any and a signal may end it anywhere: mailbox_leave then makes them what they were.
  *
  * In and out as fast.S. The offsets are those of struct mailbox_thread (mailbox.c asserts them). */
-#define SLOTS 0x1e0100
-#define SLOT_SIZE 128
-#define SLOT_VALID 12
+#include "sandbox/gate/x86_64/slots.h"
+
 #define VALID_MAILBOX 2
 #define THREADS 32
 #define THREAD_SIZE 256

@@ -3,15 +3,9 @@
  *
  * A signal in the middle finds the call not begun (up to gate_mask_committed), or done: sandbox/gate/mask.c makes
  * it so. sandbox/keep/sigmask.c says why the order of the steps matters. */
-#define SLOTS 0x1e0080
-#define SLOTS_SIZE 0x10000
-#define SLOT_RET 0
-#define SLOT_VALID 12
+#include "sandbox/gate/x86_64/slots.h"
+
 #define VALID_IDS 1
-#define SLOT_ANSWERED 48
-#define SLOT_BLOCKED 96
-#define SLOT_MARKS 104
-#define SLOT_ROBUST 112
 #define GATE_SETTLE 0x200c
 #define UNBLOCKABLE 0x40100 /* SIGKILL, SIGSTOP */
 #define ROBUST_HEAD_SIZE 24
