@@ -114,7 +114,8 @@ void mailbox_map(int fd);
 /* The parent's are not ours. */
 void mailbox_after_fork(void);
 /* Not 0: the context was within a call by the mailbox, and is now at that call's site, before it or behind
- * it. 2: behind it with EINTR, since it was a poll(2) that waited. */
+ * it. 2: behind it with EINTR, since it was one that waited (poll(2), or with a time-out). 3: before it, and
+ * it has waited in the host. */
 int mailbox_leave(struct native_sigcontext *r);
 
 /* The image as a stand-in (standin.h). */

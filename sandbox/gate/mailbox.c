@@ -16,7 +16,13 @@
 #define MAP_SHARED 1
 #define MADV_DONTFORK 10
 #define FUTEX_WAIT 0
+#define SEEK_SET 0
+#define SEEK_CUR 1
 #define EINTR 4
+#define EBADF 9
+#define EFAULT 14
+#define EPIPE 32
+#define ENOTSOCK 88
 
 /* How long the keep may take to see a call, and then to answer, until waiting costs more than the doorbell
  * and than sleeping. */
@@ -32,6 +38,7 @@ enum phase {
     PHASE_RING,   /* it is for the site's own instruction */
     PHASE_NATIVE, /* the keep has done its part of a close, the host has not yet */
     PHASE_POLLS,  /* PHASE_BEGUN, of a call that may be waiting (`waits`) */
+    PHASE_SENDS,  /* a sendfile; `sent` says whether PHASE_BEGUN or nearly PHASE_DONE */
 };
 
 struct mailbox_thread {
@@ -45,14 +52,16 @@ struct mailbox_thread {
     uint32_t waits;  /* see PHASE_POLLS */
     uint32_t tells;  /* it is a close that the keep hears of later, */
     uint32_t told;   /* after so many others */
-    uint32_t pad[20];
+    int64_t sent;    /* what the host said to the bytes of a sendfile; 0: it was not asked yet */
+    uint64_t at;     /* where in the file they are from */
+    uint32_t pad[16];
 };
 
 #define AT(field, n) (__builtin_offsetof(struct mailbox_thread, field) == (n))
 _Static_assert(AT(ax, 0) && AT(di, 8) && AT(si, 16) && AT(dx, 24) && AT(r10, 32) && AT(r8, 40) &&
                    AT(r9, 48) && AT(cx, 56) && AT(bx, 64) && AT(bp, 72) && AT(sp, 80) && AT(r12, 88) &&
                    AT(r15, 112) && AT(page, 120) && AT(stack, 128) && AT(result, 136) && AT(to, 144) &&
-                   AT(phase, 152) && PHASE_DONE == 2 && sizeof(struct mailbox_thread) == 256,
+                   AT(phase, 152) && AT(sent, 176) && PHASE_DONE == 2 && sizeof(struct mailbox_thread) == 256,
                "mailbox.S");
 
 struct mailbox_thread mailbox_threads[MAILBOX_THREADS];
@@ -60,8 +69,10 @@ static struct gate_later *later; /* NULL: none */
 extern struct gate_shared gate_shared;
 extern const char gate_mailbox_saved[], gate_mailbox_called[], gate_mailbox_stored[];
 extern const char gate_mailbox_begin[], gate_mailbox_end[];
+extern const char gate_mailbox_send[], gate_mailbox_sent[], gate_mailbox_noted[];
 void mailbox_call(struct mailbox_thread *t);
 void mailbox_native(struct mailbox_thread *t);
+void mailbox_send(struct mailbox_thread *t, const void *bytes, uint64_t n);
 
 struct shape {
     int8_t string, in, out;
@@ -275,6 +286,70 @@ INLINE int close_call(struct mailbox_thread *t)
     return 1;
 }
 
+/* sendfile(2) of a plain lane to a stream socket that is one, as two calls of the host's. The buffer serves a
+ * process with one thread, as plain lanes do. */
+static char piece[SENDFILE_MOST];
+
+INLINE int is_lane(const uint64_t *set, uint64_t fd)
+{
+    return fd < GATE_LANE_FDS && (*(const volatile uint64_t *)&set[fd / 64] >> (fd % 64) & 1);
+}
+
+/* How many bytes there are to be sent, from t->at on. 0: the keep is to see to it. */
+INLINE uint64_t read_piece(struct mailbox_thread *t)
+{
+    uint64_t out = t->di, in = t->si, n = t->r10;
+    int64_t at;
+
+    if (!later || !is_lane(later->sends, out) || !is_lane(gate_shared.lanes.any, out) ||
+        !is_lane(gate_shared.lanes.plain, in) || n - 1 >= SENDFILE_MOST)
+        return 0;
+    at = t->dx ? *(const volatile int64_t *)t->dx : sys3(__NR_lseek, in, 0, SEEK_CUR);
+    if (at < 0 || at > INT64_MAX - (int64_t)n)
+        return 0;
+    struct {
+        void *base;
+        uint64_t len;
+    } one = {piece, n};
+    int64_t got = sys6(__NR_preadv2, in, (uint64_t)&one, 1, (uint64_t)at, 0, 0);
+    t->at = (uint64_t)at;
+    return got < 0 ? 0 : (uint64_t)got;
+}
+
+/* Bytes are on their way: the position behind them. Twice does no harm. */
+INLINE void note_position(struct mailbox_thread *t)
+{
+    if (t->dx)
+        *(volatile int64_t *)t->dx = (int64_t)t->at + t->sent;
+    else
+        sys3(__NR_lseek, t->si, t->at + (uint64_t)t->sent, SEEK_SET);
+}
+
+/* The keep is asked where nothing has been sent, and asking again costs no error that would then be gone. */
+INLINE int is_for_keep(int64_t sent)
+{
+    return sent == 0 || sent == -EPIPE || sent == -ENOTSOCK || sent == -EBADF;
+}
+
+MAILBOX_TEXT static void sendfile_call(struct mailbox_thread *t)
+{
+    t->sent = 0;
+    t->gives = 0;
+    enter(t, PHASE_SENDS);
+    uint64_t n = read_piece(t);
+
+    if (n)
+        mailbox_send(t, piece, n);
+    if (is_for_keep(t->sent)) {
+        enter(t, PHASE_RING);
+        return;
+    }
+    if (t->sent > 0)
+        note_position(t);
+    t->result = (uint64_t)t->sent;
+    enter(t, PHASE_DONE);
+}
+
 /* For the guest, what mailbox_call has found. */
 INLINE void leave(struct mailbox_thread *t)
 {
@@ -289,7 +364,9 @@ MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
         poll_call(t);
         return;
     }
-    if (close_call(t)) {
+    if (t->ax == __NR_sendfile)
+        sendfile_call(t);
+    if (t->ax == __NR_sendfile || close_call(t)) {
         leave(t);
         return;
     }
@@ -370,6 +447,21 @@ static void finish_posted(struct mailbox_thread *t)
     take_result(t);
 }
 
+/* The same for a sendfile that was ended. A bad address is found by asking the host: here it would be the
+ * end.
+ */
+static void finish_sent(struct mailbox_thread *t)
+{
+    if (is_for_keep(t->sent))
+        return;
+    t->result = (uint64_t)t->sent;
+    if (t->sent > 0 && t->dx && !guest_can_write(t->dx, sizeof(uint64_t)))
+        t->result = (uint64_t)-EFAULT;
+    else if (t->sent > 0)
+        note_position(t);
+    t->phase = PHASE_DONE;
+}
+
 /* How far the call has come, and the rest of it where it can not be begun again. */
 static void finish(struct mailbox_thread *t, const struct native_sigcontext *r)
 {
@@ -377,6 +469,10 @@ static void finish(struct mailbox_thread *t, const struct native_sigcontext *r)
         t->result = r->ax;
         t->phase = PHASE_DONE;
     }
+    if (r->ip >= (uint64_t)gate_mailbox_sent && r->ip < (uint64_t)gate_mailbox_noted)
+        t->sent = (int64_t)r->ax;
+    if (t->phase == PHASE_SENDS)
+        finish_sent(t);
     if (t->tells && t->phase == PHASE_DONE) {
         tell(t);
     } else if (t->tells) {
@@ -411,8 +507,11 @@ int mailbox_leave(struct native_sigcontext *r)
     }
     struct mailbox_thread *t = &mailbox_threads[index_of((const struct gate_slot *)gs_base())];
     int waited = t->phase == PHASE_POLLS && t->waits;
+    /* The host's call leaves its return address in rcx. */
+    int sending = r->ip == (uint64_t)gate_mailbox_send && r->cx == (uint64_t)gate_mailbox_sent;
 
     finish(t, r);
+    waited |= t->phase == PHASE_DONE && t->ax == __NR_sendfile && t->result == (uint64_t)-EINTR;
     if (waited)
         ((struct gate_slot *)gs_base())->nr = (uint32_t)t->ax;
     r->ax = t->result;
@@ -420,5 +519,5 @@ int mailbox_leave(struct native_sigcontext *r)
     r->di = t->di, r->si = t->si, r->dx = t->dx, r->r10 = t->r10, r->r8 = t->r8, r->r9 = t->r9, r->cx = t->cx;
     r->bx = t->bx, r->bp = t->bp, r->sp = t->sp;
     r->r12 = t->r12, r->r13 = t->r13, r->r14 = t->r14, r->r15 = t->r15;
-    return waited ? 2 : 1;
+    return waited ? 2 : sending ? 3 : 1;
 }

@@ -61,11 +61,15 @@ _Static_assert(sizeof(struct gate_mailbox) <= MAILBOX_PAGE, "a mailbox is a page
 #define LATER_MOST 16U
 
 struct gate_later {
-    uint64_t may[GATE_LANE_FDS / 64]; /* the keep's: a bit for each descriptor that may be closed so */
-    uint32_t closing;                 /* the gate's: it acts on what it finds in may */
-    uint32_t told;                    /* the gate's: closes so far, the last ones in fd */
-    uint32_t heard;                   /* the keep's: those that it knows of */
-    int32_t fd[LATER_MOST];           /* by their number, modulo LATER_MOST */
+    uint64_t may[GATE_LANE_FDS / 64];   /* the keep's: a bit for each descriptor that may be closed so */
+    uint32_t closing;                   /* the gate's: it acts on what it finds in may */
+    uint32_t told;                      /* the gate's: closes so far, the last ones in fd */
+    uint32_t heard;                     /* the keep's: those that it knows of */
+    int32_t fd[LATER_MOST];             /* by their number, modulo LATER_MOST */
+    uint64_t sends[GATE_LANE_FDS / 64]; /* the keep's: lanes that are stream sockets, for sendfile */
 };
+
+/* Bytes of a sendfile by the gate: to copy more costs more than the doorbell. */
+#define SENDFILE_MOST 32768U
 
 #endif

@@ -510,8 +510,8 @@ enum patch_state patch_translate(struct native_ucontext *uc)
     uint64_t at, site;
 
     int mailed = mailbox_leave(r);
-    if (mailed == 2)
-        state = PATCH_EINTR;
+    if (mailed > 1)
+        state = mailed == 2 ? PATCH_EINTR : PATCH_WAITED;
     if (!mailed && !mask_leave(r) && !judge_leave(r) && r->ip >= (uint64_t)gate_fast &&
         r->ip < (uint64_t)gate_fast_end)
         leave_gate(r);

@@ -169,6 +169,13 @@ static int become_lane(struct file *f)
     return r < 0 ? r : epoll_yield(f);
 }
 
+/* Lock held. As lane_set_plain. */
+static void lane_set_stream(struct task *t, unsigned fd, const struct file *f)
+{
+    fast_lane_set(t, fd, false);
+    later_sends(t, fd, f);
+}
+
 /* Lock held. */
 static int donate_stream(struct task *t, struct fdtable *ft, const struct sysargs *a, int fd, struct file *f)
 {
@@ -195,7 +202,7 @@ long fd_return_stream(struct task *t, const struct sysargs *a, struct file *f, b
         return fd;
     fast_lane_clear(t, (unsigned)fd); /* as in donate */
     s->lane = LANE_HERE;
-    fast_lane_set(t, (unsigned)fd, false);
+    lane_set_stream(t, (unsigned)fd, f);
     if (notif_answer_fd(a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd) == 0)
         return SYS_NOANSWER;
     fast_lane_clear(t, (unsigned)fd);
@@ -221,7 +228,7 @@ bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f
         if (donate_stream(t, ft, a, fd, f) < 0)
             return false;
     }
-    fast_lane_set(t, (unsigned)fd, false);
+    lane_set_stream(t, (unsigned)fd, f);
     return true;
 }
 
@@ -235,7 +242,7 @@ int lane_stream_now(struct task *t, const struct sysargs *a, int fd, struct file
         return -EBADF;
     int r = donate_stream(t, ft, a, fd, f);
     if (r == 0 && fast_is_possible(t) && !atomic_load(&f->barred))
-        fast_lane_set(t, (unsigned)fd, false);
+        lane_set_stream(t, (unsigned)fd, f);
     return r;
 }
 

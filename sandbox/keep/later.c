@@ -26,6 +26,7 @@
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/mailbox.h"
+#include "sandbox/keep/sock.h"
 #include "sandbox/keep/task_internal.h"
 
 #include <sys/syscall.h>
@@ -68,8 +69,19 @@ void later_forbid(struct task *t, unsigned fd)
 {
     struct mailbox *b = box_of(t);
 
-    if (b && fd < GATE_LANE_FDS)
-        __atomic_fetch_and(&b->later->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
+    if (!b || fd >= GATE_LANE_FDS)
+        return;
+    __atomic_fetch_and(&b->later->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&b->later->sends[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_RELAXED);
+}
+
+void later_sends(struct task *t, unsigned fd, const struct file *f)
+{
+    const unsigned stream = FILE_STREAM | FILE_RAW_WRITE;
+    struct mailbox *b = box_of(t);
+
+    if (b && fd < GATE_LANE_FDS && (f->kind & stream) == stream && sock_of((struct file *)f))
+        __atomic_fetch_or(&b->later->sends[fd / 64], UINT64_C(1) << (fd % 64), __ATOMIC_RELAXED);
 }
 
 static void forbid_all(struct mailbox *b)

@@ -15,6 +15,8 @@ void later_allow(struct task *t, unsigned fd, const struct file *f);
 void later_forbid(struct task *t, unsigned fd);
 /* The same for all of t's: other threads or processes come to use its memory, or its files' locks matter. */
 void later_forbid_all(struct task *t);
+/* f, at its number fd of t's table, is a stream socket and a lane: t's gate may send files to it. */
+void later_sends(struct task *t, unsigned fd, const struct file *f);
 /* Before a call of t's, and within its bracket: what its gate has closed, is. No lock held. */
 void later_hear(struct task *t);
 /* Nobody may close so what is open now, and what was closed, is: for calls that show, or depend on, who has

@@ -1,15 +1,21 @@
 /* sendfile(2) of small files to sockets, so often that a runtime may do it in another way: what arrives, what
  * is answered, where the position is, and what signals do to it.
  *
- * Also run with: --lanes=off */
+ * Also run with: --lanes=off
+ * Also run with: --strace */
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 
 #include "tests/guest/check.h"
@@ -342,6 +348,65 @@ static void test_fresh(void)
     shut(e);
 }
 
+/* The position is the open file's, whoever moves it, and the end is where it is now. */
+static void test_shared(void)
+{
+    struct ends e = tcp();
+    int fd = open_file(), wrong = warm(e, fd), again = dup(fd), status;
+
+    for (int i = 0; i < 5; i++) {
+        pid_t pid = fork();
+        MUST(pid >= 0);
+        if (pid == 0) {
+            MUST(lseek(fd, 20 * i, SEEK_SET) == 20 * i && sendfile(e.out, fd, NULL, 10) == 10);
+            _exit(0);
+        }
+        MUST(waitpid(pid, &status, 0) == pid && status == 0);
+        wrong += sendfile(e.out, fd, NULL, 10) != 10 || lseek(again, 0, SEEK_CUR) != 20 * i + 20;
+        wrong += lseek(again, 5, SEEK_CUR) < 0 || sendfile(e.out, fd, NULL, 1) != 1;
+        wrong += !arrived(e.in, 20 * i, 20) || !arrived(e.in, 20 * i + 25, 1);
+    }
+    CHECK("one position for all", wrong == 0);
+    off_t off = SIZE - 100;
+    MUST(truncate(name, SIZE - 90) == 0);
+    wrong += sendfile(e.out, fd, &off, 100) != 10 || !arrived(e.in, SIZE - 100, 10);
+    wrong += sendfile(e.out, fd, &off, 100) != 0;
+    int more = open(name, O_WRONLY | O_APPEND);
+    MUST(write(more, content + SIZE - 90, 90) == 90 && close(more) == 0);
+    wrong += sendfile(e.out, fd, &off, 100) != 90 || off != SIZE || !arrived(e.in, SIZE - 90, 90);
+    CHECK("a file that shrinks and grows", wrong == 0);
+    /* What was a socket is a file now, and the other way round. */
+    int sink = open("/dev/null", O_WRONLY);
+    MUST(dup2(e.out, again) == again && dup2(sink, e.out) == e.out);
+    off = 3;
+    wrong += sendfile(e.out, fd, &off, 9) != 9 || sendfile(again, fd, &off, 9) != 9 || !arrived(e.in, 12, 9);
+    MUST(dup2(e.in, fd) == fd);
+    wrong += sendfile(again, fd, NULL, 9) != -1 || errno == EBADF;
+    CHECK("numbers that change", wrong == 0);
+    close(sink);
+    close(fd);
+    close(again);
+    shut(e);
+}
+
+static void in_a_child_with_a_filter(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendfile, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EXDEV),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog prog = {sizeof(code) / sizeof(code[0]), code};
+    struct ends e = tcp();
+    int fd = open_file(), wrong = warm(e, fd);
+
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+    wrong += sendfile(e.out, fd, NULL, 9) != -1 || errno != EXDEV;
+    CHECK("a filter of its own", wrong == 0);
+}
+
 static void in_a_child(void)
 {
     test_fresh();
@@ -363,6 +428,8 @@ int main(void)
     test_interrupted();
     test_broken();
     test_fresh();
+    test_shared();
+    CHECK("a filter", in_child(in_a_child_with_a_filter) == 0);
     CHECK("a child", in_child(in_a_child) == 0);
     MUST(unlink(name) == 0);
     return check_done();

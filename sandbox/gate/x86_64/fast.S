@@ -328,6 +328,7 @@ fast_table:
     entry 20, fast_pieces      /* writev */
     entry 21, fast_mailbox     /* access */
     entry 39, fast_getpid
+    entry 40, fast_mailbox     /* sendfile */
     entry 44, fast_sendto
     entry 45, fast_recvfrom
     entry 46, fast_sendmsg
