@@ -379,9 +379,7 @@ MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
     /* Of the others the gate may make some natively (lanes), and the doorbell costs them no copy. */
     if (s == &shapes[SHAPE_NONE] || (!served && s->string < 0) || !put_call(m, t, s))
         enter(t, PHASE_RING);
-    else if (served)
-        post(t);
-    else
+    else if (!served || (post(t), t->phase == PHASE_RING && s->string >= 0))
         mailbox_native(t);
     if (t->phase == PHASE_DONE && t->gives)
         give(t);

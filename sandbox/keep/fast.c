@@ -397,6 +397,15 @@ static bool is_hot(struct mm *mm, uaddr_t ip)
     return ++site_of(mm->sites, ip)->calls == SITE_CALLS;
 }
 
+/* It is to be so with its next call, too. Its own count, if the gate does not keep it. */
+static void again_hot(struct mm *mm, uaddr_t ip)
+{
+    LOCKED(&mm->lanes_lock);
+    for (size_t i = 0; mm->sites && i < SITES; i++)
+        if (mm->sites[i].ip == ip)
+            mm->sites[i].calls = SITE_CALLS - 1;
+}
+
 static bool is_one_of(int nr, const int *calls, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -443,6 +452,10 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
     if (!site)
         return;
     LOCKED(&kernel.tasklist_lock);
+    if (t->patch_ip) { /* its gate has yet to ask for another */
+        again_hot(t->process->mm, site);
+        return;
+    }
     t->patch_ip = site;
     t->patch_nr = (uint32_t)a->nr;
     t->wants_mailbox =

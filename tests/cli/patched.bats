@@ -6,6 +6,7 @@ load helpers
 @test "both shapes of call site are changed once they are hot" {
     make_bundle
     cp "$B/tests/guest/sites" "$BUNDLE/rootfs/bin/sites"
+    config ".root.readonly = false"
     args /bin/sites changed
     bailey run --bundle "$BUNDLE" c
 }

@@ -29,8 +29,11 @@ long site_lea(long *address);    /* gettid, and what lea 0x1234(%rbx),%rsi is, r
 long site_lea_ip(long *address); /* getuid, and the address of site_lea_ip_at in rdx */
 long site_no_mov(void);          /* getuid: what looks like the mov is the end of another */
 long site_cmp(long nr, long a, long b, long c, long d); /* any */
+long site_open(const char *path);                       /* openat */
+long site_times(int fd);                                /* utimensat */
 long site_checked(void); /* getpid; -1 where anything but rax, rcx and r11 has changed */
-extern const char site_mov_at[], site_cmp_at[], site_lea_at[], site_lea_ip_at[], site_no_mov_at[];
+extern const char site_mov_at[], site_cmp_at[], site_lea_at[], site_lea_ip_at[], site_no_mov_at[],
+    site_open_at[], site_times_at[];
 
 __asm__(
     ".text\n"
@@ -47,6 +50,10 @@ __asm__(
     "site_no_mov:\n"
     " mov $102, %eax\n"
     "site_no_mov_at: .byte 0x48, 0x8d, 0xb8\n .long 0x1234\n syscall\n ret\n" /* lea 0x1234(%rax),%rdi */
+    "site_open: mov %rdi, %rsi\n mov $-100, %edi\n xor %edx, %edx\n"
+    "site_open_at: mov $257, %eax\n syscall\n ret\n"
+    "site_times: xor %esi, %esi\n xor %edx, %edx\n xor %r10d, %r10d\n"
+    "site_times_at: mov $280, %eax\n syscall\n ret\n"
     "site_cmp:\n"
     " mov %rdi, %rax\n mov %rsi, %rdi\n mov %rdx, %rsi\n mov %rcx, %rdx\n mov %r8, %r10\n xor %ecx, %ecx\n"
     "site_cmp_at: syscall\n cmp $-4096, %rax\n ja 1f\n ret\n"
@@ -532,15 +539,39 @@ static void test_text(void)
     close(fd);
 }
 
+/* Two sites that take turns get hot by the same turn, and the next call is made while the last is hardly
+ * over.
+ */
+static void take_turns(void)
+{
+    char c;
+
+    MUST(close(make_file(path_a, 'a')) == 0);
+    for (int i = 0; i < OFTEN; i++) {
+        int fd = (int)site_open(path_a);
+        MUST(fd >= 0 && pread(fd, &c, 1, 0) == 1 && pread(fd, &c, 1, 0) == 1 && pread(fd, &c, 1, 0) == 1);
+        MUST(site_times(fd) == 0 && close(fd) == 0);
+    }
+    unlink(path_a);
+}
+
+static bool is_changed(const char *site, char first)
+{
+    return *(const volatile char *)site != first;
+}
+
 int main(int argc, char **argv)
 {
     test_ids();
     test_lea();
-    if (argc > 1 && strcmp(argv[1], "changed") == 0)
-        return site_mov_at[0] != (char)0xb8 && site_lea_at[0] != (char)0xb8 &&
-                       site_lea_ip_at[0] != (char)0xb8 && site_cmp_at[0] != 0x0f
+    if (argc > 1 && strcmp(argv[1], "changed") == 0) {
+        take_turns();
+        return is_changed(site_mov_at, (char)0xb8) && is_changed(site_lea_at, (char)0xb8) &&
+                       is_changed(site_lea_ip_at, (char)0xb8) && is_changed(site_cmp_at, 0x0f) &&
+                       is_changed(site_open_at, (char)0xb8) && is_changed(site_times_at, (char)0xb8)
                    ? 0
                    : 1;
+    }
     CHECK("what is no mov is left alone", site_no_mov_at[2] == (char)0xb8 && site_no_mov_at[3] == 0x34);
     test_children();
     CHECK("after setuid", in_child(become_other) == 0);
