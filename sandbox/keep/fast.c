@@ -199,6 +199,22 @@ void fast_lane_clear(struct task *t, unsigned fd)
     write_words(t, mm, fd);
 }
 
+void fast_lane_renew(struct task *t, unsigned fd)
+{
+    struct mm *mm = t->process->mm;
+    uint64_t bit = 1UL << (fd % 64);
+
+    if (fd >= GATE_LANE_FDS)
+        return;
+    LOCKED(&mm->lanes_lock);
+    uint64_t any = may_be_fast(t) && atomic_load(&mm->refs) == 1 && !mm->lanes_off ? bit : 0;
+    if ((mm->lanes.any[fd / 64] & bit) == any && !(mm->lanes.plain[fd / 64] & bit))
+        return;
+    mm->lanes.any[fd / 64] = (mm->lanes.any[fd / 64] & ~bit) | any;
+    mm->lanes.plain[fd / 64] &= ~bit;
+    write_words(t, mm, fd);
+}
+
 struct barred {
     struct task *task;
     const struct file *file;

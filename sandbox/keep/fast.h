@@ -40,6 +40,8 @@ bool fast_opened(struct task *t);
 /* fd is about to be something else. Before the slot or the native descriptor changes; not needed where that
  * is closed by the only one who could use it. */
 void fast_lane_clear(struct task *t, unsigned fd);
+/* Both at once: fd is about to be another file, and that a lane that is not FILE_PLAIN. */
+void fast_lane_renew(struct task *t, unsigned fd);
 /* f is barred: no gate uses it any more. f is only compared with; a table's lock is taken for each task. No
  * lock held. */
 void fast_bar(const struct file *f);

@@ -200,9 +200,9 @@ long fd_return_stream(struct task *t, const struct sysargs *a, struct file *f, b
     if (s->file != f || !(f->kind & FILE_STREAM) || atomic_load(&f->barred) ||
         is_closing(t, ft, (unsigned)fd, false) || become_lane(f) < 0)
         return fd;
-    fast_lane_clear(t, (unsigned)fd); /* as in donate */
+    fast_lane_renew(t, (unsigned)fd);
     s->lane = LANE_HERE;
-    lane_set_stream(t, (unsigned)fd, f);
+    later_sends(t, (unsigned)fd, f);
     if (notif_answer_fd(a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd) == 0)
         return SYS_NOANSWER;
     fast_lane_clear(t, (unsigned)fd);

@@ -147,9 +147,8 @@ static int addr_to_user(struct task *t, const struct sock_addr *addr, uaddr_t p,
         return -EINVAL;
     if (len > (int)addr->len)
         len = (int)addr->len;
-    if (copy_to_user(t, p, &addr->ss, (size_t)len) < 0)
-        return -EFAULT;
-    return put_user(t, addr->len, int, plen);
+    const struct user_copy parts[] = {{p, &addr->ss, (size_t)len}, {plen, &addr->len, sizeof(int)}};
+    return len ? copy_all_to_user(t, parts, 2) : copy_all_to_user(t, parts + 1, 1);
 }
 
 #define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
