@@ -3,8 +3,9 @@
 cd /tmp || exit 1
 # until_it COMMAND...: is true
 until_it() { for _ in $(seq 3000); do "$@" && break; sleep 0.02; done; }
-sleeps() { [ "$(cat /proc/$!/comm)" = sleep ] && [ "$(ps -o stat= -p $!)" = S ]; }
-stopped() { [ "$(awk '{ print $3 }' "/proc/$!/stat")" = T ]; }
+state() { awk '{ print $3 }' "/proc/$!/stat"; }
+sleeps() { [ "$(cat /proc/$!/comm)" = sleep ] && [ "$(state)" = S ]; }
+stopped() { [ "$(state)" = T ]; }
 ps -eo pid,ppid,pgid,sess,stat,comm,args >all; grep -v 'ps -eo' all | sed 's/ Rs / Ss /'
 bash -c 'exec -a other sleep 1000' & until_it sleeps
 ps -o ppid,stat,comm,args -p $!
@@ -12,7 +13,7 @@ tr '\0' ' ' <"/proc/$!/cmdline"; echo
 HELLO=there sleep 1000 & until_it sleeps
 tr '\0' '\n' <"/proc/$!/environ" | grep HELLO
 readlink "/proc/$!/exe" "/proc/$!/cwd" "/proc/$!/root"
-kill -STOP $!; until_it stopped; awk '{ print $3 }' "/proc/$!/stat"; kill -CONT $!
+kill -STOP $!; until_it stopped; state; kill -CONT $!
 kill %1 %2; wait
 python3 -c 'import os
 if not os.fork(): os._exit(3)
