@@ -65,6 +65,10 @@ enum gate_call {
     /* settle(): a marked signal is not blocked any more (struct gate_slot). What can be delivered is, before
      * the guest goes on. Returns 0. */
     GATE_SETTLE,
+    /* stop(buf, context, why | enum patch_state << 8, number, FS base, GS base): a traced thread stands here
+     * (enum gate_stop), its registers in the struct ucontext at `context`, where the keep changes them.
+     * Answers once it may go on: as signal(), or GATE_STOP_SKIP. */
+    GATE_STOP,
     GATE_CALL_END,
     /* judge(arg 0 .. arg 4, instruction pointer of the call) at GATE_JUDGE_BASE + its number: a call that the
      * gate is to make or to answer, which a filter has a say in. Returns GATE_JUDGE_PASSED, or what the call
@@ -99,6 +103,10 @@ enum gate_clone_call { GATE_CALLED_CLONE, GATE_CALLED_FORK, GATE_CALLED_VFORK };
 #define GATE_CLONE_FLAGS(guest)                                                                              \
     (((guest)&GATE_CLONE_NATIVE) | ((guest)&GATE_CLONE_THREAD ? 0 : GATE_CLONE_PARENT))
 
+/* Instead of the host's clone with CLONE_VFORK, by one that is traced: it is to be made without, and
+ * GATE_STOP_VFORK waits. */
+#define GATE_VFORK_STOPS (-0x76666f726bL)
+
 #define GATE_JUDGE_PASSED 0x6a75646765L
 
 /* Instead of a result: a filter has SIGSYS sent for the call. */
@@ -111,12 +119,37 @@ enum gate_clone_call { GATE_CALLED_CLONE, GATE_CALLED_FORK, GATE_CALLED_VFORK };
 
 /* GATE_SIGNAL's answer to a thread that a filter has ended. */
 #define GATE_SIGNAL_END 2
+/* To one that is traced (ptrace(2)): it is to come with all its registers (GATE_STOP). */
+#define GATE_SIGNAL_STOP 3
+
+enum gate_stop {
+    GATE_STOP_SIGNAL, /* after GATE_SIGNAL_STOP */
+    GATE_STOP_ENTER,  /* a call of the guest's is about to be made: its number is in rax */
+    GATE_STOP_EXIT,   /* it was made */
+    GATE_STOP_FRAME,  /* the frame that the last answer was about is built, and the first step done */
+    GATE_STOP_VFORK,  /* the number is that of its vfork's child, for which it waits here */
+    GATE_STOP_ENDS,   /* the thread is about to end: its status, as for wait4, is the number */
+};
+
+/* GATE_STOP_ENTER's answer: the call is not to be made. */
+#define GATE_STOP_SKIP 4
+
+/* gate_signal.trace */
+enum gate_trace {
+    GATE_TRACE_ON = 1,    /* no call is to be made past the gate, nor by it alone */
+    GATE_TRACE_CALLS = 2, /* GATE_STOP_ENTER, GATE_STOP_EXIT */
+    GATE_TRACE_STEP = 4,  /* GATE_STOP_EXIT, GATE_STOP_FRAME */
+    GATE_TRACE_ENDS = 8,  /* GATE_STOP_ENDS */
+    GATE_TRACE_FS = 16,   /* fs_base is to be set */
+};
 
 #define GATE_EXEC_PLAIN (1UL << 63)
 
 /* Behind an instruction of the gate's from where every call rings the doorbell, as if guest code had made it:
  * for those that were trapped. Where it did is in the thread's slot (ret). */
 #define GATE_RING_IP (GATE_BASE + 0x142)
+/* The same for all calls of traced threads; where they were made is in si. */
+#define GATE_TRACED_IP (GATE_BASE + 0x182)
 
 /* The data of the filter's SECCOMP_RET_TRAP where the profile is to be asked. */
 #define GATE_TRAP_JUDGED 1
@@ -154,6 +187,8 @@ struct gate_signal {
     struct gate_patch patch;
     uint32_t mailbox_fd, pad2; /* the process's mailboxes (mailbox.h), to be mapped; 0: none */
     uint64_t judge;            /* calls to be trapped from now on (judged.h), a bit each */
+    uint32_t trace, pad3;      /* enum gate_trace; GATE_STOP's answer */
+    uint64_t fs_base;
 };
 
 /* What patched call sites need to know without asking: written by the keep, read by the gate (and by whoever

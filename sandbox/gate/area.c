@@ -60,6 +60,7 @@ static struct gate_area *take_free(void)
             !__atomic_load_n(&a->pinned, __ATOMIC_ACQUIRE)) {
             a->in_use = 1;
             a->alt = (struct native_stack){.flags = 2};
+            a->trace = 0;
             return a;
         }
     return NULL;
@@ -84,6 +85,8 @@ void area_reset_after_fork(void)
     /* What is written to becomes a page of the child's own: not without need. */
     if (areas_lock)
         areas_lock = 0;
+    if (mine->trace)
+        mine->trace = 0;
     for (struct gate_area *a = areas; a; a = a->next)
         if (a != mine && (a->in_use || a->pinned))
             a->in_use = a->pinned = 0;

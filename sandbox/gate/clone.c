@@ -85,7 +85,14 @@ static void clone_vm(struct native_ucontext *uc, const struct guest_clone *g)
     fill(arg, uc, g, &a->clone);
     arg[1] = ((uint64_t)c - 256) & ~15UL;
     long r = gate_native_clone_vm(arg, c, &a->clone);
+    int stops = r == GATE_VFORK_STOPS;
+    if (stops) {
+        arg[0] &= ~CLONE_VFORK;
+        r = gate_native_clone_vm(arg, c, &a->clone);
+    }
     uint64_t token = a->clone.token;
+    if (stops && r > 0)
+        trace_vfork(uc, (uint32_t)token);
     /* A vfork child has left its area by now: it is another program, or gone. */
     if (r < 0 || (g->flags & CLONE_VFORK))
         __atomic_store_n(&a->in_use, 0, __ATOMIC_RELEASE);

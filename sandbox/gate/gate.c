@@ -14,6 +14,7 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #define PAGE 4096UL
 #define CLONE_VM_VFORK 0x4100UL
+#define SYS_USER_DISPATCH 2 /* si_code */
 
 struct native_sigaction {
     void (*handler)(int, struct native_siginfo *, struct native_ucontext *);
@@ -174,14 +175,10 @@ void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t
     gate_result(uc, r);
 }
 
-void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *uc)
+void gate_dispatch(struct native_ucontext *uc)
 {
     struct native_sigcontext *r = &uc->mc;
 
-    (void)sig;
-    patch_show_site(r);
-    if (si->err == GATE_TRAP_JUDGED && judge_trapped(uc))
-        return;
     switch (r->ax) {
     case NR_clone:
         gate_clone(uc, &(struct guest_clone){(uint32_t)r->di, r->si, r->dx, r->r10, r->r8});
@@ -231,4 +228,14 @@ void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *
     default:
         r->ax = (uint64_t)-ENOSYS;
     }
+}
+
+void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *uc)
+{
+    (void)sig;
+    patch_show_site(&uc->mc);
+    if (si->code == SYS_USER_DISPATCH)
+        trace_call(uc, si);
+    else if (si->err != GATE_TRAP_JUDGED || !judge_trapped(uc))
+        gate_dispatch(uc);
 }

@@ -17,6 +17,8 @@ struct gate_area {
     struct gate_clone clone; /* of the clone that made its thread */
     struct gate_slot *slot;  /* NULL: none is left */
     struct native_stack alt; /* the guest's own sigaltstack */
+    uint64_t traced_ip;      /* behind the call that is being made for a traced thread */
+    uint32_t trace;          /* enum gate_trace */
     struct gate_signal sig;
 };
 
@@ -65,6 +67,8 @@ enum patch_state {
 enum patch_state patch_translate(struct native_ucontext *uc);
 /* A call that trapped behind a patched site: as if the site's own instruction had. */
 void patch_show_site(struct native_sigcontext *r);
+/* Between the two instructions of a patched site: as if none had been executed. */
+void patch_show_jump(struct native_sigcontext *r);
 /* The thread's GS base points at its slot. */
 int patch_is_own_gs(void);
 /* True: it was the gate that met a bad address of the guest's; the call is for the keep to refuse. */
@@ -143,7 +147,26 @@ void given_call(struct native_ucontext *uc);
 /* A copy of the process is about to be made, which is not to know what this one draws. */
 void given_before_fork(void);
 
+/* trace.c: threads that are traced (ptrace(2)) --------------------------------------------------------- */
+
+/* The keep wants the thread to come with its registers, which are the guest's own by now. */
+void trace_signal(struct native_ucontext *uc, enum patch_state in);
+/* SIGSYS because the thread is traced: its call. */
+void trace_call(struct native_ucontext *uc, const struct native_siginfo *si);
+/* True: the trap was the end of such a call. */
+int trace_returned(struct native_ucontext *uc);
+/* True: the context was in the middle of one, and now is where the guest made it, or behind. */
+int trace_leave(struct native_sigcontext *r);
+/* Waits for the end of a vfork. */
+void trace_vfork(struct native_ucontext *uc, uint32_t pid);
+/* Before the thread ends with this status, as for wait4. */
+void trace_ends(struct native_ucontext *uc, int status);
+
 /* Handlers of the native signals. */
+/* Makes a call that needs registers. */
+void gate_dispatch(struct native_ucontext *uc);
+/* Lets a handler of the guest's run next. */
+void gate_build_frame(struct native_ucontext *uc, const struct gate_signal *s);
 void gate_on_sigsys(int sig, struct native_siginfo *si, struct native_ucontext *uc);
 void gate_on_kick(int sig, struct native_siginfo *si, struct native_ucontext *uc);
 void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *uc);

@@ -52,7 +52,7 @@ _Static_assert(sizeof(struct gate_slot) == SLOT_SIZE && SLOT_SIZE * GATE_SLOTS =
                    SLOT_AT(r10, SLOT_R10) && SLOT_AT(r9, SLOT_R9) && SLOT_AT(blocked, SLOT_BLOCKED) &&
                    SLOT_AT(marks, SLOT_MARKS) && SLOT_AT(robust, SLOT_ROBUST) && SLOT_AT(r8, SLOT_R8),
                "slots.h");
-_Static_assert(GATE_WAITED == 0x10000, "fast.S: WAITED");
+_Static_assert(GATE_WAITED == 0x10000 && GATE_VALID_IDS == VALID_IDS, "fast.S");
 _Static_assert(GATE_SETTLE == 0x200c, "mask.S");
 
 struct gate_shared gate_shared __attribute__((section(".shared,\"aw\",@nobits#")));
@@ -483,6 +483,14 @@ void patch_show_site(struct native_sigcontext *r)
         leave_island(r, at, site);
 }
 
+void patch_show_jump(struct native_sigcontext *r)
+{
+    uint64_t site = r->ip - 2;
+
+    if (is_patched(site) && *(const unsigned char *)site == 0x89 && (uint32_t)r->cx == (uint32_t)r->sp)
+        r->ip = site;
+}
+
 int patch_is_own_gs(void)
 {
     return works && gs_base() == (uint64_t)area_current()->slot;
@@ -512,7 +520,7 @@ enum patch_state patch_translate(struct native_ucontext *uc)
     int mailed = mailbox_leave(r);
     if (mailed > 1)
         state = mailed == 2 ? PATCH_EINTR : PATCH_WAITED;
-    if (!mailed && !mask_leave(r) && !judge_leave(r) && r->ip >= (uint64_t)gate_fast &&
+    if (!mailed && !mask_leave(r) && !judge_leave(r) && !trace_leave(r) && r->ip >= (uint64_t)gate_fast &&
         r->ip < (uint64_t)gate_fast_end)
         leave_gate(r);
     site = site_of_island(r->ip, &at);

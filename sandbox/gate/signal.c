@@ -79,6 +79,11 @@ static void build_frame(struct gate_area *a, struct native_ucontext *uc, const s
     uc->mc.fpstate = 0; /* the handler starts with a clean extended state */
 }
 
+void gate_build_frame(struct native_ucontext *uc, const struct gate_signal *s)
+{
+    build_frame(area_current(), uc, s);
+}
+
 void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct gate_signal *s)
 {
     if (deliver == GATE_SIGNAL_END)
@@ -92,6 +97,10 @@ void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct ga
     if (s->patch.ip)
         patch_site(&s->patch);
     enum patch_state in = patch_translate(uc);
+    if (deliver == GATE_SIGNAL_STOP) {
+        trace_signal(uc, in);
+        return;
+    }
     if (in == PATCH_WAITED && s->deliver && !(s->flags & SA_RESTART)) {
         uc->mc.ip += 2;
         uc->mc.ax = (uint64_t)-EINTR;
@@ -133,7 +142,7 @@ void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *u
 {
     struct gate_signal *s = &area_current()->sig;
 
-    if ((sig == SIGTRAP && patch_trapped(uc)) || (is_fault(sig) && patch_faulted(uc)))
+    if ((sig == SIGTRAP && (trace_returned(uc) || patch_trapped(uc))) || (is_fault(sig) && patch_faulted(uc)))
         return;
     (void)take_pushed(uc, s); /* this native signal came before the kick, with a lower number */
     gate_apply_signal(uc, sys4(GATE_FAULT, s, si, uc->mc.err, uc->mc.trapno), s);

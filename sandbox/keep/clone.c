@@ -10,6 +10,7 @@
 #include "sandbox/keep/random.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/trace.h"
 #include "sandbox/keep/uaccess.h"
 
 /* A child between the keep's approval and its attaching. */
@@ -145,13 +146,14 @@ static struct embryo *find_again(const struct task *t, const struct sysargs *a, 
 }
 
 /* False: the child was killed meanwhile. */
-static bool embryo_add(struct embryo *e)
+static bool embryo_add(struct embryo *e, unsigned long flags)
 {
     LOCKED(&kernel.tasklist_lock);
 
     if (e->child->exited)
         return false;
     DL_APPEND(kernel.embryos, e);
+    trace_cloned(e->parent, e->child, flags, (int)(flags & CSIGNAL));
     return true;
 }
 
@@ -180,6 +182,18 @@ static struct embryo *embryo_new(struct task *t, const struct request *q, int *e
     return e;
 }
 
+/* Where a tracer is to see the parent wait, the keep does the waiting. */
+static bool are_native_flags(uint64_t native, unsigned long flags)
+{
+    return (native | (flags & CLONE_VFORK)) == GATE_CLONE_FLAGS(flags);
+}
+
+static bool is_traced(const struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    return t->trace;
+}
+
 /* The gate's native clone. Its arguments are registers; what else it could be made to create (a wrong stack)
  * is still a guest behind the same filter. */
 long sys_clone(struct task *t, const struct sysargs *a)
@@ -188,8 +202,10 @@ long sys_clone(struct task *t, const struct sysargs *a)
     unsigned waiting;
     int err;
 
-    if (!from_gate(a) || (a->arg[0] & UINT32_MAX) != GATE_CLONE_FLAGS(q.flags))
+    if (!from_gate(a) || !are_native_flags(a->arg[0] & UINT32_MAX, q.flags))
         return -EPERM;
+    if (a->arg[0] & CLONE_VFORK && is_traced(t))
+        return GATE_VFORK_STOPS;
     if (find_again(t, a, &waiting))
         return SYS_CONTINUE;
     if (waiting >= EMBRYOS_MAX)
@@ -200,7 +216,7 @@ long sys_clone(struct task *t, const struct sysargs *a)
     e->call = a->arg[5];
     t->cloned = e->child->tid;
     err = tell_parent(t, &q, e);
-    if (err == 0 && embryo_add(e))
+    if (err == 0 && embryo_add(e, q.flags))
         return SYS_CONTINUE;
     task_fork_abort(e->child);
     embryo_free(e);
@@ -213,6 +229,10 @@ long gate_clone_abort(struct task *t, const struct sysargs *a)
 
     if (!e)
         return -ESRCH;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        trace_clone_failed(t, e->child);
+    }
     task_fork_abort(e->child);
     embryo_free(e);
     return 0;

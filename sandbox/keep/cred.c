@@ -4,6 +4,7 @@
 #include <linux/securebits.h>
 #include <string.h>
 
+#include "sandbox/keep/trace.h"
 #include "sandbox/keep/idmap.h"
 #include "sandbox/keep/cred_internal.h"
 #include "sandbox/keep/task_internal.h"
@@ -84,9 +85,16 @@ void cred_fsuid_changed(struct cred *n, const struct cred *old)
 
 /* Set-id bits count unless the task may not gain rights. A group bit without execute means mandatory locking.
  */
+/* A tracer must not come by rights that way which it has not itself: ptrace(2), capabilities(7). */
+static bool gains_nothing(const struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    return t->no_new_privs || (t->trace && !t->trace->capable);
+}
+
 static void apply_set_ids(const struct task *t, const struct exec_file_rights *r, struct cred *n)
 {
-    if (t->no_new_privs || !idmap_has_uid(r->uid) || !idmap_has_gid(r->gid))
+    if (gains_nothing(t) || !idmap_has_uid(r->uid) || !idmap_has_gid(r->gid))
         return;
     if (r->mode & S_ISUID)
         n->euid = r->uid;
@@ -100,7 +108,7 @@ static bool file_caps(const struct task *t, const struct exec_file_rights *r, st
     const struct cred *old = t->cred;
     bool effective = false;
     uint64_t fp = 0, fi = 0;
-    if (r->has_caps && !t->no_new_privs) {
+    if (r->has_caps && !gains_nothing(t)) {
         fp = r->cap_permitted;
         fi = r->cap_inheritable;
         effective = r->cap_effective;
@@ -131,6 +139,8 @@ struct cred *exec_cred(const struct task *t, const struct exec_file_rights *r, b
     if (ambient_ends)
         n->cap_ambient = 0;
     n->cap_permitted |= n->cap_ambient;
+    if (!t->no_new_privs && gains_nothing(t))
+        n->cap_permitted &= old->cap_permitted;
     n->cap_effective = effective ? n->cap_permitted : n->cap_ambient;
     n->suid = n->fsuid = n->euid;
     n->sgid = n->fsgid = n->egid;

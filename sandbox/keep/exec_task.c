@@ -3,6 +3,7 @@
 
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/trace.h"
 
 /* [T] Handlers are gone with the old image; what is ignored stays so. */
 static void reset_actions(struct sighand *s)
@@ -36,6 +37,10 @@ static void become_leader(struct task *t)
     HASH_ADD(hh_tid, ns->tids, tid, sizeof(old->tid), old);
     HASH_ADD(hh_tid, ns->tids, tid, sizeof(t->tid), t);
     p->leader = t;
+    if (old->trace) { /* it is gone without a word */
+        trace_free(old->trace);
+        old->trace = NULL;
+    }
     if (old->exited)
         task_unlink(old); /* it had only stayed for its number */
 }
@@ -90,6 +95,11 @@ static void swap_cred(struct task *t, struct cred *n)
     cred_put(old);
 }
 
+static bool gains(const struct exec_commit *ec, const struct cred *old)
+{
+    return ec->secure || (ec->cred->cap_permitted & ~old->cap_permitted);
+}
+
 void task_exec_commit(struct task *t, const struct exec_commit *ec)
 {
     struct process *p = t->process;
@@ -97,7 +107,7 @@ void task_exec_commit(struct task *t, const struct exec_commit *ec)
     own_fdtable(t);
     {
         LOCKED(&kernel.tasklist_lock);
-        pid_t host_pid = p->host_pid;
+        pid_t host_pid = p->host_pid, tid = t->tid;
         end_other_threads(t);
         become_leader(t);
         struct sighand *shared = p->sighand, *own = unshare_sighand(p);
@@ -112,9 +122,12 @@ void task_exec_commit(struct task *t, const struct exec_commit *ec)
         p->mm->dumpable = !ec->secure;
         p->did_exec = true;
         snprintf(t->comm, sizeof(t->comm), "%s", ec->comm);
+        if (ec->cred && gains(ec, t->cred) && t->trace &&
+            !t->trace->capable) /* it came since the plan was made */
+            trace_detach(t->trace, 0);
         if (ec->cred)
             swap_cred(t, ec->cred);
-        t->vfork_child = false;
+        trace_vfork_ends(t);
         t->mask_in_slot = false;
         t->robust_list = t->clear_child_tid = t->native_ctid = 0;
         t->restart = 0;
@@ -122,6 +135,7 @@ void task_exec_commit(struct task *t, const struct exec_commit *ec)
         t->kicked = false; /* a kick from before may still come, or not */
         if (t->host_tid != host_pid)
             task_host_moved(t, host_pid);
+        trace_execed(t, tid);
         signal_settle(t);
     }
     fdtable_close_on_exec(t->fdt);

@@ -12,6 +12,7 @@
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/tty.h"
+#include "sandbox/keep/trace.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/platform/listener.h"
 
@@ -236,6 +237,19 @@ void notify_parent_of(struct process *p, struct process *parent, int code, int s
     wake_waiters(parent);
 }
 
+void notify_tracer(const struct trace *tr, int code, int status)
+{
+    struct process *tracer = tr->tracer;
+    const struct ksigaction *sa = &tracer->sighand->action[SIGCHLD - 1];
+    siginfo_t info = {.si_signo = SIGCHLD, .si_code = code};
+    info.si_pid = tr->tid;
+    info.si_uid = tr->task ? tr->task->cred->uid : tr->uid;
+    info.si_status = status;
+    if (sa->handler != (uint64_t)(uintptr_t)SIG_IGN && !(sa->flags & SA_NOCLDSTOP))
+        (void)send_signal_process(tracer, &info, false);
+    wake_waiters(tracer);
+}
+
 void process_reap(struct process *p, bool count_times)
 {
     struct process *parent = p->parent;
@@ -345,6 +359,8 @@ static void process_finish(struct process *p, int status, struct leftovers *left
         tty_session_exited(p);
     if (sysv_process_exit)
         sysv_process_exit(p);
+    trace_tracer_ended(p);
+    trace_ended(p->leader, p->exit_status);
     p->state = PROCESS_ZOMBIE;
     if (p->is_init)
         kill_all_others(p);
@@ -369,8 +385,11 @@ static void thread_finish(struct task *t, int status, struct leftovers *left)
     t->exited = true;
     p->nthreads--;
     clone_task_ended(t);
-    if (t != p->leader)
+    trace_vfork_ends(t);
+    if (t != p->leader) {
+        trace_ended(t, status);
         task_unlink(t);
+    }
     if (p->nthreads && !p->group_exit) /* what it was kicked for */
         signal_reroute(p, p->pending.set);
     if (p->nthreads == 0)

@@ -89,12 +89,19 @@ static uint64_t untouched_actions(const struct process *p)
     return set & ~(UINT64_C(1) << SIGKILL | UINT64_C(1) << SIGSTOP);
 }
 
+/* While it is traced, all that a thread calls is to be seen. */
+static uint32_t valid_of(const struct task *t)
+{
+    if (t->trace || !may_be_fast(t))
+        return 0;
+    return GATE_VALID_IDS | (mailbox_may_be_used(t) ? GATE_VALID_MAILBOX : 0) |
+           (may_be_given(t) ? GATE_VALID_GIVEN : 0);
+}
+
 static struct gate_slot slot_of(const struct task *t)
 {
     return (struct gate_slot){
-        .valid = (may_be_fast(t) ? GATE_VALID_IDS : 0) |
-                 (mailbox_may_be_used(t) && may_be_fast(t) ? GATE_VALID_MAILBOX : 0) |
-                 (may_be_given(t) ? GATE_VALID_GIVEN : 0),
+        .valid = valid_of(t),
         .pid = t->process->pid,
         .tid = t->tid,
         .uid = t->cred->uid,
@@ -135,7 +142,7 @@ void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at)
     t->signal_buf = 0;
     mailbox_attach(t);
     struct gate_slot s = slot_of(t);
-    sigmask_attach(t, t->slot && (s.valid & GATE_VALID_IDS), &s);
+    sigmask_attach(t, t->slot && may_be_fast(t), &s);
     const int32_t tid = t->tid;
     const struct user_copy parts[] = {{t->slot + IDS_AT, &s.valid, IDS_SIZE},
                                       {t->slot + MASK_AT, &s.blocked, MASK_SIZE},

@@ -75,7 +75,7 @@ static bool is_over(struct parked *p, long *r)
     if ((atomic_load(&t->life) & (TASK_DYING | TASK_EXITED)) || t->process->container->frozen)
         return false;
     *r = p->look(p);
-    if (*r == SYS_PARKED && (signal_pending(t) || t->sleep_stopped)) {
+    if (*r == SYS_PARKED && !p->deaf && (signal_pending(t) || t->sleep_stopped)) {
         signal_kick(t);
         *r = -ERESTARTSYS;
     }

@@ -12,6 +12,7 @@
 struct parked {
     struct parked *next, *prev; /* [T] among those that are due */
     bool due;
+    bool deaf;         /* no signal ends it */
     struct task *task; /* a reference */
     struct sysargs a;  /* with a reference to its listener */
     struct timespec start;

@@ -126,8 +126,8 @@ bool may_look_into(struct task *t, const struct task *other)
     const struct cred *a = t->cred, *b = other->cred;
     if (t->process == p || capable(t, CAP_SYS_PTRACE))
         return true;
-    bool same = a->fsuid == b->uid && a->fsuid == b->euid && a->fsuid == b->suid && a->fsgid == b->gid &&
-                a->fsgid == b->egid && a->fsgid == b->sgid;
+    bool same = a->uid == b->uid && a->uid == b->euid && a->uid == b->suid && a->gid == b->gid &&
+                a->gid == b->egid && a->gid == b->sgid;
     return same && p->mm && p->mm->dumpable && !(b->cap_permitted & ~a->cap_permitted);
 }
 

@@ -6,6 +6,7 @@
 #include <linux/securebits.h>
 #include <string.h>
 
+#include "sandbox/gate/abi.h"
 #include "sandbox/keep/cred_internal.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
@@ -259,6 +260,16 @@ static long pr_host(struct task *t, const struct sysargs *a)
     return SYS_CONTINUE;
 }
 
+/* The gate's, to hear of all calls of a traced thread (sandbox/gate/trace.c). All in registers, and its own
+ * affair. */
+static long pr_dispatch(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    bool on = a->arg[1] == 1 && a->arg[2] == GATE_BASE && a->arg[3] == GATE_LIMIT - GATE_BASE;
+    bool off = a->arg[1] == 0 && a->arg[2] == 0 && a->arg[3] == 0;
+    return from_gate(a) && (on || off) && a->arg[4] == 0 ? SYS_CONTINUE : -EINVAL;
+}
+
 static long pr_privileged(struct task *t, const struct sysargs *a)
 {
     (void)t;
@@ -296,7 +307,8 @@ static prctl_fn find(uint64_t option)
         {PR_GET_TID_ADDRESS, pr_get_tid_address},
         {PR_GET_TIMING, pr_zero}, /* PR_TIMING_STATISTICAL */
         {PR_SET_TIMING, pr_set_timing},
-        {PR_SET_PTRACER, pr_zero}, /* nobody can trace anyhow */
+        {PR_SET_PTRACER, pr_zero}, /* for Yama, which is not here */
+        {PR_SET_SYSCALL_USER_DISPATCH, pr_dispatch},
         {PR_TASK_PERF_EVENTS_DISABLE, pr_zero},
         {PR_TASK_PERF_EVENTS_ENABLE, pr_zero},
         {PR_GET_THP_DISABLE, pr_host},

@@ -8,6 +8,7 @@
 
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/trace.h"
 #include "sandbox/keep/pseudo_fs.h"
 #include "sandbox/keep/version.h"
 #include "sandbox/keep/vfs.h"
@@ -142,7 +143,9 @@ char proc_state(const struct proc_who *w, char host_state)
     LOCKED(&kernel.tasklist_lock);
     if (w->p->state != PROCESS_ALIVE || (w->t && w->t->exited))
         return 'Z';
-    if (w->p->stopped)
+    if (w->t && w->t->trace && w->t->trace->state != TRACE_RUNS)
+        return 't';
+    if (w->t ? task_is_stopped(w->t) : w->p->stopped)
         return 'T';
     if (w->t && w->t->sleep != SLEEP_NONE)
         return 'S';

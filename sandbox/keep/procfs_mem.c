@@ -8,6 +8,7 @@
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/trace.h"
 
 static void task_put_p(struct task **t)
 {
@@ -239,7 +240,7 @@ static ssize_t mem_move(struct task *t, struct file *f, struct uio *u, off_t *po
         ssize_t moved;
         if (write) {
             moved = uio_get(u, page, n);
-            if (moved > 0 && (gate || copy_to_user(who, at, page, (size_t)moved) < 0))
+            if (moved > 0 && (gate || poke_memory(who, at, page, (size_t)moved) < 0))
                 moved = -EIO;
         } else {
             moved = gate || copy_from_user(who, page, at, n) < 0 ? -EIO : 0;

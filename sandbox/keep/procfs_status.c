@@ -5,6 +5,7 @@
 
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp.h"
+#include "sandbox/keep/trace.h"
 #include "sandbox/keep/tty.h"
 
 /* What both files show, copied under the lock. */
@@ -24,6 +25,7 @@ struct facts {
     gid_t *groups; /* owned */
     uint64_t caps[5];
     mode_t umask;
+    pid_t tracer;
     bool has_umask;
     int seccomp_mode;
     unsigned nfilters;
@@ -76,6 +78,7 @@ static void fill_task(struct facts *f, const struct task *t)
     f->tid = t->tid;
     f->host_tid = t->host_tid;
     f->exited = t->exited;
+    f->tracer = t->trace ? t->trace->tracer->pid : 0;
     f->nice = t->nice;
     f->policy = t->sched_policy;
     f->rt_priority = t->sched_priority;
@@ -237,6 +240,8 @@ static const char *state_text(char s)
         return "R (running)";
     case 'S':
         return "S (sleeping)";
+    case 't':
+        return "t (tracing stop)";
     case 'T':
         return "T (stopped)";
     case 'Z':
@@ -313,8 +318,8 @@ static void put_identity(struct strbuf *sb, const struct facts *f, const struct 
     put_name(sb, f->comm);
     if (f->has_umask)
         sb_printf(sb, "Umask:\t%04o\n", f->umask);
-    sb_printf(sb, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_text(state),
-              f->pid, f->tid, f->ppid);
+    sb_printf(sb, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", state_text(state),
+              f->pid, f->tid, f->ppid, f->tracer);
     sb_printf(sb, "Uid:\t%u\t%u\t%u\t%u\n", f->uid[0], f->uid[1], f->uid[2], f->uid[3]);
     sb_printf(sb, "Gid:\t%u\t%u\t%u\t%u\n", f->gid[0], f->gid[1], f->gid[2], f->gid[3]);
     sb_printf(sb, "FDSize:\t%u\nGroups:\t", fd_size(w));

@@ -251,9 +251,11 @@ static void as_called(struct task *t, const struct sysargs *a, struct seccomp_da
 {
     uint64_t ip = 0;
 
-    if (a->ip == GATE_RING_IP) {
+    if (a->ip == GATE_RING_IP || a->ip == GATE_TRACED_IP) {
+        bool ring = a->ip == GATE_RING_IP;
         if (t->slot)
-            (void)get_user(t, &ip, t->slot + offsetof(struct gate_slot, ret));
+            (void)get_user(
+                t, &ip, t->slot + (ring ? offsetof(struct gate_slot, ret) : offsetof(struct gate_slot, si)));
         d->instruction_pointer = ip;
     }
     if (clone_for_guest(a))

@@ -7,10 +7,11 @@
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/trace.h"
 #include "sandbox/keep/uaccess.h"
 
 /* [T] The next signal with a handler; carries out the default actions on its way there. 0: none. */
-static int next_handled(struct task *t, siginfo_t *info)
+int signal_next_handled(struct task *t, siginfo_t *info)
 {
     bool kicked = t->kicked;
     t->kicked = true; /* the gate is asking: no kick for what it is about to be told */
@@ -52,13 +53,29 @@ static void enter_handler(struct task *t, int signo, struct ksigaction *sa, stru
         sa->handler = (uint64_t)(uintptr_t)SIG_DFL;
 }
 
+void signal_handle(struct task *t, const siginfo_t *info, struct gate_signal *gs)
+{
+    struct ksigaction *sa = &t->process->sighand->action[info->si_signo - 1];
+    (void)task_mask(t);
+    atomic_store(&t->mask_held, true);
+    gs->deliver = 1;
+    gs->signo = (uint32_t)info->si_signo;
+    gs->handler = sa->handler;
+    gs->flags = sa->flags;
+    gs->restorer = sa->restorer;
+    memcpy(gs->info, info, sizeof(gs->info));
+    enter_handler(t, info->si_signo, sa, gs);
+    signal_remark(t);
+    signal_settle(t); /* more to deliver: the gate will be told again */
+}
+
 /* [T] */
 static void fill(struct task *t, struct gate_signal *gs)
 {
     siginfo_t info;
     (void)task_mask(t);
     atomic_store(&t->mask_held, true);
-    int signo = next_handled(t, &info);
+    int signo = signal_next_handled(t, &info);
     struct ksigaction *sa = signo ? &t->process->sighand->action[signo - 1] : NULL;
     gs->restart = decide_restart(t, sa);
     gs->nr = (uint64_t)t->restart_nr;
@@ -71,15 +88,7 @@ static void fill(struct task *t, struct gate_signal *gs)
             atomic_store(&t->mask_held, false);
         return;
     }
-    gs->deliver = 1;
-    gs->signo = (uint32_t)signo;
-    gs->handler = sa->handler;
-    gs->flags = sa->flags;
-    gs->restorer = sa->restorer;
-    memcpy(gs->info, &info, sizeof(gs->info));
-    enter_handler(t, signo, sa, gs);
-    signal_remark(t);
-    signal_settle(t); /* more to deliver: the gate will be told again */
+    signal_handle(t, &info, gs);
 }
 
 static long answer(struct task *t, uaddr_t buf, struct gate_signal *gs)
@@ -98,18 +107,37 @@ static long answer(struct task *t, uaddr_t buf, struct gate_signal *gs)
     return gs->deliver;
 }
 
-static void compose(struct task *t, const struct sysargs *a, struct gate_signal *gs)
+/* [T] False: a tracer comes first. The gate is to come back with the registers, and then hears what there is.
+ */
+static bool fill_untraced(struct task *t, struct gate_signal *gs)
+{
+    gs->judge = t->judge_next;
+    if (trace_wants_stop(t))
+        return false;
+    fill(t, gs);
+    return true;
+}
+
+/* False: as fill_untraced. */
+static bool compose(struct task *t, const struct sysargs *a, struct gate_signal *gs)
 {
     {
         LOCKED(&kernel.tasklist_lock);
         t->kicked = false;
-        fill(t, gs);
-        gs->judge = t->judge_next;
+        if (!fill_untraced(t, gs))
+            return false;
     }
     fast_take_patch(t, &gs->patch);
     if (t->wants_mailbox)
         gs->mailbox_fd = mailbox_lend(t, a);
     t->wants_mailbox = false;
+    return true;
+}
+
+static long answer_or_stop(struct task *t, uaddr_t buf, struct gate_signal *gs, bool stops)
+{
+    long r = answer(t, buf, gs);
+    return stops && r >= 0 ? GATE_SIGNAL_STOP : r;
 }
 
 long gate_signal(struct task *t, const struct sysargs *a)
@@ -118,8 +146,8 @@ long gate_signal(struct task *t, const struct sysargs *a)
     if (t->ended_by)
         return GATE_SIGNAL_END;
     t->signal_buf = a->arg[0];
-    compose(t, a, &gs);
-    return answer(t, a->arg[0], &gs);
+    bool stops = !compose(t, a, &gs);
+    return answer_or_stop(t, a->arg[0], &gs, stops);
 }
 
 void signal_push(struct task *t, const struct sysargs *a)
@@ -132,8 +160,8 @@ void signal_push(struct task *t, const struct sysargs *a)
     }
     if (!kicked || from_gate(a))
         return;
-    compose(t, a, &gs);
-    (void)answer(t, t->signal_buf, &gs);
+    if (compose(t, a, &gs))
+        (void)answer(t, t->signal_buf, &gs);
 }
 
 /* [T] What host limits and lanes raise comes natively, too, but is an ordinary signal. */
@@ -153,6 +181,7 @@ long gate_fault(struct task *t, const struct sysargs *a)
     const sigset64 known = SIGSET_SYNC | SIGBIT(SIGXCPU) | SIGBIT(SIGXFSZ) | SIGBIT(SIGPIPE);
     struct gate_signal gs = {0};
     siginfo_t info;
+    bool stops;
     if (copy_from_user(t, &info, a->arg[1], sizeof(info)) < 0)
         memset(&info, 0, sizeof(info));
     if (info.si_signo < 1 || info.si_signo > KSIG_MAX || !(SIGBIT(info.si_signo) & known))
@@ -160,9 +189,9 @@ long gate_fault(struct task *t, const struct sysargs *a)
     {
         LOCKED(&kernel.tasklist_lock);
         raise_fault(t, &info);
-        fill(t, &gs);
+        stops = !fill_untraced(t, &gs);
     }
-    return answer(t, a->arg[0], &gs);
+    return answer_or_stop(t, a->arg[0], &gs, stops);
 }
 
 long gate_sigreturn(struct task *t, const struct sysargs *a)

@@ -7,6 +7,7 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/trace.h"
 
 static uint64_t handler_of(const struct process *p, int signo)
 {
@@ -148,7 +149,7 @@ sigset64 signal_deliverable(struct task *t)
 bool signal_pending(struct task *t)
 {
     const struct process *p = t->process;
-    return p->stopped || p->group_exit || (atomic_load(&t->life) & TASK_DYING) ||
+    return task_is_stopped(t) || trace_is_due(t) || p->group_exit || (atomic_load(&t->life) & TASK_DYING) ||
            (signal_pending_set(t) & t->sigwait) || signal_deliverable(t);
 }
 
@@ -188,7 +189,7 @@ static struct task *pick_thread(const struct process *p, int signo)
 
 bool signal_wake(struct task *t)
 {
-    if (!t->host_tid || t->process->stopped)
+    if (!t->host_tid || (t->process->stopped && !t->trace))
         return true; /* attach, or SIGCONT, looks again */
     /* Its caller has just read the mask; in a call of its own it is that still. */
     bool kick = task_is_current(t) ? (signal_pending_set(t) & ~t->blocked) != 0 : signal_deliverable(t) != 0;
@@ -224,6 +225,16 @@ static void act_default(struct process *p, int signo)
     process_stop(p, signo);
 }
 
+bool signal_is_dropped(const struct task *t, int signo)
+{
+    return is_ignored(t->process, signo, SIGBIT(signo) & SIGSET_UNBLOCKABLE);
+}
+
+void signal_act_default(struct process *p, int signo)
+{
+    act_default(p, signo);
+}
+
 /* What waits because t blocks it: t's gate is to tell when it does not any more, and another thread may take
  * it now. */
 static void put_off(struct task *t)
@@ -241,6 +252,10 @@ void signal_settle(struct task *t)
 {
     struct process *p = t->process;
     sigset64 left = signal_deliverable(t), rest = 0;
+    if (t->trace) {
+        rest = left & ~SIGBIT(SIGKILL); /* whatever is to become of it: its tracer sees it first */
+        left &= SIGBIT(SIGKILL);
+    }
     for (; left && !p->group_exit && !p->stopped; left &= left - 1) {
         int signo = __builtin_ctzll(left) + 1;
         bool dropped = is_ignored(p, signo, true);
@@ -287,11 +302,13 @@ static int send(struct process *p, struct task *target, const siginfo_t *info, s
     if (p->state != PROCESS_ALIVE || p->group_exit || signo < 1 || signo > KSIG_MAX)
         return 0;
     undo_opposite(p, signo);
-    if (is_ignored(p, signo, from_outside) && !(task_mask(target ? target : p->leader) & SIGBIT(signo)))
+    struct task *whose = target ? target : p->leader;
+    bool seen = whose->trace && signo != SIGKILL;
+    if (is_ignored(p, signo, from_outside) && !seen && !(task_mask(whose) & SIGBIT(signo)))
         return 0; /* what is blocked is kept: the action may have changed when it is unblocked */
     struct task *t = target ? (wants(target, signo) ? target : NULL) : pick_thread(p, signo);
     bool awaited = t && (t->sigwait & SIGBIT(signo));
-    bool held = p->stopped && signo != SIGKILL;
+    bool held = (p->stopped || (t && t->trace)) && signo != SIGKILL;
     if (t && t->host_tid && !awaited && !held && is_default(p, signo) && !action_is_ignore(p, signo)) {
         act_default(p, signo);
         return 0;
@@ -338,7 +355,7 @@ void force_signal(struct task *t, const siginfo_t *info)
         sa->handler = (uint64_t)(uintptr_t)SIG_DFL;
         task_mask_set(t, mask & ~SIGBIT(signo));
     }
-    if (sa->handler == (uint64_t)(uintptr_t)SIG_DFL)
+    if (sa->handler == (uint64_t)(uintptr_t)SIG_DFL && !t->trace)
         process_kill_locked(p, signo, true); /* init, too */
     else
         (void)enqueue(p, &t->pending, info, NULL);

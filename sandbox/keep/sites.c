@@ -6,6 +6,7 @@
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/trace.h"
 #include "sandbox/keep/uaccess.h"
 
 #define SITES_MAX 4096U
@@ -114,6 +115,23 @@ void sites_show_original(struct task *who, uaddr_t at, char *buf, size_t n)
         unsigned len = original(who, ip, &site, text);
         if (len)
             overlay(at, buf, n, site, text, len);
+    }
+    mm_put(mm);
+}
+
+void poke_sites_back(struct task *who, uaddr_t at, size_t n)
+{
+    struct mm *mm = mm_of(who);
+    unsigned char text[SITE_SIZE];
+    unsigned i = 0;
+    uaddr_t ip, site;
+    if (!mm)
+        return;
+    while ((ip = site_near(mm, &i, at, n))) {
+        unsigned len = original(who, ip, &site, text);
+        uaddr_t end = site + len > ip ? site + len : ip; /* what is behind the jump is not met */
+        if (len && site < at + n && end > at)
+            poke_site(who, site, text, len);
     }
     mm_put(mm);
 }

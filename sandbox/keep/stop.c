@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/trace.h"
 
 void process_host_signal(const struct process *p, int signo)
 {
@@ -19,7 +20,11 @@ void process_stop(struct process *p, int signo)
     p->continued_pending = false;
     p->stop_signal = signo;
     p->container->pids->nstopped++;
-    process_host_signal(p, SIGSTOP);
+    bool soft = trace_has_tracee(p);
+    if (soft)
+        trace_group_stopped(p);
+    else
+        process_host_signal(p, SIGSTOP);
     /* Waits in the keep end, so that a stopped reader takes no input; the gate restarts them after SIGCONT.
      */
     struct task *t;
@@ -31,7 +36,7 @@ void process_stop(struct process *p, int signo)
             task_interrupt(t);
         }
     }
-    if (p->parent)
+    if (p->parent && !(p->leader->trace && p->leader->trace->tracer == p->parent))
         notify_parent_of(p, p->parent, CLD_STOPPED, signo);
 }
 
@@ -50,7 +55,9 @@ void process_continue(struct process *p)
     p->continued_pending = true;
     p->stop_reported = false;
     p->container->pids->nstopped--;
-    process_host_signal(p, SIGCONT);
+    if (!p->soft_stop)
+        process_host_signal(p, SIGCONT);
+    trace_group_continues(p);
     DL_FOREACH2(p->threads, t, thread_next)
     {
         if (!t->exited)

@@ -17,6 +17,7 @@
 #include "sandbox/keep/sysv_shm.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task.h"
+#include "sandbox/keep/trace.h"
 #include "sandbox/platform/listener.h"
 
 /* A call whose subsystem is not there links all the same and is ENOSYS. */
@@ -49,11 +50,12 @@ static const syscall_fn gate_calls[GATE_CALL_END - GATE_CALL_BASE] = {
     [GATE_SHMDT - GATE_CALL_BASE] = gate_shmdt,
     [GATE_VALUE - GATE_CALL_BASE] = seccomp_value,
     [GATE_SETTLE - GATE_CALL_BASE] = gate_settle,
+    [GATE_STOP - GATE_CALL_BASE] = gate_stop,
 };
 
 bool from_gate(const struct sysargs *a)
 {
-    return a->ip >= GATE_BASE && a->ip < GATE_LIMIT && a->ip != GATE_RING_IP;
+    return a->ip >= GATE_BASE && a->ip < GATE_LIMIT && a->ip != GATE_RING_IP && a->ip != GATE_TRACED_IP;
 }
 
 static void enosys_once(int nr)
@@ -134,7 +136,7 @@ void syscall_end(struct task *t, const struct sysargs *a, long r, const struct t
 
 static bool is_signal_call(int nr)
 {
-    return nr == GATE_SIGNAL || nr == GATE_FAULT;
+    return nr == GATE_SIGNAL || nr == GATE_FAULT || nr == GATE_STOP;
 }
 
 /* A thread that its filter has ended comes from its gate, to leave. One that comes for anything else does not

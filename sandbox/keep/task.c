@@ -152,7 +152,7 @@ void task_set_host_tid(struct task *t, pid_t host_tid)
     }
     task_host_moved(t, host_tid);
     signal_settle(t);
-    if (t->judge_next)
+    if (t->judge_next || t->trace)
         signal_kick(t);
 }
 

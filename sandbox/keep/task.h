@@ -19,6 +19,7 @@ struct tty;
 struct fdtable;
 struct fs;
 struct dentry;
+struct trace;
 
 /* Immutable once it is in a task; replaced as a whole (cred.c). */
 struct cred {
@@ -118,6 +119,9 @@ struct process {
     struct tty *ctty;          /* a reference */
     struct sem_undo *sem_undo; /* sysv_sem.c */
     pid_t tty_old_pgrp;        /* of a session leader: who was in front when its terminal hung up */
+    struct trace *tracees;     /* utlist */
+    unsigned ntracees;
+    bool soft_stop;            /* it is stopped by its gates, not by the host (trace.h) */
     bool did_exec, child_subreaper, is_init;
     bool limits_changed; /* since its program began: its gate is not to tell them */
     unsigned nparked;    /* of its threads, those in a parked call */
@@ -201,10 +205,13 @@ struct task {
     pthread_cond_t *sleep_cond; /* SLEEP_COND */
     pid_t sleep_tid;            /* SLEEP_HOST: the keep's thread to interrupt */
     struct parked *parked;      /* SLEEP_PARKED: park.h */
+    struct trace *trace;        /* trace.h; NULL: nobody traces it */
+    bool gate_traced;           /* as far as its gate knows */
     struct timespec call_start; /* of the call being served, where it is timed */
 
     bool vfork_child;
-    pid_t cloned; /* the last one, for --strace */
+    pid_t vfork_waiter; /* who waits in the keep until it is none any more; 0: nobody */
+    pid_t cloned;       /* the last one, for --strace */
     uaddr_t robust_list;
     uaddr_t clear_child_tid; /* by set_tid_address; a clone's own is the host's business */
     uaddr_t native_ctid;     /* a clone's own */

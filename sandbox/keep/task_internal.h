@@ -65,6 +65,7 @@ void notify_parent_of(struct process *p, struct process *parent, int code,
 
 /* sigmask.c */
 struct gate_slot;
+struct gate_signal;
 void task_mask_set(struct task *t, sigset64 mask);     /* [T] signal_settle is the caller's */
 void signal_mark(struct task *t, sigset64 set);        /* [T] blocked by t: its gate tells when it is not */
 void signal_mark_all(struct process *p, sigset64 set); /* [T] by all of p's threads */
@@ -78,6 +79,15 @@ void sigmask_release(struct process *p);
 uaddr_t task_robust_list(struct task *t); /* [T] */
 /* Where its end is to be told by a zero, by set_tid_address; 0: nowhere. [T] */
 uaddr_t task_tid_address(struct task *t);
+
+/* For trace_stop.c. [T] A signal whose action is to do nothing; its default action, if it has one; its
+ * handler, which runs next, for the gate; the next one that has one. */
+bool signal_is_dropped(const struct task *t, int signo);
+void signal_act_default(struct process *p, int signo);
+void signal_handle(struct task *t, const siginfo_t *info, struct gate_signal *gs);
+int signal_next_handled(struct task *t, siginfo_t *info);
+/* exit.c: [T] the tracer hears of a stop or an end (SIGCHLD, wait(2)) */
+void notify_tracer(const struct trace *tr, int code, int status);
 
 /* timer.c */
 int64_t mono_now(void);

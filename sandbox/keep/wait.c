@@ -6,6 +6,7 @@
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/trace.h"
 #include "sandbox/keep/uaccess.h"
 
 struct wait_query {
@@ -49,13 +50,17 @@ static void found(struct wait_query *q, const struct process *p, int code, int s
     q->rusage.ru_maxrss = p->maxrss > p->cmaxrss ? p->maxrss : p->cmaxrss;
 }
 
+static int end_code(int wstatus)
+{
+    if (wstatus & 0x7f)
+        return wstatus & 0x80 ? CLD_DUMPED : CLD_KILLED;
+    return CLD_EXITED;
+}
+
 static void take_zombie(struct wait_query *q, struct process *p)
 {
     int s = p->exit_status, sig = s & 0x7f;
-    if (sig)
-        found(q, p, s & 0x80 ? CLD_DUMPED : CLD_KILLED, sig, s);
-    else
-        found(q, p, CLD_EXITED, s >> 8 & 0xff, s);
+    found(q, p, end_code(s), sig ? sig : s >> 8 & 0xff, s);
     if (!(q->options & WNOWAIT))
         process_reap(p, true);
 }
@@ -70,7 +75,8 @@ static bool take_event(struct wait_query *q, struct process *p)
         return true;
     }
     bool keep = q->options & WNOWAIT;
-    if (p->stopped && !p->stop_reported && (q->options & WSTOPPED)) {
+    bool traced = p->leader && p->leader->trace && p->leader->trace->tracer == p->parent;
+    if (p->stopped && !traced && !p->stop_reported && (q->options & WSTOPPED)) {
         found(q, p, CLD_STOPPED, p->stop_signal, p->stop_signal << 8 | 0x7f);
         p->stop_reported = !keep;
         return true;
@@ -83,11 +89,60 @@ static bool take_event(struct wait_query *q, struct process *p)
     return false;
 }
 
+static bool is_meant(const struct wait_query *q, const struct trace *tr)
+{
+    if (q->kind == P_PID)
+        return tr->tid == q->id;
+    return q->kind != P_PGID || (tr->task ? tr->task->process->pgid : tr->pgid) == q->id;
+}
+
+/* [T] True: the tracee has something to tell, and *q holds it. */
+static bool take_stop(struct wait_query *q, struct trace *tr)
+{
+    if (tr->reported || (tr->state != TRACE_STOPPED && tr->state != TRACE_ENDED))
+        return false;
+    if (tr->state == TRACE_ENDED) {
+        int s = tr->exit_status, sig = s & 0x7f;
+        if (!(q->options & WEXITED))
+            return false;
+        q->pid = tr->tid;
+        q->uid = tr->uid;
+        q->code = end_code(s);
+        q->status = sig ? sig : s >> 8 & 0xff;
+        q->wstatus = s;
+        if (!(q->options & WNOWAIT))
+            trace_free(tr);
+        return true;
+    }
+    found(q, tr->task->process, tr->has_info ? CLD_TRAPPED : CLD_STOPPED, tr->code, tr->code << 8 | 0x7f);
+    q->pid = tr->tid;
+    tr->reported = !(q->options & WNOWAIT);
+    return true;
+}
+
+/* [T] As scan, of those that it traces. */
+static int scan_tracees(struct wait_query *q, struct process *tracer)
+{
+    struct trace *tr, *tmp;
+    int r = -ECHILD;
+    DL_FOREACH_SAFE(tracer->tracees, tr, tmp)
+    {
+        if (!is_meant(q, tr))
+            continue;
+        r = 0;
+        if (take_stop(q, tr))
+            return 1;
+    }
+    return r;
+}
+
 /* [T] 1 found, 0 not yet, -ECHILD. */
 static int scan(struct wait_query *q, struct process *parent)
 {
     struct process *p, *tmp;
-    int r = -ECHILD;
+    int r = parent->tracees ? scan_tracees(q, parent) : -ECHILD;
+    if (r == 1)
+        return r;
     DL_FOREACH_SAFE2(parent->children, p, tmp, sibling_next)
     {
         if (!eligible(q, p))

@@ -323,7 +323,8 @@ unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_ca
     emit(&p, BPF_JMP | BPF_JGE | BPF_K, GATE_BASE, 0, 1);
     emit(&p, BPF_JMP | BPF_JGE | BPF_K, GATE_LIMIT, 0, 1);
     unsigned to_guest = emit(&p, BPF_JMP | BPF_JA, 0, 0, 0);
-    emit(&p, BPF_JMP | BPF_JEQ | BPF_K, GATE_RING_IP, 0, 1);
+    emit(&p, BPF_JMP | BPF_JEQ | BPF_K, GATE_RING_IP, 1, 0);
+    emit(&p, BPF_JMP | BPF_JEQ | BPF_K, GATE_TRACED_IP, 0, 1);
     ret(&p, SECCOMP_RET_USER_NOTIF);
     load(&p, offsetof(struct seccomp_data, nr));
     if (!all_calls)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define TEXT 0x120000UL
-#define TEXT_END 0x127000UL
+#define TEXT_END 0x128000UL /* of its whole pages */
 
 static uintptr_t sites[8];
 static int nsites;

@@ -234,6 +234,10 @@ static const struct row rows[] = {
     {GATE_RING_IP, __NR_sched_yield, {0}, NOTIFY},
     {GATE_RING_IP, __NR_close, {3}, NOTIFY},
     {GATE_RING_IP, __NR_brk, {0}, NOTIFY},
+    {GATE_TRACED_IP, __NR_mmap, {0, 4096, 3, ANON, ~0UL, 0}, NOTIFY},
+    {GATE_TRACED_IP, __NR_futex, {0}, NOTIFY},
+    {GATE_TRACED_IP, __NR_rt_sigreturn, {0}, NOTIFY},
+    {GATE_TRACED_IP, __NR_preadv2, {0}, NOTIFY},
     /* all that is not there */
     {GUEST_IP, __NR_read, {0}, NOTIFY},
     {GUEST_IP, __NR_io_uring_setup, {0}, NOTIFY},

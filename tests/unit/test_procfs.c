@@ -16,6 +16,7 @@
 #include "sandbox/keep/pseudo_fs.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/sysv.h"
+#include "sandbox/keep/trace.h"
 #include "sandbox/keep/tty.h"
 
 unsigned seccomp_count(const struct task *t)
@@ -41,6 +42,8 @@ void later_settle(void)
 /* clang-format off */
 NOT_HERE(bool capable(const struct task *t, int cap))
 NOT_HERE(int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n))
+NOT_HERE(int poke_memory(struct task *who, uaddr_t at, const void *from, size_t n))
+NOT_HERE(bool task_is_stopped(const struct task *t))
 NOT_HERE(void sites_show_original(struct task *who, uaddr_t at, char *buf, size_t n))
 NOT_HERE(int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n))
 NOT_HERE(ssize_t uio_put(struct uio *u, const void *src, size_t n))

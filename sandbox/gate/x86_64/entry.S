@@ -49,6 +49,18 @@ gate_ring:
     syscall
     ret
 
+/* The calls of traced threads, with the guest's registers, back to where the thread's slot says: that may be
+ * gate_traced_end, which raises SIGTRAP. */
+    .org standin_call + 0x180, 0x90
+    .globl gate_traced, gate_traced_called, gate_traced_end
+gate_traced:
+    syscall
+gate_traced_called:
+    mov %gs:0, %rcx
+    jmp *%rcx
+gate_traced_end:
+    int3
+
     .section .text.entry, "ax"
     .globl _start
 _start:

@@ -114,6 +114,8 @@ fast_mailbox:
     bt %rdi, \which
     jnc \other
     find_slot
+    testb $VALID_IDS, SLOTS + SLOT_VALID(%r11)
+    jz refuse
     incq SLOTS + SLOT_TRANSFERS(%r11)
     mov %rcx, %gs:SLOT_RET
     mov %eax, %gs:SLOT_NR

@@ -28,6 +28,7 @@
 #define NR_shmdt 67
 #define NR_fcntl 72
 #define NR_sigaltstack 131
+#define NR_prctl 157
 #define NR_gettid 186
 #define NR_arch_prctl 158
 #define NR_futex 202
@@ -126,6 +127,14 @@ static inline void set_gs_base(uint64_t v)
     __asm__ volatile("wrgsbase %0" : : "r"(v));
 }
 
+static inline uint64_t fs_base(void)
+{
+    uint64_t v;
+
+    __asm__ volatile("rdfsbase %0" : "=r"(v));
+    return v;
+}
+
 static inline void set_fs_base(uint64_t v)
 {
     __asm__ volatile("wrfsbase %0" : : "r"(v));
@@ -150,6 +159,7 @@ extern const char gate_mask_begin[], gate_mask[], gate_robust[], gate_mask_commi
 
 /* entry.S */
 extern const char gate_passed[], gate_passed_end[];
+extern const char gate_traced[], gate_traced_called[], gate_traced_end[];
 long gate_ring(uint64_t nr, const uint64_t args[6]);
 void gate_restorer(void);
 _Noreturn void gate_resume(struct native_ucontext *uc); /* rt_sigreturn to that context */

@@ -5,7 +5,6 @@
  * it so. sandbox/keep/sigmask.c says why the order of the steps matters. */
 #include "sandbox/gate/x86_64/slots.h"
 
-#define VALID_IDS 1
 #define GATE_SETTLE 0x200c
 #define UNBLOCKABLE 0x40100 /* SIGKILL, SIGSTOP */
 #define ROBUST_HEAD_SIZE 24

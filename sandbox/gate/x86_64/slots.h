@@ -11,6 +11,7 @@
 #define SLOT_RET 0
 #define SLOT_NR 8
 #define SLOT_VALID 12
+#define VALID_IDS 1 /* GATE_VALID_IDS */
 #define SLOT_PID 16
 #define SLOT_TID 20
 #define SLOT_UID 24

@@ -1,0 +1,585 @@
+/* GATE_STOP: a thread stands in its gate, and its tracer sees one stop after the other (ptrace(2)), until
+ * nothing is left to be seen and it goes on. Threads that are not traced stand here while their process is
+ * stopped, if another of its threads is.
+ *
+ * The registers are read once, from the context that the gate names, and written back to it: the guest's own
+ * memory, with what the guest could have put there itself. */
+#include <stddef.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+#include "sandbox/gate/abi.h"
+#include "sandbox/keep/fast.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/trace.h"
+#include "sandbox/keep/uaccess.h"
+
+#define FLAG_TF 0x100UL
+#define USER_CS 0x33
+#define USER_SS 0x2b
+#define AGAIN (-0x5354L) /* look once more */
+#define PATCH_WAITED 1   /* enum patch_state (sandbox/gate/gate.h) */
+#define PATCH_EINTR 2
+
+enum stop_at { AT_NOTHING, AT_EVENT, AT_CALL, AT_SIGNAL };
+
+struct stop {
+    struct parked parked; /* first */
+    enum gate_stop why;
+    uint64_t nr;
+    uaddr_t context, buf;
+    struct user_regs_struct regs;
+    gregset_t gregs;
+    uint64_t fpstate;
+    enum stop_at at;
+    bool told; /* what it came for */
+    int signo; /* with which the tracer has it go on */
+    siginfo_t info;
+    struct gate_signal gs;
+};
+
+static long look(struct parked *p);
+
+static struct stop *stop_of(struct task *t)
+{
+    return t->parked && t->parked->look == look ? (struct stop *)t->parked : NULL;
+}
+
+struct user_regs_struct *stop_regs(struct task *t)
+{
+    struct stop *s = stop_of(t);
+
+    return s ? &s->regs : NULL;
+}
+
+uaddr_t stop_fpstate(struct task *t)
+{
+    const struct stop *s = stop_of(t);
+
+    return s ? s->fpstate : 0;
+}
+
+void trace_resume(struct trace *tr, enum trace_mode mode, int signo)
+{
+    struct stop *s = stop_of(tr->task);
+
+    tr->mode = mode;
+    tr->state = TRACE_RUNS;
+    if (s)
+        s->signo = signo;
+    parked_due(tr->task);
+}
+
+/* Registers ------------------------------------------------------------------------------------------------
+ */
+
+static const struct {
+    unsigned char reg, greg;
+} words[] = {
+    {0, REG_R15},  {1, REG_R14},  {2, REG_R13},  {3, REG_R12},  {4, REG_RBP},  {5, REG_RBX},
+    {6, REG_R11},  {7, REG_R10},  {8, REG_R9},   {9, REG_R8},   {10, REG_RAX}, {11, REG_RCX},
+    {12, REG_RDX}, {13, REG_RSI}, {14, REG_RDI}, {16, REG_RIP}, {18, REG_EFL}, {19, REG_RSP},
+};
+
+static void move_words(struct stop *s, bool to_context)
+{
+    unsigned long long *r = (unsigned long long *)&s->regs;
+
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (to_context)
+            s->gregs[words[i].greg] = (greg_t)r[words[i].reg];
+        else
+            r[words[i].reg] = (unsigned long long)s->gregs[words[i].greg];
+    }
+}
+
+static bool at_call(struct task *t, uaddr_t ip)
+{
+    unsigned char text[2];
+
+    if (copy_from_user(t, text, ip, sizeof(text)) < 0)
+        return false;
+    return memcmp(text, "\x0f\x05", 2) == 0 || memcmp(text, "\x89\xe1", 2) == 0; /* patch.c's CMP shape */
+}
+
+/* As Linux shows a call that was interrupted: behind its instruction, with the reason in rax. */
+static void show_interrupted(struct stop *s, int nr, int reason, bool rewound)
+{
+    s->regs.orig_rax = (unsigned long long)nr;
+    s->regs.rax = (unsigned long long)-(long long)reason;
+    if (rewound)
+        s->regs.rip += 2;
+}
+
+/* What the host or the keep has made of the call in which the thread was. */
+static void find_interrupted(struct task *t, struct stop *s, unsigned in)
+{
+    const struct user_regs_struct *r = &s->regs;
+    bool eintr = (long long)r->rax == -EINTR;
+    bool futex = r->rax == SYS_futex, continued = t->continued && (int)r->rax == t->restart_nr;
+
+    if (t->restart && eintr)
+        show_interrupted(s, t->restart_nr, t->restart, false);
+    else if (in == PATCH_EINTR && eintr)
+        show_interrupted(s, (int)s->nr, ERESTARTNOHAND, false);
+    else if (r->rax < SYSCALL_MAX &&
+             (in == PATCH_WAITED || futex || continued || (t->trace && t->trace->in_call)) &&
+             at_call(t, r->rip))
+        show_interrupted(s, (int)r->rax, continued && !futex ? ERESTARTNOHAND : ERESTARTSYS, true);
+}
+
+/* [T] */
+static int take_registers(struct task *t, struct stop *s, const struct sysargs *a)
+{
+    ucontext_t *const at = (ucontext_t *)(uintptr_t)s->context; /* for its fields' addresses */
+    struct user_regs_struct *r = &s->regs;
+
+    if (get_user(t, &s->gregs, (uaddr_t)(uintptr_t)&at->uc_mcontext.gregs) < 0 ||
+        get_user(t, &s->fpstate, (uaddr_t)(uintptr_t)&at->uc_mcontext.fpregs) < 0)
+        return -EFAULT;
+    move_words(s, false);
+    r->orig_rax = (unsigned long long)-1;
+    r->cs = USER_CS;
+    r->ss = USER_SS;
+    r->fs_base = a->arg[4];
+    r->gs_base = a->arg[5];
+    if (t->trace && t->trace->forced_tf)
+        r->eflags &= ~FLAG_TF;
+    if (s->why == GATE_STOP_ENTER || s->why == GATE_STOP_EXIT)
+        r->orig_rax = s->nr;
+    if (s->why == GATE_STOP_ENTER)
+        r->rax = (unsigned long long)-ENOSYS;
+    else if (s->why == GATE_STOP_EXIT && t->restart && (long long)r->rax == -EINTR)
+        r->rax = (unsigned long long)-(long long)t->restart;
+    else if (s->why == GATE_STOP_SIGNAL)
+        find_interrupted(t, s, a->arg[2] >> 8 & 3);
+    return 0;
+}
+
+static bool was_interrupted(const struct user_regs_struct *r)
+{
+    return (long long)r->orig_rax >= 0 && is_restart((long)r->rax);
+}
+
+/* As Linux does when it leaves the kernel; sa_flags: of the handler that runs first, if one does. */
+static void restart(struct user_regs_struct *r, bool handled, uint64_t sa_flags)
+{
+    if (!was_interrupted(r))
+        return;
+    long long v = -(long long)r->rax;
+    bool again = v == ERESTARTNOINTR || !handled || (v == ERESTARTSYS && (sa_flags & SA_RESTART));
+    r->rax = again ? r->orig_rax : (unsigned long long)-EINTR;
+    if (again)
+        r->rip -= 2;
+}
+
+/* Stops ----------------------------------------------------------------------------------------------------
+ */
+
+/* [T] It stands, for its tracer to see. */
+static void report(struct stop *s, enum stop_at at, int code, const siginfo_t *info)
+{
+    struct trace *tr = s->parked.task->trace;
+
+    s->at = at;
+    s->signo = 0;
+    tr->state = TRACE_STOPPED;
+    tr->code = code;
+    tr->reported = false;
+    tr->has_info = info != NULL;
+    if (info)
+        tr->info = *info;
+    notify_tracer(tr, info ? CLD_TRAPPED : CLD_STOPPED, code & 0x7f);
+}
+
+static void report_trap(struct stop *s, enum stop_at at, int code)
+{
+    const struct task *t = s->parked.task;
+    siginfo_t info = {.si_signo = SIGTRAP, .si_code = code};
+
+    info.si_pid = t->tid;
+    info.si_uid = t->cred->uid;
+    report(s, at, code, &info);
+}
+
+static void report_event(struct stop *s, unsigned event, unsigned long message)
+{
+    struct trace *tr = s->parked.task->trace;
+
+    tr->message = message;
+    tr->event = 0;
+    report_trap(s, AT_EVENT, SIGTRAP | (int)event << 8);
+}
+
+static void report_call(struct stop *s, bool enter)
+{
+    struct trace *tr = s->parked.task->trace;
+
+    tr->call_op = enter ? PTRACE_SYSCALL_INFO_ENTRY : PTRACE_SYSCALL_INFO_EXIT;
+    tr->message = enter ? 1 : 2; /* PTRACE_EVENTMSG_SYSCALL_* */
+    report_trap(s, AT_CALL, SIGTRAP | (tr->options & PTRACE_O_TRACESYSGOOD ? 0x80 : 0));
+}
+
+static bool enters_call(struct stop *s)
+{
+    struct trace *tr = s->parked.task->trace;
+    bool again = tr->again;
+
+    if (s->told)
+        return false;
+    s->told = true;
+    tr->in_call = true;
+    tr->again = false;
+    if (again || tr->mode != TRACE_CALLS)
+        return false;
+    report_call(s, true);
+    return true;
+}
+
+/* A call that was interrupted for nothing that anybody is to see is made again, and that is not seen either.
+ */
+static bool is_made_again(const struct stop *s)
+{
+    struct task *t = s->parked.task;
+
+    return s->why == GATE_STOP_SIGNAL && was_interrupted(&s->regs) && !trace_is_due(t) &&
+           !signal_deliverable(t);
+}
+
+static bool leaves_call(struct stop *s)
+{
+    struct task *t = s->parked.task;
+    struct trace *tr = t->trace;
+
+    if (!tr->in_call)
+        return false;
+    if (is_made_again(s)) {
+        tr->again = true;
+        return false;
+    }
+    tr->in_call = false;
+    if (tr->mode == TRACE_STEP) {
+        siginfo_t info = {.si_signo = SIGTRAP, .si_code = TRAP_BRKPT};
+        info.si_addr = (void *)(uintptr_t)s->regs.rip; /* opaque: the guest's */
+        force_signal(t, &info);
+    }
+    if (tr->mode != TRACE_CALLS)
+        return false;
+    report_call(s, false);
+    return true;
+}
+
+static bool stops_with_group(struct stop *s)
+{
+    const struct process *p = s->parked.task->process;
+    struct trace *tr = s->parked.task->trace;
+    bool group = p->stopped && !tr->group_told;
+
+    if (!tr->interrupt && !group)
+        return false;
+    tr->interrupt = false;
+    tr->group_told = p->stopped;
+    int signo = p->stopped ? p->stop_signal : SIGTRAP;
+    if (tr->seized) {
+        siginfo_t info = {.si_signo = signo, .si_code = signo | PTRACE_EVENT_STOP << 8};
+        info.si_pid = s->parked.task->tid;
+        info.si_uid = s->parked.task->cred->uid;
+        report(s, AT_EVENT, info.si_code, &info);
+    } else {
+        report(s, AT_EVENT, signo, NULL);
+    }
+    return true;
+}
+
+static bool takes_signal(struct stop *s)
+{
+    struct task *t = s->parked.task;
+    siginfo_t info;
+    int signo = signal_dequeue(t, signal_deliverable(t), &info);
+
+    if (!signo)
+        return false;
+    report(s, AT_SIGNAL, signo, &info);
+    return true;
+}
+
+/* [T] Its vfork is not over. */
+static bool waits_for_child(const struct stop *s)
+{
+    const struct task *t = s->parked.task;
+    struct task *child = task_by_tid(t->process->container->pids, (pid_t)s->nr);
+
+    if (!child || child->exited || !child->vfork_child || child->process->parent != t->process)
+        return false;
+    child->vfork_waiter = t->tid;
+    return true;
+}
+
+static bool ends_vfork(struct stop *s)
+{
+    const struct trace *tr = s->parked.task->trace;
+
+    if (s->told || !(tr->options & PTRACE_O_TRACEVFORKDONE))
+        return false;
+    s->told = true;
+    report_event(s, PTRACE_EVENT_VFORK_DONE, s->nr);
+    return true;
+}
+
+/* [T] True: the thread stands. */
+static bool next_stop(struct stop *s)
+{
+    struct trace *tr = s->parked.task->trace;
+
+    tr->call_op = PTRACE_SYSCALL_INFO_NONE;
+    if (s->why == GATE_STOP_ENTER)
+        return enters_call(s);
+    if (s->why == GATE_STOP_ENDS) {
+        if (s->told || !(tr->options & PTRACE_O_TRACEEXIT))
+            return false;
+        s->told = true;
+        report_event(s, PTRACE_EVENT_EXIT, s->nr);
+        return true;
+    }
+    if (tr->event) {
+        report_event(s, tr->event, tr->event_message);
+        return true;
+    }
+    if (s->why == GATE_STOP_VFORK)
+        return waits_for_child(s) || ends_vfork(s);
+    if (s->why == GATE_STOP_FRAME && !s->told && tr->mode == TRACE_STEP) {
+        s->told = true;
+        report_trap(s, AT_EVENT, SIGTRAP);
+        return true;
+    }
+    return leaves_call(s) || stops_with_group(s) || takes_signal(s);
+}
+
+/* Going on -------------------------------------------------------------------------------------------------
+ */
+
+/* [T] The process ends; where the tracer wants to see that, it does first. */
+static long die(struct stop *s, int signo)
+{
+    struct task *t = s->parked.task;
+    struct trace *tr = t->trace;
+
+    if (tr && (tr->options & PTRACE_O_TRACEEXIT) && s->why != GATE_STOP_ENDS) {
+        s->why = GATE_STOP_ENDS; /* and come here again */
+        s->told = true;
+        s->info.si_signo = signo;
+        report_event(s, PTRACE_EVENT_EXIT, (unsigned long)signo);
+        return AGAIN;
+    }
+    process_kill_locked(t->process, signo, true);
+    return SYS_PARKED;
+}
+
+static bool is_fatal_default(const struct process *p, int signo)
+{
+    return !(SIGBIT(signo) & (SIGSET_STOP | SIGSET_IGNORE)) &&
+           p->sighand->action[signo - 1].handler == (uint64_t)(uintptr_t)SIG_DFL;
+}
+
+/* [T] s->info is delivered: AGAIN, SYS_PARKED, or 1 where its handler runs. */
+static long deliver(struct stop *s)
+{
+    struct task *t = s->parked.task;
+    struct process *p = t->process;
+    int signo = s->info.si_signo;
+
+    if (signal_is_dropped(t, signo))
+        return AGAIN;
+    if (is_fatal_default(p, signo))
+        return die(s, signo);
+    if (p->sighand->action[signo - 1].handler == (uint64_t)(uintptr_t)SIG_DFL) {
+        signal_act_default(p, signo);
+        return AGAIN;
+    }
+    signal_handle(t, &s->info, &s->gs);
+    return 1;
+}
+
+/* [T] The tracer has let it go on from where it stood. */
+static long go_on(struct stop *s)
+{
+    struct task *t = s->parked.task;
+    enum stop_at at = s->at;
+    int signo = s->signo;
+
+    s->at = AT_NOTHING;
+    s->signo = 0;
+    if (s->why == GATE_STOP_ENDS && s->told && s->info.si_signo)
+        return die(s, s->info.si_signo);
+    if (!signo || (at != AT_SIGNAL && at != AT_CALL))
+        return AGAIN;
+    siginfo_t info = {.si_signo = signo, .si_code = at == AT_CALL ? SI_KERNEL : SI_USER};
+    if (at == AT_SIGNAL && t->trace && t->trace->info.si_signo == signo)
+        info = t->trace->info;
+    else if (at == AT_SIGNAL && s->info.si_signo == signo)
+        info = s->info;
+    else if (at == AT_SIGNAL && t->trace)
+        info.si_pid = t->trace->tracer->pid;
+    if (at == AT_CALL || (task_mask(t) & SIGBIT(signo))) {
+        (void)send_signal_task(t, &info, false);
+        return AGAIN;
+    }
+    s->info = info;
+    return deliver(s);
+}
+
+/* [T] Nobody traces it (any more). */
+static long untraced(struct stop *s)
+{
+    struct task *t = s->parked.task;
+
+    if (s->why == GATE_STOP_ENTER)
+        return (long long)s->regs.orig_rax < 0 ? GATE_STOP_SKIP : 0;
+    if (s->why == GATE_STOP_ENDS)
+        return 0;
+    if (s->why == GATE_STOP_VFORK)
+        return waits_for_child(s) ? SYS_PARKED : 0;
+    if (t->process->stopped && t->process->soft_stop)
+        return SYS_PARKED;
+    if (!signal_next_handled(t, &s->info))
+        return t->process->stopped && t->process->soft_stop ? SYS_PARKED : 0;
+    return deliver(s);
+}
+
+static long look_once(struct stop *s)
+{
+    struct task *t = s->parked.task;
+    struct trace *tr = t->trace;
+
+    if (t->process->group_exit || (atomic_load(&t->life) & TASK_DYING))
+        return SYS_PARKED;
+    if (tr && tr->state != TRACE_RUNS)
+        return SYS_PARKED;
+    if (s->at != AT_NOTHING)
+        return go_on(s);
+    if (!tr)
+        return untraced(s);
+    if (next_stop(s))
+        return SYS_PARKED;
+    if (s->why == GATE_STOP_ENTER) {
+        tr->in_call = tr->mode != TRACE_CONT;
+        return (long long)s->regs.orig_rax < 0 ? GATE_STOP_SKIP : 0;
+    }
+    return 0;
+}
+
+static long look(struct parked *p)
+{
+    long r;
+
+    do
+        r = look_once((struct stop *)p);
+    while (r == AGAIN);
+    return r;
+}
+
+static uint32_t flags_of(const struct trace *tr)
+{
+    bool ends = tr && (tr->options & PTRACE_O_TRACEEXIT);
+
+    if (!tr || (tr->mode == TRACE_CONT && !ends))
+        return 0;
+    return GATE_TRACE_ON | (tr->mode == TRACE_CALLS ? GATE_TRACE_CALLS : 0) |
+           (tr->mode == TRACE_STEP ? GATE_TRACE_STEP : 0) | (ends ? GATE_TRACE_ENDS : 0);
+}
+
+/* [T] What the gate gets to see. */
+static void compose(struct stop *s, const struct sysargs *a, long r)
+{
+    struct task *t = s->parked.task;
+    struct trace *tr = t->trace;
+    struct user_regs_struct *regs = &s->regs;
+
+    if (s->why == GATE_STOP_ENTER) {
+        if (r == 0)
+            regs->rax = regs->orig_rax;
+    } else if (s->why != GATE_STOP_VFORK) {
+        restart(regs, r == 1, s->gs.flags);
+        t->restart = 0;
+        t->continued = false;
+        if (t->restore_mask && r != 1)
+            signal_mask_back(t);
+    }
+    if (tr) {
+        tr->forced_tf = tr->mode == TRACE_STEP && !(regs->eflags & FLAG_TF) && r == 0 &&
+                        s->why != GATE_STOP_ENTER && s->why != GATE_STOP_VFORK;
+        if (tr->forced_tf)
+            regs->eflags |= FLAG_TF;
+    }
+    move_words(s, true);
+    s->gs.trace = flags_of(tr);
+    t->gate_traced = s->gs.trace != 0;
+    if (regs->fs_base != a->arg[4])
+        s->gs.trace |= GATE_TRACE_FS;
+    s->gs.fs_base = regs->fs_base;
+}
+
+static long finish(struct parked *p, long r)
+{
+    struct stop *s = (struct stop *)p;
+    struct task *t = p->task;
+    ucontext_t *const at = (ucontext_t *)(uintptr_t)s->context;
+    bool steps;
+
+    {
+        LOCKED(&kernel.tasklist_lock);
+        compose(s, &p->a, r);
+        steps = t->trace && t->trace->mode == TRACE_STEP;
+    }
+    if (steps && r == 0) /* where a patched site begins, its jump is no step of the program's */
+        poke_sites_back(t, s->regs.rip, 1);
+    s->gs.deliver = r == 1;
+    const struct user_copy parts[3] = {
+        {(uaddr_t)(uintptr_t)&at->uc_mcontext.gregs, &s->gregs, (REG_EFL + 1) * sizeof(greg_t)},
+        {s->buf, &s->gs, sizeof(s->gs)},
+        {t->slot + offsetof(struct gate_slot, blocked), &t->blocked, sizeof(t->blocked)},
+    };
+    if (copy_all_to_user(t, parts, t->mask_in_slot && r == 1 ? 3 : 2) < 0) {
+        process_exit(t->process, SIGSEGV, true);
+        return -EFAULT;
+    }
+    if (r == 1)
+        atomic_store(&t->mask_held, false);
+    return r;
+}
+
+long gate_stop(struct task *t, const struct sysargs *a)
+{
+    struct stop *s = calloc(1, sizeof(*s));
+    long r;
+
+    if (!s)
+        return 0;
+    if (t->ended_by) {
+        free(s);
+        return GATE_SIGNAL_END;
+    }
+    s->parked = (struct parked){.look = look, .end = finish, .deaf = true, .task = t, .a = *a};
+    s->buf = a->arg[0];
+    s->context = a->arg[1];
+    s->why = a->arg[2] & 0xff;
+    s->nr = a->arg[3];
+    {
+        LOCKED(&kernel.tasklist_lock);
+        t->signal_buf = s->buf;
+        if (take_registers(t, s, a) == 0) {
+            r = look(&s->parked);
+            if (r == SYS_PARKED && !t->process->group_exit)
+                return task_park(t, a, &s->parked);
+        } else {
+            r = -EFAULT;
+        }
+    }
+    if (r >= 0)
+        r = finish(&s->parked, r);
+    free(s);
+    return r == SYS_PARKED ? -EINTR : r;
+}
