@@ -33,13 +33,29 @@ ab -q -k -n 1000 -c 20 http://127.0.0.1:8080/big.txt | grep -E '^(Complete|Faile
 ab -q -n 50 -c 5 http://127.0.0.1:8080/proxy/big.txt | grep -E '^(Complete|Failed|Non-2xx|HTML)'
 ab -q -n 20 http://127.0.0.1:8080/missing | grep -E '^(Complete|Failed|Non-2xx)'
 perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new("127.0.0.1:8080") or die; print $s "HEAD / HTTP/1.0\r\n\r\n"; print grep /^(HTTP|Content)/, <$s>'
+# Whatever way the bytes take, they are the files', on one connection after another.
+for n in 1 4095 4096 32767 32768 32769 65537 100000; do head -c "$n" www/big.txt >"www/$n"; done
+perl -MIO::Socket::INET -e '
+    for my $round (1 .. 20) {
+        my $s = IO::Socket::INET->new("127.0.0.1:8080") or die;
+        for my $n (1, 4095, 4096, 32767, 32768, 32769, 65537, 100000) {
+            print $s "GET /$n HTTP/1.1\r\nHost: a\r\n\r\n";
+            my ($length, $got, $want) = (0);
+            while (my $line = <$s>) { $length = $1 if $line =~ /^Content-Length: (\d+)/; last if $line eq "\r\n" }
+            read($s, $got, $length);
+            open my $f, "<", "www/$n" or die;
+            read($f, $want, 200000);
+            print "$n differs\n" if $got ne $want;
+        }
+    }
+    print "compared\n"'
 workers >old
 replaced() { [ "$(workers | wc -l)" = 2 ] && [ -z "$(workers | join - old)" ]; }
 nginx -c /tmp/conf/nginx.conf -s reload
 until_it replaced
 ab -q -n 100 -c 4 http://127.0.0.1:8080/ | grep -E '^(Complete|Failed)'
 pgrep -c nginx
-logged() { [ "$(wc -l <logs/access.log)" = 1721 ]; }
+logged() { [ "$(wc -l <logs/access.log)" = 1881 ]; }
 until_it logged
 workers | head -1 >old
 kill -KILL "$(cat old)"
