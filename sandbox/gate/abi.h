@@ -235,10 +235,20 @@ struct gate_lanes {
 #define GATE_POLL_FD (GATE_LANE_FDS - GATE_POLL_THREADS)
 #define GATE_POLL_MOST 8 /* descriptors of a poll by the gate */
 
+/* A system call instruction that traps, and how often it did. */
+struct gate_site {
+    uint64_t ip, calls;
+};
+
+#define GATE_SITES 64
+
+/* What is written soon after a fork lies in one page, which the keep makes the child's own by writing there.
+ */
 struct gate_shared {
     struct gate_lanes lanes;
-    struct gate_slot slots[GATE_SLOTS];
-    uint64_t polls; /* a bit for each slot that has its epoll descriptor */
+    uint64_t polls;                     /* a bit for each slot that has its epoll descriptor */
+    struct gate_site sites[GATE_SITES]; /* the gate's own: mask.c */
+    struct gate_slot slots[GATE_SLOTS] __attribute__((aligned(128)));
 };
 
 enum gate_op_kind {

@@ -29,10 +29,10 @@ struct gate_area *area_init(void)
 {
     struct gate_area *a = (struct gate_area *)gate_first_area;
 
+    areas = a; /* before its page is read: that would be a fault of its own */
     a->in_use = 1;
     a->slot = next_slot();
     a->alt.flags = 2; /* SS_DISABLE */
-    areas = a;
     return a;
 }
 

@@ -8,6 +8,9 @@
 #include "sandbox/gate/abi.h"
 #include "sandbox/gate/x86_64/frame.h"
 
+/* Tables that few programs come to use: away from what every one writes to as it begins. */
+#define GATE_LATE __attribute__((section(".bss.late")))
+
 /* The thread's gate state, at the start of its area; the rest of the area is the native alternate stack. */
 struct gate_area {
     struct gate_area *next; /* all areas of the process */

@@ -64,7 +64,7 @@ _Static_assert(AT(ax, 0) && AT(di, 8) && AT(si, 16) && AT(dx, 24) && AT(r10, 32)
                    AT(phase, 152) && AT(sent, 176) && PHASE_DONE == 2 && sizeof(struct mailbox_thread) == 256,
                "mailbox.S");
 
-struct mailbox_thread mailbox_threads[MAILBOX_THREADS];
+struct mailbox_thread mailbox_threads[MAILBOX_THREADS] GATE_LATE;
 static struct gate_later *later; /* NULL: none */
 extern struct gate_shared gate_shared;
 extern const char gate_mailbox_saved[], gate_mailbox_called[], gate_mailbox_stored[];
@@ -288,7 +288,7 @@ INLINE int close_call(struct mailbox_thread *t)
 
 /* sendfile(2) of a plain lane to a stream socket that is one, as two calls of the host's. The buffer serves a
  * process with one thread, as plain lanes do. */
-static char piece[SENDFILE_MOST];
+static char piece[SENDFILE_MOST] GATE_LATE;
 
 INLINE int is_lane(const uint64_t *set, uint64_t fd)
 {
@@ -423,10 +423,11 @@ void mailbox_map(int fd)
 void mailbox_after_fork(void)
 {
     poll_after_fork();
-    if (later)
-        later = NULL;
+    if (!later) /* which is set before the pages are */
+        return;
+    later = NULL;
     for (unsigned i = 0; i < MAILBOX_THREADS; i++)
-        if (mailbox_threads[i].page) /* without need no page is to become the child's own */
+        if (mailbox_threads[i].page) /* else the page of it is to stay shared */
             mailbox_threads[i].page = NULL;
 }
 

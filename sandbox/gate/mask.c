@@ -2,6 +2,8 @@
  * is missed. */
 #include "sandbox/gate/gate.h"
 
+extern struct gate_shared gate_shared;
+
 #define UNBLOCKABLE 0x40100UL /* SIGKILL, SIGSTOP */
 
 static int slot_counts(const struct gate_slot *slot)
@@ -9,7 +11,6 @@ static int slot_counts(const struct gate_slot *slot)
     return slot && (__atomic_load_n(&slot->valid, __ATOMIC_RELAXED) & GATE_VALID_IDS);
 }
 
-#define SITES 64 /* by a hash of their address */
 #define SITE_WAYS 4
 #define SITE_CALLS 32 /* patching costs about as much as this many traps do */
 
@@ -17,10 +18,9 @@ static int slot_counts(const struct gate_slot *slot)
  * busy gives way. Who counts at the same time may miss one. */
 static int is_hot(uint64_t ip)
 {
-    static struct site {
-        uint64_t ip, calls;
-    } sites[SITES];
-    struct site *way = &sites[(ip ^ ip >> 6 ^ ip >> 12) % (SITES / SITE_WAYS) * SITE_WAYS], *least = way;
+    struct gate_site *way =
+        &gate_shared.sites[(ip ^ ip >> 6 ^ ip >> 12) % (GATE_SITES / SITE_WAYS) * SITE_WAYS];
+    struct gate_site *least = way;
 
     for (unsigned i = 0; i < SITE_WAYS; i++) {
         if (way[i].ip == ip)

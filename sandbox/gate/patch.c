@@ -75,7 +75,7 @@ static struct {
     unsigned char text[8];
 } now;
 
-static struct chunk chunks[CHUNKS];
+static struct chunk chunks[CHUNKS] GATE_LATE;
 static unsigned nchunks;
 static int lock, works, barrier_ready;
 

@@ -27,7 +27,7 @@ struct watch {
 static struct {
     uint32_t round, n;
     int32_t fd[GATE_POLL_MOST];
-} threads[GATE_POLL_THREADS];
+} threads[GATE_POLL_THREADS] GATE_LATE;
 
 extern struct gate_shared gate_shared;
 
@@ -130,9 +130,13 @@ MAILBOX_TEXT int64_t poll_lanes(unsigned i, int is_ppoll, const uint64_t *arg, u
     return count;
 }
 
+/* Pages that are not looked at stay the parent's, or nobody's. */
 void poll_after_fork(void)
 {
+    if (!gate_shared.polls)
+        return; /* what is left from before the keep took them back is not in a new epoll, either */
     gate_shared.polls = 0;
     for (unsigned i = 0; i < GATE_POLL_THREADS; i++)
-        threads[i].n = 0;
+        if (threads[i].n)
+            threads[i].n = 0;
 }

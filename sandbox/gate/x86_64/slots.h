@@ -5,7 +5,7 @@
 #define LANES 0x1e0000
 #define PLAIN 0x1e0080
 #define LANE_FDS 1024
-#define SLOTS 0x1e0100
+#define SLOTS 0x1e0580
 #define SLOTS_SIZE 0x10000
 #define SLOT_SIZE 128
 #define SLOT_RET 0
