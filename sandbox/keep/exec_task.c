@@ -57,6 +57,8 @@ static void end_other_threads(struct task *t)
         o->mask_in_slot = false; /* of the old memory */
         o->robust_list = o->clear_child_tid = 0;
         unsigned life = atomic_fetch_or(&o->life, TASK_DYING);
+        if (life & TASK_BUSY)
+            o->old_mm = mm_get(t->process->mm);
         if ((life & TASK_BUSY) && !task_is_current(o))
             task_interrupt(o);
         else if (!(life & (TASK_DYING | TASK_EXITED)))

@@ -459,6 +459,7 @@ void task_exit(struct task *t, int status)
     if (left.pidfd >= 0) /* nobody is to hear when the host's process follows */
         (void)close(left.pidfd);
     mm_put(left.mm);
+    mm_put(steal_ptr(&t->old_mm));
     if (left.ctty)
         tty_put(left.ctty);
     process_put(p);

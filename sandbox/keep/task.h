@@ -196,6 +196,7 @@ struct task {
     atomic_uint life; /* enum task_life */
     int exit_status;  /* of a dying thread, wait4 format */
     int ended_by; /* the signal by which a filter ends this thread alone, until its gate has made it exit */
+    struct mm *old_mm;      /* what its worker may still be at, since another thread executed a program */
     struct task *bury_next; /* task table's list of the dying */
     sigset64 sigwait;       /* what rt_sigtimedwait waits for */
 
