@@ -116,8 +116,17 @@ static long verdict(long r, int nr)
                : r;
 }
 
-static long run(struct task *t, struct gate_mailbox *page, const struct sysargs *a)
+/* In t's bracket. Another program has let go of it: who still has its memory speaks for nobody. */
+static bool is_own(const struct client *c)
 {
+    const struct task *t = c->task;
+
+    return t->process->mm->mailbox == c->box && atomic_load(&c->box->owner[c->index]) == t;
+}
+
+static long run(const struct client *c, const struct sysargs *a)
+{
+    struct task *t = c->task;
     struct timespec start = {0};
 
     if (!mailbox_takes(a->nr) || !syscall_table[a->nr].fn || t->process->container->frozen || t->ended_by ||
@@ -125,10 +134,14 @@ static long run(struct task *t, struct gate_mailbox *page, const struct sysargs 
         return MAILBOX_RING;
     if (!task_enter_idle(t))
         return MAILBOX_RING;
+    if (!is_own(c)) {
+        task_leave_idle(t);
+        return MAILBOX_RING;
+    }
     if (counters_timed())
         clock_gettime(CLOCK_MONOTONIC, &start);
     later_hear(t);
-    mailbox_begin(t, page);
+    mailbox_begin(t, c->page);
     long r = syscall_table[a->nr].fn(t, a);
     mailbox_end();
     t->used_lane = false;
@@ -157,8 +170,7 @@ static bool serve(struct client *c)
     a.nr = (int)m->nr;
     for (unsigned i = 0; i < 6; i++)
         a.arg[i] = m->arg[i];
-    bool own = atomic_load(&c->box->owner[c->index]) == c->task;
-    m->result = own ? run(c->task, page, &a) : MAILBOX_RING;
+    m->result = run(c, &a);
     if (__atomic_exchange_n(&page->state, MAILBOX_DONE, __ATOMIC_ACQ_REL) == MAILBOX_SLEEPING)
         wake(page);
     return true;

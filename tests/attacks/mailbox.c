@@ -3,7 +3,6 @@
  * Init, whose own are whole, must be served rightly all the while; it ends with 42. */
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "sandbox/gate/mailbox.h"
+#include "tests/attacks/mailbox_find.h"
 
 #define SIZE (MAILBOX_PAGES * MAILBOX_PAGE)
 #define KINDS 7
@@ -34,28 +34,6 @@ static int call_all(void)
     wrong += symlink("goal", name) != 0 || readlink(name, text, sizeof(text)) != 4 || unlink(name) != 0;
     wrong += unlink(other) != 0 || stat(name, &st) == 0;
     return wrong;
-}
-
-static sigjmp_buf back;
-
-static void on_fault(int signo)
-{
-    siglongjmp(back, signo);
-}
-
-/* The gate's pointers to them: of each thread, 256 bytes apart. */
-static volatile char *find(void)
-{
-    signal(SIGSEGV, on_fault);
-    for (volatile uintptr_t at = 0x120000; at < 0x1e0000; at += 4096) {
-        const volatile uint64_t *page = (const volatile uint64_t *)at;
-        if (sigsetjmp(back, 1))
-            continue;
-        for (unsigned i = 0; i + 32 < 512; i++)
-            if (page[i] > 0x200000 && page[i] % 4096 == 0 && page[i + 32] == page[i] + 4096)
-                return (volatile char *)page[i];
-    }
-    return NULL;
 }
 
 static uint64_t next(uint64_t *x)
@@ -139,7 +117,7 @@ static void attack(int kind)
 
     for (int i = 0; i < 3000; i++)
         (void)call_all();
-    box = find();
+    box = find_mailboxes();
     if (!box)
         _exit(7);
     alarm(2);
