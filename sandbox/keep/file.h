@@ -79,6 +79,7 @@ struct file {
     struct epitem *epitems; /* epoll.c: registrations to undo at release */
     void *priv;
     atomic_bool locked; /* by flock, or as an open file description, at some time */
+    uint64_t not_exec;  /* nobody could execute it when kernel.exec_given was one less; 0: not known */
 };
 
 /* Once, at the keep's start. 0 or -errno. */

@@ -6,6 +6,7 @@
 #include <sys/time.h>
 #include <utime.h>
 
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
@@ -167,8 +168,8 @@ static int change_fd(struct task *t, struct file *f, const struct change *c)
         return change_dentry(t, f->dentry, c);
     if (f->hostfd < 0)
         return c->kind == CHANGE_MODE ? 0 : -EPERM;
-    /* A file, device or terminal that the runtime's caller handed in as stdio is the host's: the guest may use it, but
-     * whose it is and who may open it is not the guest's to say. */
+    /* A file, device or terminal that the runtime's caller handed in as stdio is the host's: the guest may
+     * use it, but whose it is and who may open it is not the guest's to say. */
     if (!is_nameless(f->hostfd))
         return -EPERM;
     vfs_assume(t);
@@ -177,19 +178,26 @@ static int change_fd(struct task *t, struct file *f, const struct change *c)
     return change_at(f->hostfd, "", 0, c);
 }
 
+static long changed(const struct change *c, long r)
+{
+    if (r == 0 && c->kind == CHANGE_MODE && (c->mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
+        later_executable();
+    return r;
+}
+
 static long change_upath(struct task *t, int dfd, uaddr_t upath, int flags, const struct change *c)
 {
     char path[PATH_MAX];
     long r = path_from_user(t, path, upath);
 
-    return r < 0 ? r : change_path(t, dfd, path, flags, c);
+    return r < 0 ? r : changed(c, change_path(t, dfd, path, flags, c));
 }
 
 static long change_ufd(struct task *t, int fd, const struct change *c)
 {
     _cleanup_file_ struct file *f = fd_get(t, fd);
 
-    return f ? change_fd(t, f, c) : -EBADF;
+    return f ? changed(c, change_fd(t, f, c)) : -EBADF;
 }
 
 /* chmod, chown

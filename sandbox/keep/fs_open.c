@@ -88,7 +88,11 @@ static int open_fast(struct opening *o, struct file **ret)
             return WALK_SLOW;
         resolve |= RESOLVE_NO_SYMLINKS;
     }
-    int fd = sys_openat2_raw(w->base->fd, w->rel, (uint64_t)hf, o->mode & ~task_umask(o->t), resolve);
+    mode_t mode = o->mode & ~task_umask(o->t);
+    uint64_t not_exec = mode & (S_IXUSR | S_IXGRP | S_IXOTH) ? 0 : atomic_load(&kernel.exec_given) + 1;
+    int fd = sys_openat2_raw(w->base->fd, w->rel, (uint64_t)hf, mode, resolve);
+    if (fd >= 0 && (o->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+        return hostfs_new_file(w->base->mnt, fd, o->flags, not_exec, ret);
     if (fd >= 0)
         return hostfs_file(o->t, w->base->mnt, fd, o->flags, ret);
     if (fd == -EACCES || fd == -ENXIO)

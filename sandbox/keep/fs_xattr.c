@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/xattr.h>
 
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
@@ -176,7 +177,10 @@ static long do_set(struct task *t, const struct sysargs *a, enum target by)
     if (copy_from_user(t, buf, a->arg[2], c.size) < 0)
         return -EFAULT;
     c.buf = buf;
-    return call_target(t, by, a->arg[0], &c);
+    long done = call_target(t, by, a->arg[0], &c);
+    if (done >= 0 && strncmp(c.name, "system.", 7) == 0)
+        later_executable(); /* by an access list */
+    return done;
 }
 
 /* get and list: into the guest's buffer at ubuf of size bytes. */

@@ -8,6 +8,7 @@
 #include "sandbox/keep/chrdev.h"
 #include "sandbox/keep/hostdev.h"
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/later.h"
 
 #define O_LARGEFILE_BIT 0100000u /* x86-64 reports it on every file that was opened by path */
 #define NOT_KEPT (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
@@ -215,7 +216,7 @@ int hostfs_path_file(struct dentry *d, int flags, struct file **ret)
 }
 
 static int open_regular(struct task *t, struct mount *m, int fd, int flags, const struct statx *stx,
-                        struct file **ret)
+                        uint64_t given, struct file **ret)
 {
     struct dentry *d = dentry_known(m, fd, stx);
     unsigned lane = FILE_LANE | FILE_PLAIN;
@@ -228,7 +229,20 @@ static int open_regular(struct task *t, struct mount *m, int fd, int flags, cons
         }
         lane = 0; /* nor is what it says for the guest's own eyes */
     }
-    return file_over(d, &reg_ops, flags, FILE_SEEKABLE | FILE_NOPOLL | lane, ret);
+    int r = file_over(d, &reg_ops, flags, FILE_SEEKABLE | FILE_NOPOLL | lane, ret);
+    if (r == 0 && (stx->stx_mask & STATX_MODE) && !(stx->stx_mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
+        (*ret)->not_exec = given + 1;
+    return r;
+}
+
+int hostfs_new_file(struct mount *m, int fd, int flags, uint64_t not_exec, struct file **ret)
+{
+    int r = file_over(dentry_host(m, fd), &reg_ops, flags,
+                      FILE_SEEKABLE | FILE_NOPOLL | FILE_LANE | FILE_PLAIN, ret);
+
+    if (r == 0)
+        (*ret)->not_exec = not_exec;
+    return r;
 }
 
 static int open_dir(struct task *t, struct mount *m, int fd, int flags, const struct statx *stx,
@@ -271,9 +285,10 @@ static int made_device(struct task *t, struct mount *m, int fd, const struct sta
 
 int hostfs_file(struct task *t, struct mount *m, int fd, int flags, struct file **ret)
 {
+    uint64_t given = atomic_load(&kernel.exec_given);
     struct statx stx;
 
-    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, DENTRY_IDENTITY, &stx) != 0) {
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, DENTRY_IDENTITY | STATX_MODE, &stx) != 0) {
         int r = -errno;
         (void)close(fd);
         return r;
@@ -281,7 +296,7 @@ int hostfs_file(struct task *t, struct mount *m, int fd, int flags, struct file 
     device_patch(&stx);
     switch (stx.stx_mode & S_IFMT) {
     case S_IFREG:
-        return open_regular(t, m, fd, flags, &stx, ret);
+        return open_regular(t, m, fd, flags, &stx, given, ret);
     case S_IFDIR:
         return open_dir(t, m, fd, flags, &stx, ret);
     case S_IFIFO:
@@ -427,8 +442,11 @@ int dentry_open_exec(struct task *t, struct dentry *d, struct file **ret)
         return open_nameless(t, d->file, ret);
     if (d->fd < 0 || dentry_type(d) != S_IFREG)
         return -EACCES;
-    if (is_written(t, d))
-        return -ETXTBSY;
+    if (is_written(t, d)) {
+        later_settle(); /* by one that has closed it, perhaps */
+        if (is_written(t, d))
+            return -ETXTBSY;
+    }
     dentry_procname(d, name);
     vfs_assume_self();
     int fd = openat(kernel.procfd, name, O_RDONLY | HOST_OPEN_ALWAYS);

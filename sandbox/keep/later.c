@@ -13,8 +13,9 @@
  * look at all notes, first (later_settle);
  * - what a close does besides: record locks of the process end, so a table that has ever had one has no such
  *   right; flock and open file description locks end with the last descriptor, so a file that has ever had
- * one has none; IN_CLOSE events: none has it while there is an inotify in the sandbox. Only descriptors for
- *   reading have it, so none keeps a file from being executed or a file system from being made read-only;
+ * one has none; IN_CLOSE events: none has it while there is an inotify in the sandbox. What is open for
+ *   writing is not executed (ETXTBSY): that has the right only if nobody has been allowed to execute the file
+ *   since before it was opened, and an execve that finds a writer settles and looks again;
  * - outside of the sandbox it shows for as long as a right lasts, LATER_NS, and no longer: then it is taken
  * away and the notes are read, whatever the process does.
  *
@@ -46,8 +47,10 @@ static struct mailbox *box_of(const struct task *t)
 
 static bool is_fit(const struct file *f)
 {
-    return (atomic_load(&f->flags) & (O_ACCMODE | O_PATH)) == O_RDONLY && !atomic_load(&f->locked) &&
-           atomic_load(&kernel.inotifies) == 0;
+    unsigned flags = atomic_load(&f->flags) & (O_ACCMODE | O_PATH);
+
+    return (flags == O_RDONLY || (!(flags & O_PATH) && f->not_exec == atomic_load(&kernel.exec_given) + 1)) &&
+           !atomic_load(&f->locked) && atomic_load(&kernel.inotifies) == 0;
 }
 
 void later_allow(struct task *t, unsigned fd, const struct file *f)
@@ -208,6 +211,12 @@ void later_settle(void)
         put_all(files, n);
     }
     later_arm();
+}
+
+void later_executable(void)
+{
+    atomic_fetch_add(&kernel.exec_given, 1);
+    later_settle();
 }
 
 /* Time -----------------------------------------------------------------------------------------------------

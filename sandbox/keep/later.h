@@ -22,6 +22,8 @@ void later_hear(struct task *t);
 /* Nobody may close so what is open now, and what was closed, is: for calls that show, or depend on, who has
  * what open. No lock held. */
 void later_settle(void);
+/* A guest has let somebody execute a file: who has it open for writing is to be seen. No lock held. */
+void later_executable(void);
 /* Behind a call: sees to it that what it has allowed does not last. No lock held. */
 void later_arm(void);
 /* The time is over; by the timers' thread, if `later_due`. No lock held. */

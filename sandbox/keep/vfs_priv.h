@@ -255,6 +255,9 @@ bool path_touches(const char *path, const char *target);
 
 /* Makes a file of a descriptor that was just opened (taken over), by its type. */
 int hostfs_file(struct task *t, struct mount *m, int fd, int flags, struct file **ret);
+/* The same for one that the open has made, by O_EXCL: a regular file, of which the host need not be asked.
+ * not_exec: as in struct file. */
+int hostfs_new_file(struct mount *m, int fd, int flags, uint64_t not_exec, struct file **ret);
 /* Opens an object again, with new flags. */
 int hostfs_reopen(struct task *t, struct dentry *d, int flags, struct file **ret);
 int hostfs_path_file(struct dentry *d, int flags, struct file **ret); /* O_PATH; takes a reference */

@@ -1,4 +1,4 @@
-/* Files for reading that are opened, used and closed so often that a runtime may close them without a word to
+/* Files that are opened, used and closed so often that a runtime may close them without a word to
  * whoever keeps the books: to the process itself, and to all that look at it, they are closed when close
  * returns.
  *
@@ -361,6 +361,76 @@ static void test_watched(void)
     close(in);
 }
 
+/* What is open for writing is not executed
+ * ----------------------------------------------------------------------------------------------- */
+
+static const char *program = "/tmp/closes.sh";
+static mode_t made_as;
+
+static int make_program(void)
+{
+    static const char text[] = "#!/bin/true\n";
+
+    (void)unlink(program);
+    int fd = open(program, O_WRONLY | O_CREAT | O_EXCL, made_as);
+    MUST(fd >= 0);
+    for (int i = 0; i < USES; i++)
+        MUST(pwrite(fd, text, sizeof(text) - 1, 0) == (ssize_t)sizeof(text) - 1);
+    return fd;
+}
+
+static void writer(void)
+{
+    for (int i = 0; i < OFTEN; i++)
+        MUST(close(make_program()) == 0);
+    int fd = make_program();
+    pause_at(1);
+    int r = close(fd);
+    pause_at(r == 0 && close(fd) == -1 && errno == EBADF ? 2 : 99);
+    _exit(0);
+}
+
+/* 0, or what execve said. */
+static int run_program(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    MUST(pid >= 0);
+    if (pid == 0) {
+        execl(program, program, NULL);
+        _exit(errno);
+    }
+    MUST(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static void test_programs(void)
+{
+    made_as = 0700;
+    pid_t pid = start(writer);
+    int before = run_program();
+    go_on(1);
+    await(2);
+    CHECK("a program that is written, and no longer", before == ETXTBSY && run_program() == 0);
+    finish("its writer", pid);
+    made_as = 0600;
+    pid = start(writer);
+    MUST(chmod(program, 0700) == 0);
+    before = run_program();
+    go_on(1);
+    await(2);
+    CHECK("one that becomes a program meanwhile", before == ETXTBSY && run_program() == 0);
+    finish("the writer of that", pid);
+    pid = start(writer);
+    before = run_program();
+    go_on(1);
+    await(2);
+    CHECK("or after it was closed", before == EACCES && chmod(program, 0700) == 0 && run_program() == 0);
+    finish("and of that", pid);
+    MUST(unlink(program) == 0);
+}
+
 /* Forks, threads, programs
  * ----------------------------------------------------------------------------------------------- */
 
@@ -470,6 +540,7 @@ int main(void)
     test_locks();
     test_space();
     test_watched();
+    test_programs();
     test_forks();
     test_threads();
     test_signals();
