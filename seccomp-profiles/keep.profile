@@ -42,6 +42,7 @@ ioctl arg1 & 0xffffffff == 0x40082102        # SECCOMP_IOCTL_NOTIF_ID_VALID
 ioctl arg1 & 0xffffffff == 0xc040ff0b        # PIDFD_GET_INFO
 process_vm_readv
 process_vm_writev
+kcmp arg2 & 0xffffffff == 0x0 # KCMP_FILE: whether a guest executes the gate
 tgkill
 pidfd_open
 pidfd_getfd     # what a seccomp agent gave to its child of the stand-in

@@ -5,9 +5,12 @@
 #include <ctype.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/kcmp.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "sandbox/keep/exec_internal.h"
 #include "sandbox/keep/file.h"
@@ -278,12 +281,17 @@ long gate_exec_abort(struct task *t, const struct sysargs *a)
 }
 
 /* Whether t's host descriptor fd is the gate's image: the host is to execute nothing that a guest has made.
+ * It is the keep's own open file (kcmp(2)); procfs, where the host has no kcmp, makes a process's entries
+ * first.
  */
 static bool is_image(const struct task *t, int fd)
 {
     struct stat got;
     char name[48];
 
+    long r = syscall(SYS_kcmp, getpid(), t->host_tid, KCMP_FILE, kernel.gate_fd, fd);
+    if (r >= 0)
+        return r == 0;
     (void)snprintf(name, sizeof(name), "%d/fd/%d", t->host_tid, fd);
     vfs_assume_self(); /* procfs asks for rights that the guest may not have */
     return fstatat(kernel.procfd, name, &got, 0) == 0 && maps_gate_image(got.st_dev, got.st_ino);

@@ -49,8 +49,7 @@ int strvec_add_all(struct strvec *v, char *const *strings)
     return r;
 }
 
-/* The strings of a list lie one behind the other, mostly: what was read last, from some address to a page's
- * end. */
+/* The strings of a list lie close together, mostly: the page that was read last. */
 struct window {
     uaddr_t base;
     size_t len;
@@ -61,9 +60,9 @@ struct window {
 static const char *window_at(struct window *w, struct task *t, uaddr_t s, size_t *ret)
 {
     if (s - w->base >= w->len) {
-        w->base = s;
-        w->len = PAGE - s % PAGE;
-        if (copy_from_user(t, w->bytes, s, w->len) < 0) {
+        w->base = s - s % PAGE;
+        w->len = PAGE;
+        if (copy_from_user(t, w->bytes, w->base, PAGE) < 0) {
             w->len = 0;
             return NULL;
         }
