@@ -13,9 +13,9 @@
 #include "sandbox/platform/listener.h"
 
 /* notif_addfd, with the guest's thread held on this CPU meanwhile: it has to run to take the descriptor while
- * we wait for it, and waking it on another, idle CPU costs more than all the rest. */
-static int addfd_here(struct task *t, const struct sysargs *a, int hostfd, int at,
-                      int (*add)(const struct sysargs *, int, int))
+ * we wait for it, and waking it on another, idle CPU costs more than all the rest. Not where the descriptor
+ * comes with the answer: there it costs more than it saves, and the guest would go on with one CPU. */
+static int addfd_here(struct task *t, const struct sysargs *a, int hostfd, int at)
 {
     cpu_set_t all, here;
     int cpu = sched_getcpu();
@@ -24,7 +24,7 @@ static int addfd_here(struct task *t, const struct sysargs *a, int hostfd, int a
         CPU_SET(cpu, &here);
     bool moved = sched_getaffinity(t->host_tid, sizeof(all), &all) == 0 && CPU_COUNT(&all) > 1 &&
                  CPU_ISSET(cpu, &all) && sched_setaffinity(t->host_tid, sizeof(here), &here) == 0;
-    int r = add(a, hostfd, at);
+    int r = notif_addfd(a, hostfd, at);
     if (moved)
         (void)sched_setaffinity(t->host_tid, sizeof(all), &all);
     return r;
@@ -65,7 +65,7 @@ static int donate(struct task *t, struct fdtable *ft, const struct sysargs *a, i
         fast_lane_clear(t, (unsigned)fd); /* what was closed there may have been one */
     if (fd >= GATE_POLL_FD && fd < GATE_LANE_FDS)
         fast_polls_off(t);
-    int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd, notif_addfd);
+    int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd);
     if (r < 0)
         return r;
     ft->slots[fd].lane = LANE_HERE;
@@ -78,7 +78,7 @@ int fd_lend(struct task *t, const struct sysargs *a, int hostfd, int number)
     LOCKED(&ft->lock);
     if ((unsigned)number < ft->size && (ft->slots[number].file || ft->slots[number].lane != LANE_NONE))
         return -EBUSY;
-    int r = addfd_here(t, a, hostfd, number, notif_addfd);
+    int r = addfd_here(t, a, hostfd, number);
     return r < 0 ? r : 0;
 }
 
@@ -150,7 +150,7 @@ long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, boo
     s->lane = LANE_HERE;
     if (a->listener)
         lane_set_plain(t, ft, (unsigned)fd, f);
-    if (addfd_here(t, a, f->hostfd, fd, notif_answer_fd) >= 0)
+    if (notif_answer_fd(a, f->hostfd, fd) >= 0)
         return SYS_NOANSWER;
     later_forbid(t, (unsigned)fd);
     fast_lane_clear(t, (unsigned)fd);
