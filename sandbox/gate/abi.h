@@ -213,7 +213,8 @@ struct gate_slot {
     uint32_t valid; /* enum gate_valid */
     int32_t pid, tid;
     uint32_t uid, euid, gid, egid;
-    uint64_t untouched; /* a bit for each signal (1 << number) whose action is the default, with no flags */
+    uint64_t
+        untouched; /* a bit for each signal (1 << number % 64) whose action is the default, with no flags */
     uint64_t answered, transfers; /* the gate's: calls that never came to the keep */
     uint64_t si, dx, r10, r9;     /* the gate's: the guest's registers during the call in flight */
     uint64_t

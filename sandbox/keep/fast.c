@@ -83,9 +83,9 @@ static uint64_t untouched_actions(const struct process *p)
 
     if (atomic_load(&p->sighand->refs) > 1)
         return 0;
-    for (int signo = 1; signo < KSIG_MAX; signo++)
+    for (int signo = 1; signo <= KSIG_MAX; signo++)
         if (memcmp(&p->sighand->action[signo - 1], &none, sizeof(none)) == 0)
-            set |= UINT64_C(1) << signo;
+            set |= UINT64_C(1) << signo % 64;
     return set & ~(UINT64_C(1) << SIGKILL | UINT64_C(1) << SIGSTOP);
 }
 

@@ -437,6 +437,11 @@ static void actions(void)
     MUST(kill(getpid(), SIGUSR1) == 0);
     CHECK("and back", action(SIGUSR1, &dfl, &old) == 0 && old.handler == 1 &&
                           action(SIGUSR1, NULL, &old) == 0 && old.handler == 0);
+    CHECK("the last signal's", action(64, NULL, &old) == 0 && old.handler == 0 &&
+                                   action(64, &ignore, &old) == 0 && old.handler == 0 &&
+                                   action(64, NULL, &old) == 0 && old.handler == 1 &&
+                                   action(64, &dfl, &old) == 0 && old.handler == 1 &&
+                                   action(64, NULL, &old) == 0 && old.handler == 0);
     CHECK("set by another thread", pthread_create(&t, NULL, set_action, NULL) == 0 &&
                                        pthread_join(t, NULL) == 0 && action(SIGUSR2, NULL, &old) == 0 &&
                                        old.handler == 1);

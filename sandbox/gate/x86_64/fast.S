@@ -75,18 +75,20 @@ fast_robust:
 fast_sigaction:
     cmp $8, %r10
     jne refuse
-    cmp $64, %rdi
+    lea -1(%rdi), %r11
+    cmp $64, %r11
     jae refuse
     find_slot
     cmpl $0, SLOTS + SLOT_VALID(%r11)
     je refuse
-    bt %rdi, SLOTS + SLOT_UNTOUCHED(%r11)
+    mov SLOTS + SLOT_UNTOUCHED(%r11), %r11
+    bt %rdi, %r11 /* that of 64 is bit 0 */
     jnc refuse
     test %rsi, %rsi
     jz 1f
     cmpq $0, (%rsi)
     jne refuse
-1:  incq SLOTS + SLOT_ANSWERED(%r11)
+1:  incq %gs:SLOT_ANSWERED
     xor %r11d, %r11d
     test %rdx, %rdx
     jz answer
