@@ -70,8 +70,6 @@ enum patch_state {
 enum patch_state patch_translate(struct native_ucontext *uc);
 /* A call that trapped behind a patched site: as if the site's own instruction had. */
 void patch_show_site(struct native_sigcontext *r);
-/* Between the two instructions of a patched site: as if none had been executed. */
-void patch_show_jump(struct native_sigcontext *r);
 /* The thread's GS base points at its slot. */
 int patch_is_own_gs(void);
 /* True: it was the gate that met a bad address of the guest's; the call is for the keep to refuse. */

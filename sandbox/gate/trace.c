@@ -63,7 +63,6 @@ static void stand(struct native_ucontext *uc, uint64_t why, uint64_t nr)
 
 void trace_signal(struct native_ucontext *uc, enum patch_state in)
 {
-    patch_show_jump(&uc->mc);
     stand(uc, GATE_STOP_SIGNAL | (uint64_t)in << 8, in == PATCH_EINTR ? patch_number() : uc->mc.ax);
 }
 

@@ -15,6 +15,7 @@
 #include "sandbox/keep/maps.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/trace.h"
 #include "sandbox/keep/uaccess.h"
 
 #define LANES_AT (GATE_SHARED + offsetof(struct gate_shared, lanes))
@@ -501,6 +502,13 @@ static bool find_mapping(const char *maps, struct gate_patch *p)
     return false;
 }
 
+/* What a tracer has read or written stays as it is. */
+static bool is_debugged(const struct process *p)
+{
+    LOCKED(&kernel.tasklist_lock);
+    return trace_has_tracee(p);
+}
+
 void fast_take_patch(struct task *t, struct gate_patch *p)
 {
     _cleanup_sb_ struct strbuf maps = {0};
@@ -510,7 +518,8 @@ void fast_take_patch(struct task *t, struct gate_patch *p)
     t->patch_ip = 0;
     if (!p->ip)
         return;
-    if (host_proc_read(&maps, "%d/maps", t->process->host_pid) < 0 || !find_mapping(maps.s, p))
+    if (is_debugged(t->process) || host_proc_read(&maps, "%d/maps", t->process->host_pid) < 0 ||
+        !find_mapping(maps.s, p))
         *p = (struct gate_patch){0};
     else
         sites_note(t->process->mm, p->ip);

@@ -40,6 +40,5 @@ int poke_memory(struct task *who, uaddr_t at, const void *from, size_t n)
 {
     if (touches_gate(at, n))
         return -EIO;
-    poke_sites_back(who, at, n);
-    return force(who, at, from, n);
+    return poke_sites_back(who, at, n) < 0 ? -EIO : force(who, at, from, n);
 }

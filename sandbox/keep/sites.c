@@ -119,19 +119,38 @@ void sites_show_original(struct task *who, uaddr_t at, char *buf, size_t n)
     mm_put(mm);
 }
 
-void poke_sites_back(struct task *who, uaddr_t at, size_t n)
+struct putting_back {
+    struct task *who;
+    uaddr_t ip;
+};
+
+static void put_back(void *arg)
+{
+    const struct putting_back *b = arg;
+    unsigned char text[SITE_SIZE];
+    uaddr_t site;
+    unsigned len = original(b->who, b->ip, &site, text);
+    if (len)
+        poke_site(b->who, site, text, len);
+}
+
+int poke_sites_back(struct task *who, uaddr_t at, size_t n)
 {
     struct mm *mm = mm_of(who);
     unsigned char text[SITE_SIZE];
     unsigned i = 0;
     uaddr_t ip, site;
+    int err = 0;
     if (!mm)
-        return;
-    while ((ip = site_near(mm, &i, at, n))) {
+        return 0;
+    while (!err && (ip = site_near(mm, &i, at, n))) {
         unsigned len = original(who, ip, &site, text);
         uaddr_t end = site + len > ip ? site + len : ip; /* what is behind the jump is not met */
-        if (len && site < at + n && end > at)
-            poke_site(who, site, text, len);
+        if (!len || site >= at + n || end <= at)
+            continue;
+        LOCKED(&kernel.tasklist_lock);
+        err = hold_while(mm, site, put_back, &(struct putting_back){who, ip});
     }
     mm_put(mm);
+    return err;
 }

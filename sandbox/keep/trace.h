@@ -110,7 +110,13 @@ long trace_set_xstate(struct task *t, uaddr_t at, unsigned char *buf, size_t n, 
 int poke_memory(struct task *who, uaddr_t at, const void *from, size_t n);
 /* Puts back the text of a patched site. */
 void poke_site(struct task *who, uaddr_t site, const unsigned char *text, unsigned len);
-/* sites.c: puts back what stood at patched sites in [at, at + n). No lock held. */
-void poke_sites_back(struct task *who, uaddr_t at, size_t n);
+/* sites.c: puts back what stood at patched sites in [at, at + n). 0, or -EAGAIN: not all of them. No lock
+ * held. */
+int poke_sites_back(struct task *who, uaddr_t at, size_t n);
+
+/* hold.c: [T] runs fn while no thread that uses mm runs, is in the middle of the patched site, or of
+ * patching. Threads that do not stand in the keep are stopped for it by the host, which ends waits of theirs
+ * as signal(7) says of SIGSTOP and SIGCONT. 0, or -EAGAIN: they did not stop in time, and fn was not run. */
+int hold_while(struct mm *mm, uaddr_t site, void (*fn)(void *arg), void *arg);
 
 #endif

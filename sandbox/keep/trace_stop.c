@@ -254,7 +254,9 @@ static bool leaves_call(struct stop *s)
     struct task *t = s->parked.task;
     struct trace *tr = t->trace;
 
-    if (!tr->in_call)
+    bool stepped = s->why == GATE_STOP_EXIT && !s->told && tr->mode == TRACE_STEP;
+    s->told |= stepped; /* such a call began unseen */
+    if (!tr->in_call && !stepped)
         return false;
     if (is_made_again(s)) {
         tr->again = true;
@@ -535,7 +537,7 @@ static long finish(struct parked *p, long r)
         steps = t->trace && t->trace->mode == TRACE_STEP;
     }
     if (steps && r == 0) /* where a patched site begins, its jump is no step of the program's */
-        poke_sites_back(t, s->regs.rip, 1);
+        (void)poke_sites_back(t, s->regs.rip, 1);
     s->gs.deliver = r == 1;
     const struct user_copy parts[3] = {
         {(uaddr_t)(uintptr_t)&at->uc_mcontext.gregs, &s->gregs, (REG_EFL + 1) * sizeof(greg_t)},
