@@ -114,6 +114,7 @@ static void clone_copy(struct native_ucontext *uc, const struct guest_clone *g)
     }
     area_reset_after_fork();
     gate_brk_reset_after_fork();
+    given_after_fork();
     patch_after_fork();
     if (attach(gc.token) < 0)
         sys1(NR_exit_group, 0);

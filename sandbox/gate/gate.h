@@ -147,6 +147,8 @@ extern struct gate_given *const gate_given;
 void given_call(struct native_ucontext *uc);
 /* A copy of the process is about to be made, which is not to know what this one draws. */
 void given_before_fork(void);
+/* In the copy. */
+void given_after_fork(void);
 
 /* trace.c: threads that are traced (ptrace(2)) --------------------------------------------------------- */
 

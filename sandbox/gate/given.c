@@ -68,6 +68,15 @@ void given_before_fork(void)
     gate_unlock(&random_lock);
 }
 
+/* Another thread may have drawn, or filled the store again, since. */
+void given_after_fork(void)
+{
+    if (random_lock)
+        random_lock = 0;
+    if (gate_given->random_left)
+        gate_given->random_left = 0;
+}
+
 /* 1: *result is what the call returns. */
 static int answer(const struct native_sigcontext *r, const struct gate_slot *slot, uint64_t *result)
 {
