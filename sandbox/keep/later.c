@@ -170,14 +170,18 @@ static struct mailbox *find_allowed(uint64_t round, struct fdtable **ft)
     return NULL;
 }
 
-/* The gate may be in the middle of a close. False: it does not come to its end, having lost the CPU. */
-static bool await_close(const struct mailbox *b)
+/* [T] The gate may be in the middle of a close. False: it does not come to its end, having lost the CPU. One
+ * that only says so is not waited for again and again. */
+static bool await_close(struct mailbox *b)
 {
     for (unsigned i = 0; i < LOOKS; i++) {
         if (!__atomic_load_n(&b->later->closing, __ATOMIC_SEQ_CST))
             return true;
+        if (i == 0 && mono_now() - b->looked < LATER_NS)
+            return false;
         __builtin_ia32_pause();
     }
+    b->looked = mono_now();
     return false;
 }
 
