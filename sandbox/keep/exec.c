@@ -268,7 +268,7 @@ long gate_exec(struct task *t, const struct sysargs *a)
         return r;
     if (kernel.strace) /* which shows the answer before it is given */
         return notif_addfd(a, kernel.gate_fd, -1);
-    r = notif_answer_fd(a, kernel.gate_fd, -1);
+    r = syscall_answer_fd(t, a, kernel.gate_fd, -1);
     return r < 0 ? r : SYS_NOANSWER;
 }
 

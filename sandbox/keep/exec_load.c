@@ -12,6 +12,7 @@
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/syscall.h"
 #include "sandbox/platform/listener.h"
 
 #define PAGE 4096UL
@@ -293,7 +294,7 @@ static long commit(struct task *caller, struct task *t, const struct sysargs *a)
         session_running(t->process);
     }
     r = kernel.strace ? notif_addfd(a, p->file->hostfd, IMAGE_AT)
-                      : notif_answer_fd(a, p->file->hostfd, IMAGE_AT);
+                      : syscall_answer_fd(t, a, p->file->hostfd, IMAGE_AT);
     exec_plan_free(p);
     return r < 0 || kernel.strace ? r : SYS_NOANSWER;
 }

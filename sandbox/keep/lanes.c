@@ -9,6 +9,7 @@
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
 
@@ -150,7 +151,7 @@ long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, boo
     s->lane = LANE_HERE;
     if (a->listener)
         lane_set_plain(t, ft, (unsigned)fd, f);
-    if (notif_answer_fd(a, f->hostfd, fd) >= 0)
+    if (syscall_answer_fd(t, a, f->hostfd, fd) >= 0)
         return SYS_NOANSWER;
     later_forbid(t, (unsigned)fd);
     fast_lane_clear(t, (unsigned)fd);
@@ -203,7 +204,7 @@ long fd_return_stream(struct task *t, const struct sysargs *a, struct file *f, b
     fast_lane_renew(t, (unsigned)fd);
     s->lane = LANE_HERE;
     later_sends(t, (unsigned)fd, f);
-    if (notif_answer_fd(a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd) == 0)
+    if (syscall_answer_fd(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd) == 0)
         return SYS_NOANSWER;
     fast_lane_clear(t, (unsigned)fd);
     s->lane = LANE_STALE;

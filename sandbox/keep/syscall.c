@@ -134,6 +134,17 @@ void syscall_end(struct task *t, const struct sysargs *a, long r, const struct t
     answer(t, a, r);
 }
 
+int syscall_answer_fd(struct task *t, const struct sysargs *a, int fd, int at)
+{
+    if (!a->listener) /* by a mailbox, whose thread serves t alone as it is */
+        return -ENOENT;
+    task_answer_early(t);
+    int r = notif_answer_fd(a, fd, at);
+    if (r < 0)
+        task_answer_over();
+    return r;
+}
+
 static bool is_signal_call(int nr)
 {
     return nr == GATE_SIGNAL || nr == GATE_FAULT || nr == GATE_STOP;

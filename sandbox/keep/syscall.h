@@ -27,6 +27,10 @@ extern const struct syscall_desc syscall_table[SYSCALL_MAX];
 void syscall_dispatch(struct task *t, const struct sysargs *a);
 /* The end of a call: counted, shown, answered with r. */
 void syscall_end(struct task *t, const struct sysargs *a, long r, const struct timespec *start);
+/* Puts host descriptor fd into t at number at, as notif_addfd does, and answers a by that number. The guest
+ * goes on at once, but its next call waits until this one is over, so the handler may still look at what is
+ * the task's. 0, for the handler to return SYS_NOANSWER; or -errno: a is still to be answered. */
+int syscall_answer_fd(struct task *t, const struct sysargs *a, int fd, int at);
 /* The same for a thread that has not attached yet: all it may do is that. */
 void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a);
 /* The call's instruction stands in the gate (no proof of anything: guests can jump there). */

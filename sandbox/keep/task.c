@@ -4,12 +4,14 @@
 #include <sched.h>
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/vfs.h"
+#include "sandbox/platform/listener.h"
 
 int tasks_init(void)
 {
@@ -187,10 +189,32 @@ pid_t pid_alloc(struct pid_ns *ns)
 
 /* The task whose call this worker runs. */
 static _Thread_local struct task *current;
+/* Who has been answered already, though that call goes on (a reference). */
+static _Thread_local struct task *early;
 
 bool task_is_current(const struct task *t)
 {
     return current == t;
+}
+
+#define YIELDS 32
+#define NAP_NS 50000L
+
+/* Another thread is at a call of t's that is nearly over: it needs no more than a CPU. */
+static unsigned await_other(const struct task *t)
+{
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    unsigned life;
+
+    for (unsigned i = 0; (life = atomic_load(&t->life)) & TASK_SERVED; i++) {
+        if (i < YIELDS) {
+            sched_yield();
+            continue;
+        }
+        worker_about_to_block();
+        (void)nanosleep(&nap, NULL);
+    }
+    return life;
 }
 
 bool task_enter(struct task *t)
@@ -198,8 +222,8 @@ bool task_enter(struct task *t)
     unsigned life = atomic_load(&t->life);
 
     do {
-        for (; life & TASK_SERVED; life = atomic_load(&t->life))
-            sched_yield();
+        if (life & TASK_SERVED)
+            life = await_other(t);
         if (life & (TASK_DYING | TASK_EXITED))
             return false;
     } while (!atomic_compare_exchange_weak(&t->life, &life, life + TASK_BUSY_ONE));
@@ -217,8 +241,24 @@ static void leave(struct task *t, unsigned busy)
 void task_leave(struct task *t)
 {
     current = NULL;
+    if (early)
+        task_answer_over();
     leave(t, TASK_BUSY_ONE);
     tasks_bury();
+}
+
+void task_answer_early(struct task *t)
+{
+    early = task_get(t);
+    atomic_fetch_or(&t->life, TASK_SERVED);
+}
+
+void task_answer_over(void)
+{
+    struct task *t = steal_ptr(&early);
+
+    atomic_fetch_and(&t->life, ~(unsigned)TASK_SERVED);
+    task_put(t);
 }
 
 bool task_enter_idle(struct task *t)

@@ -153,7 +153,7 @@ struct process {
 
 /* A task's workers mark it busy for the length of a call; whoever ends a task leaves the release of its files
  * to them. There are two of them when one has answered and is still leaving while another serves the next
- * call: TASK_BUSY is a count. */
+ * call: TASK_BUSY is a count. TASK_SERVED: but now there must not be two. */
 enum task_life {
     TASK_DYING = 2,
     TASK_EXITED = 4,
@@ -288,6 +288,10 @@ int tasks_init(void);
  * it killed. */
 bool task_enter(struct task *t);
 void task_leave(struct task *t);
+/* Within the bracket, for an answer that is given before the call is over: whoever serves t's next call waits
+ * until this worker has left. t is the bracket's task, or the one that its execve goes on as. */
+void task_answer_early(struct task *t);
+void task_answer_over(void); /* it was not given after all */
 /* [T] Within the bracket: the task's call goes on without the worker, which must not leave. */
 void task_release(struct task *t);
 /* [T] A call that was released is this thread's to end; it may be in the middle of another task's call, which

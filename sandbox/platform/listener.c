@@ -17,6 +17,7 @@
 
 #define WORKER_STACK (160 * 1024)
 #define MAX_IDLE 4
+#define TURNS 32 /* calls in a row by one thread, until it counts as the only one */
 
 /* Linux 6.6; the headers of Debian 12 are older. */
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -53,6 +54,30 @@ void worker_about_to_block(void)
     w->leads = false;
     LOCKED(&w->listener->lock);
     hand_over(w->listener);
+}
+
+/* Before an ioctl that waits until the guest's thread has had a CPU (and, where that answers its call, until
+ * this worker gets it back): another takes over RECV if somebody is waiting to be heard. Where only one
+ * thread calls, that can not be, and nobody is to be woken for its next call. */
+static void before_addfd(const struct listener *l)
+{
+    struct pollfd p = {.fd = l->fd, .events = POLLIN};
+
+    if (self && self->leads && atomic_load_explicit(&l->turns, memory_order_relaxed) && poll(&p, 1, 0) == 1 &&
+        (p.revents & POLLIN))
+        worker_about_to_block();
+}
+
+static void note_caller(struct listener *l, unsigned tid)
+{
+    unsigned turns = atomic_load_explicit(&l->turns, memory_order_relaxed);
+
+    if (atomic_load_explicit(&l->caller, memory_order_relaxed) != tid) {
+        atomic_store_explicit(&l->caller, tid, memory_order_relaxed);
+        atomic_store_explicit(&l->turns, TURNS, memory_order_relaxed);
+    } else if (turns) {
+        atomic_store_explicit(&l->turns, turns - 1, memory_order_relaxed);
+    }
 }
 
 /* True: this worker leads (again). False: it is one too many and ends. */
@@ -103,6 +128,7 @@ static void serve(struct listener *l, const struct seccomp_notif *n)
 
     for (int i = 0; i < 6; i++)
         a.arg[i] = n->data.args[i];
+    note_caller(l, n->pid);
     struct task *t = task_of(l, n);
     if (t) {
         syscall_dispatch(t, &a);
@@ -268,6 +294,7 @@ static int addfd(const struct sysargs *a, int fd, int at, unsigned flags)
 
     if (!a->listener) /* by a mailbox: no notification is there to be answered */
         return -ENOENT;
+    before_addfd(a->listener);
     int r = ioctl(a->listener->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
     return r < 0 ? -errno : r;

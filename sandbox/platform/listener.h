@@ -13,7 +13,9 @@ struct listener {
     unsigned refs;         /* its owner, and every worker */
     bool has_leader;       /* someone is in RECV, or about to be */
     bool dead;             /* no guest is left behind this filter */
-    struct task *first;    /* the task that the first notification is for */
+    /* Who called last, by its host thread, and how many more calls count as made in turns with others. */
+    atomic_uint caller, turns;
+    struct task *first; /* the task that the first notification is for */
 };
 
 /* A listener over fd (taken over), served from now on, for guests of c. The first notification is the native
@@ -31,7 +33,7 @@ void worker_about_to_block(void);
 int notif_answer(const struct sysargs *a, long result);
 int notif_continue(const struct sysargs *a);
 /* Puts host descriptor fd into the task as notif_addfd does; its number there is the call's answer. 0 or
- * -errno. */
+ * -errno. The guest goes on, and may make its next call, before this returns: see syscall_answer_fd. */
 int notif_answer_fd(const struct sysargs *a, int fd, int at);
 /* Puts host descriptor fd into the task at number at (-1: the lowest free), close-on-exec. Returns its
  * number, -errno. */

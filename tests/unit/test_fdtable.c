@@ -12,6 +12,7 @@
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
 
@@ -119,8 +120,9 @@ bool host_proc_has_fd(pid_t tid, unsigned fd)
     return in_host;
 }
 
-int notif_answer_fd(const struct sysargs *a, int fd, int at)
+int syscall_answer_fd(struct task *t, const struct sysargs *a, int fd, int at)
 {
+    (void)t;
     return notif_addfd(a, fd, at) < 0 ? -EBADF : 0;
 }
 
