@@ -120,20 +120,41 @@ static bool is_dir(struct task *t, int dfd, const char *path)
     return path_lookup(t, dfd, path, 0, &d) == 0 && dentry_type(d) == S_IFDIR;
 }
 
+/* By the host in one go, where no name on the way can be one of ours. WALK_SLOW: it is to be looked for. */
+static long unlink_plain(struct task *t, int dfd, const char *path)
+{
+    _cleanup_walk_ struct walk w;
+    int r = walk_begin(&w, t, dfd, path, 0);
+
+    if (r < 0)
+        return r;
+    if (!w.plain || w.self || !w.certain)
+        return WALK_SLOW;
+    vfs_assume(t);
+    return unlinkat(w.base->fd, w.rel, 0) == 0 ? 0 : errno == ENOENT ? walk_failed(&w, ENOENT) : WALK_SLOW;
+}
+
+static long remove_name(struct task *t, int dfd, const char *path, int flags)
+{
+    PLACE(p);
+    long r = place_begin(&p, t, dfd, path, PLACE_REMOVE);
+
+    if (r == -EBUSY && !(flags & AT_REMOVEDIR) && is_dir(t, dfd, path))
+        return -EISDIR;
+    return r < 0 ? r : result(unlinkat(p.dir->fd, p.name, flags));
+}
+
 static long do_unlink(struct task *t, int dfd, uaddr_t upath, int flags)
 {
     char path[PATH_MAX];
-    PLACE(p);
 
     if (flags & ~AT_REMOVEDIR)
         return -EINVAL;
     long r = path_from_user(t, path, upath);
     if (r >= 0)
-        r = place_begin(&p, t, dfd, path, PLACE_REMOVE);
-    if (r == -EBUSY && !(flags & AT_REMOVEDIR) && is_dir(t, dfd, path))
-        return -EISDIR;
-    if (r >= 0)
-        r = result(unlinkat(p.dir->fd, p.name, flags));
+        r = flags & AT_REMOVEDIR ? WALK_SLOW : unlink_plain(t, dfd, path);
+    if (r == WALK_SLOW)
+        r = remove_name(t, dfd, path, flags);
     if (r >= 0 && !(flags & AT_REMOVEDIR))
         later_settle(); /* the space comes back with the last close */
     return r;

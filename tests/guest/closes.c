@@ -143,6 +143,25 @@ static void test_limit(void)
     CHECK("none is left", count_open() == before);
 }
 
+/* Mapped, and closed before what is mapped is used. */
+static void test_maps(void)
+{
+    int wrong = 0;
+
+    warm();
+    for (int i = 0; i < OFTEN; i++) {
+        int fd = open(name, O_RDONLY), other;
+        const volatile char *p = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE, fd, 0);
+        MUST(fd >= 0 && p != MAP_FAILED);
+        wrong += close(fd) != 0 || !is_closed(fd) || p[0] != 'b' || p[8191] != 'b';
+        wrong += mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED || errno != EBADF;
+        other = open("/dev/null", O_RDONLY);
+        wrong += other != fd || mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED;
+        wrong += close(other) != 0 || munmap((void *)p, 8192) != 0;
+    }
+    CHECK("mapped files", wrong == 0);
+}
+
 /* What others see
  * ----------------------------------------------------------------------------------------------- */
 
@@ -536,6 +555,7 @@ int main(void)
     fill(name, 65536);
     test_self();
     test_limit();
+    test_maps();
     test_proc();
     test_locks();
     test_space();
