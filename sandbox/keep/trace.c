@@ -116,9 +116,11 @@ void trace_tracer_ended(struct process *p)
 
 void trace_interrupt(struct trace *tr)
 {
-    if (!tr->task || tr->state == TRACE_STOPPED)
+    if (!tr->task)
         return;
     tr->interrupt = true;
+    if (tr->state == TRACE_STOPPED) /* when it goes on */
+        return;
     if (tr->state == TRACE_LISTENS)
         tr->state = TRACE_RUNS;
     signal_kick(tr->task);

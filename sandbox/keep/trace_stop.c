@@ -189,6 +189,7 @@ static void report(struct stop *s, enum stop_at at, int code, const siginfo_t *i
     tr->state = TRACE_STOPPED;
     tr->code = code;
     tr->reported = false;
+    tr->interrupt = false; /* any stop makes up for it */
     tr->has_info = info != NULL;
     if (info)
         tr->info = *info;
@@ -515,6 +516,8 @@ static void compose(struct stop *s, const struct sysargs *a, long r)
                         s->why != GATE_STOP_ENTER && s->why != GATE_STOP_VFORK;
         if (tr->forced_tf)
             regs->eflags |= FLAG_TF;
+        if (trace_is_due(t))
+            signal_kick(t);
     }
     move_words(s, true);
     s->gs.trace = flags_of(tr);

@@ -1,4 +1,6 @@
-/* ptrace(2): what a tracer sees and changes of memory, registers and calls. */
+/* ptrace(2): what a tracer sees and changes of memory, registers and calls.
+ * Also run with: --lanes=off
+ * Also run with: --strace */
 #include <elf.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -205,6 +207,36 @@ static void calls(void)
     ptrace(PTRACE_SYSCALL, pid, 0, 0);
     ended(pid, 5);
 }
+/* PTRACE_INTERRUPT of one that is stopped counts when it goes on; any other stop before makes up for it. */
+static void interrupting(void)
+{
+    struct user_regs_struct r;
+    pid_t pid = idle_child();
+
+    await_sleep(pid);
+    ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD);
+    ptrace(PTRACE_INTERRUPT, pid, 0, 0);
+    CHECK("interrupted", is_event(wait_for(pid), PTRACE_EVENT_STOP));
+    CHECK("INTERRUPT while it is stopped", ptrace(PTRACE_INTERRUPT, pid, 0, 0) == 0);
+    CHECK("does nothing yet", waitpid(pid, NULL, WNOHANG | __WALL) == 0);
+    ptrace(PTRACE_CONT, pid, 0, 0);
+    CHECK("but then", is_event(wait_for(pid), PTRACE_EVENT_STOP));
+    ptrace(PTRACE_SYSCALL, pid, 0, 0);
+    CHECK("pause is made again", stopped_by(wait_for(pid), SIGTRAP | 0x80));
+    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    value("the call", (long)r.orig_rax);
+    ptrace(PTRACE_SYSCALL, pid, 0, 0);
+    await_sleep(pid);
+    ptrace(PTRACE_INTERRUPT, pid, 0, 0);
+    CHECK("the call's end", stopped_by(wait_for(pid), SIGTRAP | 0x80));
+    ptrace(PTRACE_SYSCALL, pid, 0, 0);
+    CHECK("makes up for it", stopped_by(wait_for(pid), SIGTRAP | 0x80));
+    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    CHECK("it begins again", (long)r.rax == -ENOSYS);
+    kill(pid, SIGKILL);
+    wait_for(pid);
+}
+
 int main(void)
 {
     memory();
@@ -212,5 +244,6 @@ int main(void)
     text();
     floats();
     calls();
+    interrupting();
     return check_done();
 }

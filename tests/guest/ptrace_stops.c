@@ -1,4 +1,6 @@
-/* ptrace(2): stops, and how a tracee goes on from them. */
+/* ptrace(2): stops, and how a tracee goes on from them.
+ * Also run with: --lanes=off
+ * Also run with: --strace */
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -317,15 +319,6 @@ static void exec_event(void)
 
 /* Attaching ------------------------------------------------------------------------------------------------
  */
-
-static pid_t idle_child(void)
-{
-    pid_t pid = fork();
-    if (pid == 0)
-        for (;;)
-            pause();
-    return pid;
-}
 
 static int status_line(pid_t pid, const char *key, char *buf, size_t n)
 {

@@ -56,4 +56,13 @@ static inline void ended(pid_t pid, int code)
     CHECK("as expected", WIFEXITED(status) && WEXITSTATUS(status) == code);
 }
 
+static inline pid_t idle_child(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        for (;;)
+            pause();
+    return pid;
+}
+
 #endif
