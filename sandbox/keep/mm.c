@@ -27,7 +27,9 @@ static long map_file(struct task *t, const struct sysargs *a)
         return -EBADF;
     if (f->kind & FILE_DIR || f->hostfd < 0 || !(f->kind & FILE_LANE))
         return -ENODEV;
-    int r = lane_donate(t, a, fd, f);
+    /* As libraries are loaded: the gate is told, which maps the other segments. */
+    bool more = a->arg[3] & (MAP_FIXED | MAP_DENYWRITE);
+    int r = more && lane_ready(t, a, fd, f, SIZE_MAX) ? 0 : lane_donate(t, a, fd, f);
     return r < 0 ? r : SYS_CONTINUE;
 }
 

@@ -21,7 +21,7 @@
 enum condition {
     ANY,
     ABOVE_GATE,
-    ANON_MAP,
+    OWN_MAP,
     PLACE,
     REMAP,
     ADVICE,
@@ -186,6 +186,20 @@ static void at_most(struct prog *p, int i, uint32_t max)
 #define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR)
 #define RECEIVE_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_CMSG_CLOEXEC)
 
+/* Falls through for anonymous memory. */
+static void own_map(struct prog *p)
+{
+    load(p, LO(3));
+    emit(p, BPF_ALU | BPF_AND | BPF_K, MAP_ANONYMOUS | MAP_FIXED, 0, 0);
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, MAP_FIXED, 0, 1);
+    ret(p, SECCOMP_RET_TRAP);
+    bits(p, 3,
+         MAP_PRIVATE | MAP_SHARED | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE |
+             MAP_STACK | MAP_POPULATE | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_NONBLOCK,
+         MAP_ANONYMOUS);
+    above_gate(p, 0, MAP_FIXED);
+}
+
 static void condition(struct prog *p, enum condition c)
 {
     static const uint32_t advice[] = {
@@ -203,12 +217,8 @@ static void condition(struct prog *p, enum condition c)
     case ABOVE_GATE:
         above_gate(p, 0, 0);
         break;
-    case ANON_MAP:
-        bits(p, 3,
-             MAP_PRIVATE | MAP_SHARED | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE |
-                 MAP_STACK | MAP_POPULATE | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_NONBLOCK,
-             MAP_ANONYMOUS);
-        above_gate(p, 0, MAP_FIXED);
+    case OWN_MAP:
+        own_map(p);
         break;
     case PLACE:
         above_gate(p, 0, MAP_FIXED);

@@ -1,9 +1,15 @@
 /* Memory: mmap in its kinds, protection, moving, brk, advice, shared memory, files that change, limits of
- * addresses. */
+ * addresses.
+ *
+ * Also run with: --lanes=off */
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -158,6 +164,107 @@ static void test_files(void)
     CHECK("/dev/zero", zero != MAP_FAILED && zero[5] == 0 && poke(zero) == 0);
 }
 
+static int file_of(char c, int flags)
+{
+    static const char path[] = "/test/memory.fixed";
+    char page[PAGE];
+    memset(page, c, sizeof(page));
+    (void)unlink(path);
+    int fd = open(path, O_CREAT | O_RDWR, 0644);
+    MUST(fd >= 0 && write(fd, page, PAGE) == PAGE && write(fd, page, PAGE) == PAGE && close(fd) == 0);
+    fd = open(path, flags);
+    MUST(fd >= 0);
+    return fd;
+}
+
+static char *fixed(char *at, int prot, int flags, int fd, off_t off)
+{
+    return mmap(at, PAGE, prot, MAP_FIXED | flags, fd, off);
+}
+
+static void *replaces(void *arg)
+{
+    const int *fd = arg;
+    return (void *)(long)(dup2(fd[1], fd[0]) == fd[0]);
+}
+
+/* A denied call is to be denied, wherever it would have been answered. */
+static void without_mmap(void)
+{
+    struct sock_filter prog[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EDOM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog fprog = {sizeof(prog) / sizeof(prog[0]), prog};
+    char *p = mmap(NULL, 2 * PAGE, RW, ANON, -1, 0);
+    int fd = file_of('f', O_RDONLY);
+    MUST(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED &&
+         fixed(p, PROT_READ, MAP_PRIVATE, fd, 0) == p);
+    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &fprog) == 0);
+    errno = 0;
+    bool denied = fixed(p + PAGE, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == EDOM;
+    _exit(denied && p[0] == 'f' && p[PAGE] == 0 ? 0 : 1);
+}
+
+static void maps_in_child(void)
+{
+    int fd = file_of('e', O_RDONLY);
+    char *p = mmap(NULL, 2 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+    MUST(p != MAP_FAILED && fixed(p, PROT_READ, MAP_PRIVATE, fd, 0) == p);
+    pid_t pid = fork();
+    if (pid == 0) { /* its own number, another file */
+        int own = file_of('g', O_RDONLY);
+        _exit(dup2(own, fd) == fd && fixed(p, PROT_READ, MAP_PRIVATE, fd, 0) == p && p[0] == 'g' ? 0 : 1);
+    }
+    int status = -1;
+    _exit(waitpid(pid, &status, 0) == pid && status == 0 &&
+                  fixed(p + PAGE, PROT_READ, MAP_PRIVATE, fd, 0) == p + PAGE && p[PAGE] == 'e'
+              ? 0
+              : 1);
+}
+
+/* As libraries are loaded: the whole file first, then parts over it. */
+static void test_files_fixed(void)
+{
+    int fd = file_of('a', O_RDONLY), other;
+    char *p = mmap(NULL, 4 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
+    MUST(p != MAP_FAILED);
+    CHECK("over the first mapping", fixed(p + PAGE, RW, MAP_PRIVATE, fd, PAGE) == p + PAGE &&
+                                        p[PAGE] == 'a' && poke(p + PAGE) == 0 && p[PAGE] == 1 &&
+                                        poke(p) == SIGSEGV);
+    CHECK("past the end", fixed(p + 2 * PAGE, PROT_READ, MAP_PRIVATE, fd, 2 * PAGE) == p + 2 * PAGE &&
+                              peek(p + 2 * PAGE) == SIGBUS);
+    CHECK_ERRNO("shared, to write", (long)fixed(p, RW, MAP_SHARED, fd, 0), EACCES);
+    CHECK_ERRNO("an offset within a page", (long)fixed(p, PROT_READ, MAP_PRIVATE, fd, 1), EINVAL);
+    CHECK_ERRNO("an address within a page", (long)fixed(p + 1, PROT_READ, MAP_PRIVATE, fd, 0), EINVAL);
+    CHECK_ERRNO("neither private nor shared", (long)fixed(p, PROT_READ, 0, fd, 0), EINVAL);
+    CHECK_ERRNO("no such descriptor", (long)fixed(p, PROT_READ, MAP_PRIVATE, 900, 0), EBADF);
+    CHECK_ERRNO("none at all", (long)fixed(p, PROT_READ, MAP_PRIVATE, -1, 0), EBADF);
+    CHECK("a failure leaves what was there", p[0] == 'a');
+    CHECK("replaced", (other = file_of('b', O_RDWR)) >= 0 && dup2(other, fd) == fd &&
+                          fixed(p, PROT_READ, MAP_PRIVATE, fd, 0) == p && p[0] == 'b');
+    CHECK("shared", fixed(p, RW, MAP_SHARED, other, 0) == p && (p[0] = 'c') == 'c' &&
+                        pread(other, p + PAGE, 1, 0) == 1 && p[PAGE] == 'c');
+    CHECK("closed",
+          close(fd) == 0 && fixed(p, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == EBADF);
+    int dir = open("/test", O_RDONLY | O_DIRECTORY);
+    CHECK_ERRNO("a directory", (long)fixed(p, PROT_READ, MAP_PRIVATE, dir, 0), ENODEV);
+    int fds[2] = {other, file_of('d', O_RDONLY)};
+    pthread_t t;
+    void *done = NULL;
+    MUST(pthread_create(&t, NULL, replaces, fds) == 0 && pthread_join(t, &done) == 0 && done);
+    CHECK("replaced by another thread", fixed(p, PROT_READ, MAP_PRIVATE, other, 0) == p && p[0] == 'd');
+    CHECK("a filter's say", in_child(without_mmap) == 0);
+    CHECK("a forked child's", in_child(maps_in_child) == 0);
+    close(dir);
+    close(other);
+    close(fds[1]);
+    munmap(p, 4 * PAGE);
+}
+
 static void test_shared(void)
 {
     int *shared = mmap(NULL, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -248,6 +355,7 @@ int main(void)
     test_remap();
     test_brk();
     test_files();
+    test_files_fixed();
     test_shared();
     test_advice();
     test_bad_pointers();

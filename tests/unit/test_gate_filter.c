@@ -99,6 +99,9 @@ static const struct row rows[] = {
     {GUEST_IP, __NR_mmap, {0x1000, 0x10000000, 3, ANON | MAP_FIXED, ~0UL, 0}, NOTIFY},
     {GUEST_IP, __NR_mmap, {0, GATE_LIMIT, 3, ANON | MAP_FIXED, ~0UL, 0}, NOTIFY},
     {GUEST_IP, __NR_mmap, {0, 4096, 3, MAP_PRIVATE, 3, 0}, NOTIFY},
+    {GUEST_IP, __NR_mmap, {0x7f0000000000, 4096, 3, MAP_PRIVATE | MAP_FIXED, 3, 0}, TRAP},
+    {GUEST_IP, __NR_mmap, {GATE_BASE, 4096, 3, MAP_SHARED | MAP_FIXED | MAP_HUGETLB, 3, 0}, TRAP},
+    {GUEST_IP, __NR_mmap, {0x7f0000000000, 4096, 3, MAP_PRIVATE | MAP_FIXED_NOREPLACE, 3, 0}, NOTIFY},
     {GUEST_IP, __NR_mmap, {0, 4096, 3, ANON | MAP_HUGETLB, ~0UL, 0}, NOTIFY},
     {GUEST_IP, __NR_mmap, {0, 4096, 3, ANON | MAP_LOCKED, ~0UL, 0}, NOTIFY},
     {GUEST_IP, __NR_munmap, {GATE_LIMIT, 4096}, ALLOW},
@@ -329,7 +332,7 @@ static bool is_made_for(int native, int nr)
 static bool is_trapped_anyhow(int nr)
 {
     return nr != __NR_arch_prctl && nr != __NR_set_tid_address && nr != __NR_prlimit64 &&
-           nr != __NR_getrandom;
+           nr != __NR_getrandom && nr != __NR_mmap;
 }
 
 /* Whatever the profile has a say in is asked of the keep; the others stay as they are. The gate's own calls
