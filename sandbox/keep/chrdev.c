@@ -14,13 +14,13 @@
 #include "sandbox/keep/tty.h"
 
 struct chrdev_host {
-    int zero; /* the host's /dev/zero */
+    int zero[O_ACCMODE]; /* the host's /dev/zero, by how a guest's is open */
 };
 
 /* Opens path if that is character device major:minor. -1: it is not. */
-static int open_device(const char *path, unsigned maj, unsigned min)
+static int open_device(const char *path, int mode, unsigned maj, unsigned min)
 {
-    _cleanup_close_ int fd = open(path, O_RDWR | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
+    _cleanup_close_ int fd = open(path, mode | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(maj, min))
         return -1;
@@ -32,7 +32,8 @@ void chrdev_init(void)
     struct chrdev_host *h = malloc(sizeof(*h));
     if (!h)
         return;
-    h->zero = open_device("/dev/zero", 1, 5);
+    for (int mode = 0; mode < O_ACCMODE; mode++)
+        h->zero[mode] = open_device("/dev/zero", mode, 1, 5);
     kernel.chrdev_host = h;
 }
 
@@ -129,7 +130,8 @@ static const struct file_ops random_ops = {
 static int open_zero(int flags, struct file **ret)
 {
     const struct chrdev_host *h = kernel.chrdev_host;
-    _cleanup_close_ int fd = h && h->zero >= 0 ? fcntl(h->zero, F_DUPFD_CLOEXEC, 3) : -1;
+    int mode = flags & O_ACCMODE, ours = h && mode < O_ACCMODE ? h->zero[mode] : -1;
+    _cleanup_close_ int fd = ours >= 0 ? fcntl(ours, F_DUPFD_CLOEXEC, 3) : -1;
     /* With a host descriptor its bytes are the host's to move, and mappings of it work. */
     unsigned kind = FILE_NOPOLL | FILE_SEEKABLE | (fd >= 0 ? FILE_LANE : 0);
     *ret = file_new(&zero_ops, (unsigned)flags, kind, fd, NULL);

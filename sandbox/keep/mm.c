@@ -1,6 +1,7 @@
 /* Memory calls that do not go natively by themselves: mappings of files, and those that the filter would not
  * judge. */
 #include <errno.h>
+#include <fcntl.h>
 #include <asm/prctl.h>
 #include <linux/futex.h>
 #include <sys/mman.h>
@@ -25,6 +26,9 @@ static long map_file(struct task *t, const struct sysargs *a)
 
     if (!f)
         return -EBADF;
+    unsigned mode = atomic_load(&f->flags) & O_ACCMODE;
+    if (mode != O_RDONLY && mode != O_RDWR)
+        return -EACCES; /* a mapping for writing alone is readable, too */
     if (f->kind & FILE_DIR || f->hostfd < 0 || !(f->kind & FILE_LANE))
         return -ENODEV;
     /* As libraries are loaded: the gate is told, which maps the other segments. */

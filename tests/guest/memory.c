@@ -117,6 +117,26 @@ static void test_brk(void)
     CHECK("a child has its own", WEXITSTATUS(st) == 1 && sbrk(0) == start + 100 * PAGE);
 }
 
+/* Mappings go by how the device was opened, and so do reads and writes after one. */
+static void test_zero_modes(void)
+{
+    char byte = 1;
+    int in = open("/dev/zero", O_RDONLY), out = open("/dev/zero", O_WRONLY), none = open("/dev/zero", 3);
+    CHECK("a private one of what is open for reading",
+          mmap(NULL, PAGE, RW, MAP_PRIVATE, in, 0) != MAP_FAILED);
+    CHECK_ERRNO("a shared one to write", mmap(NULL, PAGE, RW, MAP_SHARED, in, 0) == MAP_FAILED ? -1 : 0,
+                EACCES);
+    CHECK_ERRNO("a write to it", write(in, &byte, 1), EBADF);
+    CHECK_ERRNO("one of what is open for writing",
+                mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, out, 0) == MAP_FAILED ? -1 : 0, EACCES);
+    CHECK_ERRNO("a read of it", read(out, &byte, 1), EBADF);
+    CHECK_ERRNO("one of what is open for neither",
+                mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, none, 0) == MAP_FAILED ? -1 : 0, EACCES);
+    close(in);
+    close(out);
+    close(none);
+}
+
 static void test_files(void)
 {
     int fd = open("/tmp/mapped", O_RDWR | O_CREAT | O_TRUNC, 0600), ro = open("/tmp/mapped", O_RDONLY);
@@ -162,6 +182,7 @@ static void test_files(void)
                 ENODEV);
     char *zero = mmap(NULL, PAGE, RW, MAP_PRIVATE, open("/dev/zero", O_RDWR), 0);
     CHECK("/dev/zero", zero != MAP_FAILED && zero[5] == 0 && poke(zero) == 0);
+    test_zero_modes();
 }
 
 static int file_of(char c, int flags)
