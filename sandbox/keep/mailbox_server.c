@@ -322,25 +322,25 @@ static void *server_main(void *arg)
 /* Asking for it --------------------------------------------------------------------------------------------
  */
 
-/* Its first thread is started by a worker of the container's, whose root directory it shares. */
+/* Its first thread is started by a worker of the container's, whose root directory it shares. Where that can
+ * not be, or there is but one CPU, it is one that nobody is admitted to: that is not asked again at each
+ * call.
+ */
 static struct mailbox_server *server_new(void)
 {
     struct mailbox_server *s = calloc(1, sizeof(*s));
 
     if (!s)
         return NULL;
-    if (sched_getaffinity(0, sizeof(s->cpus), &s->cpus) != 0 || CPU_COUNT(&s->cpus) < 2) {
-        free(s);
-        return NULL;
-    }
     atomic_init(&s->refs, 2);
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->work, NULL);
-    if (thread_start("mailboxes", server_main, s) == 0)
+    if (sched_getaffinity(0, sizeof(s->cpus), &s->cpus) == 0 && CPU_COUNT(&s->cpus) > 1 &&
+        thread_start("mailboxes", server_main, s) == 0)
         return s;
     s->refs = 1;
-    server_put(s);
-    return NULL;
+    s->not_before = INT64_MAX;
+    return s;
 }
 
 static struct mailbox_server *server_of(struct container *c)
