@@ -60,6 +60,13 @@ static void two_threads(void)
     pthread_join(t, NULL);
 }
 
+static void begin(void)
+{
+    atomic_store(&word->rounds, 0);
+    atomic_store(&word->wrong, 0);
+    atomic_store(&word->enough, 0);
+}
+
 static void let_it_run(long rounds)
 {
     long from = word->rounds;
@@ -154,7 +161,7 @@ static bool breaks(pid_t pid, int i)
 /* At work while fn is done to another thread, which is stopped again and again. */
 static void at_work(bool (*fn)(pid_t pid, int i), const char *what)
 {
-    word->rounds = word->enough = word->wrong = 0;
+    begin();
     pid_t pid = fork();
     if (pid == 0) {
         two_threads();
@@ -179,7 +186,7 @@ static void at_work(bool (*fn)(pid_t pid, int i), const char *what)
 /* With one thread: another would meet the breakpoints. */
 static void at_rest(void)
 {
-    word->rounds = word->enough = word->wrong = 0;
+    begin();
     pid_t pid = fork();
     if (pid == 0) {
         calls(NULL);
