@@ -10,7 +10,7 @@ hash=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
 
 suite=bookworm
 packages="perl python3 redis-server redis-tools nginx-light apache2-utils gcc libc6-dev git nodejs tini procps
-    bsdutils xz-utils bzip2 sqlite3 make file bc less iproute2 psmisc expect"
+    bsdutils xz-utils bzip2 sqlite3 make file bc less iproute2 psmisc expect strace gdb"
 
 # The machine's own Debian mirror, if apt has one, so that a machine behind a mirror works.
 mirror() {

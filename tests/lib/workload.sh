@@ -5,7 +5,6 @@
 #   shell PATH [ARG...]      what runs the file, default /bin/bash
 #   args A B ...             what is run instead; the file then only holds these lines
 #   with PATH:GUESTPATH      a file or tree put into the root first; PATH is in the repository, or @gobin/NAME
-#   needs PATH               skipped where the root has no such file
 #   config JQ                a change of config.json
 #   normalise SED            applied to both outputs (sed -E)
 #   sort                     the order of lines does not matter
@@ -37,13 +36,6 @@ put_in() { # bundle
         mkdir -p "$(dirname "$to")"
         cp -r "$from" "$to" || return 1
     done < <(option with)
-}
-
-need() { # bundle
-    local path
-    while read -r path; do
-        [ -e "$1/rootfs$path" ] || { umount "$1/rootfs"; skip "no $path in the root"; }
-    done < <(option needs)
 }
 
 prepare() { # bundle
@@ -84,7 +76,6 @@ normalise() {
 one() { # runtime label: leaves $scratch/LABEL.{raw,out,status}
     local bundle
     bundle=$(bundle_new "$2" "${rootfs:-debian}") || die "no bundle"
-    need "$bundle"
     prepare "$bundle" || die "the bundle could not be made"
     local begin=$EPOCHREALTIME
     run_in "$1" "$bundle" "$2" >"$scratch/$2.raw"

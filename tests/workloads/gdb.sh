@@ -1,5 +1,4 @@
 # gdb: breakpoints, steps, threads, patched text, a fault, and a program that runs already.
-#: needs /usr/bin/gdb
 #: normalise s/0x[0-9a-f]+/P/g; s/(LWP|process) [0-9]+/\1 N/g; s/[0-9]+ of [0-9]+ bytes//
 set -e
 cd /tmp

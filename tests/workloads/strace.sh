@@ -1,5 +1,4 @@
 # strace: a tree of programs by its calls, a count of them, and one that runs already.
-#: needs /usr/bin/strace
 #: normalise s/pid=[0-9]+/pid=N/
 cd /tmp
 plain() { # of addresses and numbers, which are each run's own
