@@ -78,6 +78,14 @@ static void no_write_and_execute(void)
     CHECK("memory", p != MAP_FAILED && (p[4096] = 1) == 1);
     CHECK("of a file", (p = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0)) != MAP_FAILED && p[0] == 't');
     CHECK_ERRNO("of a bad file", (intptr_t)mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 999, 0), EBADF);
+    for (int i = 0; i < 3; i++) {
+        CHECK("of a file in a fixed place",
+              mmap(p, 4096, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, 0) == p && p[0] == 't');
+        CHECK_ERRNO(
+            "both, of a file",
+            (intptr_t)mmap(p, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, fd, 0),
+            EPERM);
+    }
     CHECK_ERRNO(
         "both",
         (intptr_t)mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
