@@ -79,8 +79,8 @@ group_pgbench() {
     printf 'fsync = off\njit = off\nlisten_addresses = '"''"'\nunix_socket_directories = '"'/tmp'"'\n' >>/tmp/pg/postgresql.conf
     as_postgres $bin/pg_ctl -s -w -D /tmp/pg -l /tmp/pg.log start >/dev/null
     as_postgres $bin/pgbench -h /tmp -q -i -s 1 postgres >/dev/null 2>&1
-    as_postgres timeout "$limit" $bin/pgbench -h /tmp -n -S -c 4 -t 1000 postgres 2>/dev/null | awk '/^tps/ { print "pgbench-read", $3 }'
-    as_postgres timeout "$limit" $bin/pgbench -h /tmp -n -c 4 -t 150 postgres 2>/dev/null | awk '/^tps/ { print "pgbench", $3 }'
+    as_postgres timeout "$limit" $bin/pgbench -h /tmp -n -S -c 4 -t 5000 postgres 2>/dev/null | awk '/^tps/ { print "pgbench-read", $3 }'
+    as_postgres timeout "$limit" $bin/pgbench -h /tmp -n -c 4 -t 750 postgres 2>/dev/null | awk '/^tps/ { print "pgbench", $3 }'
     [ -n "$hold" ] || as_postgres $bin/pg_ctl -s -m immediate -D /tmp/pg stop
 }
 
