@@ -223,3 +223,10 @@ pts/ptmx
     [ "$(head -3 <<<"$output" | xargs)" = "0 1 2" ]
     [ "$(wc -l <<<"$output")" -le 4 ]
 }
+
+@test "linux.intelRdt that asks for nothing is no request" {
+    config '.linux.intelRdt = {}'
+    args true
+    run_it
+    [ "$status" -eq 0 ]
+}
