@@ -378,60 +378,67 @@ static long syscall_info(struct task *t, const struct sysargs *a)
 /* Going on -------------------------------------------------------------------------------------------------
  */
 
-static long resume(struct task *t, const struct sysargs *a, enum trace_mode mode)
+/* [T] What is done to a tracee, by the request's last argument. */
+typedef long (*tracee_fn)(struct trace *tr, uint64_t arg);
+
+static long with_tracee(struct task *t, const struct sysargs *a, bool stopped, tracee_fn fn)
 {
     LOCKED(&kernel.tasklist_lock);
-    struct trace *tr = tracee(t, (pid_t)a->arg[1], true);
-    if (!tr)
-        return -ESRCH;
-    if (a->arg[3] > KSIG_MAX)
+    struct trace *tr = tracee(t, (pid_t)a->arg[1], stopped);
+    return tr ? fn(tr, a->arg[3]) : -ESRCH;
+}
+
+static long resume(struct trace *tr, enum trace_mode mode, uint64_t signo)
+{
+    if (signo > KSIG_MAX)
         return -EIO;
-    trace_resume(tr, mode, (int)a->arg[3]);
+    trace_resume(tr, mode, (int)signo);
     return 0;
 }
 
-static long detach(struct task *t, const struct sysargs *a)
+static long go_on(struct trace *tr, uint64_t signo)
 {
-    LOCKED(&kernel.tasklist_lock);
-    struct trace *tr = tracee(t, (pid_t)a->arg[1], true);
-    if (!tr)
-        return -ESRCH;
-    if (a->arg[3] > KSIG_MAX)
+    return resume(tr, TRACE_CONT, signo);
+}
+
+static long to_call(struct trace *tr, uint64_t signo)
+{
+    return resume(tr, TRACE_CALLS, signo);
+}
+
+static long step(struct trace *tr, uint64_t signo)
+{
+    return resume(tr, TRACE_STEP, signo);
+}
+
+static long detach(struct trace *tr, uint64_t signo)
+{
+    if (signo > KSIG_MAX)
         return -EIO;
-    trace_detach(tr, (int)a->arg[3]);
+    trace_detach(tr, (int)signo);
     return 0;
 }
 
-static long set_options(struct task *t, const struct sysargs *a)
+static long set_options(struct trace *tr, uint64_t options)
 {
-    LOCKED(&kernel.tasklist_lock);
-    struct trace *tr = tracee(t, (pid_t)a->arg[1], true);
-    if (!tr)
-        return -ESRCH;
-    if (a->arg[3] & ~(uint64_t)OPTIONS)
+    if (options & ~(uint64_t)OPTIONS)
         return -EINVAL;
-    tr->options = (unsigned)a->arg[3];
+    tr->options = (unsigned)options;
     return 0;
 }
 
-static long interrupt(struct task *t, const struct sysargs *a)
+static long interrupt(struct trace *tr, uint64_t unused)
 {
-    LOCKED(&kernel.tasklist_lock);
-    struct trace *tr = tracee(t, (pid_t)a->arg[1], false);
-    if (!tr)
-        return -ESRCH;
+    (void)unused;
     if (!tr->seized)
         return -EIO;
     trace_interrupt(tr);
     return 0;
 }
 
-static long listen(struct task *t, const struct sysargs *a)
+static long listen(struct trace *tr, uint64_t unused)
 {
-    LOCKED(&kernel.tasklist_lock);
-    struct trace *tr = tracee(t, (pid_t)a->arg[1], true);
-    if (!tr)
-        return -ESRCH;
+    (void)unused;
     if (!tr->seized || tr->code >> 8 != PTRACE_EVENT_STOP)
         return -EIO;
     tr->state = TRACE_LISTENS;
@@ -440,12 +447,9 @@ static long listen(struct task *t, const struct sysargs *a)
     return 0;
 }
 
-static long end(struct task *t, const struct sysargs *a)
+static long end(struct trace *tr, uint64_t unused)
 {
-    LOCKED(&kernel.tasklist_lock);
-    struct trace *tr = tracee(t, (pid_t)a->arg[1], false);
-    if (!tr)
-        return -ESRCH;
+    (void)unused;
     process_kill_locked(tr->task->process, SIGKILL, true);
     return 0;
 }
@@ -493,21 +497,21 @@ long sys_ptrace(struct task *t, const struct sysargs *a)
     case PTRACE_GET_SYSCALL_INFO:
         return syscall_info(t, a);
     case PTRACE_SETOPTIONS:
-        return set_options(t, a);
+        return with_tracee(t, a, true, set_options);
     case PTRACE_CONT:
-        return resume(t, a, TRACE_CONT);
+        return with_tracee(t, a, true, go_on);
     case PTRACE_SYSCALL:
-        return resume(t, a, TRACE_CALLS);
+        return with_tracee(t, a, true, to_call);
     case PTRACE_SINGLESTEP:
-        return resume(t, a, TRACE_STEP);
+        return with_tracee(t, a, true, step);
     case PTRACE_DETACH:
-        return detach(t, a);
+        return with_tracee(t, a, true, detach);
     case PTRACE_INTERRUPT:
-        return interrupt(t, a);
+        return with_tracee(t, a, false, interrupt);
     case PTRACE_LISTEN:
-        return listen(t, a);
+        return with_tracee(t, a, true, listen);
     case PTRACE_KILL:
-        return end(t, a);
+        return with_tracee(t, a, false, end);
     default:
         return stopped_task_is(t, (pid_t)a->arg[1]) ? -EIO : -ESRCH;
     }
