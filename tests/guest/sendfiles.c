@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/ends.h"
 
 #define OFTEN 200
 #define SIZE 20000
@@ -26,45 +26,12 @@
 static const char *name = "/tmp/sendfiles";
 static char content[SIZE], got[1 << 20];
 
-struct ends {
-    int in, out;
-};
-
 static int open_file(void)
 {
     int fd = open(name, O_RDONLY);
 
     MUST(fd >= 0);
     return fd;
-}
-
-static struct ends tcp(void)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
-    int l = socket(AF_INET, SOCK_STREAM, 0), out = socket(AF_INET, SOCK_STREAM, 0);
-
-    MUST(l >= 0 && out >= 0 && bind(l, (struct sockaddr *)&a, len) == 0 && listen(l, 1) == 0);
-    MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && connect(out, (struct sockaddr *)&a, len) == 0);
-    struct ends e = {accept(l, NULL, NULL), out};
-    MUST(e.in >= 0 && close(l) == 0);
-    return e;
-}
-
-static struct ends unix_stream(void)
-{
-    int p[2];
-
-    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0);
-    return (struct ends){p[0], p[1]};
-}
-
-static struct ends a_pipe(void)
-{
-    int p[2];
-
-    MUST(pipe(p) == 0);
-    return (struct ends){p[0], p[1]};
 }
 
 static void shut(struct ends e)
@@ -147,7 +114,7 @@ static void test_answers(const char *label, struct ends e)
 
 static void test_addresses(void)
 {
-    struct ends e = tcp();
+    struct ends e = connect_tcp(0);
     int fd = open_file(), wrong = warm(e, fd);
     char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -169,7 +136,7 @@ static void test_addresses(void)
 /* Without waiting: each answer says what was sent. */
 static void test_nonblock(void)
 {
-    struct ends e = tcp();
+    struct ends e = connect_tcp(0);
     int fd = open_file(), wrong = warm(e, fd);
     size_t sent = 0, received = 0;
 
@@ -264,10 +231,11 @@ static void test_waits(void)
 {
     int interrupted = 0;
 
-    CHECK("what waits sends all", send_whole(tcp(), 0, false, &interrupted) && interrupted == 0);
-    CHECK("to a unix socket, too", send_whole(unix_stream(), 0, false, &interrupted) && interrupted == 0);
-    CHECK("signals that let it go on", send_whole(tcp(), SA_RESTART, true, &interrupted) && interrupted == 0);
-    CHECK("signals that do not", send_whole(tcp(), 0, true, &interrupted));
+    CHECK("what waits sends all", send_whole(connect_tcp(0), 0, false, &interrupted) && interrupted == 0);
+    CHECK("to a unix socket, too", send_whole(make_unix(), 0, false, &interrupted) && interrupted == 0);
+    CHECK("signals that let it go on",
+          send_whole(connect_tcp(0), SA_RESTART, true, &interrupted) && interrupted == 0);
+    CHECK("signals that do not", send_whole(connect_tcp(0), 0, true, &interrupted));
     CHECK("had something to interrupt", caught > 0);
 }
 
@@ -286,7 +254,7 @@ static void test_interrupted(void)
 {
     struct sigaction sa = {.sa_handler = on_signal};
     struct itimerval soon = {{0, 20000}, {0, 20000}}, never = {{0, 0}, {0, 0}};
-    struct ends e = unix_stream();
+    struct ends e = make_unix();
     int fd = open_file(), wrong = warm(e, fd);
 
     MUST(sigaction(SIGALRM, &sa, NULL) == 0);
@@ -308,7 +276,7 @@ static void test_interrupted(void)
 static void test_broken(void)
 {
     struct sigaction sa = {.sa_handler = on_signal};
-    struct ends e = unix_stream();
+    struct ends e = make_unix();
     int fd = open_file(), wrong = warm(e, fd);
 
     MUST(sigaction(SIGPIPE, &sa, NULL) == 0 && close(e.in) == 0);
@@ -318,7 +286,7 @@ static void test_broken(void)
         wrong += sendfile(e.out, fd, &off, 100) != -1 || errno != EPIPE || off != 9 || caught != 1;
     }
     CHECK("nobody is there: one signal each", wrong == 0);
-    e = tcp();
+    e = connect_tcp(0);
     wrong = warm(e, fd);
     struct linger hard = {1, 0};
     MUST(setsockopt(e.in, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)) == 0 && close(e.in) == 0);
@@ -333,7 +301,7 @@ static void test_broken(void)
 /* Files as a server opens them: used once each. */
 static void test_fresh(void)
 {
-    struct ends e = tcp();
+    struct ends e = connect_tcp(0);
     int wrong = 0;
 
     for (int i = 0; i < 2 * OFTEN; i++) {
@@ -351,7 +319,7 @@ static void test_fresh(void)
 /* The position is the open file's, whoever moves it, and the end is where it is now. */
 static void test_shared(void)
 {
-    struct ends e = tcp();
+    struct ends e = connect_tcp(0);
     int fd = open_file(), wrong = warm(e, fd), again = dup(fd), status;
 
     for (int i = 0; i < 5; i++) {
@@ -398,7 +366,7 @@ static void in_a_child_with_a_filter(void)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog prog = {sizeof(code) / sizeof(code[0]), code};
-    struct ends e = tcp();
+    struct ends e = connect_tcp(0);
     int fd = open_file(), wrong = warm(e, fd);
 
     MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
@@ -410,7 +378,7 @@ static void in_a_child_with_a_filter(void)
 static void in_a_child(void)
 {
     test_fresh();
-    test_answers("answers in a child", tcp());
+    test_answers("answers in a child", connect_tcp(0));
 }
 
 int main(void)
@@ -419,9 +387,9 @@ int main(void)
         content[i] = (char)(i * 7 + i / 251);
     int fd = open(name, O_CREAT | O_TRUNC | O_WRONLY, 0644);
     MUST(fd >= 0 && write(fd, content, SIZE) == SIZE && close(fd) == 0);
-    test_answers("answers by TCP", tcp());
-    test_answers("by a unix socket", unix_stream());
-    test_answers("by a pipe", a_pipe());
+    test_answers("answers by TCP", connect_tcp(0));
+    test_answers("by a unix socket", make_unix());
+    test_answers("by a pipe", make_pipe());
     test_addresses();
     test_nonblock();
     test_waits();
