@@ -1,7 +1,6 @@
 /* Pipes, TCP and unix sockets and epoll that are used so often that a runtime may hand them to the program's
  * own process: what they do must stay what it was. Every test warms its descriptors up first. */
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -9,20 +8,14 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/ends.h"
 
 #define OFTEN 200
-
-struct ends {
-    int in, out; /* read from in what was written to out */
-    bool socket;
-};
 
 static void warm(struct ends e)
 {
@@ -38,32 +31,22 @@ static void warm_messages(struct ends e)
         MUST(send(e.out, "m", 1, 0) == 1 && recv(e.in, &c, 1, 0) == 1 && c == 'm');
 }
 
-static struct ends make_pipe(void)
+static struct ends warm_pipe(void)
 {
-    int p[2];
-    MUST(pipe(p) == 0);
-    struct ends e = {p[0], p[1], false};
+    struct ends e = make_pipe();
     warm(e);
     return e;
 }
 
-static struct ends make_tcp(void)
+static struct ends warm_tcp(void)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
-    int l = socket(AF_INET, SOCK_STREAM, 0), out = socket(AF_INET, SOCK_STREAM, 0);
-
-    MUST(l >= 0 && out >= 0 && bind(l, (struct sockaddr *)&a, len) == 0 && listen(l, 1) == 0);
-    MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && connect(out, (struct sockaddr *)&a, len) == 0);
-    int in = accept(l, NULL, NULL);
-    MUST(in >= 0 && close(l) == 0);
-    struct ends e = {in, out, true};
+    struct ends e = connect_tcp(0);
     warm(e);
     warm_messages(e);
     return e;
 }
 
-static struct ends make_unix(void)
+static struct ends warm_unix(void)
 {
     struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "/tmp/streams.socket"};
     int l = socket(AF_UNIX, SOCK_STREAM, 0), out = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -72,24 +55,24 @@ static struct ends make_unix(void)
     MUST(connect(out, (struct sockaddr *)&a, sizeof(a)) == 0);
     int in = accept(l, NULL, NULL);
     MUST(in >= 0 && close(l) == 0 && unlink(a.sun_path) == 0);
-    struct ends e = {in, out, true};
+    struct ends e = {in, out};
     warm(e);
     warm_messages(e);
     return e;
 }
 
 /* Packets, of which each of the tests that use it reads whole ones. */
-static struct ends make_packets(void)
+static struct ends warm_packets(void)
 {
     int p[2];
     MUST(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, p) == 0);
-    struct ends e = {p[0], p[1], true};
+    struct ends e = {p[0], p[1]};
     warm(e);
     warm_messages(e);
     return e;
 }
 
-static struct ends make_udp(void)
+static struct ends warm_udp(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, b = a;
     socklen_t len = sizeof(a);
@@ -99,7 +82,7 @@ static struct ends make_udp(void)
          bind(out, (struct sockaddr *)&b, len) == 0);
     MUST(getsockname(in, (struct sockaddr *)&a, &len) == 0 && connect(out, (struct sockaddr *)&a, len) == 0);
     MUST(getsockname(out, (struct sockaddr *)&b, &len) == 0 && connect(in, (struct sockaddr *)&b, len) == 0);
-    struct ends e = {in, out, true};
+    struct ends e = {in, out};
     warm(e);
     warm_messages(e);
     return e;
@@ -230,14 +213,13 @@ static void test_bulk(struct ends e)
     MUST(pthread_create(&t, NULL, drain, &e) == 0);
     CHECK("all of it", write(e.out, big, sizeof(big)) == sizeof(big));
     CHECK("and by pieces", writev(e.out, v, 2) == 3 << 19);
-    if (e.socket)
-        shutdown(e.out, SHUT_WR);
-    else
+    bool open_still = shutdown(e.out, SHUT_WR) == 0;
+    if (!open_still)
         close(e.out);
     MUST(pthread_join(t, &sum) == 0);
     CHECK("to the end of file", (long)sum == (long)sizeof(big) + (3 << 19));
     CHECK("which stays", read(e.in, big, 1) == 0);
-    if (e.socket)
+    if (open_still)
         close(e.out);
     close(e.in);
 }
@@ -260,7 +242,7 @@ static void test_broken(struct ends e, bool raises)
 
 static void test_end_in_child(void)
 {
-    struct ends e = make_pipe();
+    struct ends e = warm_pipe();
     char c;
     pid_t pid = fork();
     if (pid == 0) {
@@ -280,7 +262,7 @@ static void test_end_in_child(void)
 
 static void test_killed_writer(void)
 {
-    struct ends e = make_pipe();
+    struct ends e = warm_pipe();
     char c;
     pid_t pid = fork();
     if (pid == 0) {
@@ -299,7 +281,7 @@ static void test_killed_writer(void)
 
 static void test_exec(const char *self)
 {
-    struct ends e = make_pipe();
+    struct ends e = warm_pipe();
     char in[16];
     pid_t pid = fork();
     if (pid == 0) {
@@ -334,7 +316,7 @@ static void *closer(void *arg)
 
 static void test_stopped(void)
 {
-    struct ends e = make_pipe();
+    struct ends e = warm_pipe();
     pthread_t t;
     char c;
     pid_t pid = fork();
@@ -385,7 +367,7 @@ static void test_socket(struct ends e, bool stream)
 
 static void test_sendfile(void)
 {
-    struct ends e = make_tcp();
+    struct ends e = warm_tcp();
     static char text[400000];
     pthread_t t;
     void *sum;
@@ -516,7 +498,7 @@ static void *add_later(void *arg)
 
 static void test_epoll(void)
 {
-    struct ends e = make_pipe(), f = make_tcp();
+    struct ends e = warm_pipe(), f = warm_tcp();
     struct epoll_event ev = {.events = EPOLLIN, .data.u64 = 0xfeedfacecafebeef}, got[4];
     pthread_t t;
     char c;
@@ -563,7 +545,7 @@ int main(int argc, char **argv)
     if (argc == 3 && strcmp(argv[1], "count") == 0)
         return count(atoi(argv[2]));
     shared_caught = shared_zeroes(sizeof(*shared_caught));
-    struct ends p = make_pipe(), s = make_tcp(), u = make_unix(), q = make_packets(), d = make_udp();
+    struct ends p = warm_pipe(), s = warm_tcp(), u = warm_unix(), q = warm_packets(), d = warm_udp();
     test_waits(p);
     test_waits(s);
     test_waits(u);
@@ -576,17 +558,17 @@ int main(int argc, char **argv)
     test_bulk(p);
     test_bulk(s);
     test_bulk(u);
-    test_broken(make_pipe(), true);
-    test_broken(make_tcp(), true);
-    test_broken(make_unix(), true);
+    test_broken(warm_pipe(), true);
+    test_broken(warm_tcp(), true);
+    test_broken(warm_unix(), true);
     test_broken(q, false);
     test_end_in_child();
     test_killed_writer();
     test_exec(argv[0]);
     test_stopped();
-    test_socket(make_tcp(), true);
-    test_socket(make_unix(), true);
-    test_socket(make_packets(), false);
+    test_socket(warm_tcp(), true);
+    test_socket(warm_unix(), true);
+    test_socket(warm_packets(), false);
     test_socket(d, false);
     test_sendfile();
     test_epoll();
