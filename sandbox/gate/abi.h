@@ -13,6 +13,18 @@
 #define GATE_BASE 0x120000UL
 #define GATE_LIMIT 0x200000UL
 
+/* Whether an address is in the gate's place. */
+static inline int gate_holds(uint64_t at)
+{
+    return at >= GATE_BASE && at < GATE_LIMIT;
+}
+
+/* Whether any of n bytes from at on may be; also where their end is beyond all addresses. */
+static inline int gate_meets(uint64_t at, uint64_t n)
+{
+    return at < GATE_LIMIT && (n > GATE_LIMIT || at + n > GATE_BASE);
+}
+
 /* A gate thread area: the native alternate stack on which the gate's handlers run, with the thread's gate
  * state at its start. Aligned to its size, so that the state is found from the stack pointer. */
 #define GATE_AREA_SIZE 32768UL

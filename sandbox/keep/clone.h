@@ -15,7 +15,7 @@ long gate_attach(pid_t host_tid, const struct sysargs *a);      /* GATE_ATTACH *
 /* Whether a is a gate's clone, for its guest. */
 static inline bool clone_for_guest(const struct sysargs *a)
 {
-    return a->nr == SYS_clone && a->ip >= GATE_BASE && a->ip < GATE_LIMIT;
+    return a->nr == SYS_clone && gate_holds(a->ip);
 }
 
 /* [tasklist_lock] t is gone: what was to be its child, or itself, may never attach. */

@@ -197,13 +197,6 @@ static void hand_over_children(struct process *p)
 /* Telling, reaping
  * -------------------------------------------------------------------------------------------- */
 
-static int code_of(int status)
-{
-    if ((status & 0x7f) == 0)
-        return CLD_EXITED;
-    return status & 0x80 ? CLD_DUMPED : CLD_KILLED;
-}
-
 /* Those of parent's threads that wait in the keep, for a child most likely. */
 static void wake_waiters(struct process *parent)
 {
@@ -274,9 +267,7 @@ static void end_as_seen_by(struct process *p, struct process *parent)
     const struct ksigaction *sa = &parent->sighand->action[SIGCHLD - 1];
     bool auto_reap = p->exit_signal == SIGCHLD &&
                      (sa->handler == (uint64_t)(uintptr_t)SIG_IGN || (sa->flags & SA_NOCLDWAIT));
-    int code = code_of(p->exit_status);
-    int status = code == CLD_EXITED ? p->exit_status >> 8 & 0xff : p->exit_status & 0x7f;
-    notify_parent_of(p, parent, code, status);
+    notify_parent_of(p, parent, end_code(p->exit_status), end_status(p->exit_status));
     if (auto_reap || p->container->ended)
         process_reap(p, false);
 }

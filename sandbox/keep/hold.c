@@ -88,7 +88,7 @@ static enum where where_is(const struct task *o, uaddr_t site)
     const char *last = strrchr(sb.s, ' ');
     long nr = strtol(sb.s, NULL, 10);
     uaddr_t ip = last ? strtoull(last + 1, NULL, 16) : 0;
-    if (ip >= GATE_BASE && ip < GATE_LIMIT)
+    if (gate_holds(ip))
         return nr < 0 || is_of_patching(nr) ? WHERE_MIDDLE : WHERE_OUT;
     return nr < 0 && ip == site + CMP_MIDDLE ? WHERE_MIDDLE : WHERE_OUT;
 }

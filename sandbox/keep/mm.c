@@ -12,12 +12,8 @@
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
 
-/* An honest program must not lose its gate, and no program may change the gate's text: some of what is there
- * the keep lets the host read (seccomp_native.c). */
-static bool hits_gate(uint64_t addr, uint64_t len)
-{
-    return addr < GATE_LIMIT && (len > GATE_LIMIT || addr + len > GATE_BASE);
-}
+/* The gate's place is refused: an honest program must not lose its gate, and no program may change the gate's
+ * text, as some of what is there the keep lets the host read (seccomp_native.c). */
 
 static long map_file(struct task *t, const struct sysargs *a)
 {
@@ -43,7 +39,7 @@ long sys_mmap(struct task *t, const struct sysargs *a)
 
     if (len == 0)
         return -EINVAL;
-    if ((flags & MAP_FIXED || flags & MAP_FIXED_NOREPLACE) && hits_gate(addr, len))
+    if ((flags & MAP_FIXED || flags & MAP_FIXED_NOREPLACE) && gate_meets(addr, len))
         return -ENOMEM;
     if (flags & MAP_HUGETLB)
         return -EINVAL; /* the host's reserve is not the guest's to take */
@@ -53,19 +49,19 @@ long sys_mmap(struct task *t, const struct sysargs *a)
 long sys_munmap(struct task *t, const struct sysargs *a)
 {
     (void)t;
-    return hits_gate(a->arg[0], a->arg[1]) ? -EINVAL : SYS_CONTINUE;
+    return gate_meets(a->arg[0], a->arg[1]) ? -EINVAL : SYS_CONTINUE;
 }
 
 long sys_mprotect(struct task *t, const struct sysargs *a)
 {
     (void)t;
-    return hits_gate(a->arg[0], a->arg[1]) ? -EACCES : SYS_CONTINUE;
+    return gate_meets(a->arg[0], a->arg[1]) ? -EACCES : SYS_CONTINUE;
 }
 
 long sys_mremap(struct task *t, const struct sysargs *a)
 {
     (void)t;
-    if (hits_gate(a->arg[0], a->arg[1]) || ((a->arg[3] & MREMAP_FIXED) && hits_gate(a->arg[4], a->arg[2])))
+    if (gate_meets(a->arg[0], a->arg[1]) || ((a->arg[3] & MREMAP_FIXED) && gate_meets(a->arg[4], a->arg[2])))
         return -EINVAL;
     return SYS_CONTINUE;
 }
@@ -75,7 +71,7 @@ long sys_madvise(struct task *t, const struct sysargs *a)
     int advice = (int)a->arg[2];
 
     (void)t;
-    if (hits_gate(a->arg[0], a->arg[1]))
+    if (gate_meets(a->arg[0], a->arg[1]))
         return -EINVAL;
     if (advice == MADV_MERGEABLE || advice == MADV_UNMERGEABLE)
         return 0; /* a hint; sharing pages between sandboxes would tell of their contents */

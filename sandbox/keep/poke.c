@@ -11,17 +11,12 @@
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
 
-static bool touches_gate(uaddr_t at, size_t n)
-{
-    return n && (at + n < at || (at < GATE_LIMIT && at + n > GATE_BASE));
-}
-
 /* Whatever the mapping allows. */
 static int force(struct task *who, uaddr_t at, const void *from, size_t n)
 {
     char name[48];
 
-    if (touches_gate(at, n))
+    if (gate_meets(at, n))
         return -EIO;
     if (copy_to_user(who, at, from, n) == 0)
         return 0;
@@ -38,7 +33,7 @@ void poke_site(struct task *who, uaddr_t site, const unsigned char *text, unsign
 
 int poke_memory(struct task *who, uaddr_t at, const void *from, size_t n)
 {
-    if (touches_gate(at, n))
+    if (gate_meets(at, n))
         return -EIO;
     return poke_sites_back(who, at, n) < 0 ? -EIO : force(who, at, from, n);
 }

@@ -124,11 +124,6 @@ static bool parse_vma(const char *line, size_t len, struct vma *v)
     return true;
 }
 
-static bool is_gate(const struct vma *v)
-{
-    return v->start >= GATE_BASE && v->start < GATE_LIMIT;
-}
-
 /* A program's own memfd of that name is hidden from itself. */
 static bool is_mailbox(const char *text, size_t len)
 {
@@ -144,7 +139,7 @@ void proc_maps_filter(const char *host, uaddr_t start_brk, struct strbuf *out)
         size_t len = strcspn(line, "\n");
         struct vma v;
         if (parse_vma(line, len, &v)) {
-            skip = is_gate(&v) || is_mailbox(line + v.text, len - v.text);
+            skip = gate_holds(v.start) || is_mailbox(line + v.text, len - v.text);
             if (!skip && v.anonymous && start_brk && start_brk >= v.start && start_brk < v.end) {
                 int pad = v.text < NAME_COLUMN ? (int)(NAME_COLUMN - v.text) : 1;
                 sb_put(out, line, v.text);
@@ -236,7 +231,7 @@ static ssize_t mem_move(struct task *t, struct file *f, struct uio *u, off_t *po
         size_t n = sizeof(page) - (at & (sizeof(page) - 1));
         if (n > u->resid)
             n = u->resid;
-        bool gate = at >= GATE_BASE && at < GATE_LIMIT;
+        bool gate = gate_holds(at);
         ssize_t moved;
         if (write) {
             moved = uio_get(u, page, n);

@@ -55,7 +55,7 @@ static const syscall_fn gate_calls[GATE_CALL_END - GATE_CALL_BASE] = {
 
 bool from_gate(const struct sysargs *a)
 {
-    return a->ip >= GATE_BASE && a->ip < GATE_LIMIT && a->ip != GATE_RING_IP && a->ip != GATE_TRACED_IP;
+    return gate_holds(a->ip) && a->ip != GATE_RING_IP && a->ip != GATE_TRACED_IP;
 }
 
 static void enosys_once(int nr)

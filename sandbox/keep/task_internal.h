@@ -40,6 +40,20 @@ void task_bury_later(struct task *t);                 /* takes a reference of it
 void process_kill_locked(struct process *p, int status, bool kill_host); /* [T] */
 void process_reap(struct process *p, bool count_times);                  /* [T] */
 
+/* What waitid and SIGCHLD say of an end, in place of wait4's status: CLD_*, and the exit code or the signal.
+ */
+static inline int end_code(int wstatus)
+{
+    if ((wstatus & 0x7f) == 0)
+        return CLD_EXITED;
+    return wstatus & 0x80 ? CLD_DUMPED : CLD_KILLED;
+}
+
+static inline int end_status(int wstatus)
+{
+    return wstatus & 0x7f ? wstatus & 0x7f : wstatus >> 8 & 0xff;
+}
+
 /* signal.c, stop.c */
 void task_interrupt(struct task *t); /* [T] ends a wait of the keep's on t's behalf */
 void signal_kick(struct task *t);    /* [T] the gate is to ask, once */

@@ -95,8 +95,7 @@ void trace_ended(struct task *t, int status)
     tr->state = TRACE_ENDED;
     tr->exit_status = status;
     tr->reported = false;
-    int sig = status & 0x7f;
-    notify_tracer(tr, sig ? CLD_KILLED : CLD_EXITED, sig ? sig : status >> 8 & 0xff);
+    notify_tracer(tr, end_code(status), end_status(status));
 }
 
 void trace_tracer_ended(struct process *p)

@@ -50,17 +50,9 @@ static void found(struct wait_query *q, const struct process *p, int code, int s
     q->rusage.ru_maxrss = p->maxrss > p->cmaxrss ? p->maxrss : p->cmaxrss;
 }
 
-static int end_code(int wstatus)
-{
-    if (wstatus & 0x7f)
-        return wstatus & 0x80 ? CLD_DUMPED : CLD_KILLED;
-    return CLD_EXITED;
-}
-
 static void take_zombie(struct wait_query *q, struct process *p)
 {
-    int s = p->exit_status, sig = s & 0x7f;
-    found(q, p, end_code(s), sig ? sig : s >> 8 & 0xff, s);
+    found(q, p, end_code(p->exit_status), end_status(p->exit_status), p->exit_status);
     if (!(q->options & WNOWAIT))
         process_reap(p, true);
 }
@@ -102,14 +94,13 @@ static bool take_stop(struct wait_query *q, struct trace *tr)
     if (tr->reported || (tr->state != TRACE_STOPPED && tr->state != TRACE_ENDED))
         return false;
     if (tr->state == TRACE_ENDED) {
-        int s = tr->exit_status, sig = s & 0x7f;
         if (!(q->options & WEXITED))
             return false;
         q->pid = tr->tid;
         q->uid = tr->uid;
-        q->code = end_code(s);
-        q->status = sig ? sig : s >> 8 & 0xff;
-        q->wstatus = s;
+        q->code = end_code(tr->exit_status);
+        q->status = end_status(tr->exit_status);
+        q->wstatus = tr->exit_status;
         if (!(q->options & WNOWAIT))
             trace_free(tr);
         return true;
