@@ -75,6 +75,7 @@ struct unix_parcel {
     struct unix_cred cred;
     unsigned nfiles;
     const struct unix_sock *to; /* in whose queue it is; to be compared only */
+    struct unix_user *sender;   /* unix_inflight.c */
     int watch;                  /* -1, or hung up once the host's messages have let go of it; unix_lane.c */
     struct unix_parcel *next;   /* in unix_state.trash; unix_gc.c */
     UT_hash_handle hh;
@@ -87,6 +88,7 @@ struct unix_state {
     uint32_t next_auto;
     uint64_t next_parcel;
     struct unix_parcel *parcels; /* under way, by id */
+    struct unix_user *users;     /* who sent those */
     struct unix_parcel *trash;   /* files yet to be put */
     bool emptying;
     unsigned next_collection; /* unix_gc.c: with so many parcels */
@@ -141,9 +143,10 @@ void unix_drain(int fd);
 int unix_parcel_make(struct task *t, const struct sock_msg *m, struct unix_parcel **ret);
 /* An empty one with t's credentials; NULL: no memory. */
 struct unix_parcel *unix_parcel_cred(struct task *t);
-/* Registers p, which is to be sent to `to`, and makes its token: one descriptor, and a second one (else -1)
- * for a socket that is a lane. 0 or -errno. p stays the caller's until the token is sent. */
-int unix_parcel_token(struct unix_parcel *p, struct unix_sock *to, int token[2]);
+/* Registers p, which t is to send to `to`, and makes its token: one descriptor, and a second one (else -1)
+ * for a socket that is a lane. 0 or -errno, ETOOMANYREFS as unix(7) has it. p stays the caller's until the
+ * token is sent. */
+int unix_parcel_token(struct task *t, struct unix_parcel *p, struct unix_sock *to, int token[2]);
 /* The parcel behind a token; peek: it stays in the queue. NULL: none. A reference. */
 struct unix_parcel *unix_parcel_take(int token, bool peek);
 /* Drops a reference; the last one lets the files go. p may be NULL. */
@@ -152,6 +155,9 @@ void unix_parcel_put(struct unix_parcel *p);
  * control messages, as far as there is room. */
 void unix_parcel_deliver(struct task *t, struct unix_sock *u, struct unix_parcel *p,
                          const struct unix_cred *cred, struct sock_msg *m, int flags);
+/* [lock] p is on its way, sent by t, and is so no more (unix_inflight.c). 0, -ETOOMANYREFS, -ENOMEM. */
+int unix_inflight_begin(struct task *t, struct unix_parcel *p);
+void unix_inflight_end(struct unix_parcel *p);
 /* [lock] Lets go of p, whoever has it, and then of all that waits for that. */
 void unix_parcel_trash(struct unix_parcel *p);
 void unix_trash_empty(void); /* gives the lock away meanwhile */

@@ -109,7 +109,7 @@ static void mark_reached(struct collection *c)
 }
 
 /* Ends the collection; with take, what was not marked goes to the trash. */
-static void finish(struct collection *c, struct unix_state *us, bool take)
+static void finish(struct collection *c, bool take)
 {
     struct flight *fl, *next;
 
@@ -118,8 +118,7 @@ static void finish(struct collection *c, struct unix_state *us, bool take)
         while (take && !fl->live && fl->queue) {
             struct unix_parcel *p = fl->queue;
             fl->queue = p->next;
-            // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
-            HASH_DEL(us->parcels, p);
+            unix_inflight_end(p);
             unix_parcel_trash(p);
         }
         // NOLINTNEXTLINE(clang-analyzer-core.NullDereference)
@@ -141,7 +140,7 @@ static void collect(struct unix_state *us)
         mark_roots(&c, us->parcels);
         mark_reached(&c);
     }
-    finish(&c, us, whole);
+    finish(&c, whole);
 }
 
 void unix_collect(bool after_send)

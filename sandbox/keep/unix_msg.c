@@ -155,7 +155,7 @@ void unix_drain(int fd)
 static int attach(struct transit *x, struct unix_parcel *p, struct unix_sock *to)
 {
     x->token[0] = x->token[1] = -1;
-    return p ? unix_parcel_token(p, to, x->token) : 0;
+    return p ? unix_parcel_token(x->t, p, to, x->token) : 0;
 }
 
 static void detach(struct transit *x, struct unix_parcel *p, struct unix_sock *to, bool sent)

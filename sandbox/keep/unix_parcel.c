@@ -140,7 +140,7 @@ struct unix_parcel *unix_parcel_cred(struct task *t)
     return p;
 }
 
-int unix_parcel_token(struct unix_parcel *p, struct unix_sock *to, int token[2])
+int unix_parcel_token(struct task *t, struct unix_parcel *p, struct unix_sock *to, int token[2])
 {
     struct unix_state *us = kernel.unix_state;
     _cleanup_close_ int fd = memfd_create("parcel", MFD_CLOEXEC);
@@ -151,12 +151,16 @@ int unix_parcel_token(struct unix_parcel *p, struct unix_sock *to, int token[2])
     p->id = ++us->next_parcel;
     if (ftruncate(fd, (off_t)p->id) < 0)
         return -errno;
+    int r = unix_inflight_begin(t, p);
+    if (r < 0)
+        return r;
     token[1] = to->laned ? unix_lane_watch(p) : -1;
-    if (to->laned && token[1] < 0)
+    if (to->laned && token[1] < 0) {
+        unix_inflight_end(p);
         return token[1];
+    }
     token[0] = steal_fd(&fd);
     p->refs++; /* the table's */
-    HASH_ADD(hh, us->parcels, id, sizeof(p->id), p);
     atomic_fetch_add(&to->parcels, 1);
     return 0;
 }
@@ -176,7 +180,7 @@ struct unix_parcel *unix_parcel_take(int token, bool peek)
     if (peek)
         p->refs++;
     else
-        HASH_DEL(us->parcels, p); /* the table's reference is now the caller's */
+        unix_inflight_end(p); /* the table's reference is now the caller's */
     return p;
 }
 
@@ -190,7 +194,7 @@ void unix_parcel_recall(struct unix_parcel *p)
         HASH_FIND(hh, us->parcels, &p->id, sizeof(p->id), x);
         found = x != NULL;
         if (found)
-            HASH_DEL(us->parcels, p);
+            unix_inflight_end(p);
     }
     if (found)
         unix_parcel_put(p);
@@ -205,7 +209,7 @@ void unix_parcel_lost(uint64_t id)
         LOCKED(&us->lock);
         HASH_FIND(hh, us->parcels, &id, sizeof(id), p);
         if (p)
-            HASH_DEL(us->parcels, p);
+            unix_inflight_end(p);
     }
     unix_parcel_put(p);
 }
