@@ -62,15 +62,21 @@ def wanted(only, *keys):
     return not only or any(k in only for k in keys)
 
 
+def turn(found, options, samples, row, i, k):
+    """Each runtime once: turn k of the row's in round i."""
+    if row.promise and row.promise[1] == "round trip":
+        samples.add("round trip", {row.key: float(subprocess.check_output([os.environ["BENCH_ROUNDTRIP"]]))}, (i, k))
+    for n, runtime in found.items():
+        if n != "runsc" or (i < options.runsc and k == 0):
+            samples.add(n, measure.micro(runtime, row.key), (i, k))
+
+
 def small(found, options, samples):
     for i in range(options.rounds):
         for row in rows.MICRO:
             if wanted(options.only, row.key):
-                if row.promise and row.promise[1] == "round trip":
-                    samples.add("round trip", {row.key: float(subprocess.check_output([os.environ["BENCH_ROUNDTRIP"]]))}, i)
-                for n, runtime in found.items():
-                    if n != "runsc" or i < options.runsc:
-                        samples.add(n, measure.micro(runtime, row.key), i)
+                for k in range(rows.turns(row)):
+                    turn(found, options, samples, row, i, k)
         print(f"round {i + 1}: calls measured", file=sys.stderr)
 
 
