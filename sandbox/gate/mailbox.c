@@ -235,7 +235,8 @@ MAILBOX_TEXT static void poll_call(struct mailbox_thread *t)
 {
     t->waits = 0;
     enter(t, PHASE_POLLS);
-    int64_t r = poll_lanes((unsigned)(t - mailbox_threads), t->ax == __NR_ppoll, &t->di, &t->waits);
+    uint32_t changes = __atomic_load_n(&later->changes, __ATOMIC_ACQUIRE); /* there, as its page is */
+    int64_t r = poll_lanes((unsigned)(t - mailbox_threads), t->ax == __NR_ppoll, &t->di, changes, &t->waits);
 
     t->result = r == MAILBOX_RING ? t->ax : (uint64_t)r;
     t->to = r == MAILBOX_RING ? t->cx - 2 : t->cx;

@@ -67,6 +67,7 @@ struct gate_later {
     uint32_t heard;                     /* the keep's: those that it knows of */
     int32_t fd[LATER_MOST];             /* by their number, modulo LATER_MOST */
     uint64_t sends[GATE_LANE_FDS / 64]; /* the keep's: lanes that are stream sockets, for sendfile */
+    uint32_t changes;                   /* the keep's: counts numbers whose lane is, or becomes, another */
 };
 
 /* Bytes of a sendfile by the gate: to copy more costs more than the doorbell. */

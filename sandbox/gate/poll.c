@@ -10,6 +10,8 @@
 
 #define CTL_ADD 1
 #define CTL_DEL 2
+#define CTL_MOD 3
+#define ENOENT 2
 #define ONESHOT (1U << 30)
 #define POLL_EVENTS 0x27dfU /* what poll(2) knows but POLLNVAL; in an epoll they have the same bits */
 
@@ -23,10 +25,19 @@ struct watch {
     uint64_t data;
 } __attribute__((packed));
 
-/* What the thread's epoll may still watch: a signal may have ended the last call anywhere. */
-static struct {
-    uint32_t round, n;
-    int32_t fd[GATE_POLL_MOST];
+/* What the thread's epoll watches, from one call to the next: programs wait for the same descriptors again
+ * and again. Each event comes once, and is asked for again when somebody wants it: so what the epoll still
+ * watches of a file that has lost its number, which nobody can take back, shows up once and no more. A signal
+ * may end a call anywhere. */
+static struct watched {
+    uint32_t round;   /* in what events come with: those of former ones are nobody's */
+    uint32_t changes; /* the keep's count of them, as of the last look */
+    uint32_t n;
+    uint32_t waits; /* what the host has told, and so does not watch any more, is not noted yet */
+    struct {
+        int32_t fd;
+        uint32_t events; /* that are to come; 0: none */
+    } on[GATE_POLL_MOST];
 } threads[GATE_POLL_THREADS] GATE_LATE;
 
 extern struct gate_shared gate_shared;
@@ -36,48 +47,113 @@ INLINE int is_lane(int32_t fd)
     return fd < GATE_LANE_FDS && (*(volatile uint64_t *)&gate_shared.lanes.any[fd / 64] >> (fd % 64) & 1);
 }
 
+INLINE long ctl(unsigned i, int op, int32_t fd, struct watch *w)
+{
+    return sys4(__NR_epoll_ctl, GATE_POLL_FD + i, op, fd, w);
+}
+
 INLINE void forget(unsigned i)
 {
-    while (threads[i].n) {
-        sys4(__NR_epoll_ctl, GATE_POLL_FD + i, CTL_DEL, threads[i].fd[threads[i].n - 1], 0);
-        threads[i].n--;
+    volatile struct watched *t = &threads[i];
+
+    t->round++;
+    while (t->n) {
+        ctl(i, CTL_DEL, t->on[t->n - 1].fd, 0);
+        t->n--;
     }
 }
 
-/* Once for each: what is left of a call that a signal ended can show up once, and no more. */
-INLINE int watch(unsigned i, const volatile struct polled *p, uint32_t n)
+/* What there is to watch of the last call's, at the beginning of this one. */
+INLINE void look_again(unsigned i, uint32_t changes)
 {
-    threads[i].round++;
-    for (uint32_t k = 0; k < n; k++) {
-        int32_t fd = p[k].fd;
-        struct watch w;
+    volatile struct watched *t = &threads[i];
 
-        w.events = (p[k].events & POLL_EVENTS) | ONESHOT;
-        w.data = (uint64_t)threads[i].round << 8 | k;
-        if (fd < 0)
+    if (t->changes != changes)
+        forget(i);
+    t->changes = changes;
+    for (uint32_t j = 0; t->waits && j < t->n; j++)
+        t->on[j].events = 0;
+    t->waits = 0;
+}
+
+/* fd's place, a new one perhaps. */
+INLINE uint32_t place_of(unsigned i, int32_t fd)
+{
+    volatile struct watched *t = &threads[i];
+    uint32_t j = 0;
+
+    while (j < t->n && t->on[j].fd != fd)
+        j++;
+    if (j == t->n && j < GATE_POLL_MOST) {
+        t->on[j].fd = fd;
+        t->on[j].events = 0;
+        t->n = j + 1;
+    }
+    return j;
+}
+
+INLINE int watch_one(unsigned i, uint32_t j, uint32_t events)
+{
+    volatile struct watched *t = &threads[i];
+    struct watch w = {events, (uint64_t)t->round << 8 | j};
+
+    if (t->on[j].events == events)
+        return 1;
+    t->on[j].events = 0;
+    long r = ctl(i, CTL_MOD, t->on[j].fd, &w);
+    if (r == -ENOENT)
+        r = ctl(i, CTL_ADD, t->on[j].fd, &w);
+    if (r == 0)
+        t->on[j].events = events;
+    return r == 0;
+}
+
+#define NOWHERE 0xffU
+
+/* The keep's, else. */
+INLINE int are_lanes(const volatile struct polled *p, uint32_t n)
+{
+    for (uint32_t k = 0; k < n; k++)
+        if (p[k].fd >= 0 && !is_lane(p[k].fd))
+            return 0;
+    return 1;
+}
+
+/* whose: for each place, which of the n it is watched for; NOWHERE: none of them. 0: it can not be, or not
+ * beside what is watched already. */
+INLINE int watch(unsigned i, const volatile struct polled *p, uint32_t n, volatile uint8_t *whose)
+{
+    for (uint32_t k = 0; k < GATE_POLL_MOST; k++)
+        whose[k] = NOWHERE;
+    for (uint32_t k = 0; k < n; k++) {
+        if (p[k].fd < 0)
             continue;
-        if (!is_lane(fd))
+        uint32_t j = place_of(i, p[k].fd);
+        if (j == GATE_POLL_MOST || whose[j] != NOWHERE ||
+            !watch_one(i, j, (p[k].events & POLL_EVENTS) | ONESHOT))
             return 0;
-        threads[i].fd[threads[i].n] = fd;
-        __atomic_store_n(&threads[i].n, threads[i].n + 1, __ATOMIC_RELEASE);
-        if (sys4(__NR_epoll_ctl, GATE_POLL_FD + i, CTL_ADD, fd, &w) != 0)
-            return 0;
+        whose[j] = (uint8_t)k;
     }
     return 1;
 }
 
-/* How many of the events are of this round; they are noted in *found by their place. */
-INLINE int64_t sort(unsigned i, const volatile struct watch *w, long n, volatile uint16_t *found)
+/* How many of the r events are of this call; they are noted in *found by their place in it. */
+INLINE int64_t sort(unsigned i, const volatile struct watch *w, long r, const volatile uint8_t *whose,
+                    volatile uint16_t *found)
 {
+    volatile struct watched *t = &threads[i];
     int64_t count = 0;
 
-    for (long k = 0; k < n; k++) {
-        uint64_t at = w[k].data & 0xff;
+    for (long e = 0; e < r; e++) {
+        uint64_t j = w[e].data & 0xff;
 
-        if (w[k].data >> 8 != threads[i].round || at >= GATE_POLL_MOST)
+        if (w[e].data >> 8 != t->round || j >= t->n)
             continue;
-        found[at] = (uint16_t)w[k].events;
-        count += found[at] != 0;
+        t->on[j].events = 0;
+        if (whose[j] == NOWHERE)
+            continue;
+        found[whose[j]] = (uint16_t)w[e].events;
+        count += w[e].events != 0;
     }
     return count;
 }
@@ -96,34 +172,47 @@ INLINE int time_out(int is_ppoll, const uint64_t *arg, int *ms)
     return !ts || (ts[0] == 0 && ts[1] == 0);
 }
 
-MAILBOX_TEXT int64_t poll_lanes(unsigned i, int is_ppoll, const uint64_t *arg, uint32_t *waits)
+/* What the host says, at least for one of the n, or in its time. */
+INLINE int64_t wait_for(unsigned i, int ms, const volatile uint8_t *whose, volatile uint16_t *found,
+                        uint32_t *waits)
 {
-    volatile struct polled *p = (volatile struct polled *)arg[0];
-    volatile uint16_t found[GATE_POLL_MOST];
     volatile struct watch w[GATE_POLL_MOST];
-    uint32_t n = (uint32_t)arg[1];
     int64_t count = 0;
     long r = 1;
-    int ms;
 
-    if (n == 0 || n > GATE_POLL_MOST || i >= GATE_POLL_THREADS || !time_out(is_ppoll, arg, &ms) ||
-        !(*(volatile uint64_t *)&gate_shared.polls >> i & 1))
-        return MAILBOX_RING;
-    for (uint32_t k = 0; k < GATE_POLL_MOST; k++)
-        found[k] = 0;
-    forget(i);
-    if (!watch(i, p, n)) {
-        forget(i);
-        return MAILBOX_RING;
-    }
     while (r > 0 && count == 0) {
+        __atomic_store_n(&threads[i].waits, 1, __ATOMIC_SEQ_CST);
         __atomic_store_n(waits, 1, __ATOMIC_RELEASE);
         r = sys4(__NR_epoll_wait, GATE_POLL_FD + i, w, GATE_POLL_MOST, (uint64_t)(int64_t)ms);
         __atomic_store_n(waits, 0, __ATOMIC_RELEASE);
-        count = sort(i, w, r, found);
+        count = sort(i, w, r, whose, found);
+        __atomic_store_n(&threads[i].waits, 0, __ATOMIC_SEQ_CST);
     }
-    forget(i);
-    if (r < 0)
+    return r < 0 ? r : count;
+}
+
+MAILBOX_TEXT int64_t poll_lanes(unsigned i, int is_ppoll, const uint64_t *arg, uint32_t changes,
+                                uint32_t *waits)
+{
+    volatile struct polled *p = (volatile struct polled *)arg[0];
+    volatile uint16_t found[GATE_POLL_MOST];
+    volatile uint8_t whose[GATE_POLL_MOST];
+    uint32_t n = (uint32_t)arg[1];
+    int ms;
+
+    if (n == 0 || n > GATE_POLL_MOST || i >= GATE_POLL_THREADS || !time_out(is_ppoll, arg, &ms) ||
+        !(*(volatile uint64_t *)&gate_shared.polls >> i & 1) || !are_lanes(p, n))
+        return MAILBOX_RING;
+    for (uint32_t k = 0; k < GATE_POLL_MOST; k++)
+        found[k] = 0;
+    look_again(i, changes);
+    if (!watch(i, p, n, whose)) {
+        forget(i);
+        if (!watch(i, p, n, whose))
+            return MAILBOX_RING;
+    }
+    int64_t count = wait_for(i, ms, whose, found, waits);
+    if (count < 0)
         return MAILBOX_RING;
     for (uint32_t k = 0; k < n; k++)
         p[k].revents = found[k];

@@ -1,6 +1,6 @@
 /* poll(2) by the gate (sandbox/gate/poll.c): each of a process's first threads is lent an epoll of its own,
  * at a number that the guest's table is not likely to reach. The host makes the registrations of lanes by the
- * guest's numbers, and the gate takes each back before the call ends. */
+ * guest's numbers; the gate keeps them for its next call, unless a number has changed (later_changes). */
 #include <poll.h>
 #include <sys/epoll.h>
 

@@ -234,6 +234,11 @@ static void lane_revoke(struct fdtable *ft, const struct sysargs *a, unsigned fd
         ft->slots[fd].lane = LANE_STALE;
 }
 
+static bool may_be_watched(const struct slot *s)
+{
+    return s->lane != LANE_NONE && s->file && !(s->file->kind & FILE_PLAIN);
+}
+
 int fd_install_at(struct task *t, struct file *f, bool cloexec, int fd, const struct sysargs *a)
 {
     struct fdtable *ft = t->fdt;
@@ -246,8 +251,10 @@ int fd_install_at(struct task *t, struct file *f, bool cloexec, int fd, const st
             return -ENOMEM;
         fast_lane_clear(t, (unsigned)fd);
         later_forbid(t, (unsigned)fd);
-        lane_revoke(ft, a, (unsigned)fd);
         old = ft->slots[fd].file;
+        if (may_be_watched(&ft->slots[fd]))
+            later_changes(t);
+        lane_revoke(ft, a, (unsigned)fd);
         ft->slots[fd].file = f;
         ft->slots[fd].cloexec = cloexec;
         ft->slots[fd].uses = 0;
@@ -269,6 +276,8 @@ static struct file *slot_take(struct task *t, const struct sysargs *a, unsigned 
     if (!f)
         return NULL;
     later_forbid(t, fd);
+    if (may_be_watched(s))
+        later_changes(t);
     if (!sole)
         fast_lane_clear(t, fd);
     if (s->lane == LANE_HERE && (sole || alone)) {

@@ -62,8 +62,10 @@ static int donate(struct task *t, struct fdtable *ft, const struct sysargs *a, i
         return 0;
     if (is_closing(t, ft, (unsigned)fd, true))
         return -EBUSY;
-    if (!(f->kind & FILE_PLAIN))
+    if (!(f->kind & FILE_PLAIN)) {
         fast_lane_clear(t, (unsigned)fd); /* what was closed there may have been one */
+        later_changes(t);
+    }
     if (fd >= GATE_POLL_FD && fd < GATE_LANE_FDS)
         fast_polls_off(t);
     int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd);

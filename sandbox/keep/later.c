@@ -87,6 +87,14 @@ void later_sends(struct task *t, unsigned fd, const struct file *f)
         __atomic_fetch_or(&b->later->sends[fd / 64], UINT64_C(1) << (fd % 64), __ATOMIC_RELAXED);
 }
 
+void later_changes(struct task *t)
+{
+    struct mailbox *b = box_of(t);
+
+    if (b)
+        __atomic_fetch_add(&b->later->changes, 1, __ATOMIC_SEQ_CST);
+}
+
 static void forbid_all(struct mailbox *b)
 {
     for (unsigned i = 0; i < GATE_LANE_FDS / 64; i++)

@@ -17,6 +17,9 @@ void later_forbid(struct task *t, unsigned fd);
 void later_forbid_all(struct task *t);
 /* f, at its number fd of t's table, is a stream socket and a lane: t's gate may send files to it. */
 void later_sends(struct task *t, unsigned fd, const struct file *f);
+/* What can be polled at a number of t's table is, or is about to be, something else: what gates still watch
+ * there counts no more (sandbox/gate/poll.c). The table's lock held. */
+void later_changes(struct task *t);
 /* Before a call of t's, and within its bracket: what its gate has closed, is. No lock held. */
 void later_hear(struct task *t);
 /* Nobody may close so what is open now, and what was closed, is: for calls that show, or depend on, who has

@@ -274,6 +274,114 @@ static void test_numbers(void)
     close(s[1]);
 }
 
+/* What was waited for once is nobody's event later, nor another file's. */
+static void test_left_behind(void)
+{
+    int s[2], t[2], u[2];
+    char c;
+    make_pair(s);
+    make_pair(t);
+    struct pollfd both[2] = {{s[0], POLLIN, 0}, {t[0], POLLIN, 0}};
+    CHECK("two are quiet", poll(both, 2, 0) == 0);
+    MUST(write(s[1], "x", 1) == 1);
+    CHECK("one that is not asked for", one(t[0], POLLIN, 20) == 0 && one(t[0], POLLIN, 0) == 0);
+    CHECK("until it is", poll(both, 2, -1) == 1 && both[0].revents == POLLIN && both[1].revents == 0);
+    CHECK("again and again", one(s[0], POLLIN, -1) == POLLIN && one(s[0], POLLIN, -1) == POLLIN);
+    CHECK("for something else", one(s[0], POLLOUT, -1) == POLLOUT && one(s[0], POLLPRI, 0) == 0);
+    MUST(read(s[0], &c, 1) == 1);
+    CHECK("not any more", one(s[0], POLLIN, 0) == 0 && poll(both, 2, 0) == 0);
+
+    int kept = dup(s[0]);
+    MUST(kept >= 0 && dup2(t[0], s[0]) == s[0] && write(s[1], "o", 1) == 1);
+    CHECK("another file by dup2", one(s[0], POLLIN, 20) == 0 && poll(both, 2, 0) == 0);
+    MUST(write(t[1], "n", 1) == 1);
+    CHECK("has its own events", poll(both, 2, -1) == 2 && one(kept, POLLIN, -1) == POLLIN);
+    MUST(read(t[0], &c, 1) == 1 && c == 'n' && read(kept, &c, 1) == 1 && c == 'o');
+    MUST(close(s[0]) == 0 && one(t[0], POLLIN, 0) == 0);
+    CHECK("closed", poll(both, 2, 0) == 1 && both[0].revents == POLLNVAL);
+    make_pair(u);
+    CHECK("the number is used again", u[0] == s[0] && poll(both, 2, 0) == 0);
+    MUST(write(s[1], "o", 1) == 1);
+    CHECK("a new file by its number", poll(both, 2, 20) == 0 && one(kept, POLLIN, -1) == POLLIN);
+    MUST(write(u[1], "u", 1) == 1);
+    CHECK("waits for itself", poll(both, 2, -1) == 1 && both[0].revents == POLLIN);
+    close(kept), close(s[1]), close(t[0]), close(t[1]), close(u[0]), close(u[1]);
+}
+
+/* A child has what its parent closes, and uses. */
+static void test_child_keeps(void)
+{
+    int s[2], u[2], go[2], status;
+    char c;
+    make_pair(s);
+    MUST(pipe(go) == 0 && one(s[0], POLLIN, 0) == 0);
+    pid_t pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0) {
+        int good = read(go[0], &c, 1) == 1 && one(s[0], POLLIN, -1) == POLLIN && read(s[0], &c, 1) == 1;
+        good = good && one(s[0], POLLIN, 0) == 0;
+        _exit(good ? 0 : 1);
+    }
+    close(s[0]);
+    make_pair(u);
+    MUST(u[0] == s[0] && write(s[1], "x", 1) == 1);
+    CHECK("a child's events are its own", one(u[0], POLLIN, 20) == 0);
+    MUST(write(go[1], "g", 1) == 1);
+    CHECK("and there they come",
+          waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    MUST(write(u[1], "u", 1) == 1);
+    CHECK("here the other's", one(u[0], POLLIN, -1) == POLLIN);
+    close(s[1]), close(u[0]), close(u[1]), close(go[0]), close(go[1]);
+}
+
+/* More than are watched at a time, in turns. */
+static void test_turns(void)
+{
+    int s[11][2], wrong = 0;
+    char c;
+    for (int i = 0; i < 11; i++)
+        make_pair(s[i]);
+    for (int i = 0; i < 300; i++) {
+        int k = i * 7 % 11;
+        struct pollfd p[3] = {
+            {s[k][0], POLLIN, 0}, {s[(k + 3) % 11][0], POLLIN, 0}, {s[(k + 5) % 11][0], POLLOUT, 0}};
+        MUST(write(s[k][1], "t", 1) == 1);
+        wrong += poll(p, 3, -1) != 2 || p[0].revents != POLLIN || p[1].revents || p[2].revents != POLLOUT;
+        wrong += read(s[k][0], &c, 1) != 1 || poll(p, 2, 0) != 0;
+    }
+    CHECK("in turns", wrong == 0);
+    for (int i = 0; i < 11; i++)
+        close(s[i][0]), close(s[i][1]);
+}
+
+struct changer {
+    int s[2], u[2];
+};
+
+static void *change(void *arg)
+{
+    struct changer *x = arg;
+    close(x->s[0]);
+    make_pair(x->u);
+    return NULL;
+}
+
+static void test_changed_by_thread(void)
+{
+    struct changer x;
+    pthread_t t;
+    make_pair(x.s);
+    int kept = dup(x.s[0]);
+    for (int i = 0; i < 20; i++)
+        MUST(one(x.s[0], POLLIN, 0) == 0);
+    MUST(pthread_create(&t, NULL, change, &x) == 0 && pthread_join(t, NULL) == 0);
+    MUST(x.u[0] == x.s[0] && write(x.s[1], "x", 1) == 1);
+    CHECK("a thread has changed it", one(x.u[0], POLLIN, 20) == 0 && one(kept, POLLIN, -1) == POLLIN);
+    MUST(write(x.u[1], "u", 1) == 1);
+    CHECK("to what it is now", one(x.u[0], POLLIN, -1) == POLLIN);
+    close(kept), close(x.s[1]), close(x.u[0]), close(x.u[1]);
+}
+
 int main(void)
 {
     caught = shared_zeroes(sizeof(*caught));
@@ -283,6 +391,10 @@ int main(void)
     test_stopped();
     test_cut_short();
     test_threads();
+    test_left_behind();
+    test_child_keeps();
+    test_turns();
+    test_changed_by_thread();
     test_numbers();
     return check_done();
 }
