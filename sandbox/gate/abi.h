@@ -95,15 +95,29 @@ enum gate_call {
  * the thread's last clone had not, so that a call that the host makes again is known. Where the keep
  * approves, it has written the token with which the child attaches; -errno otherwise. */
 struct gate_clone {
-    uint64_t token;     /* 31-bit secret << 32 | pid; 0: none was given */
+    uint64_t token; /* 31-bit secret << 32 | pid; 0: none was given */
+    uint64_t quiet; /* not 0: the child need not attach, its slot is as it should be (GATE_CALLED_THREAD) */
     uint64_t ip, stack; /* the guest's call: what is behind it, and its second argument */
 };
 
-enum gate_clone_call { GATE_CALLED_CLONE, GATE_CALLED_FORK, GATE_CALLED_VFORK };
+/* THREAD is a clone whose child shares the caller's memory and has a slot: with its number in bits 3 to 14,
+ * and the address that of the child's area. */
+enum gate_clone_call { GATE_CALLED_CLONE, GATE_CALLED_FORK, GATE_CALLED_VFORK, GATE_CALLED_THREAD };
 
 #define GATE_CLONE_ADDRESS 0xfffffffffff8UL
 #define GATE_CLONE_CALL 7UL
 #define GATE_CLONE_NUMBER_SHIFT 48
+#define GATE_CLONE_SLOT_SHIFT 3
+#define GATE_CLONE_IN_AREA 24UL /* from the area's beginning */
+
+/* Where the struct gate_clone of a call with that last argument is. */
+static inline uint64_t gate_clone_at(uint64_t arg)
+{
+    uint64_t at = arg & GATE_CLONE_ADDRESS;
+
+    return (arg & GATE_CLONE_CALL) == GATE_CALLED_THREAD ? (at & ~(GATE_AREA_SIZE - 1)) + GATE_CLONE_IN_AREA
+                                                         : at;
+}
 
 /* What of a guest's clone the host is to know; ids, names and parents are the keep's: VM, FILES, SIGHAND,
  * VFORK, THREAD, SYSVSEM, SETTLS, CHILD_CLEARTID. */

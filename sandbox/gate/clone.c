@@ -6,15 +6,27 @@
 #define CLONE_VFORK 0x4000UL
 #define EAGAIN 11
 
-/* The arguments of the native call. */
-static void fill(uint64_t arg[6], const struct native_ucontext *uc, const struct guest_clone *g,
-                 struct gate_clone *c)
-{
-    uint64_t call = uc->mc.ax == NR_fork    ? GATE_CALLED_FORK
-                    : uc->mc.ax == NR_vfork ? GATE_CALLED_VFORK
-                                            : GATE_CALLED_CLONE;
+_Static_assert(__builtin_offsetof(struct gate_area, clone) == GATE_CLONE_IN_AREA, "abi.h");
 
-    c->token = 0;
+/* What the last argument says besides the number. */
+static uint64_t call_of(const struct native_ucontext *uc, const struct gate_clone *c,
+                        const struct gate_slot *slot)
+{
+    if (uc->mc.ax == NR_fork)
+        return (uint64_t)c | GATE_CALLED_FORK;
+    if (uc->mc.ax == NR_vfork)
+        return (uint64_t)c | GATE_CALLED_VFORK;
+    if (!slot)
+        return (uint64_t)c | GATE_CALLED_CLONE;
+    return ((uint64_t)c - GATE_CLONE_IN_AREA) | patch_slot_number(slot) << GATE_CLONE_SLOT_SHIFT |
+           GATE_CALLED_THREAD;
+}
+
+/* The arguments of the native call. slot: of the child, which shares this memory. */
+static void fill(uint64_t arg[6], const struct native_ucontext *uc, const struct guest_clone *g,
+                 struct gate_clone *c, const struct gate_slot *slot)
+{
+    c->token = c->quiet = 0;
     c->ip = uc->mc.ip;
     c->stack = g->stack;
     arg[0] = GATE_CLONE_FLAGS(g->flags) | g->flags << 32;
@@ -22,7 +34,7 @@ static void fill(uint64_t arg[6], const struct native_ucontext *uc, const struct
     arg[2] = g->ptid;
     arg[3] = g->ctid;
     arg[4] = g->tls;
-    arg[5] = (uint64_t)c | call | (uint64_t)++ * area_clones(area_current()) << GATE_CLONE_NUMBER_SHIFT;
+    arg[5] = call_of(uc, c, slot) | (uint64_t)++ * area_clones(area_current()) << GATE_CLONE_NUMBER_SHIFT;
 }
 
 /* The parent's call is over: its result. */
@@ -42,7 +54,10 @@ static long attach(uint64_t token)
 
 _Noreturn void gate_child(struct native_ucontext *uc, const struct gate_clone *c)
 {
-    if (attach(c->token) < 0)
+    /* The keep takes quiet back before it looks for who is there: a thread that it did not see sees that. */
+    if (__atomic_load_n(&c->quiet, __ATOMIC_SEQ_CST))
+        patch_own_slot();
+    else if (attach(c->token) < 0)
         sys1(NR_exit, 0);
     gate_resume(uc);
 }
@@ -82,7 +97,7 @@ static void clone_vm(struct native_ucontext *uc, const struct guest_clone *g)
         a->alt = area_current()->alt;
     __atomic_store_n(&a->pinned, 1, __ATOMIC_RELEASE);
     struct native_ucontext *c = child_context(a, uc, g->stack);
-    fill(arg, uc, g, &a->clone);
+    fill(arg, uc, g, &a->clone, patch_can_have(a) ? a->slot : NULL);
     arg[1] = ((uint64_t)c - 256) & ~15UL;
     long r = gate_native_clone_vm(arg, c, &a->clone);
     int stops = r == GATE_VFORK_STOPS;
@@ -105,7 +120,7 @@ static void clone_copy(struct native_ucontext *uc, const struct guest_clone *g)
     struct gate_clone gc __attribute__((aligned(16)));
     uint64_t arg[6];
 
-    fill(arg, uc, g, &gc);
+    fill(arg, uc, g, &gc, NULL);
     given_before_fork();
     long r = sys6(NR_clone, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
     if (r != 0) {

@@ -53,6 +53,9 @@ int area_is_only(void);
 void patch_init(uint64_t hwcap2);
 /* The thread's slot, if its GS base points there; else NULL. */
 struct gate_slot *patch_slot(void);
+/* Whether a thread on this area will have a slot; its number. */
+int patch_can_have(const struct gate_area *a);
+uint64_t patch_slot_number(const struct gate_slot *slot);
 /* Points the thread's GS base at its area's slot. Returns the slot's address, or 0. */
 uint64_t patch_own_slot(void);
 /* Makes the site jump into the gate, if it has one of the shapes that are safe to change. */

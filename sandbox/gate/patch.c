@@ -91,6 +91,16 @@ struct gate_slot *patch_slot(void)
     return works && slot && gs_base() == (uint64_t)slot ? slot : NULL;
 }
 
+int patch_can_have(const struct gate_area *a)
+{
+    return works && a->slot;
+}
+
+uint64_t patch_slot_number(const struct gate_slot *slot)
+{
+    return (uint64_t)(slot - gate_shared.slots);
+}
+
 uint64_t patch_own_slot(void)
 {
     uint64_t slot = (uint64_t)area_current()->slot;

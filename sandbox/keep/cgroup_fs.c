@@ -8,6 +8,7 @@
 
 #include "sandbox/keep/cgroup.h"
 #include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/quiet.h"
 
 enum { FILE_MAX = 1 << 20 };
 
@@ -43,11 +44,15 @@ static void put_pids(const struct container *c, const char *name, char *text, st
     bool threads = strcmp(name, "cgroup.procs") != 0;
     char *save = NULL;
 
+    if (threads)
+        quiet_await_all(c);
     LOCKED(&kernel.tasklist_lock);
     for (char *s = strtok_r(text, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
-        const struct task *t = task_by_host_tid((pid_t)atoi(s));
+        struct task *t = task_by_host_tid((pid_t)atoi(s));
         if (t && t->process->container == c)
             sb_printf(sb, "%d\n", threads ? t->tid : t->process->pid);
+        if (t)
+            task_put(t); /* not the last: it is in the table */
     }
 }
 
@@ -59,6 +64,7 @@ static pid_t host_pid_of(const struct task *t, const char *name, const char *tex
 
     if (end == text || (*end && *end != '\n') || pid < 0 || pid > INT32_MAX)
         return -EINVAL;
+    quiet_await_pid(t, (pid_t)pid);
     LOCKED(&kernel.tasklist_lock);
     const struct task *o = pid == 0 ? t : task_by_tid(t->process->container->pids, (pid_t)pid);
     if (!o || !o->host_tid)

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stddef.h>
 #include <sys/syscall.h>
 
 #include "sandbox/keep/fast.h"
@@ -106,7 +107,7 @@ static struct request request_of(const struct sysargs *a)
         .flags = a->arg[0] >> 32,
         .ptid = a->arg[2],
         .ctid = a->arg[3],
-        .at = a->arg[5] & GATE_CLONE_ADDRESS,
+        .at = gate_clone_at(a->arg[5]),
     };
 }
 
@@ -194,6 +195,52 @@ static bool is_traced(const struct task *t)
     return t->trace;
 }
 
+/* Whether the child needs nothing but its slot, and is in no doubt. */
+static bool may_be_quiet(const struct task *t, const struct task *child, unsigned long flags)
+{
+    const struct process *p = t->process;
+
+    return (flags & CLONE_THREAD) && !(flags & CLONE_PIDFD) && !p->quiet && !p->stopped && !p->group_exit &&
+           !child->exited && !child->judge_next && !(signal_pending_set(child) & ~child->blocked) &&
+           !trace_has_tracee(p) && fast_may_be(child);
+}
+
+/* All that the child needs is written at once. 0: it need not attach. -EAGAIN: it is to, and nothing was
+ * done. */
+static int tell_quiet(struct task *t, const struct sysargs *a, const struct request *q, struct embryo *e)
+{
+    struct task *child = e->child;
+    uaddr_t slot = (a->arg[5] & GATE_CLONE_CALL) == GATE_CALLED_THREAD
+                       ? fast_slot_at((a->arg[5] & (GATE_AREA_SIZE - 1)) >> GATE_CLONE_SLOT_SHIFT)
+                       : 0;
+
+    if (!slot)
+        return -EAGAIN;
+    LOCKED(&kernel.tasklist_lock);
+    if (!may_be_quiet(t, child, q->flags) ||
+        !quiet_begin(t, child, q->at + offsetof(struct gate_clone, quiet)))
+        return -EAGAIN;
+    const uint64_t words[2] = {(uint64_t)e->secret << 32 | (uint32_t)child->tid, 1};
+    const int32_t tid = child->tid;
+    struct gate_slot s;
+    struct user_copy parts[FAST_SLOT_PARTS + 3];
+    unsigned n = fast_take_slot(child, slot, &s, parts);
+    parts[n++] = (struct user_copy){q->at, words, sizeof(words)};
+    if (q->flags & CLONE_PARENT_SETTID)
+        parts[n++] = (struct user_copy){q->ptid, &tid, sizeof(tid)};
+    if (e->child_tid && !(q->flags & CLONE_PARENT_SETTID && q->ptid == e->child_tid))
+        parts[n++] = (struct user_copy){e->child_tid, &tid, sizeof(tid)};
+    if (copy_all_to_user(t, parts, n) < 0) {
+        quiet_over(child);
+        child->lender = 0;
+        child->slot = 0;
+        child->mask_in_slot = false;
+        return -EAGAIN;
+    }
+    DL_APPEND(kernel.embryos, e);
+    return 0;
+}
+
 /* The gate's native clone. Its arguments are registers; what else it could be made to create (a wrong stack)
  * is still a guest behind the same filter. */
 long sys_clone(struct task *t, const struct sysargs *a)
@@ -215,12 +262,36 @@ long sys_clone(struct task *t, const struct sysargs *a)
         return err;
     e->call = a->arg[5];
     t->cloned = e->child->tid;
-    err = tell_parent(t, &q, e);
+    if ((err = tell_quiet(t, a, &q, e)) == 0)
+        return SYS_CONTINUE;
+    if (err == -EAGAIN)
+        err = tell_parent(t, &q, e);
     if (err == 0 && embryo_add(e, q.flags))
         return SYS_CONTINUE;
     task_fork_abort(e->child);
     embryo_free(e);
     return err < 0 ? err : -EAGAIN;
+}
+
+struct task *clone_heard(pid_t host_tid)
+{
+    struct embryo *e;
+    struct task *t;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        if (!(t = quiet_find(host_tid)))
+            return NULL;
+        task_get(t);
+        DL_FOREACH(kernel.embryos, e)
+        if (e->child == t)
+            break;
+        if (e)
+            DL_DELETE(kernel.embryos, e);
+        task_host_known(t, host_tid);
+    }
+    if (e)
+        embryo_free(e);
+    return t;
 }
 
 long gate_clone_abort(struct task *t, const struct sysargs *a)
@@ -232,6 +303,8 @@ long gate_clone_abort(struct task *t, const struct sysargs *a)
     {
         LOCKED(&kernel.tasklist_lock);
         trace_clone_failed(t, e->child);
+        quiet_over(e->child);
+        e->child->lender = 0;
     }
     task_fork_abort(e->child);
     embryo_free(e);

@@ -12,6 +12,10 @@
 long gate_clone_abort(struct task *t, const struct sysargs *a); /* GATE_CLONE_ABORT */
 long gate_attach(pid_t host_tid, const struct sysargs *a);      /* GATE_ATTACH */
 
+/* The task of a host thread that has not attached, but need not have (quiet.h): from now on it is known. A
+ * reference; NULL: nobody's. No lock held. */
+struct task *clone_heard(pid_t host_tid);
+
 /* Whether a is a gate's clone, for its guest. */
 static inline bool clone_for_guest(const struct sysargs *a)
 {

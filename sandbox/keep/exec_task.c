@@ -49,12 +49,15 @@ static void become_leader(struct task *t)
 static void end_other_threads(struct task *t)
 {
     struct task *o;
+    if (t->process->quiet)
+        quiet_over(t->process->quiet->task);
     DL_FOREACH2(t->process->threads, o, thread_next)
     {
         if (o == t || o->exited)
             continue;
         o->exit_status = SIGKILL;
         o->mask_in_slot = false; /* of the old memory */
+        o->lender = 0;
         o->robust_list = o->clear_child_tid = 0;
         unsigned life = atomic_fetch_or(&o->life, TASK_DYING);
         if (life & TASK_BUSY)

@@ -304,7 +304,7 @@ void process_kill_locked(struct process *p, int status, bool kill_host)
         sample_times(p);
         DL_FOREACH2(p->threads, t, thread_next)
         {
-            if (!t->exited && t->host_tid)
+            if (!t->exited && task_memory_tid(t))
                 walk_robust_list(t);
         }
         p->group_exit = true;
@@ -376,6 +376,7 @@ static void thread_finish(struct task *t, int status, struct leftovers *left)
     t->exited = true;
     p->nthreads--;
     clone_task_ended(t);
+    quiet_thread_ended(t);
     trace_vfork_ends(t);
     if (t != p->leader) {
         trace_ended(t, status);

@@ -49,7 +49,7 @@ static const int id_calls[] = {SYS_getpid,       SYS_gettid,         SYS_getuid,
  */
 
 /* One answer for all of them: a filter that looks at one is rare, and then speed does not matter. */
-static bool may_be_fast(const struct task *t)
+bool fast_may_be(const struct task *t)
 {
     for (size_t i = 0; i < ARRAY_SIZE(lane_calls); i++)
         if (!seccomp_always_allows(t, lane_calls[i]))
@@ -68,12 +68,12 @@ static bool may_be_given(const struct task *t)
     for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
         if (!seccomp_always_allows(t, calls[i]))
             return false;
-    return t->process->mm->given_at && !t->process->limits_changed && may_be_fast(t);
+    return t->process->mm->given_at && !t->process->limits_changed && fast_may_be(t);
 }
 
 bool fast_is_possible(const struct task *t)
 {
-    return t->slot && may_be_fast(t);
+    return t->slot && fast_may_be(t);
 }
 
 /* The gate answers for actions only of processes that do not share them with others. */
@@ -93,7 +93,7 @@ static uint64_t untouched_actions(const struct process *p)
 /* While it is traced, all that a thread calls is to be seen. */
 static uint32_t valid_of(const struct task *t)
 {
-    if (t->trace || !may_be_fast(t))
+    if (t->trace || !fast_may_be(t))
         return 0;
     return GATE_VALID_IDS | (mailbox_may_be_used(t) ? GATE_VALID_MAILBOX : 0) |
            (may_be_given(t) ? GATE_VALID_GIVEN : 0);
@@ -129,6 +129,25 @@ static bool is_slot(uaddr_t slot)
            (slot - SLOTS_AT) % sizeof(struct gate_slot) == 0;
 }
 
+uaddr_t fast_slot_at(unsigned number)
+{
+    return number < GATE_SLOTS ? SLOTS_AT + number * sizeof(struct gate_slot) : 0;
+}
+
+unsigned fast_take_slot(struct task *t, uaddr_t slot, struct gate_slot *s, struct user_copy *parts)
+{
+    t->slot = is_slot(slot) ? slot : 0;
+    t->signal_buf = 0;
+    mailbox_attach(t);
+    *s = slot_of(t);
+    sigmask_attach(t, t->slot && fast_may_be(t), s);
+    if (!t->slot)
+        return 0;
+    parts[0] = (struct user_copy){t->slot + IDS_AT, &s->valid, IDS_SIZE};
+    parts[1] = (struct user_copy){t->slot + MASK_AT, &s->blocked, MASK_SIZE};
+    return FAST_SLOT_PARTS;
+}
+
 void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at)
 {
     static const struct gate_lanes none;
@@ -139,18 +158,14 @@ void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at)
         (void)copy_to_user(t, LANES_AT, &none, sizeof(none));
     }
     LOCKED(&kernel.tasklist_lock);
-    t->slot = is_slot(slot) ? slot : 0;
-    t->signal_buf = 0;
-    mailbox_attach(t);
-    struct gate_slot s = slot_of(t);
-    sigmask_attach(t, t->slot && may_be_fast(t), &s);
+    struct gate_slot s;
+    struct user_copy parts[FAST_SLOT_PARTS + 1];
     const int32_t tid = t->tid;
-    const struct user_copy parts[] = {{t->slot + IDS_AT, &s.valid, IDS_SIZE},
-                                      {t->slot + MASK_AT, &s.blocked, MASK_SIZE},
-                                      {tid_at, &tid, sizeof(tid)}};
-    unsigned first = t->slot ? 0 : 2, end = tid_at ? 3 : 2;
-    if (first < end)
-        (void)copy_all_to_user(t, parts + first, end - first);
+    unsigned n = fast_take_slot(t, slot, &s, parts);
+    if (tid_at)
+        parts[n++] = (struct user_copy){tid_at, &tid, sizeof(tid)};
+    if (n)
+        (void)copy_all_to_user(t, parts, n);
 }
 
 /* Lanes
@@ -180,7 +195,7 @@ void fast_lane_set(struct task *t, unsigned fd, bool plain)
     uint64_t bit = 1UL << (fd % 64);
 
     /* With another process on the same memory, whose descriptors are others, the bits could only be wrong. */
-    if (fd >= GATE_LANE_FDS || !may_be_fast(t) || atomic_load(&mm->refs) > 1)
+    if (fd >= GATE_LANE_FDS || !fast_may_be(t) || atomic_load(&mm->refs) > 1)
         return;
     LOCKED(&mm->lanes_lock);
     bool is_plain = mm->lanes.plain[fd / 64] & bit;
@@ -215,7 +230,7 @@ void fast_lane_renew(struct task *t, unsigned fd)
     if (fd >= GATE_LANE_FDS)
         return;
     LOCKED(&mm->lanes_lock);
-    uint64_t any = may_be_fast(t) && atomic_load(&mm->refs) == 1 && !mm->lanes_off ? bit : 0;
+    uint64_t any = fast_may_be(t) && atomic_load(&mm->refs) == 1 && !mm->lanes_off ? bit : 0;
     if ((mm->lanes.any[fd / 64] & bit) == any && !(mm->lanes.plain[fd / 64] & bit))
         return;
     mm->lanes.any[fd / 64] = (mm->lanes.any[fd / 64] & ~bit) | any;
@@ -242,7 +257,7 @@ static void bar_task(struct task *t, const struct file *f)
     struct barred b = {t, f};
     struct mm *mm = t->process->mm;
 
-    if (!t->host_tid && mm && atomic_load(&mm->refs) == 1) {
+    if (!task_memory_tid(t) && mm && atomic_load(&mm->refs) == 1) {
         /* On its way through a fork: its memory can not be reached, and says what its parent's did. */
         LOCKED(&mm->lanes_lock);
         memset(&mm->lanes, 0, sizeof(mm->lanes));
@@ -344,7 +359,7 @@ static void slots_changed(const struct process *p)
 
     DL_FOREACH2(p->threads, o, thread_next)
     {
-        if (!o->exited && o->host_tid)
+        if (!o->exited && task_memory_tid(o))
             fast_ids_changed(o);
     }
 }
@@ -366,7 +381,7 @@ void fast_limits_changed(struct process *p)
 
 void fast_filtered(struct task *t)
 {
-    if (!may_be_fast(t))
+    if (!fast_may_be(t))
         lanes_off(t);
     fast_actions_changed(t);
 }

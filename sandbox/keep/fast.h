@@ -9,12 +9,20 @@
 struct mm;
 struct process;
 struct gate_patch;
+struct gate_slot;
+struct user_copy;
 struct pollfd;
 
 /* t's gate says where its slot is (0: it has none; what is not a slot's address counts as none). For a new
  * thread, process or image, before it runs guest code. tid_at: where
  * the new thread wants its id, too (0: nowhere). */
 void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at);
+/* The slot with that number, as fast_attach wants it; 0: there is none. */
+uaddr_t fast_slot_at(unsigned number);
+/* [T] The first half of fast_attach: what is to be written where, from s. Returns how many parts; 0: t has no
+ * slot. */
+#define FAST_SLOT_PARTS 2
+unsigned fast_take_slot(struct task *t, uaddr_t slot, struct gate_slot *s, struct user_copy *parts);
 /* t's ids changed, or whether it may use them without asking. */
 void fast_ids_changed(struct task *t);
 /* The actions of t's process changed, or with whom it shares them. No lock held. */
@@ -26,6 +34,8 @@ void fast_filtered(struct task *t);
 
 /* t's gate may act by itself at all. */
 bool fast_is_possible(const struct task *t);
+/* It may, as soon as t has a slot. */
+bool fast_may_be(const struct task *t);
 /* No other task uses t's memory. In a call of t's. */
 bool fast_is_alone(const struct task *t);
 /* Descriptor fd is a lane at its number in t's own table: the gate may use it. plain: it is FILE_PLAIN. No

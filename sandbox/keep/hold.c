@@ -111,11 +111,24 @@ static bool is_none(struct hold *h, const struct task *o)
     return false;
 }
 
+/* [T] One that the host can not be told to stop. */
+static bool has_quiet(const struct mm *mm)
+{
+    const struct quiet *q;
+
+    DL_FOREACH(kernel.quiets, q)
+    if (q->task->process->mm == mm)
+        return true;
+    return false;
+}
+
 int hold_while(struct mm *mm, uaddr_t site, void (*fn)(void *arg), void *arg)
 {
     struct hold h = {.mm = mm, .site = site, .looks = LOOKS};
     bool held = false;
 
+    if (has_quiet(mm))
+        return -EAGAIN;
     if (for_each_loose(&h, is_none)) {
         fn(arg);
         return 0;

@@ -77,6 +77,7 @@ struct kernel {
     struct mount_ns *orphan_mounts; /* of containers that are gone; the control thread's */
     int wake_fd;                    /* an eventfd that wakes the control thread; -1: none */
     struct embryo *embryos;         /* clone.c */
+    struct quiet *quiets;           /* quiet.h */
     int gate_fd;                    /* the gate's image */
     struct session *sessions;       /* session.c (utlist) */
     pthread_cond_t started_cond;    /* some container.started changed */

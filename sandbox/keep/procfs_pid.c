@@ -5,6 +5,7 @@
 
 #include "sandbox/keep/idmap.h"
 #include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/quiet.h"
 #include "sandbox/keep/vfs.h"
 
 /* Calls fn with whom the node is about; -ESRCH when that is gone. */
@@ -75,6 +76,8 @@ static int show_schedstat(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)t;
     WITH_WHO(n, w);
+    if (w.thread)
+        quiet_await(w.t);
     int r = w.thread ? host_proc_read(sb, "%d/task/%d/schedstat", w.p->host_pid, w.t->host_tid)
                      : host_proc_read(sb, "%d/schedstat", w.p->host_pid);
     if (r < 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/quiet.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/trace.h"
 #include "sandbox/keep/tty.h"
@@ -96,6 +97,8 @@ static void fill_task(struct facts *f, const struct task *t)
 
 static void facts_take(struct facts *f, const struct proc_who *w)
 {
+    if (w->thread)
+        quiet_await(w->t);
     *f = (struct facts){.tpgid = -1};
     LOCKED(&kernel.tasklist_lock);
     const struct process *p = w->p;

@@ -131,7 +131,7 @@ static void count_threads(const struct pid_ns *ns, unsigned *total, unsigned *ru
         for (struct task *i = p->threads; i; i = i->thread_next)
             if (!i->exited) {
                 ++*total;
-                *running += i->sleep == SLEEP_NONE && i->host_tid && !i->continued;
+                *running += i->sleep == SLEEP_NONE && task_memory_tid(i) && !i->continued;
             }
 }
 

@@ -456,6 +456,8 @@ static long end(struct trace *tr, uint64_t unused)
 
 long sys_ptrace(struct task *t, const struct sysargs *a)
 {
+    /* Threads beside a traced one are to be held while text is changed (hold.c). */
+    quiet_await_beside(t, a->arg[0] == PTRACE_TRACEME ? t->tid : (pid_t)a->arg[1]);
     switch (a->arg[0]) {
     case PTRACE_TRACEME:
         return trace_me(t);

@@ -4,6 +4,7 @@
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/pidfd.h"
+#include "sandbox/keep/quiet.h"
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
@@ -25,6 +26,7 @@ static struct task *find_target(struct task *t, pid_t pid, int *err)
     if (!may_look_into(t, other))
         return NULL;
     *err = -EAGAIN;
+    quiet_call(other);
     return other->host_tid ? task_get(other) : NULL;
 }
 

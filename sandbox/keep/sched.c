@@ -71,10 +71,13 @@ static int check_policy(const struct task *t, const struct task *o, const struct
 }
 
 /* [T] Passed on as far as the host agrees; a failure is not the guest's to see. */
-static void tell_host_nice(const struct task *o)
+void task_tell_nice(struct task *o)
 {
     if (o->host_tid)
         (void)syscall(SYS_setpriority, PRIO_PROCESS, o->host_tid, o->nice);
+    else
+        quiet_call(o);
+    o->nice_owed = !o->host_tid;
 }
 
 static long apply(struct task *t, pid_t pid, const struct sched_attr_user *s)
@@ -97,7 +100,7 @@ static long apply(struct task *t, pid_t pid, const struct sched_attr_user *s)
     o->sched_period = want.period;
     if (o->nice != want.nice) {
         o->nice = want.nice;
-        tell_host_nice(o);
+        task_tell_nice(o);
     }
     return 0;
 }
@@ -307,6 +310,7 @@ long sys_sched_getaffinity(struct task *t, const struct sysargs *a)
     int err;
     if (len % sizeof(unsigned long) || len == 0)
         return -EINVAL;
+    quiet_await_pid(t, (pid_t)a->arg[0]);
     pid_t host_tid = host_tid_of(t, (pid_t)a->arg[0], false, &err);
     if (err)
         return err;
@@ -326,6 +330,7 @@ long sys_sched_setaffinity(struct task *t, const struct sysargs *a)
         len = sizeof(mask);
     if (copy_from_user(t, mask, a->arg[2], len) < 0)
         return -EFAULT;
+    quiet_await_pid(t, (pid_t)a->arg[0]);
     pid_t host_tid = host_tid_of(t, (pid_t)a->arg[0], true, &err);
     if (err)
         return err;
@@ -367,7 +372,7 @@ static int set_one_nice(const struct task *t, struct task *o, int nice)
     if (!may_nice(t, o, nice))
         return -EACCES;
     o->nice = nice;
-    tell_host_nice(o);
+    task_tell_nice(o);
     return 0;
 }
 

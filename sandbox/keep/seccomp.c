@@ -231,7 +231,7 @@ static void clone_as_called(const struct sysargs *a, struct seccomp_data *d)
 static void clone_as_called_exactly(struct task *t, const struct sysargs *a, struct seccomp_data *d)
 {
     struct gate_clone c = {0};
-    (void)get_user(t, &c, a->arg[5] & GATE_CLONE_ADDRESS);
+    (void)get_user(t, &c, gate_clone_at(a->arg[5]));
     d->instruction_pointer = c.ip;
     d->args[1] = c.stack;
 }

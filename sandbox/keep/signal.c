@@ -158,8 +158,12 @@ bool signal_pending(struct task *t)
 
 void signal_kick(struct task *t)
 {
-    if (t->kicked || !t->host_tid || t->exited)
+    if (t->kicked || t->exited)
         return;
+    if (!t->host_tid) {
+        quiet_call(t);
+        return;
+    }
     if (syscall(SYS_tgkill, t->process->host_pid, t->host_tid, GATE_KICK_SIGNAL) == 0)
         t->kicked = true;
 }
@@ -189,7 +193,7 @@ static struct task *pick_thread(const struct process *p, int signo)
 
 bool signal_wake(struct task *t)
 {
-    if (!t->host_tid || (t->process->stopped && !t->trace))
+    if (!task_memory_tid(t) || (t->process->stopped && !t->trace))
         return true; /* attach, or SIGCONT, looks again */
     /* Its caller has just read the mask; in a call of its own it is that still. */
     bool kick = task_is_current(t) ? (signal_pending_set(t) & ~t->blocked) != 0 : signal_deliverable(t) != 0;
@@ -309,7 +313,7 @@ static int send(struct process *p, struct task *target, const siginfo_t *info, s
     struct task *t = target ? (wants(target, signo) ? target : NULL) : pick_thread(p, signo);
     bool awaited = t && (t->sigwait & SIGBIT(signo));
     bool held = (p->stopped || (t && t->trace)) && signo != SIGKILL;
-    if (t && t->host_tid && !awaited && !held && is_default(p, signo) && !action_is_ignore(p, signo)) {
+    if (t && task_memory_tid(t) && !awaited && !held && is_default(p, signo) && !action_is_ignore(p, signo)) {
         act_default(p, signo);
         return 0;
     }

@@ -208,7 +208,13 @@ static void end_stranger(pid_t host_tid)
 void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a)
 {
     long r = -EPERM;
+    struct task *t = a->nr == GATE_ATTACH ? NULL : clone_heard(host_tid);
 
+    if (t) {
+        syscall_dispatch(t, a);
+        task_put(t);
+        return;
+    }
     if (a->nr == GATE_ATTACH)
         r = gate_attach(host_tid, a);
     if (a->nr == GATE_ATTACH && r < 0)

@@ -142,10 +142,9 @@ static void watch_host(struct process *p, pid_t host_pid)
         (void)epoll_ctl(kernel.deaths_fd, EPOLL_CTL_ADD, p->pidfd, &ev);
 }
 
-void task_set_host_tid(struct task *t, pid_t host_tid)
+void task_host_known(struct task *t, pid_t host_tid)
 {
     struct process *p = t->process;
-    LOCKED(&kernel.tasklist_lock);
     if (p->leader == t && p->pidfd < 0)
         watch_host(p, host_tid);
     if (p->group_exit || (atomic_load(&t->life) & TASK_DYING)) {
@@ -153,9 +152,18 @@ void task_set_host_tid(struct task *t, pid_t host_tid)
         return;
     }
     task_host_moved(t, host_tid);
+    quiet_over(t);
+    if (t->nice_owed)
+        task_tell_nice(t);
     signal_settle(t);
     if (t->judge_next || t->trace)
         signal_kick(t);
+}
+
+void task_set_host_tid(struct task *t, pid_t host_tid)
+{
+    LOCKED(&kernel.tasklist_lock);
+    task_host_known(t, host_tid);
 }
 
 /* A number that no living group or session goes by either, though its process is gone. */

@@ -121,7 +121,7 @@ struct process {
     pid_t tty_old_pgrp;        /* of a session leader: who was in front when its terminal hung up */
     struct trace *tracees;     /* utlist */
     unsigned ntracees;
-    bool soft_stop;            /* it is stopped by its gates, not by the host (trace.h) */
+    bool soft_stop; /* it is stopped by its gates, not by the host (trace.h) */
     bool did_exec, child_subreaper, is_init;
     bool limits_changed; /* since its program began: its gate is not to tell them */
     unsigned nparked;    /* of its threads, those in a parked call */
@@ -135,6 +135,7 @@ struct process {
     struct sigpending pending; /* for the whole group */
     sigset64 marked;           /* of those, what every thread's gate knows of */
     struct mm *mm;
+    struct quiet *quiet; /* quiet.h; NULL: all its threads were heard of, or are to attach */
     struct rlimit rlim[RLIM_NLIMITS];
     unsigned nsigqueued;        /* entries in all queues of the group */
     struct itimer itimer[3];    /* ITIMER_REAL (alarm), ITIMER_VIRTUAL, ITIMER_PROF */
@@ -169,7 +170,8 @@ enum task_sleep { SLEEP_NONE, SLEEP_COND, SLEEP_HOST, SLEEP_PARKED };
 struct task {
     atomic_int refs;
     pid_t tid;      /* as the guest sees it */
-    pid_t host_tid; /* as the keep sees it; 0 until attached */
+    pid_t host_tid; /* as the keep sees it; 0 until attached, or heard of first (quiet.h) */
+    pid_t lender;   /* until then: a host thread with the same memory; 0: none, or it is not there yet */
     struct process *process;
     struct task *thread_prev, *thread_next;
     char comm[16];
@@ -226,6 +228,7 @@ struct task {
     unsigned long personality;
     unsigned long timer_slack;
     int sched_policy, sched_priority, nice, ioprio;
+    bool nice_owed; /* the host is to hear of it when its thread is known */
     bool sched_reset_on_fork;
     uint64_t sched_runtime, sched_deadline, sched_period;
     int mempolicy;            /* as set_mempolicy(2) was given it; the guest's own ones have no effect */
@@ -240,6 +243,12 @@ struct task {
     uaddr_t patch_ip;          /* what its gate is to patch when it asks next; 0: nothing */
     UT_hash_handle hh_tid, hh_host;
 };
+
+/* The host thread by which t's memory is reached; 0: it can not be. */
+static inline pid_t task_memory_tid(const struct task *t)
+{
+    return t->host_tid ? t->host_tid : t->lender;
+}
 
 /* Reference counts: get returns its argument. put may free: the caller holds no lock that freeing needs. */
 struct task *task_get(struct task *t);

@@ -4,6 +4,7 @@
 
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/park.h"
+#include "sandbox/keep/quiet.h"
 #include "sandbox/keep/task.h"
 
 #define PID_MAX 4194304
@@ -32,9 +33,13 @@ void task_unlink(struct task *t); /* [T] out of them; drops their reference */
 void process_link(struct process *p, struct process *parent); /* [T] */
 void process_unlink(
     struct process *p); /* [T] a zombie, or an aborted embryo, is gone; drops the tables' reference */
+void task_host_known(struct task *t, pid_t host_tid); /* [T] task_set_host_tid's */
 void task_host_moved(struct task *t, pid_t host_tid); /* [T] t's host thread goes by this number now */
 void task_forget_host(struct task *t);                /* out of the host's table */
 void task_bury_later(struct task *t);                 /* takes a reference of its own */
+
+/* sched.c: [T] passed on as far as the host agrees; a failure is not the guest's to see. */
+void task_tell_nice(struct task *o) __attribute__((weak));
 
 /* exit.c */
 void process_kill_locked(struct process *p, int status, bool kill_host); /* [T] */

@@ -23,7 +23,7 @@ int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n)
         memcpy(dst, (const char *)at, n);
         return 0;
     }
-    return process_vm_readv(t->host_tid, &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
+    return process_vm_readv(task_memory_tid(t), &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
 }
 
 int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
@@ -38,7 +38,7 @@ int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
         memcpy((char *)at, src, n);
         return 0;
     }
-    return process_vm_writev(t->host_tid, &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
+    return process_vm_writev(task_memory_tid(t), &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
 }
 
 #define COPIES_MAX 8
@@ -55,7 +55,7 @@ int copy_all_to_user(struct task *t, const struct user_copy *c, unsigned n)
         r[i] = (struct iovec){(void *)c[i].to, c[i].n};
         all += c[i].n;
     }
-    return process_vm_writev(t->host_tid, l, n, r, n, 0) == (ssize_t)all ? 0 : -EFAULT;
+    return process_vm_writev(task_memory_tid(t), l, n, r, n, 0) == (ssize_t)all ? 0 : -EFAULT;
 }
 
 /* Strings are read up to a page's end at a time: what follows it may not be mapped. The first bite is short,
@@ -164,8 +164,8 @@ static ssize_t move_run(const struct uio *u, char *buf, const struct iovec *r, b
         memcpy(to_guest ? r->iov_base : buf, to_guest ? buf : r->iov_base, r->iov_len);
         return (ssize_t)r->iov_len;
     }
-    return to_guest ? process_vm_writev(u->task->host_tid, &l, 1, r, 1, 0)
-                    : process_vm_readv(u->task->host_tid, &l, 1, r, 1, 0);
+    return to_guest ? process_vm_writev(task_memory_tid(u->task), &l, 1, r, 1, 0)
+                    : process_vm_readv(task_memory_tid(u->task), &l, 1, r, 1, 0);
 }
 
 static ssize_t uio_move(struct uio *u, char *buf, size_t n, bool to_guest)

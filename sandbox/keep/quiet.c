@@ -1,0 +1,244 @@
+#include "sandbox/keep/quiet.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+
+#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/vfs_priv.h"
+#include "sandbox/platform/listener.h"
+
+#define FIRST_PAUSE_NS (10 * 1000000LL)
+#define LAST_PAUSE_NS NSEC_PER_SEC
+#define NAP_NS 200000
+#define NAPS 50000
+
+static struct quiet *quiet_of(const struct task *t)
+{
+    struct quiet *q = t->process->quiet;
+    return q && q->task == t ? q : NULL;
+}
+
+static void call_again(struct ktimer *kt);
+
+bool quiet_begin(const struct task *parent, struct task *t, uaddr_t word)
+{
+    struct quiet *q = calloc(1, sizeof(*q));
+    if (!q)
+        return false;
+    q->timer.fire = call_again;
+    q->task = t;
+    q->word = word;
+    t->lender = parent->host_tid;
+    t->process->quiet = q;
+    DL_APPEND(kernel.quiets, q);
+    return true;
+}
+
+void quiet_over(struct task *t)
+{
+    struct quiet *q = quiet_of(t);
+    if (!q)
+        return;
+    ktimer_cancel(&q->timer);
+    DL_DELETE(kernel.quiets, q);
+    t->process->quiet = NULL;
+    free(q);
+}
+
+/* Calling
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_known(const struct process *p, pid_t host_tid)
+{
+    for (const struct task *t = p->threads; t; t = t->thread_next)
+        if (t->host_tid == host_tid && !t->exited)
+            return true;
+    return false;
+}
+
+static bool was_kicked(const struct quiet *q, pid_t host_tid)
+{
+    for (unsigned i = 0; i < q->nkicked && i < QUIET_KICKED; i++)
+        if (q->kicked[i] == host_tid)
+            return true;
+    return false;
+}
+
+/* Threads on their way out, and those that are about to attach, are nobody's, too: a kick changes nothing for
+ * them. */
+static void kick_unknown(struct quiet *q)
+{
+    const struct process *p = q->task->process;
+    char name[32];
+    (void)snprintf(name, sizeof(name), "%d/task", (int)p->host_pid);
+    vfs_assume_self();
+    int fd = openat(kernel.procfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    if (!dir) {
+        if (fd >= 0)
+            (void)close(fd);
+        return;
+    }
+    for (const struct dirent *e; (e = readdir(dir));) {
+        pid_t tid = (pid_t)atoi(e->d_name);
+        if (tid <= 0 || is_known(p, tid) || was_kicked(q, tid))
+            continue;
+        if (syscall(SYS_tgkill, p->host_pid, tid, GATE_KICK_SIGNAL) == 0)
+            q->kicked[q->nkicked++ % QUIET_KICKED] = tid;
+    }
+    (void)closedir(dir);
+}
+
+/* The host's list may miss one when others end meanwhile, and its queue of signals may be full. */
+static void call_again(struct ktimer *kt)
+{
+    struct quiet *q = (struct quiet *)kt; /* its first member */
+    kick_unknown(q);
+    q->pause = q->pause < LAST_PAUSE_NS / 2 ? q->pause * 2 : LAST_PAUSE_NS;
+    ktimer_set(&q->timer, mono_now() + q->pause);
+}
+
+void quiet_call(struct task *t)
+{
+    struct quiet *q = quiet_of(t);
+    if (!q || q->pause)
+        return;
+    q->pause = FIRST_PAUSE_NS;
+    (void)put_user(t, 0, uint64_t, q->word); /* before the look: gate_child */
+    kick_unknown(q);
+    ktimer_set(&q->timer, mono_now() + q->pause);
+}
+
+/* Another thread of p's that surely lives on the host, other than t. */
+static pid_t other_host_tid(const struct process *p, const struct task *t)
+{
+    for (const struct task *o = p->threads; o; o = o->thread_next)
+        if (o != t && o->host_tid && !o->exited)
+            return o->host_tid;
+    return 0;
+}
+
+void quiet_thread_ended(struct task *t)
+{
+    struct quiet *q = t->process->quiet;
+    if (!q)
+        return;
+    if (q->task == t) {
+        quiet_over(t);
+        t->lender = 0;
+        return;
+    }
+    if (q->task->lender != t->host_tid)
+        return;
+    /* Before the last one goes by whom its word can be written. */
+    pid_t lender = other_host_tid(t->process, t);
+    if (!lender)
+        quiet_call(q->task);
+    q->task->lender = lender;
+}
+
+/* Hearing
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+/* The host's word for it: a thread of p's host process, whose number nobody else can have as long as it
+ * lives.
+ */
+static bool is_thread_of(const struct process *p, pid_t host_tid)
+{
+    return p->pidfd >= 0 && syscall(SYS_tgkill, p->host_pid, host_tid, 0) == 0 &&
+           syscall(SYS_pidfd_send_signal, p->pidfd, 0, NULL, 0) == 0;
+}
+
+struct task *quiet_find(pid_t host_tid)
+{
+    struct quiet *q;
+    DL_FOREACH(kernel.quiets, q)
+    if (is_thread_of(q->task->process, host_tid))
+        return q->task;
+    return NULL;
+}
+
+/* Waiting
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+/* Calls it, where that helps. True: it is to be waited for. */
+static bool is_to_come(struct task *t)
+{
+    const struct process *p = t->process;
+
+    LOCKED(&kernel.tasklist_lock);
+    if (t->host_tid || t->exited || p->group_exit || p->stopped || p->container->frozen ||
+        (atomic_load(&t->life) & (TASK_DYING | TASK_EXITED)))
+        return false;
+    quiet_call(t);
+    return true;
+}
+
+void quiet_await(struct task *t)
+{
+    for (int i = 0; i < NAPS && is_to_come(t); i++) {
+        worker_about_to_block();
+        (void)nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+    }
+}
+
+/* References: the thread of that number, or the quiet one of its process. */
+static struct task *find_thread(const struct task *t, pid_t pid, bool beside)
+{
+    LOCKED(&kernel.tasklist_lock);
+    struct task *o = task_by_tid(t->process->container->pids, pid);
+    if (o && beside)
+        o = o->process->quiet ? o->process->quiet->task : NULL;
+    return o ? task_get(o) : NULL;
+}
+
+static void await_and_put(struct task *o)
+{
+    if (!o)
+        return;
+    quiet_await(o);
+    task_put(o);
+}
+
+void quiet_await_pid(const struct task *t, pid_t pid)
+{
+    await_and_put(find_thread(t, pid, false));
+}
+
+void quiet_await_beside(const struct task *t, pid_t pid)
+{
+    await_and_put(find_thread(t, pid, true));
+}
+
+static struct task *find_any(const struct container *c)
+{
+    struct quiet *q;
+
+    LOCKED(&kernel.tasklist_lock);
+    DL_FOREACH(kernel.quiets, q)
+    if (q->task->process->container == c && !q->task->process->stopped && !q->task->process->group_exit)
+        return task_get(q->task);
+    return NULL;
+}
+
+void quiet_await_all(const struct container *c)
+{
+    struct task *o, *last = NULL;
+
+    /* One that does not come in all that time is not waited for again. */
+    while ((o = find_any(c)) && o != last) {
+        quiet_await(o);
+        task_put(o);
+        last = o;
+    }
+    if (o)
+        task_put(o);
+}
