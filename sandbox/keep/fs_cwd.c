@@ -71,6 +71,8 @@ long sys_chroot(struct task *t, const struct sysargs *a)
 
     if (r >= 0)
         r = path_lookup(t, AT_FDCWD, path, LOOKUP_FOLLOW | LOOKUP_DIRECTORY, &d);
+    if (r >= 0)
+        r = dentry_access(t, d, X_OK, false);
     if (r < 0)
         return r;
     if (!capable(t, CAP_SYS_CHROOT))

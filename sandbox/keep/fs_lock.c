@@ -108,6 +108,28 @@ static struct lock *conflict(struct lock_inode *i, const struct lock *want)
     return NULL;
 }
 
+/* As Linux orders them, and F_GETLK tells the first of several: by owner, and each owner's by where they
+ * begin. */
+static void lock_add(struct lock_inode *i, struct lock *l)
+{
+    struct lock *o, *after = NULL;
+
+    DL_FOREACH(i->locks, o)
+    {
+        if (o->owner == l->owner && o->start > l->start)
+            break;
+        if (o->owner == l->owner)
+            after = o;
+        else if (after)
+            break;
+    }
+    if (o)
+        DL_PREPEND_ELEM(i->locks, o, l);
+    else
+        DL_APPEND(i->locks, l);
+    atomic_fetch_add(&kernel.vfs->nlocks, 1);
+}
+
 static void lock_drop(struct lock_inode *i, struct lock *l)
 {
     DL_DELETE(i->locks, l);
@@ -130,8 +152,7 @@ static void cut(struct lock_inode *i, const struct lock *want, struct lock **spa
             *tail = *l;
             tail->start = want->end + 1;
             l->end = want->start - 1;
-            DL_APPEND(i->locks, tail);
-            atomic_fetch_add(&kernel.vfs->nlocks, 1);
+            lock_add(i, tail);
         } else if (l->start < want->start) {
             l->end = want->start - 1;
         } else if (l->end > want->end) {
@@ -174,8 +195,7 @@ static int apply(struct lock_inode *i, const struct lock *want)
     cut(i, want, &spare);
     if (want->type != F_UNLCK) {
         *fresh = *want;
-        DL_APPEND(i->locks, fresh);
-        atomic_fetch_add(&kernel.vfs->nlocks, 1);
+        lock_add(i, fresh);
         join(i, fresh);
         fresh = NULL;
     }

@@ -386,12 +386,21 @@ static int inet_setsockopt(struct task *t, struct file *f, int level, int opt, c
     return 0;
 }
 
+/* What the host's IPv4 says of options at levels of other protocols; its IPv6 has one answer for all. */
+static bool is_level_of(const struct sock *s, int level)
+{
+    static const int own[] = {[SOCK_STREAM] = IPPROTO_TCP, [SOCK_DGRAM] = IPPROTO_UDP, [SOCK_RAW] = SOL_RAW};
+
+    return s->family != AF_INET || level == SOL_SOCKET || level == IPPROTO_IP ||
+           ((size_t)s->type < sizeof(own) / sizeof(own[0]) && level == own[s->type]);
+}
+
 static int inet_getsockopt(struct task *t, struct file *f, int level, int opt, void *val, socklen_t *len)
 {
     (void)t;
     struct sock *s = f->priv;
     if (!inet_option_allowed(s->family, level, opt, false))
-        return -ENOPROTOOPT;
+        return is_level_of(s, level) ? -ENOPROTOOPT : -EOPNOTSUPP;
     return getsockopt(f->hostfd, level, opt, val, len) < 0 ? -errno : 0;
 }
 

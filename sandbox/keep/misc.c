@@ -177,9 +177,13 @@ long sys_swapoff(struct task *t, const struct sysargs *a)
 /* Clocks: they are the host's, and only to be read ---------------------------------------------------------
  */
 
-static bool only_reads(unsigned modes)
+#define ADJ_ADJTIME 0x8000u /* adjtime(3)'s; with ADJ_OFFSET's bit only */
+
+static int may_adjust(unsigned modes)
 {
-    return modes == 0 || modes == ADJ_OFFSET_SS_READ;
+    if ((modes & ADJ_ADJTIME) && !(modes & ADJ_OFFSET))
+        return -EINVAL;
+    return modes == 0 || modes == ADJ_OFFSET_SS_READ ? 0 : -EPERM;
 }
 
 static long adjust(struct task *t, clockid_t clock, uaddr_t buf)
@@ -187,9 +191,10 @@ static long adjust(struct task *t, clockid_t clock, uaddr_t buf)
     struct timex tx;
     if (get_user(t, &tx, buf) < 0)
         return -EFAULT;
-    if (!only_reads(tx.modes))
-        return -EPERM;
-    int r = clock_adjtime(clock, &tx);
+    int r = may_adjust(tx.modes);
+    if (r < 0)
+        return r;
+    r = clock_adjtime(clock, &tx);
     if (r < 0)
         return -errno;
     return copy_to_user(t, buf, &tx, sizeof(tx)) < 0 ? -EFAULT : r;

@@ -15,6 +15,18 @@
 /* The gate's place is refused: an honest program must not lose its gate, and no program may change the gate's
  * text, as some of what is there the keep lets the host read (seccomp_native.c). */
 
+/* What is wrong with a mapping whatever it is of. */
+static int check_map(uint64_t addr, uint64_t len, uint64_t flags)
+{
+    uint64_t type = flags & MAP_TYPE;
+
+    if (len == 0 || (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE))
+        return -EINVAL;
+    if ((flags & MAP_FIXED || flags & MAP_FIXED_NOREPLACE) && gate_meets(addr, len))
+        return -ENOMEM;
+    return flags & MAP_HUGETLB ? -EINVAL : 0; /* the host's reserve is not the guest's to take */
+}
+
 static long map_file(struct task *t, const struct sysargs *a)
 {
     int fd = (int)a->arg[4];
@@ -22,6 +34,9 @@ static long map_file(struct task *t, const struct sysargs *a)
 
     if (!f)
         return -EBADF;
+    int err = check_map(a->arg[0], a->arg[1], a->arg[3]);
+    if (err)
+        return err;
     unsigned mode = atomic_load(&f->flags) & O_ACCMODE;
     if (mode != O_RDONLY && mode != O_RDWR)
         return -EACCES; /* a mapping for writing alone is readable, too */
@@ -35,15 +50,10 @@ static long map_file(struct task *t, const struct sysargs *a)
 
 long sys_mmap(struct task *t, const struct sysargs *a)
 {
-    uint64_t addr = a->arg[0], len = a->arg[1], flags = a->arg[3];
-
-    if (len == 0)
-        return -EINVAL;
-    if ((flags & MAP_FIXED || flags & MAP_FIXED_NOREPLACE) && gate_meets(addr, len))
-        return -ENOMEM;
-    if (flags & MAP_HUGETLB)
-        return -EINVAL; /* the host's reserve is not the guest's to take */
-    return flags & MAP_ANONYMOUS ? SYS_CONTINUE : map_file(t, a);
+    if (!(a->arg[3] & MAP_ANONYMOUS))
+        return map_file(t, a);
+    int err = check_map(a->arg[0], a->arg[1], a->arg[3]);
+    return err ? err : SYS_CONTINUE;
 }
 
 long sys_munmap(struct task *t, const struct sysargs *a)
@@ -125,6 +135,8 @@ long sys_arch_prctl(struct task *t, const struct sysargs *a)
         return SYS_CONTINUE;
     case ARCH_GET_CPUID:
         return 1;
+    case ARCH_SET_CPUID:
+        return -ENODEV; /* as on processors that can not trap it */
     default:
         return -EINVAL;
     }

@@ -78,6 +78,7 @@ static void ids_setuid(void)
     CHECK_ERRNO("a sticky directory", unlink("/tmp/secret"), EPERM);
     CHECK_ERRNO("a mount", syscall(SYS_mount, "x", "/tmp", "tmpfs", 0, NULL), EPERM);
     CHECK_ERRNO("chroot", chroot("/tmp"), EPERM);
+    CHECK_ERRNO("to where one may not go", mkdir("/tmp/closed", 0) == 0 ? chroot("/tmp/closed") : 0, EACCES);
     CHECK_ERRNO("the host's name", sethostname("x", 1), EPERM);
 }
 

@@ -158,6 +158,10 @@ static void test_options(void)
     socklen_t len = sizeof(v);
     CHECK("SO_ACCEPTCONN", getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &v, &len) == 0 && v == 0);
     CHECK_ERRNO("no such option", setsockopt(fd, SOL_SOCKET, 9999, &v, sizeof(v)), ENOPROTOOPT);
+    CHECK_ERRNO("nor here", getsockopt(fd, IPPROTO_TCP, 9999, &v, &len), ENOPROTOOPT);
+    CHECK_ERRNO("no such level", getsockopt(fd, 500, 1, &v, &len), EOPNOTSUPP);
+    CHECK_ERRNO("another protocol's", getsockopt(fd, IPPROTO_UDP, 1, &v, &len), EOPNOTSUPP);
+    CHECK_ERRNO("to be set", setsockopt(fd, 500, 1, &v, sizeof(v)), ENOPROTOOPT);
     CHECK_ERRNO("a bad pointer", getsockopt(fd, SOL_SOCKET, SO_TYPE, bad_address, &len), EFAULT);
     CHECK_ERRNO("not a socket", setsockopt(1, SOL_SOCKET, SO_REUSEADDR, &v, sizeof(v)), ENOTSOCK);
     CHECK_ERRNO("not connected", getpeername(fd, (struct sockaddr *)&listen_address, &len), ENOTCONN);

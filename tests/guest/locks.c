@@ -52,6 +52,18 @@ static void test_records(void)
     int st;
     waitpid(pid, &st, 0);
     CHECK("F_GETLK tells whose", st == 0);
+    MUST(set(fd, F_UNLCK, 0, 20) == 0 && set(fd, F_WRLCK, 10, 5) == 0 && set(fd, F_RDLCK, 1, 5) == 0 &&
+         set(fd, F_RDLCK, 17, 1) == 0 && set(fd, F_UNLCK, 12, 1) == 0);
+    pid = fork();
+    if (pid == 0) {
+        struct flock l = region(F_WRLCK, 0, 0), m = region(F_WRLCK, 6, 0), n = region(F_WRLCK, 12, 0);
+        MUST(fcntl(fd, F_GETLK, &l) == 0 && fcntl(fd, F_GETLK, &m) == 0 && fcntl(fd, F_GETLK, &n) == 0);
+        _exit(l.l_type == F_RDLCK && l.l_start == 1 && m.l_start == 10 && m.l_len == 2 && n.l_start == 13
+                  ? 0
+                  : 1);
+    }
+    waitpid(pid, &st, 0);
+    CHECK("and of several the first", st == 0);
     close(open("/tmp/lock", O_RDONLY));
     CHECK("any close drops them all", other(F_WRLCK, 0, 0) == 0);
     CHECK("to the end", set(fd, F_WRLCK, 100, 0) == 0 && other(F_WRLCK, 1000000, 1) == EAGAIN &&

@@ -54,6 +54,8 @@ static void test_map(void)
     CHECK("unmap the middle", munmap(p + PAGE, PAGE) == 0 && peek(p + PAGE) == SIGSEGV && p[2 * PAGE] == 5);
     CHECK("map it again, fixed",
           mmap(p + PAGE, PAGE, RW, ANON | MAP_FIXED, -1, 0) == p + PAGE && p[PAGE] == 0 && p[0] == 5);
+    CHECK_ERRNO("nothing", (long)mmap(NULL, 0, RW, ANON, -1, 0), EINVAL);
+    CHECK_ERRNO("of nothing", (long)mmap(NULL, 0, RW, MAP_SHARED, -1, 0), EBADF);
     CHECK_ERRNO("not over what is there", (long)mmap(p, PAGE, RW, ANON | MAP_FIXED_NOREPLACE, -1, 0), EEXIST);
     CHECK("mprotect",
           mprotect(p, PAGE, PROT_READ) == 0 && poke(p) == SIGSEGV && p[0] == 5 && poke(p + PAGE) == 0);
@@ -163,6 +165,7 @@ static void test_files(void)
     CHECK("but privately", mmap(NULL, PAGE, RW, MAP_PRIVATE, ro, 0) != MAP_FAILED);
     int wo = open("/tmp/mapped", O_WRONLY);
     CHECK_ERRNO("nor what is write-only", (long)mmap(NULL, PAGE, PROT_READ, MAP_SHARED, wo, 0), EACCES);
+    CHECK_ERRNO("whose kind is asked first", (long)mmap(NULL, PAGE, PROT_READ, 0, wo, 0), EINVAL);
     close(fd);
     strcpy(s, "after");
     CHECK("the mapping outlives the descriptor", pread(ro, buf, 5, 0) == 5 && memcmp(buf, "after", 5) == 0);

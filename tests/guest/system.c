@@ -1,4 +1,5 @@
 /* The system as it shows itself: uname, sysinfo, /proc and /sys, random numbers, what is refused. */
+#include <asm/prctl.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -7,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <sys/timex.h>
 #include <sys/utsname.h>
 
 #include "tests/guest/check.h"
@@ -157,6 +159,9 @@ static void test_refused(void)
     CHECK_ERRNO("swapon", syscall(SYS_swapon, "/tmp/x", 0), EPERM);
     CHECK("init_module", syscall(SYS_init_module, "x", 1, "") == -1 && (errno == EPERM || errno == ENOSYS));
     CHECK_ERRNO("settimeofday", syscall(SYS_settimeofday, &(struct timespec){.tv_sec = 1}, NULL), EPERM);
+    CHECK_ERRNO("adjtimex", adjtimex(&(struct timex){.modes = ADJ_TICK}), EPERM);
+    CHECK_ERRNO("a mode that there is not", adjtimex(&(struct timex){.modes = 0x8000}), EINVAL);
+    CHECK("cpuid that traps", syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0) == -1 && errno == ENODEV);
     CHECK("iopl", syscall(SYS_iopl, 3) == -1 && (errno == EPERM || errno == ENOSYS));
     CHECK_ERRNO("/proc/sys is read-only", open("/proc/sys/kernel/hostname", O_WRONLY), EROFS);
     CHECK("a masked file is empty", !slurp("/proc/kcore") || text[0] == 0);
