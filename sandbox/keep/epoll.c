@@ -29,6 +29,7 @@ struct epitem {
     struct file *ep;                      /* likewise */
     int guest_fd;
     int host_fd;
+    int out_fd;  /* a duplicate of file->outfd, registered for the same; -1: not registered */
     bool own_fd; /* host_fd is a duplicate */
 };
 
@@ -45,6 +46,10 @@ static void item_free(struct epitem *it)
 {
     struct epoll *e = it->ep->priv;
     (void)epoll_ctl(it->ep->hostfd, EPOLL_CTL_DEL, it->host_fd, NULL);
+    if (it->out_fd >= 0) {
+        (void)epoll_ctl(it->ep->hostfd, EPOLL_CTL_DEL, it->out_fd, NULL);
+        (void)close(it->out_fd);
+    }
     DL_DELETE(e->items, it);
     DL_DELETE2(it->file->epitems, it, file_prev, file_next);
     if (it->own_fd)
@@ -125,6 +130,34 @@ static struct epitem *item_find(struct file *ep, const struct file *f, int fd, b
     return found;
 }
 
+#define OUT_EVENTS ((uint32_t)EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND)
+
+/* Lock held. What ev asks for of a file whose POLLOUT is another descriptor's is asked of that, too: the
+ * guest may hear of both by an event each. 0 or -errno. */
+static int watch_out(struct epitem *it, const struct epoll_event *ev)
+{
+    struct epoll_event out = *ev;
+    out.events &= OUT_EVENTS | EPOLLET | EPOLLONESHOT;
+    if (it->file->outfd < 0)
+        return 0;
+    if (!(ev->events & OUT_EVENTS)) {
+        out.events = 0;
+        return it->out_fd < 0 || epoll_ctl(it->ep->hostfd, EPOLL_CTL_MOD, it->out_fd, &out) == 0 ? 0 : -errno;
+    }
+    int op = it->out_fd < 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    if (it->out_fd < 0)
+        it->out_fd = fcntl(it->file->outfd, F_DUPFD_CLOEXEC, 0);
+    return it->out_fd < 0 || epoll_ctl(it->ep->hostfd, op, it->out_fd, &out) < 0 ? -errno : 0;
+}
+
+/* Of the events that the guest asks for, those that f's host descriptor has. */
+static struct epoll_event hosts_part(const struct file *f, struct epoll_event ev)
+{
+    if (f->outfd >= 0)
+        ev.events &= ~OUT_EVENTS;
+    return ev;
+}
+
 /* Lock held. */
 static int item_add(struct file *ep, struct file *f, int fd, bool plain_used, struct epoll_event *ev)
 {
@@ -132,15 +165,17 @@ static int item_add(struct file *ep, struct file *f, int fd, bool plain_used, st
     struct epitem *it = calloc(1, sizeof(*it));
     if (!it)
         return -ENOMEM;
+    struct epoll_event host = hosts_part(f, *ev);
     it->ep = ep;
     it->file = f;
+    it->out_fd = -1;
     it->guest_fd = fd;
     it->own_fd = plain_used || f->hostfd < 0;
     it->host_fd = f->hostfd;
     if (it->own_fd)
         it->host_fd = fcntl(f->hostfd < 0 ? kernel.ready_fd : f->hostfd, F_DUPFD_CLOEXEC, 0);
     int r = it->host_fd < 0 ? -errno : 0;
-    if (r == 0 && epoll_ctl(ep->hostfd, EPOLL_CTL_ADD, it->host_fd, ev) < 0)
+    if (r == 0 && epoll_ctl(ep->hostfd, EPOLL_CTL_ADD, it->host_fd, &host) < 0)
         r = -errno;
     if (r < 0) {
         if (it->own_fd && it->host_fd >= 0)
@@ -150,7 +185,10 @@ static int item_add(struct file *ep, struct file *f, int fd, bool plain_used, st
     }
     DL_APPEND(e->items, it);
     DL_APPEND2(f->epitems, it, file_prev, file_next);
-    return 0;
+    r = watch_out(it, ev);
+    if (r < 0)
+        item_free(it);
+    return r;
 }
 
 /* laned: f was one when it was found to be the keep's to do. */
@@ -171,7 +209,8 @@ static int do_ctl(struct file *ep, int op, struct file *f, int fd, struct epoll_
         item_free(it);
         return 0;
     }
-    return epoll_ctl(ep->hostfd, EPOLL_CTL_MOD, it->host_fd, ev) < 0 ? -errno : 0;
+    struct epoll_event host = hosts_part(f, *ev);
+    return epoll_ctl(ep->hostfd, EPOLL_CTL_MOD, it->host_fd, &host) < 0 ? -errno : watch_out(it, ev);
 }
 
 /* Whose registration it is: SYS_CONTINUE for the host's, 0 for the keep's, or -errno. */

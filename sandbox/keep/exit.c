@@ -374,6 +374,7 @@ static void thread_finish(struct task *t, int status, struct leftovers *left)
     task_forget_host(t);
     sigpending_flush(p, &t->pending, ~0ULL);
     t->exited = true;
+    seccomp_task_ended(t);
     p->nthreads--;
     clone_task_ended(t);
     quiet_thread_ended(t);
@@ -412,6 +413,7 @@ void task_exit(struct task *t, int status)
 {
     struct process *p = t->process;
     bool current_exit = task_is_current(t);
+    struct parked *parked;
     {
         LOCKED(&kernel.tasklist_lock);
         unsigned life = atomic_fetch_or(&t->life, TASK_DYING);
@@ -423,8 +425,9 @@ void task_exit(struct task *t, int status)
         }
         if (atomic_fetch_or(&t->life, TASK_EXITED) & TASK_EXITED)
             return;
-        parked_drop(t);
+        parked = parked_drop(t);
     }
+    parked_free(parked); /* t has other references */
     release_user(t);
     exec_plan_free(steal_ptr(&t->exec)); /* killed between the plan and the new program */
     struct leftovers left = {.pidfd = -1};

@@ -46,6 +46,7 @@ struct file *file_new(const struct file_ops *ops, unsigned flags, unsigned kind,
     f->ops = ops;
     f->kind = kind;
     f->hostfd = hostfd;
+    f->outfd = -1;
     f->lanefd = -1;
     f->priv = priv;
     pthread_mutex_init(&f->pos_lock, NULL);
@@ -66,6 +67,8 @@ static void file_free(struct file *f)
         f->ops->release(f);
     if (f->hostfd >= 0 && !(f->dentry && f->dentry->fd == f->hostfd))
         (void)close(f->hostfd);
+    if (f->outfd >= 0)
+        (void)close(f->outfd);
     if (f->lanefd >= 0)
         (void)close(f->lanefd);
     if (f->dentry)

@@ -2,7 +2,7 @@
  *
  * A file that can be polled has one host descriptor (hostfd) whose readiness is the file's own: the guest's
  * poll, select and epoll are the host's on those descriptors. hostfd == -1: always ready (or not pollable:
- * FILE_NOPOLL). */
+ * FILE_NOPOLL). Where one descriptor can not say it all, POLLOUT is that of another (outfd). */
 #ifndef BAILEY_KEEP_FILE_H
 #define BAILEY_KEEP_FILE_H
 
@@ -30,6 +30,7 @@ struct file_ops {
     ssize_t (*write)(struct task *t, struct file *f, struct uio *u, off_t *pos);
     off_t (*llseek)(struct task *t, struct file *f, off_t off, int whence); /* pos_lock held */
     long (*ioctl)(struct task *t, struct file *f, unsigned cmd, uaddr_t arg);
+    long (*call_ioctl)(struct task *t, const struct sysargs *a, struct file *f); /* instead: it may park */
     int (*stat)(struct task *t, struct file *f, struct stat *st);
     int (*iterate)(struct task *t, struct file *f,
                    struct dir_context *ctx); /* pos_lock held; uses and sets f->pos */
@@ -68,6 +69,7 @@ struct file {
     atomic_uint flags;  /* O_* as F_GETFL reports them (access mode, O_APPEND, O_NONBLOCK ...) */
     unsigned kind;      /* enum file_flag */
     int hostfd;         /* owned (by the dentry where dentry->fd is the same number); -1 none */
+    int outfd;          /* owned; whose POLLOUT is the file's; -1: hostfd's is */
     int lanefd;         /* another description of the same, for guests; -1: theirs is hostfd */
     atomic_bool laned;  /* become_lane was called */
     atomic_bool barred; /* no gate is to use it from now on, whatever was donated (fast_bar) */

@@ -56,5 +56,7 @@ long sys_ioctl(struct task *t, const struct sysargs *a)
     default:
         break;
     }
+    if (f->ops->call_ioctl)
+        return f->ops->call_ioctl(t, a, f);
     return f->ops->ioctl ? f->ops->ioctl(t, f, cmd, a->arg[2]) : -ENOTTY;
 }

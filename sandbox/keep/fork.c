@@ -82,11 +82,6 @@ static struct task *task_copy(struct process *p, struct task *parent, unsigned l
     t->cred = cred_get(parent->cred);
     copy_signals(t, parent);
     copy_sched(t, parent);
-    t->no_new_privs = parent->no_new_privs;
-    t->seccomp_mode = parent->seccomp_mode;
-    t->seccomp = parent->seccomp ? seccomp_get(parent->seccomp) : NULL;
-    t->judged = parent->judged;
-    t->judge_next = parent->judge_next;
     t->personality = parent->personality;
     t->mempolicy = parent->mempolicy;
     t->mempolicy_nodes = parent->mempolicy_nodes;
@@ -147,6 +142,7 @@ static int admit(struct task *parent, struct task *t, unsigned long flags)
     if (tid < 0)
         return tid;
     t->tid = tid;
+    seccomp_inherit(t, parent); /* at the moment from which TSYNC finds t */
     task_link(t);
     pp->container->pids->forks++;
     if (flags & CLONE_THREAD)
@@ -207,6 +203,7 @@ void task_fork_abort(struct task *child)
         fs = steal_ptr(&child->fs);
         fdt = steal_ptr(&child->fdt);
         child->exited = true;
+        seccomp_task_ended(child);
         p->nthreads--;
         if (p->leader == child) {
             sigpending_flush(p, &p->pending, ~0ULL);

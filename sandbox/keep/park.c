@@ -50,21 +50,32 @@ static void unpark(struct parked *p)
     t->process->nparked--;
 }
 
-static void parked_free(struct parked *p)
+void parked_free(struct parked *p)
 {
+    if (!p)
+        return;
+    if (p->release)
+        p->release(p);
     listener_release(p->a.listener);
     task_put(p->task);
     free(p);
 }
 
-void parked_drop(struct task *t)
+struct parked *parked_drop(struct task *t)
 {
     struct parked *p = t->parked;
 
-    if (!p)
-        return;
-    unpark(p);
-    parked_free(p); /* t has other references */
+    if (p)
+        unpark(p);
+    return p;
+}
+
+void parked_go_on(struct parked *p)
+{
+    task_take_over(p->task);
+    p->task->call_start = p->start;
+    syscall_go_on(p->task, &p->a);
+    parked_free(p);
 }
 
 /* [T] Whether the wait is over; *r is how. */
@@ -108,6 +119,11 @@ void parked_settle(void)
     /* As in tasks_bury: nearly every call ends here. */
     while (atomic_load_explicit(&kernel.tasks->ndue, memory_order_acquire) && (p = take_over(&r, &outer))) {
         r = p->end(p, r);
+        if (r == SYS_PARKED) {
+            task_hand_over(outer);
+            listener_resume(p);
+            continue;
+        }
         syscall_end(p->task, &p->a, r, &p->start);
         task_give_back(p->task, outer);
         parked_free(p);

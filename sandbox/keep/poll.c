@@ -13,6 +13,7 @@
 #include "sandbox/keep/task.h"
 
 #define POLL_DEFAULT (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM)
+#define OUT_EVENTS (POLLOUT | POLLWRNORM | POLLWRBAND)
 #define POLL_INLINE 16
 
 /* The files behind a list of guest descriptors, and the host's list for them. */
@@ -21,7 +22,9 @@ struct poller {
     unsigned n;
     struct pollfd *fds; /* events and revents as the guest's; fd is the host's, -1: nothing to wait for */
     struct file **files;
-    struct pollfd few_fds[POLL_INLINE];
+    unsigned nouts;     /* of the files, those with an outfd that is waited for: */
+    struct pollfd *out; /* &fds[n] */
+    struct pollfd few_fds[2 * POLL_INLINE];
     struct file *few_files[POLL_INLINE];
 };
 
@@ -32,11 +35,13 @@ static int poller_init(struct poller *p, struct task *t, unsigned n)
     p->fds = p->few_fds;
     p->files = p->few_files;
     if (n > POLL_INLINE) {
-        p->fds = calloc(n, sizeof(*p->fds));
+        p->fds = calloc(2 * (size_t)n, sizeof(*p->fds));
         p->files = calloc(n, sizeof(struct file *));
     } else {
         memset(p->few_files, 0, sizeof(p->few_files));
     }
+    p->nouts = 0;
+    p->out = p->fds + n;
     return p->fds && p->files ? 0 : -ENOMEM;
 }
 
@@ -67,7 +72,23 @@ static int poller_set(struct poller *p, unsigned i, int fd, short events)
     }
     signalfd_rebind(f, p->t);
     e->fd = f->hostfd;
+    if (f->outfd >= 0 && (events & OUT_EVENTS))
+        p->out[p->nouts++] = (struct pollfd){f->outfd, (short)(events & OUT_EVENTS), 0};
     return 0;
+}
+
+/* What the outfds said belongs to their files' entries. Returns how many of those were counted already. */
+static int fold_outs(struct poller *p)
+{
+    int twice = 0;
+    const struct pollfd *out = p->out;
+    for (unsigned i = 0; p->nouts && i < p->n; i++) {
+        if (p->fds[i].fd < 0 || p->files[i]->outfd < 0 || !(p->fds[i].events & OUT_EVENTS))
+            continue;
+        twice += out->revents && p->fds[i].revents;
+        p->fds[i].revents |= out++->revents;
+    }
+    return twice;
 }
 
 /* Waits. ready: that many entries are ready already. Returns how many have revents; 0 on time-out,
@@ -83,9 +104,11 @@ static int poller_wait(struct poller *p, int ready, bool wait, const struct time
             return -ENOMEM;
         for (unsigned i = 0; i < p->n; i++)
             kept[i] = e[i].fd < 0 ? e[i].revents : 0;
-        n = poll(e, p->n, 0);
+        n = poll(e, p->n + p->nouts, 0);
         if (n <= 0 && !ready && wait)
-            n = host_wait_many(p->t, e, p->n, deadline);
+            n = host_wait_many(p->t, e, p->n + p->nouts, deadline);
+        if (n > 0)
+            n -= fold_outs(p);
         for (unsigned i = 0; i < p->n; i++)
             if (e[i].fd < 0)
                 e[i].revents = kept[i];
@@ -189,7 +212,6 @@ long sys_ppoll(struct task *t, const struct sysargs *a)
 }
 
 #define IN_EVENTS (POLLIN | POLLRDNORM | POLLRDBAND)
-#define OUT_EVENTS (POLLOUT | POLLWRNORM | POLLWRBAND)
 #define IN_SET (IN_EVENTS | POLLHUP | POLLERR)
 #define OUT_SET (OUT_EVENTS | POLLERR)
 #define BITS_PER_WORD 64U

@@ -90,7 +90,7 @@ static long pr_set_seccomp(struct task *t, const struct sysargs *a)
 {
     if (a->arg[1] == SECCOMP_MODE_STRICT)
         return seccomp_set_strict(t);
-    return a->arg[1] == SECCOMP_MODE_FILTER ? seccomp_install(t, 0, a->arg[2]) : -EINVAL;
+    return a->arg[1] == SECCOMP_MODE_FILTER ? seccomp_install(t, a, 0, a->arg[2]) : -EINVAL;
 }
 
 static long pr_capbset_read(struct task *t, const struct sysargs *a)

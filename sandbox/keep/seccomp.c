@@ -15,25 +15,9 @@
 #include "sandbox/keep/bpf.h"
 #include "sandbox/keep/klog.h"
 #include "sandbox/keep/seccomp_internal.h"
+#include "sandbox/keep/seccomp_notify.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/platform/listener.h"
-
-struct seccomp_filter *seccomp_get(struct seccomp_filter *f)
-{
-    atomic_fetch_add(&f->refs, 1);
-    return f;
-}
-
-void seccomp_put(struct seccomp_filter *f)
-{
-    while (f && atomic_fetch_sub(&f->refs, 1) == 1) {
-        struct seccomp_filter *prev = f->prev;
-        if (f->standin_fd >= 0)
-            (void)close(f->standin_fd);
-        free(f);
-        f = prev;
-    }
-}
 
 unsigned seccomp_count(const struct task *t)
 {
@@ -123,7 +107,7 @@ static long answer_directly(const struct sysargs *a, long result)
 }
 
 /* What the guest's call returns. A gate would take a value for the answer to its own question. */
-static long answer_call(struct task *t, const struct sysargs *a, long result)
+long seccomp_answer(struct task *t, const struct sysargs *a, long result)
 {
     bool is_error = result < 0 && result >= -4095;
     if (!seccomp_asked_by_gate(a) || is_error)
@@ -173,16 +157,18 @@ static void log_verdict(const struct task *t, struct seccomp_filter *by, const s
                 kills ? "end" : "call", t->process->pid, d->nr, name ? name : "unknown");
 }
 
-static long notify_agent(struct task *t, const struct seccomp_filter *by, const struct sysargs *a,
-                         const struct seccomp_data *d)
+static long notify(struct task *t, const struct seccomp_filter *by, const struct sysargs *a,
+                   const struct seccomp_data *d)
 {
     long result = -ENOSYS;
-    int r = by->standin_fd < 0 ? -ENOSYS : seccomp_standin(t, by, a, d, &result);
+    if (by->standin_fd < 0)
+        return seccomp_notify(t, by, a, d);
+    int r = seccomp_standin(t, by, a, d, &result);
     if (r == 1)
         return 0;
     if (r < 0)
         return r;
-    return answer_call(t, a, result);
+    return seccomp_answer(t, a, result);
 }
 
 static long carry_out(struct task *t, const struct sysargs *a, const struct seccomp_filter *by,
@@ -194,13 +180,13 @@ static long carry_out(struct task *t, const struct sysargs *a, const struct secc
     case SECCOMP_RET_LOG:
         return 0;
     case SECCOMP_RET_ERRNO:
-        return answer_call(t, a, -(data > 4095 ? 4095 : data));
+        return seccomp_answer(t, a, -(data > 4095 ? 4095 : data));
     case SECCOMP_RET_TRAP:
         return answer_directly(a, trap(t, a, d, data));
     case SECCOMP_RET_TRACE: /* there is no tracer */
         return -ENOSYS;
     case SECCOMP_RET_USER_NOTIF:
-        return notify_agent(t, by, a, d);
+        return notify(t, by, a, d);
     case SECCOMP_RET_KILL_THREAD:
         return kill_thread(t, a, SIGSYS);
     default:

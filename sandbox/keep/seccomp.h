@@ -2,8 +2,8 @@
  * themselves (seccomp(2)): classic BPF, interpreted in the keep.
  *
  * The profile judges every call: what it does not allow outright does not run natively (gate_filter.h).
- * So do guests' own filters: calls that would run natively are trapped by a host filter that the gate adds to the
- * thread (seccomp_native.c).
+ * So do guests' own filters: calls that would run natively are trapped by a host filter that the gate adds to
+ * the thread (seccomp_native.c).
  */
 #ifndef BAILEY_KEEP_SECCOMP_H
 #define BAILEY_KEEP_SECCOMP_H
@@ -20,8 +20,9 @@ long seccomp_check(struct task *t, const struct sysargs *a);
 /* GATE_VALUE: what GATE_ANSWERED stood for last. */
 long seccomp_value(struct task *t, const struct sysargs *a);
 
-/* 0, or the thread that could not be synchronised (> 0), or -errno. prog: a guest's struct sock_fprog. */
-long seccomp_install(struct task *t, unsigned flags, uaddr_t prog);
+/* In t's call a: 0, the listener that the flags ask for, the thread that could not be synchronised (> 0), or
+ * -errno. prog: a guest's struct sock_fprog. */
+long seccomp_install(struct task *t, const struct sysargs *a, unsigned flags, uaddr_t prog);
 long seccomp_set_strict(struct task *t);
 
 /* The container's profile for a session's first task, which has no filter yet and does not run. -EINVAL: the

@@ -6,11 +6,76 @@
 #include "sandbox/keep/bpf.h"
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/seccomp_internal.h"
+#include "sandbox/keep/seccomp_notify.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
 
 #define CHAIN_INSNS_MAX 32768U /* as Linux: each filter counts 4 more */
+
+static struct seccomp_filter *seccomp_get(struct seccomp_filter *f)
+{
+    atomic_fetch_add(&f->refs, 1);
+    return f;
+}
+
+void seccomp_put(struct seccomp_filter *f)
+{
+    while (f && atomic_fetch_sub(&f->refs, 1) == 1) {
+        struct seccomp_filter *prev = f->prev;
+        if (f->standin_fd >= 0)
+            (void)close(f->standin_fd);
+        free(f);
+        f = prev;
+    }
+}
+
+/* Users --------------------------------------------------------------------------------------------------
+ */
+
+/* [T] A filter above it counts as one user, for as long as it has any itself. */
+static void add_user(struct seccomp_filter *f)
+{
+    if (f && f->users++ == 0 && f->prev)
+        f->prev->users++;
+}
+
+/* [T] */
+static void drop_user(struct seccomp_filter *f)
+{
+    for (; f && --f->users == 0; f = f->prev)
+        if (f->notifier)
+            notifier_hang_up(f->notifier);
+}
+
+void seccomp_use(struct task *t, struct seccomp_filter *f)
+{
+    struct seccomp_filter *old = t->seccomp;
+
+    add_user(f);
+    t->seccomp = f ? seccomp_get(f) : NULL;
+    drop_user(old);
+    seccomp_put(old);
+}
+
+void seccomp_inherit(struct task *child, const struct task *parent)
+{
+    child->no_new_privs = parent->no_new_privs;
+    child->seccomp_mode = parent->seccomp_mode;
+    child->judged = parent->judged;
+    child->judge_next = parent->judge_next;
+    seccomp_use(child, parent->seccomp);
+}
+
+void seccomp_task_ended(struct task *t)
+{
+    drop_user(t->seccomp);
+}
+
+/* Making them
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static struct seccomp_filter *filter_new(unsigned len)
 {
@@ -36,8 +101,12 @@ int seccomp_apply_profile(struct task *t, const struct keep_process *p)
     f->log = p->filter_log;
     f->killable = p->filter_killable;
     f->is_profile = true;
-    t->seccomp = f;
-    t->seccomp_mode = SECCOMP_MODE_FILTER;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        seccomp_use(t, f);
+        t->seccomp_mode = SECCOMP_MODE_FILTER;
+    }
+    seccomp_put(f);
     return 0;
 }
 
@@ -112,21 +181,30 @@ static pid_t unsyncable(const struct task *t)
     return 0;
 }
 
-/* [T] Takes a new reference. */
+/* [T] */
 static void set_filter(struct task *t, struct seccomp_filter *f, bool no_new_privs)
 {
-    struct seccomp_filter *old = t->seccomp;
-    t->seccomp = seccomp_get(f);
+    seccomp_use(t, f);
     t->seccomp_mode = SECCOMP_MODE_FILTER;
     t->no_new_privs |= no_new_privs;
-    seccomp_put(old);
     seccomp_see_natives(t);
+}
+
+/* [T] There is at most one in a chain; the container's agent counts as one. */
+static bool has_listener(const struct seccomp_filter *f)
+{
+    for (; f; f = f->prev)
+        if (f->notifier || f->standin_fd >= 0)
+            return true;
+    return false;
 }
 
 /* [T] f becomes the newest link of t's chain, and with sync of every thread's. */
 static long attach(struct task *t, struct seccomp_filter *f, bool sync)
 {
     struct task *o;
+    if (f->notifier && has_listener(t->seccomp))
+        return -EBUSY;
     pid_t bad = sync ? unsyncable(t) : 0;
     if (bad)
         return bad;
@@ -149,13 +227,55 @@ static long attach(struct task *t, struct seccomp_filter *f, bool sync)
     return 0;
 }
 
-long seccomp_install(struct task *t, unsigned flags, uaddr_t prog)
+static bool flags_are_valid(unsigned flags)
 {
-    const unsigned known = SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_LOG |
-                           SECCOMP_FILTER_FLAG_SPEC_ALLOW | SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+    const unsigned sync = SECCOMP_FILTER_FLAG_TSYNC, esrch = SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
+    const unsigned listener = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    const unsigned killable = SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    const unsigned known =
+        sync | esrch | listener | killable | SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     if (flags & ~known)
-        return -EINVAL;
-    if (t->seccomp_mode == SECCOMP_MODE_STRICT)
+        return false;
+    if ((flags & sync) && (flags & listener) && !(flags & esrch)) /* a thread's id, or a descriptor? */
+        return false;
+    return !(flags & killable) || (flags & listener);
+}
+
+/* It was not installed, so that its descriptor is not either. */
+static void take_back(struct task *t, const struct sysargs *a, struct seccomp_filter *f, int fd)
+{
+    bool native;
+    if (fd >= 0)
+        (void)fd_close(t, a, fd, &native);
+    LOCKED(&kernel.tasklist_lock);
+    if (f->notifier) /* another thread holds it by now */
+        notifier_hang_up(f->notifier);
+}
+
+/* 0, the number of its listener, -errno, or the thread that is in the way of sync. */
+static long install(struct task *t, const struct sysargs *a, struct seccomp_filter *f, unsigned flags)
+{
+    int fd = 0;
+    if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+        fd = notifier_install(t, f, flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+    if (fd < 0)
+        return fd;
+    long bad;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        bad = attach(t, f, flags & SECCOMP_FILTER_FLAG_TSYNC);
+    }
+    fast_filtered(t);
+    if (bad == 0)
+        return fd;
+    if (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER)
+        take_back(t, a, f, fd);
+    return bad > 0 && (flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH) ? -ESRCH : bad;
+}
+
+long seccomp_install(struct task *t, const struct sysargs *a, unsigned flags, uaddr_t prog)
+{
+    if (!flags_are_valid(flags) || t->seccomp_mode == SECCOMP_MODE_STRICT)
         return -EINVAL;
     if (!t->no_new_privs && !capable(t, CAP_SYS_ADMIN))
         return -EACCES;
@@ -164,13 +284,7 @@ long seccomp_install(struct task *t, unsigned flags, uaddr_t prog)
     if (r)
         return r;
     f->log = flags & SECCOMP_FILTER_FLAG_LOG;
-    long bad;
-    {
-        LOCKED(&kernel.tasklist_lock);
-        bad = attach(t, f, flags & SECCOMP_FILTER_FLAG_TSYNC);
-    }
-    fast_filtered(t);
-    return bad > 0 && (flags & SECCOMP_FILTER_FLAG_TSYNC_ESRCH) ? -ESRCH : bad;
+    return install(t, a, f, flags);
 }
 
 static long action_available(struct task *t, uaddr_t addr)
@@ -183,12 +297,20 @@ static long action_available(struct task *t, uaddr_t addr)
     case SECCOMP_RET_KILL_THREAD:
     case SECCOMP_RET_TRAP:
     case SECCOMP_RET_ERRNO:
+    case SECCOMP_RET_USER_NOTIF:
     case SECCOMP_RET_LOG:
     case SECCOMP_RET_ALLOW:
         return 0;
     default:
         return -EOPNOTSUPP;
     }
+}
+
+static long notif_sizes(struct task *t, uaddr_t addr)
+{
+    const struct seccomp_notif_sizes s = {sizeof(struct seccomp_notif), sizeof(struct seccomp_notif_resp),
+                                          sizeof(struct seccomp_data)};
+    return copy_to_user(t, addr, &s, sizeof(s));
 }
 
 long sys_seccomp(struct task *t, const struct sysargs *a)
@@ -200,9 +322,11 @@ long sys_seccomp(struct task *t, const struct sysargs *a)
     case SECCOMP_SET_MODE_STRICT:
         return flags || a->arg[2] ? -EINVAL : seccomp_set_strict(t);
     case SECCOMP_SET_MODE_FILTER:
-        return seccomp_install(t, flags, a->arg[2]);
+        return seccomp_install(t, a, flags, a->arg[2]);
     case SECCOMP_GET_ACTION_AVAIL:
         return flags ? -EINVAL : action_available(t, a->arg[2]);
+    case SECCOMP_GET_NOTIF_SIZES:
+        return flags ? -EINVAL : notif_sizes(t, a->arg[2]);
     default:
         return -EINVAL;
     }

@@ -15,13 +15,15 @@
 /* A chain is immutable; each task holds its newest link. */
 struct seccomp_filter {
     atomic_int refs;
-    struct seccomp_filter *prev; /* older; a reference */
-    unsigned len, chain_len;     /* instructions */
-    unsigned count;              /* filters, with those below */
-    bool log;                    /* SECCOMP_FILTER_FLAG_LOG */
-    bool killable;               /* only its end interrupts a task that waits for the agent */
-    int standin_fd;              /* where SECCOMP_RET_USER_NOTIF goes; -1: nowhere */
-    bool is_profile;             /* the container's, not the guest's own */
+    struct seccomp_filter *prev;       /* older; a reference */
+    unsigned len, chain_len;           /* instructions */
+    unsigned count;                    /* filters, with those below */
+    bool log;                          /* SECCOMP_FILTER_FLAG_LOG */
+    bool killable;                     /* only its end interrupts a task that waits for the agent */
+    int standin_fd;                    /* where a profile's SECCOMP_RET_USER_NOTIF goes; -1: nowhere */
+    struct seccomp_notifier *notifier; /* [T] where a guest's own goes (a reference); NULL: nowhere */
+    unsigned users;                    /* [T] tasks whose newest it is, and filters in use right above it */
+    bool is_profile;                   /* the container's, not the guest's own */
     /* By number: whether it is known that the whole chain allows the call with any arguments, and that it
      * does. */
     atomic_ulong known[CACHE_WORDS], allowed[CACHE_WORDS];
@@ -29,6 +31,12 @@ struct seccomp_filter {
     atomic_ulong said[CACHE_WORDS];   /* what the runtime's log has had already */
     struct sock_filter insns[];
 };
+
+/* [T] t's newest filter is f from now on (a new reference) instead of what it had. NULL: none. */
+void seccomp_use(struct task *t, struct seccomp_filter *f);
+
+/* Answers t's call by result, an error or a value: SYS_NOANSWER. */
+long seccomp_answer(struct task *t, const struct sysargs *a, long result);
 
 /* seccomp_native.c: t has a new filter. Its gate is told to trap what the chain has a say in and would not
  * see. [T] */

@@ -157,6 +157,34 @@ static bool is_overdue(const struct task *t, const struct sysargs *a)
     return t->ended_by && a->nr != GATE_SIGNAL && !(a->nr == SYS_exit && from_gate(a));
 }
 
+/* r: 0, or what the filters have said. */
+static void go_on(struct task *t, const struct sysargs *a, struct gate_mailbox *mailbox, long r)
+{
+    if (mailbox && from_gate(a))
+        mailbox_begin(t, mailbox);
+    syscall_fn fn = find(a);
+    if (r == 0)
+        r = fn ? run(t, a, fn) : -ENOSYS;
+    if (r == SYS_PARKED) {
+        tasks_bury();
+        return;
+    }
+    fast_missed(t, a, r);
+    mailbox_end();
+    if (mailbox)
+        mailbox_rung(t);
+    syscall_end(t, a, r, &t->call_start); /* from here on another worker may be in t's next call */
+    task_leave(t);
+    later_arm();
+}
+
+void syscall_go_on(struct task *t, const struct sysargs *a)
+{
+    if (t->process->container->frozen)
+        task_await_thaw(t);
+    go_on(t, a, NULL, 0);
+}
+
 void syscall_dispatch(struct task *t, const struct sysargs *a)
 {
     if (!task_enter(t))
@@ -176,24 +204,11 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
         t->continued = false;
     }
     later_hear(t);
-    struct gate_mailbox *mailbox = mailbox_takes(a->nr) ? mailbox_page(t) : NULL;
-    if (mailbox && from_gate(a))
-        mailbox_begin(t, mailbox);
-    syscall_fn fn = find(a);
     long r = t->seccomp_mode && seccomp_covers(a) ? seccomp_check(t, a) : 0;
-    if (r == 0)
-        r = fn ? run(t, a, fn) : -ENOSYS;
-    if (r == SYS_PARKED) {
+    if (r == SYS_PARKED)
         tasks_bury();
-        return;
-    }
-    fast_missed(t, a, r);
-    mailbox_end();
-    if (mailbox)
-        mailbox_rung(t);
-    syscall_end(t, a, r, &t->call_start); /* from here on another worker may be in t's next call */
-    task_leave(t);
-    later_arm();
+    else
+        go_on(t, a, mailbox_takes(a->nr) ? mailbox_page(t) : NULL, r);
 }
 
 /* A process that nobody approved, or that was killed before it could attach, has no business to go on. */

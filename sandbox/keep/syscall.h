@@ -25,6 +25,8 @@ extern const struct syscall_desc syscall_table[SYSCALL_MAX];
 
 /* Runs one notification's call for its task and answers it. */
 void syscall_dispatch(struct task *t, const struct sysargs *a);
+/* The rest of a call that the filters have let go on, within task_enter; that ends here, too. */
+void syscall_go_on(struct task *t, const struct sysargs *a);
 /* The end of a call: counted, shown, answered with r. */
 void syscall_end(struct task *t, const struct sysargs *a, long r, const struct timespec *start);
 /* Puts host descriptor fd into t at number at, as notif_addfd does, and answers a by that number. The guest

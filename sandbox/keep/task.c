@@ -308,6 +308,27 @@ void task_give_back(struct task *t, struct task *outer)
     leave(t, TASK_BUSY_ONE);
 }
 
+void task_hand_over(struct task *outer)
+{
+    current = outer;
+}
+
+void task_take_over(struct task *t)
+{
+    current = t;
+}
+
+void task_hold(struct task *t)
+{
+    atomic_fetch_add(&task_get(t)->life, TASK_BUSY_ONE);
+}
+
+void task_let_go(struct task *t)
+{
+    leave(t, TASK_BUSY_ONE);
+    task_put(t);
+}
+
 void task_bury_later(struct task *t)
 {
     LOCKED(&kernel.tasks->dying_lock);

@@ -307,6 +307,12 @@ void task_release(struct task *t);
  * is returned for task_give_back (no lock held), the end of the bracket. */
 struct task *task_adopt(struct task *t);
 void task_give_back(struct task *t, struct task *outer);
+/* Instead of that: another thread is to go on with it, and begins by task_take_over. */
+void task_hand_over(struct task *outer);
+void task_take_over(struct task *t);
+/* [T] t, which is parked, stays what it is until task_let_go (no lock held), whoever kills it. */
+void task_hold(struct task *t);
+void task_let_go(struct task *t);
 /* The same for a call that came without a notification: false also where a worker is at a call of t's. One
  * that comes meanwhile waits, so this is for short calls only. */
 bool task_enter_idle(struct task *t);

@@ -121,9 +121,11 @@ void posix_timer_delivered(struct sigqueue *q); /* [T] q leaves the queue */
  * thread is late. */
 void posix_timer_catch_up(struct sigqueue *q);
 
-/* seccomp.c */
-struct seccomp_filter *seccomp_get(struct seccomp_filter *f);
+/* seccomp_install.c */
 void seccomp_put(struct seccomp_filter *f);
+void seccomp_inherit(struct task *child, const struct task *parent); /* [T] */
+/* [T] t has ended: its filters are without it, though it still refers to them. */
+void seccomp_task_ended(struct task *t);
 
 static inline int64_t ts_ns(const struct timespec *ts)
 {

@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "sandbox/keep/container.h"
+#include "sandbox/keep/park.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 
@@ -33,7 +34,7 @@ struct worker {
 
 static _Thread_local struct worker *self;
 
-static int spawn_worker(struct listener *l, struct container *c);
+static int spawn_worker(struct listener *l, struct container *c, bool leads);
 
 /* l->lock held: someone else takes over RECV. */
 static void hand_over(struct listener *l)
@@ -41,19 +42,57 @@ static void hand_over(struct listener *l)
     l->has_leader = false;
     if (l->idle_workers > 0)
         pthread_cond_signal(&l->idle);
-    else if (spawn_worker(l, NULL) == 0)
+    else if (spawn_worker(l, NULL, true) == 0)
         l->has_leader = true;
+}
+
+static bool has_resumed(struct listener *l)
+{
+    return __atomic_load_n(&l->resumed, __ATOMIC_ACQUIRE) != NULL;
+}
+
+/* l->lock held: somebody goes on with what is there. c: as spawn_worker has it. */
+static void wake_for_resumed(struct listener *l, struct container *c)
+{
+    if (l->idle_workers > 0)
+        pthread_cond_signal(&l->idle);
+    else
+        (void)spawn_worker(l, c, false);
+}
+
+void listener_resume(struct parked *p)
+{
+    struct listener *l = p->a.listener;
+
+    LOCKED(&l->lock);
+    DL_APPEND(l->resumed, p);
+    if (!self || self->listener != l)
+        wake_for_resumed(l, p->task->process->container);
+}
+
+static struct parked *next_resumed(struct listener *l)
+{
+    if (!has_resumed(l))
+        return NULL;
+    LOCKED(&l->lock);
+    struct parked *p = l->resumed;
+    if (p)
+        DL_DELETE(l->resumed, p);
+    return p;
 }
 
 void worker_about_to_block(void)
 {
     struct worker *w = self;
 
-    if (!w || !w->leads)
+    if (!w || (!w->leads && !has_resumed(w->listener)))
         return;
-    w->leads = false;
     LOCKED(&w->listener->lock);
-    hand_over(w->listener);
+    if (w->leads)
+        hand_over(w->listener); /* who gets it looks at the others first */
+    else if (w->listener->resumed)
+        wake_for_resumed(w->listener, NULL);
+    w->leads = false;
 }
 
 /* Before an ioctl that waits until the guest's thread has had a CPU (and, where that answers its call, until
@@ -80,7 +119,8 @@ static void note_caller(struct listener *l, unsigned tid)
     }
 }
 
-/* True: this worker leads (again). False: it is one too many and ends. */
+/* True: this worker leads (again), or there may be a call to go on with. False: it is one too many and ends.
+ */
 static bool become_leader(struct worker *w)
 {
     struct listener *l = w->listener;
@@ -88,15 +128,16 @@ static bool become_leader(struct worker *w)
     if (w->leads)
         return true;
     LOCKED(&l->lock);
-    if (l->has_leader && l->idle_workers >= MAX_IDLE)
+    if (l->has_leader && l->idle_workers >= MAX_IDLE && !l->resumed)
         return false;
     l->idle_workers++;
-    while (l->has_leader && !l->dead)
+    while (l->has_leader && !l->dead && !l->resumed)
         pthread_cond_wait(&l->idle, &l->lock);
     l->idle_workers--;
     if (l->dead)
         return false;
-    l->has_leader = w->leads = true;
+    if (!l->has_leader)
+        l->has_leader = w->leads = true;
     return true;
 }
 
@@ -192,11 +233,16 @@ static void *worker_main(void *arg)
 {
     struct worker w = *(struct worker *)arg;
     struct seccomp_notif n;
+    struct parked *resumed;
 
     free(arg);
     enter(&w);
     self = &w;
-    while (become_leader(&w)) {
+    while ((resumed = next_resumed(w.listener)) || become_leader(&w)) {
+        if (resumed)
+            parked_go_on(resumed);
+        if (resumed || !w.leads)
+            continue;
         memset(&n, 0, sizeof(n));
         if (ioctl(w.listener->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) == 0)
             serve(w.listener, &n);
@@ -208,9 +254,8 @@ static void *worker_main(void *arg)
     return NULL;
 }
 
-/* l->lock held, or nobody else has l yet. The new worker leads. A worker's child shares its root directory.
- */
-static int spawn_worker(struct listener *l, struct container *c)
+/* l->lock held, or nobody else has l yet. A worker's child shares its root directory. */
+static int spawn_worker(struct listener *l, struct container *c, bool leads)
 {
     struct worker *w = malloc(sizeof(*w));
     pthread_attr_t attr;
@@ -218,7 +263,7 @@ static int spawn_worker(struct listener *l, struct container *c)
 
     if (!w)
         return -ENOMEM;
-    *w = (struct worker){.listener = l, .container = c ? container_get(c) : NULL, .leads = true};
+    *w = (struct worker){.listener = l, .container = c ? container_get(c) : NULL, .leads = leads};
     l->refs++;
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
@@ -251,7 +296,7 @@ struct listener *listener_new(int fd, struct container *c, struct task *first)
     /* Best effort: an older kernel wakes us a little later. */
     (void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     l->has_leader = true;
-    if (spawn_worker(l, c) == 0)
+    if (spawn_worker(l, c, true) == 0)
         return l;
     listener_release(l);
     return NULL;

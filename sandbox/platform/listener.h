@@ -9,10 +9,11 @@ struct listener {
     int fd;
     pthread_mutex_t lock;
     pthread_cond_t idle;
-    unsigned idle_workers; /* waiting to become leader */
-    unsigned refs;         /* its owner, and every worker */
-    bool has_leader;       /* someone is in RECV, or about to be */
-    bool dead;             /* no guest is left behind this filter */
+    unsigned idle_workers;  /* waiting to become leader */
+    unsigned refs;          /* its owner, and every worker */
+    bool has_leader;        /* someone is in RECV, or about to be */
+    bool dead;              /* no guest is left behind this filter */
+    struct parked *resumed; /* calls that a worker is to go on with */
     /* Who called last, by its host thread, and how many more calls count as made in turns with others. */
     atomic_uint caller, turns;
     struct task *first; /* the task that the first notification is for */
@@ -28,6 +29,11 @@ void listener_release(struct listener *l);
 /* A worker calls this before anything that may block for long: another takes over RECV. Cheap when done
  * already. */
 void worker_about_to_block(void);
+
+/* A worker of p's listener is to go on with p's call (parked_go_on): this thread, where it is one, as soon as
+ * it is back from what it does; it passes it on if that takes long. */
+struct parked;
+void listener_resume(struct parked *p);
 
 /* Answers. answer_continue lets the host run the call. 0, or -errno (ENOENT: the task is gone). */
 int notif_answer(const struct sysargs *a, long result);

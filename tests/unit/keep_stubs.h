@@ -18,6 +18,7 @@
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp_internal.h"
+#include "sandbox/keep/seccomp_notify.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
@@ -55,6 +56,49 @@ int seccomp_standin(struct task *t, const struct seccomp_filter *f, const struct
     (void)d;
     (void)result;
     return -ENOSYS;
+}
+
+long seccomp_notify(struct task *t, const struct seccomp_filter *by, const struct sysargs *a,
+                    const struct seccomp_data *d)
+{
+    (void)t;
+    (void)by;
+    (void)a;
+    (void)d;
+    return -ENOSYS;
+}
+
+int notifier_install(struct task *t, struct seccomp_filter *f, bool killable)
+{
+    (void)t;
+    (void)f;
+    (void)killable;
+    return -ENOMEM;
+}
+
+void notifier_hang_up(struct seccomp_notifier *n)
+{
+    (void)n;
+}
+
+int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native)
+{
+    (void)t;
+    (void)a;
+    (void)fd;
+    (void)native;
+    return -EBADF;
+}
+
+void syscall_go_on(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    (void)a;
+}
+
+void listener_resume(struct parked *p)
+{
+    (void)p;
 }
 
 void klog_printf(unsigned prio, const char *fmt, ...)
