@@ -55,18 +55,28 @@ static int refuse_pseudo(struct task *t, struct place *p, enum place_use use)
     return r < 0 ? r : -EPERM;
 }
 
-static int place_begin(struct place *p, struct task *t, int dfd, const char *path, enum place_use use)
+/* like: a place that was found just now, perhaps in the same directory; or NULL. */
+static int place_find(struct place *p, struct task *t, int dfd, const char *path, const struct place *like)
+{
+    int r = walk_begin(&p->w, t, dfd, path, 0);
+
+    if (r < 0)
+        return r;
+    r = like ? walk_sibling(&p->w, &like->w, like->dir, &p->dir, p->name, &p->trailing) : WALK_SLOW;
+    return r == WALK_SLOW ? walk_parent(&p->w, &p->dir, p->name, &p->trailing) : r;
+}
+
+static int place_begin_at(struct place *p, struct task *t, int dfd, const char *path, enum place_use use,
+                          const struct place *like)
 {
     memset(p, 0, sizeof(*p));
-    int r = walk_begin(&p->w, t, dfd, path, 0);
-    if (r == 0)
-        r = walk_parent(&p->w, &p->dir, p->name, &p->trailing);
+    int r = place_find(p, t, dfd, path, like);
     if (r < 0)
         return r;
     if (strcmp(p->name, "/") == 0)
         return use == PLACE_CREATE ? -EEXIST : -EBUSY;
     bool dots = strcmp(p->name, ".") == 0 || strcmp(p->name, "..") == 0;
-    if (!dots && mount_is_point(p->w.ns, p->dir, p->name))
+    if (!dots && !p->w.straight && mount_is_point(p->w.ns, p->dir, p->name))
         return use == PLACE_CREATE ? -EEXIST : -EBUSY;
     if (p->dir->fd < 0)
         return refuse_pseudo(t, p, use);
@@ -79,6 +89,11 @@ static int place_begin(struct place *p, struct task *t, int dfd, const char *pat
         strcat(p->name, "/");
     vfs_assume(t);
     return 0;
+}
+
+static int place_begin(struct place *p, struct task *t, int dfd, const char *path, enum place_use use)
+{
+    return place_begin_at(p, t, dfd, path, use, NULL);
 }
 
 /* walk_begin and place_begin clean up after themselves only by place_end, which is safe on a zeroed place. */
@@ -179,6 +194,17 @@ long sys_unlinkat(struct task *t, const struct sysargs *a)
  * ----------------------------------------------------------------------------------------------------------
  */
 
+/* What has this name now was renamed: with a directory, the places of mounts may be. */
+static void note_renamed(const struct place *p)
+{
+    struct mount_ns *ns = p->w.ns;
+    struct stat st;
+
+    if (atomic_load(&ns->deep) && !atomic_load(&ns->moved) &&
+        (fstatat(p->dir->fd, p->name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(st.st_mode)))
+        atomic_store(&ns->moved, true);
+}
+
 static long do_rename(struct task *t, int odfd, uaddr_t uold, int ndfd, uaddr_t unew, unsigned flags)
 {
     char old[PATH_MAX], new[PATH_MAX];
@@ -196,7 +222,7 @@ static long do_rename(struct task *t, int odfd, uaddr_t uold, int ndfd, uaddr_t 
     if (r >= 0)
         r = place_begin(&from, t, odfd, old, PLACE_RENAME);
     if (r >= 0)
-        r = place_begin(&to, t, ndfd, new, PLACE_RENAME);
+        r = place_begin_at(&to, t, ndfd, new, PLACE_RENAME, &from);
     if (r >= 0)
         r = from.dir->mnt != to.dir->mnt ? -EXDEV : mount_readonly(to.dir) ? -EROFS : 0;
     else if (r == -ENOENT && to.dir && to.dir->fd < 0)
@@ -204,8 +230,12 @@ static long do_rename(struct task *t, int odfd, uaddr_t uold, int ndfd, uaddr_t 
     if (r < 0)
         return r;
     r = result((int)syscall(SYS_renameat2, from.dir->fd, from.name, to.dir->fd, to.name, flags));
-    if (r >= 0)
-        later_settle(); /* as in do_unlink */
+    if (r < 0)
+        return r;
+    note_renamed(&to);
+    if (flags & RENAME_EXCHANGE)
+        note_renamed(&from);
+    later_settle(); /* as in do_unlink */
     return r;
 }
 
@@ -240,13 +270,38 @@ static long link_object(struct dentry *d, struct place *to)
     return result(linkat(kernel.procfd, name, to->dir->fd, to->name, AT_SYMLINK_FOLLOW));
 }
 
-static long do_link(struct task *t, int odfd, uaddr_t uold, int ndfd, uaddr_t unew, int flags)
+/* By the host in one go, as unlink_plain: what it finds by a plain walk and can link is the file that is
+ * meant. */
+static long link_plain(struct task *t, int odfd, const char *old, int ndfd, const char *new)
 {
-    char old[PATH_MAX], new[PATH_MAX];
+    _cleanup_walk_ struct walk w;
+    PLACE(to);
+    int r = walk_begin(&w, t, odfd, old, 0);
+
+    if (r < 0)
+        return r;
+    if (!w.plain || w.self || !w.certain || place_begin(&to, t, ndfd, new, PLACE_CREATE) < 0 ||
+        !to.w.straight)
+        return WALK_SLOW;
+    return linkat(w.base->fd, w.rel, to.dir->fd, to.name, 0) == 0 ? 0 : WALK_SLOW;
+}
+
+static long link_found(struct task *t, int odfd, const char *old, int ndfd, const char *new, int flags)
+{
     _cleanup_dentry_ struct dentry *d = NULL;
     PLACE(to);
     unsigned look =
         (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+    long r = path_lookup(t, odfd, old, look, &d);
+
+    if (r >= 0)
+        r = place_begin(&to, t, ndfd, new, PLACE_CREATE);
+    return r < 0 ? r : link_object(d, &to);
+}
+
+static long do_link(struct task *t, int odfd, uaddr_t uold, int ndfd, uaddr_t unew, int flags)
+{
+    char old[PATH_MAX], new[PATH_MAX];
 
     if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
@@ -257,11 +312,10 @@ static long do_link(struct task *t, int odfd, uaddr_t uold, int ndfd, uaddr_t un
         r = -ENOENT; /* the new path is empty */
     if (r >= 0 && !*old && (flags & AT_EMPTY_PATH) && !capable(t, CAP_DAC_READ_SEARCH))
         r = -ENOENT;
-    if (r >= 0)
-        r = path_lookup(t, odfd, old, look, &d);
-    if (r >= 0)
-        r = place_begin(&to, t, ndfd, new, PLACE_CREATE);
-    return r < 0 ? r : link_object(d, &to);
+    if (r < 0)
+        return r;
+    r = flags ? WALK_SLOW : link_plain(t, odfd, old, ndfd, new);
+    return r == WALK_SLOW ? link_found(t, odfd, old, ndfd, new, flags) : r;
 }
 
 long sys_link(struct task *t, const struct sysargs *a)

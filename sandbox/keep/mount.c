@@ -146,15 +146,28 @@ static int note_above(struct mount *m)
     return 0;
 }
 
+/* A directory above it can be renamed: one that is not itself the root of a mount. */
+static bool may_move(const struct mount *m)
+{
+    for (unsigned i = 0; i + 1 < m->nabove; i++)
+        if (m->above[i].mnt_id == m->above[i + 1].mnt_id && !same_id(&m->above[i], &m->above[i + 1]))
+            return true;
+    return m->above_any;
+}
+
 /* Under the write lock: what the walks ask for cheaply. */
 static void table_changed(struct mount_ns *ns)
 {
     struct mount *m;
-    bool covering = false;
+    bool covering = false, deep = false;
 
     DL_FOREACH(ns->mounts, m)
-    covering |= (m->kind & MOUNT_COVERS) != 0;
+    {
+        covering |= (m->kind & MOUNT_COVERS) != 0;
+        deep |= may_move(m);
+    }
     atomic_store(&ns->covering, covering);
+    atomic_store(&ns->deep, deep);
     /* One count for all tables: a descriptor may go from one container to another. */
     atomic_store(&ns->generation, atomic_fetch_add(&kernel.mount_generation, 1) + 1);
 }

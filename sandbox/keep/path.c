@@ -79,6 +79,10 @@ static void walk_decide(struct walk *w)
         w->certain = !path_climbs(w->rel);
         w->host = !mount_above(ns, base) && (w->certain || !covering);
     }
+    if (atomic_load_explicit(&ns->moved, memory_order_relaxed)) {
+        w->certain = false;
+        w->host &= !covering;
+    }
     w->resolve = RESOLVE_NO_MAGICLINKS | (covering ? RESOLVE_NO_SYMLINKS : 0);
     if (!unbound)
         w->resolve |= base == w->root ? RESOLVE_IN_ROOT : RESOLVE_BENEATH;
@@ -280,12 +284,30 @@ int walk_lookup(struct walk *w, unsigned flags, struct dentry **ret)
     return r;
 }
 
+/* Where no link is met the text has told all: nothing of ours is on the way (walk_decide). WALK_SLOW: there
+ * is one. */
+static int straight_parent(struct walk *w, const char *dir, struct dentry **parent)
+{
+    int fd = dir[0] ? sys_openat2_raw(w->base->fd, dir, O_PATH | O_DIRECTORY | O_CLOEXEC, 0,
+                                      w->resolve | RESOLVE_NO_SYMLINKS)
+                    : -1;
+    if (dir[0] && fd < 0)
+        return fd == -ENOENT ? -ENOENT : WALK_SLOW;
+    *parent = dir[0] ? dentry_host(w->base->mnt, fd) : dentry_get(w->base);
+    w->straight = true;
+    w->dir = strlen(dir);
+    return *parent ? 0 : -ENOMEM;
+}
+
 static int host_parent(struct walk *w, struct dentry **parent, char last[258], bool *trailing)
 {
     char dir[PATH_MAX];
 
     if (!w->certain || !split(w->rel, dir, last, trailing))
         return WALK_SLOW;
+    int r = straight_parent(w, dir, parent);
+    if (r != WALK_SLOW)
+        return r;
     if (!dir[0]) {
         *parent = dentry_get(w->base);
         return 0;
@@ -295,6 +317,21 @@ static int host_parent(struct walk *w, struct dentry **parent, char last[258], b
     if (fd == -ENOENT)
         return WALK_SLOW;
     return fd < 0 ? walk_failed(w, -fd) : found(w, fd, parent);
+}
+
+int walk_sibling(struct walk *w, const struct walk *of, struct dentry *dir, struct dentry **parent,
+                 char last[258], bool *trailing)
+{
+    char text[PATH_MAX];
+
+    if (!of->straight || w->base != of->base || !w->host || !w->certain ||
+        !split(w->rel, text, last, trailing) || strlen(text) != of->dir ||
+        memcmp(text, of->rel, of->dir) != 0)
+        return WALK_SLOW;
+    *parent = dentry_get(dir);
+    w->straight = true;
+    w->dir = of->dir;
+    return 0;
 }
 
 int walk_parent(struct walk *w, struct dentry **parent, char last[258], bool *trailing)

@@ -75,6 +75,8 @@ struct mount_ns {
     struct container *container;
     atomic_uint generation;
     atomic_bool covering; /* some mount COVERS */
+    atomic_bool deep;     /* a directory above some mount can be renamed; */
+    atomic_bool moved;    /* and some directory was: no text tells any more where mounts are */
     bool magic;           /* a host procfs is among the real mounts */
     bool slaves;          /* mounts of the host may appear later, which are not nodev */
     int next_id, next_minor;
@@ -194,6 +196,8 @@ struct walk {
     bool host;                  /* the host may walk it in one go */
     bool plain;                 /* ... by any *at call: its root is the task's, nothing in between is ours */
     bool certain;               /* without symlinks on the way, the host's word is final */
+    bool straight;              /* walk_parent: neither on the way nor at the last name is anything of ours */
+    size_t dir;                 /* walk_parent, where straight: how much of rel is the directory */
     uint64_t resolve;           /* RESOLVE_* for openat2 */
 };
 
@@ -217,6 +221,10 @@ int walk_failed(struct walk *w, int err);
  */
 int walk_lookup(struct walk *w, unsigned flags, struct dentry **ret);
 int walk_parent(struct walk *w, struct dentry **parent, char last[258], bool *trailing);
+/* As walk_parent, if w's parent is the one that walk_parent gave for `of` by the very same text; else
+ * WALK_SLOW. */
+int walk_sibling(struct walk *w, const struct walk *of, struct dentry *dir, struct dentry **parent,
+                 char last[258], bool *trailing);
 int walk_slow(struct walk *w, unsigned flags, struct walked *out);
 void walked_clear(struct walked *out);
 

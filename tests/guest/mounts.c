@@ -111,6 +111,23 @@ static void test_chroot(void)
     CHECK_ERRNO("a bad string", mount("x", bad_address, "tmpfs", 0, NULL), EFAULT);
 }
 
+/* A directory above a mount gets another name, and the mount goes with it. */
+static void test_moved(void)
+{
+    MUST(mkdir("/n", 0755) == 0 && mkdir("/n/a", 0755) == 0 && mkdir("/n/a/on", 0755) == 0);
+    MUST(mount("none", "/n/a/on", "tmpfs", 0, NULL) == 0 && put("/n/a/on/f", "f"));
+    CHECK("a directory above a mount moves", rename("/n/a", "/n/b") == 0);
+    CHECK("what was there is there", holds("/n/b/on/f", "f") && access("/n/a/on", F_OK) == -1);
+    CHECK("what is made is", mkdir("/n/b/on/d", 0755) == 0 && put("/n/b/on/g", "g") &&
+                                 rename("/n/b/on/g", "/n/b/on/h") == 0 &&
+                                 link("/n/b/on/h", "/n/b/on/d/l") == 0 && symlink("h", "/n/b/on/s") == 0);
+    CHECK_ERRNO("a mount point stays", rmdir("/n/b/on"), EBUSY);
+    CHECK("the old name is free", mkdir("/n/a", 0755) == 0 && mkdir("/n/a/on", 0755) == 0 &&
+                                      put("/n/a/on/f", "other") && holds("/n/b/on/f", "f"));
+    CHECK("umount", umount("/n/b/on") == 0);
+    CHECK("below it was nothing", rmdir("/n/b/on") == 0);
+}
+
 static void test_hidden(void)
 {
     struct stat st;
@@ -141,5 +158,6 @@ int main(void)
     test_bind();
     test_chroot();
     test_hidden();
+    test_moved();
     return check_done();
 }
