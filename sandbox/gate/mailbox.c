@@ -18,6 +18,11 @@
 #define FUTEX_WAIT 0
 #define SEEK_SET 0
 #define SEEK_CUR 1
+#define F_GETFL 3
+#define F_SETFL 4
+#define O_RDWR 2U
+#define O_NONBLOCK 04000U
+#define O_OTHERS 01062000U /* that F_SETFL changes: O_APPEND, O_ASYNC, O_DIRECT, O_NOATIME */
 #define EINTR 4
 #define EBADF 9
 #define EFAULT 14
@@ -287,6 +292,39 @@ INLINE int close_call(struct mailbox_thread *t)
     return 1;
 }
 
+INLINE int is_fresh(const struct gate_later *l, uint64_t fd)
+{
+    uint32_t fresh = __atomic_load_n(&l->fresh, __ATOMIC_SEQ_CST);
+
+    return fresh && fresh == (uint32_t)fd + 1;
+}
+
+/* F_GETFL and F_SETFL of a fresh socket. 0: it is the keep's to answer. Who takes the right away reads
+ * `nonblock` behind it, and here it is the other way round: either it is heard of, or told by the doorbell.
+ */
+INLINE int flags_call(struct mailbox_thread *t)
+{
+    struct gate_later *l = later;
+    uint32_t cmd = (uint32_t)t->si, flags = (uint32_t)t->dx;
+
+    if (t->ax != __NR_fcntl || !l || !is_fresh(l, t->di))
+        return 0;
+    if (cmd == F_GETFL) {
+        t->result = O_RDWR | (__atomic_load_n(&l->nonblock, __ATOMIC_RELAXED) ? O_NONBLOCK : 0);
+    } else if (cmd == F_SETFL && !(flags & O_OTHERS)) {
+        __atomic_store_n(&l->nonblock, (flags & O_NONBLOCK) != 0, __ATOMIC_SEQ_CST);
+        if (!is_fresh(l, t->di))
+            return 0;
+        t->result = 0;
+    } else {
+        return 0;
+    }
+    gate_shared.slots[t - mailbox_threads].answered++;
+    t->gives = 0;
+    enter(t, PHASE_DONE);
+    return 1;
+}
+
 /* sendfile(2) of a plain lane to a stream socket that is one, as two calls of the host's. The buffer serves a
  * process with one thread, as plain lanes do. */
 static char piece[SENDFILE_MOST] GATE_LATE;
@@ -367,7 +405,7 @@ MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
     }
     if (t->ax == __NR_sendfile)
         sendfile_call(t);
-    if (t->ax == __NR_sendfile || close_call(t)) {
+    if (t->ax == __NR_sendfile || close_call(t) || flags_call(t)) {
         leave(t);
         return;
     }

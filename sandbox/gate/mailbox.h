@@ -56,8 +56,9 @@ struct gate_mailbox {
 
 _Static_assert(sizeof(struct gate_mailbox) <= MAILBOX_PAGE, "a mailbox is a page");
 
-/* Closes that the gate of a process with one thread has made natively, and that the keep hears of with the
- * process's next call, or by looking here by itself (sandbox/keep/later.c has the rules). */
+/* Closes that the gate of a process with one thread has made natively, and the O_NONBLOCK of a socket that it
+ * has just got, which the keep hears of with the process's next call, or by looking here by itself
+ * (sandbox/keep/later.c has the rules). */
 #define LATER_MOST 16U
 
 struct gate_later {
@@ -68,6 +69,8 @@ struct gate_later {
     int32_t fd[LATER_MOST];             /* by their number, modulo LATER_MOST */
     uint64_t sends[GATE_LANE_FDS / 64]; /* the keep's: lanes that are stream sockets, for sendfile */
     uint32_t changes;                   /* the keep's: counts numbers whose lane is, or becomes, another */
+    uint32_t fresh;    /* the keep's: 1 + a socket that nobody but this gate knows yet; 0: none */
+    uint32_t nonblock; /* the gate's: whether that is O_NONBLOCK, as it was made or by F_SETFL since */
 };
 
 /* Bytes of a sendfile by the gate: to copy more costs more than the doorbell. */

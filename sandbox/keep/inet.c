@@ -58,13 +58,14 @@ static unsigned file_kind(const struct sock *s)
     return udp ? FILE_STREAM : 0U;
 }
 
-static int inet_file(const struct sock *like, int hostfd, unsigned flags, struct file **ret)
+static int inet_file(const struct sock *like, int hostfd, unsigned flags, bool fresh, struct file **ret)
 {
     struct sock *s = malloc(sizeof(*s));
     unsigned kind = file_kind(like);
     if (s) {
         *s = *like;
         s->listens = false;
+        s->fresh = fresh;
     }
     *ret = s ? file_new(&sock_ops, O_RDWR | (flags & SOCK_NONBLOCK), kind, hostfd, s) : NULL;
     if (!*ret) {
@@ -85,7 +86,7 @@ int inet_create(struct task *t, int family, int type, int protocol, unsigned fla
     int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
     if (fd < 0)
         return -errno;
-    return inet_file(&s, fd, flags, ret);
+    return inet_file(&s, fd, flags, type == SOCK_STREAM, ret);
 }
 
 /* The host's close would wait for as long as SO_LINGER says, with a worker of the keep: what is unsent goes
@@ -163,7 +164,7 @@ static int inet_accept(struct task *t, struct file *f, unsigned flags, struct fi
         from->len = sizeof(from->ss);
         int fd = accept4(f->hostfd, (struct sockaddr *)&from->ss, &from->len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd >= 0)
-            return inet_file(s, fd, flags, ret);
+            return inet_file(s, fd, flags, false, ret);
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN)

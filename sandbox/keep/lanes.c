@@ -195,7 +195,10 @@ static int donate_stream(struct task *t, struct fdtable *ft, const struct sysarg
 long fd_return_stream(struct task *t, const struct sysargs *a, struct file *f, bool cloexec)
 {
     struct fdtable *ft = t->fdt;
+    bool fresh = later_may_be_fresh(t, f);
     int fd = fd_return(t, f, cloexec);
+    if (fd >= 0 && fresh)
+        later_fresh(t, (unsigned)fd, f);
     if (fd < 0 || atomic_load(&t->process->mm->streams) < LANES_USUAL || !fast_is_possible(t))
         return fd;
     LOCKED(&ft->lock);

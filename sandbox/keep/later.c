@@ -1,4 +1,4 @@
-/* Closes that the keep hears of later.
+/* Calls that the keep hears of later: closes, and O_NONBLOCK of a fresh socket.
  *
  * A doorbell only to say that a file is closed costs more than all that the host does for it. So a gate may
  * close a lane natively, note its number, and go on. Until the keep hears of it, its table still has the
@@ -19,7 +19,13 @@
  * - outside of the sandbox it shows for as long as a right lasts, LATER_NS, and no longer: then it is taken
  * away and the notes are read, whatever the process does.
  *
- * What a guest writes into its page can only close descriptors of its own table, as close(2) could. */
+ * A TCP socket is fresh from socket(2) to its process's next call that the keep hears of: connect, listen,
+ * dup, fork, whatever it is. So far nobody else can know it, nothing can wait on it, and the host's socket is
+ * O_NONBLOCK all the time. So fcntl(2) tells and changes the flag in the page, and the keep takes it over
+ * before that next call, or when it settles.
+ *
+ * What a guest writes into its page can only close descriptors of its own table, as close(2) could, or
+ * set the flag of its own socket. */
 #include "sandbox/keep/later.h"
 
 #include "sandbox/keep/container.h"
@@ -53,6 +59,14 @@ static bool is_fit(const struct file *f)
            !atomic_load(&f->locked) && atomic_load(&kernel.inotifies) == 0;
 }
 
+static void note_allowed(struct mailbox *b)
+{
+    if (atomic_exchange(&b->allowed, true))
+        return;
+    atomic_fetch_add(&kernel.laters, 1);
+    atomic_store(&kernel.later_wanted, true);
+}
+
 void later_allow(struct task *t, unsigned fd, const struct file *f)
 {
     struct mailbox *b = box_of(t);
@@ -60,10 +74,7 @@ void later_allow(struct task *t, unsigned fd, const struct file *f)
     if (!b || fd >= GATE_LANE_FDS || !is_fit(f) || fdtable_has_locks(t->fdt) || !mailbox_may_be_used(t))
         return;
     __atomic_fetch_or(&b->later->may[fd / 64], UINT64_C(1) << (fd % 64), __ATOMIC_SEQ_CST);
-    if (!atomic_exchange(&b->allowed, true)) {
-        atomic_fetch_add(&kernel.laters, 1);
-        atomic_store(&kernel.later_wanted, true);
-    }
+    note_allowed(b);
     if (!is_fit(f)) /* somebody settled meanwhile */
         later_forbid(t, fd);
 }
@@ -109,6 +120,46 @@ void later_forbid_all(struct task *t)
         forbid_all(b);
 }
 
+/* Fresh sockets --------------------------------------------------------------------------------------------
+ */
+
+bool later_may_be_fresh(struct task *t, struct file *f)
+{
+    if (!sock_is_fresh(f))
+        return false;
+    if (box_of(t) && fast_is_alone(t) && !fdtable_shared(t->fdt) && fast_is_possible(t) &&
+        mailbox_may_be_used(t))
+        return true;
+    sock_settle(f, file_nonblock(f));
+    return false;
+}
+
+void later_fresh(struct task *t, unsigned fd, struct file *f)
+{
+    struct mailbox *b = box_of(t);
+
+    __atomic_store_n(&b->later->nonblock, file_nonblock(f), __ATOMIC_RELAXED);
+    atomic_store(&b->fresh, fd + 1);
+    __atomic_store_n(&b->later->fresh, fd + 1, __ATOMIC_SEQ_CST);
+    note_allowed(b);
+}
+
+/* b's fresh socket is one like others from now on. It has stayed where it was in ft: else there has been a
+ * call. b->fresh is 0 when all is done. */
+static void hear_fresh(struct mailbox *b, struct fdtable *ft)
+{
+    LOCKED(&b->later_lock);
+    unsigned fresh = atomic_load(&b->fresh);
+    if (!fresh)
+        return;
+    __atomic_store_n(&b->later->fresh, 0, __ATOMIC_SEQ_CST);
+    bool nonblock = __atomic_load_n(&b->later->nonblock, __ATOMIC_SEQ_CST) != 0;
+    _cleanup_file_ struct file *f = fdtable_get_file(ft, (int)fresh - 1);
+    if (f)
+        sock_settle(f, nonblock);
+    atomic_store(&b->fresh, 0);
+}
+
 /* Notes ----------------------------------------------------------------------------------------------------
  */
 
@@ -148,6 +199,8 @@ void later_hear(struct task *t)
     struct mailbox *b = box_of(t);
     struct file *files[LATER_MOST];
 
+    if (b && atomic_load(&b->fresh))
+        hear_fresh(b, t->fdt);
     if (b && __atomic_load_n(&b->later->told, __ATOMIC_ACQUIRE) != atomic_load(&b->heard))
         put_all(files, take_told(b, t->fdt, files));
 }
@@ -197,6 +250,7 @@ static bool await_close(struct mailbox *b)
 static unsigned settle(struct mailbox *b, struct fdtable *ft, struct file *files[LATER_MOST])
 {
     forbid_all(b);
+    hear_fresh(b, ft);
     if (await_close(b))
         mailbox_later_over(b);
     else

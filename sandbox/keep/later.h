@@ -1,6 +1,6 @@
-/* Closes that the keep hears of later: a process with one thread may close a plain lane natively and tell
- * with its next call, or leave it to the keep to look (struct gate_later). later.c says why nobody can see
- * that. */
+/* Calls that the keep hears of later: a process with one thread may close a plain lane natively and tell
+ * with its next call, or leave it to the keep to look (struct gate_later); the same for the O_NONBLOCK of
+ * a socket that it has just made. later.c says why nobody can see that. */
 #ifndef BAILEY_KEEP_LATER_H
 #define BAILEY_KEEP_LATER_H
 
@@ -20,7 +20,14 @@ void later_sends(struct task *t, unsigned fd, const struct file *f);
 /* What can be polled at a number of t's table is, or is about to be, something else: what gates still watch
  * there counts no more (sandbox/gate/poll.c). The table's lock held. */
 void later_changes(struct task *t);
-/* Before a call of t's, and within its bracket: what its gate has closed, is. No lock held. */
+/* f, about to be installed for t, may be fresh: a socket that nobody knows, so that its O_NONBLOCK may be t's
+ * gate's until it is used. Otherwise it is one like all others now. No lock held. */
+bool later_may_be_fresh(struct task *t, struct file *f);
+/* f has become the file of number fd of t's own table, in a call of t's that later_may_be_fresh allowed: its
+ * host socket is O_NONBLOCK, and does not follow the guest's flag before that was heard of. No lock held. */
+void later_fresh(struct task *t, unsigned fd, struct file *f);
+/* Before a call of t's, and within its bracket: what its gate has closed, is, and so is O_NONBLOCK what it
+ * has set. No lock held. */
 void later_hear(struct task *t);
 /* Nobody may close so what is open now, and what was closed, is: for calls that show, or depend on, who has
  * what open. No lock held. */

@@ -24,6 +24,7 @@ struct mailbox {
     atomic_bool allowed;        /* counted in kernel.laters */
     uint64_t later_round;       /* tasklist_lock */
     int64_t looked;             /* tasklist_lock: until when its gate was waited for in vain */
+    atomic_uint fresh;          /* later->fresh; set in the process's own calls, else later_lock */
     _Atomic int64_t rung; /* when one of its threads last rang with a call that could have gone without, */
     atomic_uint calls;    /* and how many did in a row */
 };

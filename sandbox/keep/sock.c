@@ -78,7 +78,29 @@ static int sock_become_lane(struct file *f)
     int r = s->proto->become_lane ? s->proto->become_lane(f) : 0;
     if (r == 0)
         r = mirror_timeouts(f);
-    return r < 0 || file_nonblock(f) ? r : mirror_nonblock(f, false); /* it is O_NONBLOCK so far */
+    return r < 0 || s->fresh || file_nonblock(f) ? r
+                                                 : mirror_nonblock(f, false); /* it is O_NONBLOCK so far */
+}
+
+bool sock_is_fresh(struct file *f)
+{
+    const struct sock *s = sock_of(f);
+    return s && s->fresh;
+}
+
+void sock_settle(struct file *f, bool nonblock)
+{
+    struct sock *s = sock_of(f);
+    LOCKED(&f->pos_lock);
+    if (!s || !s->fresh)
+        return;
+    s->fresh = false;
+    if (nonblock)
+        atomic_fetch_or(&f->flags, O_NONBLOCK);
+    else
+        atomic_fetch_and(&f->flags, ~(unsigned)O_NONBLOCK);
+    if (!nonblock && atomic_load(&f->laned))
+        (void)mirror_nonblock(f, false);
 }
 
 static int sock_set_flags(struct task *t, struct file *f, unsigned flags)

@@ -51,6 +51,7 @@ struct sock {
     bool timed;                         /* one of them was set once */
     bool lingers;                       /* SO_LINGER with a time */
     bool listens;
+    bool fresh; /* TCP, never used: may be so for its process (later.c) */
 };
 
 extern const struct file_ops sock_ops;
@@ -74,6 +75,11 @@ int sock_wait(struct task *t, struct file *f, int hostfd, short events, int msg_
 /* Lets the host's own calls on f, a lane, wait as the guest's should; or not at all: for calls of the keep,
  * which no signal could end. 0 or -errno. */
 int sock_host_waits(struct file *f, bool may);
+
+/* f may be, or is, fresh. */
+bool sock_is_fresh(struct file *f);
+/* It is not, or no more: O_NONBLOCK or not, as its process has said. Takes f's pos_lock. */
+void sock_settle(struct file *f, bool nonblock);
 
 /* Appends one control message; false when it did not fit whole (then it is cut and MSG_CTRUNC set). */
 bool sock_put_cmsg(struct sock_msg *m, size_t *used, int level, int type, const void *data, size_t len);
