@@ -251,7 +251,7 @@ static void test_looked_at(void)
     if (pid == 0)
         _exit(toggle() != 0);
     AWAIT(atomic_load(&sh->go) > 0);
-    for (int i = 0; i < 40 || atomic_load(&sh->go) < 20; i++) {
+    while (looks < 20 || atomic_load(&sh->go) < 20) {
         char path[64];
         snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", pid, atomic_load(&sh->fd));
         FILE *f = fopen(path, "r");
@@ -261,7 +261,6 @@ static void test_looked_at(void)
     }
     atomic_store(&sh->stop, 1);
     CHECK("who looks takes nothing away", waitpid(pid, &status, 0) == pid && status == 0);
-    CHECK("and has looked", looks > 0);
 }
 
 #ifndef SYS_pidfd_getfd
