@@ -317,12 +317,12 @@ bool fast_opens_pay(struct task *t, unsigned times)
     return mm->opens >= OPENS_FEW && mm->uses >= times * USES_PAY * mm->opens;
 }
 
-bool fast_opened(struct task *t)
+bool fast_opened(struct task *t, bool may)
 {
     struct mm *mm = t->process->mm;
 
     LOCKED(&mm->lanes_lock);
-    bool pays = mm->opens >= OPENS_FEW && mm->uses >= USES_PAY * mm->opens;
+    bool pays = may && mm->opens >= OPENS_FEW && mm->uses >= USES_PAY * mm->opens;
     if (++mm->all_opens % OPENS_COUNTED && pays)
         return true;
     if (++mm->opens > OPENS_MANY) {

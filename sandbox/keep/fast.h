@@ -45,8 +45,8 @@ void fast_lane_set(struct task *t, unsigned fd, bool plain);
 void fast_used(struct task *t);
 /* t's files are mostly used several times (so many times more) after they were opened. */
 bool fast_opens_pay(struct task *t, unsigned times);
-/* t opened a file. False: one to count the uses of, which is not to be a lane at once. */
-bool fast_opened(struct task *t);
+/* t opened a file. False: one to count the uses of, which is not to be a lane at once. may: it can be. */
+bool fast_opened(struct task *t, bool may);
 /* fd is about to be something else. Before the slot or the native descriptor changes; not needed where that
  * is closed by the only one who could use it. */
 void fast_lane_clear(struct task *t, unsigned fd);

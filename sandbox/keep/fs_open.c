@@ -10,7 +10,7 @@
     (HOST_OPEN_FLAGS | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_ASYNC | O_PATH | O_LARGEFILE | 0100000)
 /* Without a doorbell calls on the new file cost little, too: then a lane is worth one only for so many times
  * more. */
-#define DOORBELL_TIMES 8
+#define DOORBELL_TIMES 2
 #define O_TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
 
 struct opening {

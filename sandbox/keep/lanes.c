@@ -143,7 +143,7 @@ long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, boo
     struct fdtable *ft = t->fdt;
     bool plain = f->kind & FILE_PLAIN;
     int fd = fd_return(t, f, cloexec);
-    if (fd < 0 || !plain || !fast_opened(t) || !lane_pays_at_open(t, 1))
+    if (fd < 0 || !plain || !fast_opened(t, a->listener != NULL) || !lane_pays_at_open(t, 1))
         return fd;
     LOCKED(&ft->lock);
     struct slot *s = &ft->slots[fd];

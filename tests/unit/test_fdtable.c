@@ -119,8 +119,9 @@ bool fast_opens_pay(struct task *t, unsigned times)
     return opens_pay;
 }
 
-bool fast_opened(struct task *t)
+bool fast_opened(struct task *t, bool may)
 {
+    (void)may;
     (void)t;
     return opens_pay;
 }
