@@ -92,9 +92,12 @@ static void clone_vm(struct native_ucontext *uc, const struct guest_clone *g)
         uc->mc.ax = (uint64_t)-EAGAIN;
         return;
     }
+    const struct gate_area *own = area_current();
     a->lent = (g->flags & CLONE_VFORK) != 0;
     if (a->lent)
-        a->alt = area_current()->alt;
+        a->alt = own->alt;
+    if (a->slot && own->slot) /* where the mask is in slots, the keep does not touch it */
+        a->slot->blocked = own->slot->blocked;
     __atomic_store_n(&a->pinned, 1, __ATOMIC_RELEASE);
     struct native_ucontext *c = child_context(a, uc, g->stack);
     fill(arg, uc, g, &a->clone, patch_can_have(a) ? a->slot : NULL);

@@ -201,12 +201,13 @@ static bool may_be_quiet(const struct task *t, const struct task *child, unsigne
     const struct process *p = t->process;
 
     return (flags & CLONE_THREAD) && !(flags & CLONE_PIDFD) && !p->quiet && !p->stopped && !p->group_exit &&
-           !child->exited && !child->judge_next && !(signal_pending_set(child) & ~child->blocked) &&
-           !trace_has_tracee(p) && fast_may_be(child);
+           !child->exited && !child->judge_next && !signal_pending_set(child) && !trace_has_tracee(p) &&
+           fast_may_be(child);
 }
 
-/* All that the child needs is written at once. 0: it need not attach. -EAGAIN: it is to, and nothing was
- * done. */
+/* All that the child needs is written at once, but for its mask, which its maker's gate has copied from slot
+ * to slot: to read it here would cost as much again. 0: it need not attach. -EAGAIN: it is to, and nothing
+ * was done. */
 static int tell_quiet(struct task *t, const struct sysargs *a, const struct request *q, struct embryo *e)
 {
     struct task *child = e->child;
@@ -224,7 +225,7 @@ static int tell_quiet(struct task *t, const struct sysargs *a, const struct requ
     const int32_t tid = child->tid;
     struct gate_slot s;
     struct user_copy parts[FAST_SLOT_PARTS + 3];
-    unsigned n = fast_take_slot(child, slot, &s, parts);
+    unsigned n = fast_take_slot(child, slot, task_mask_is_in_slot(t), &s, parts);
     parts[n++] = (struct user_copy){q->at, words, sizeof(words)};
     if (q->flags & CLONE_PARENT_SETTID)
         parts[n++] = (struct user_copy){q->ptid, &tid, sizeof(tid)};
@@ -264,8 +265,11 @@ long sys_clone(struct task *t, const struct sysargs *a)
     t->cloned = e->child->tid;
     if ((err = tell_quiet(t, a, &q, e)) == 0)
         return SYS_CONTINUE;
-    if (err == -EAGAIN)
+    if (err == -EAGAIN) {
+        if (q.flags & CLONE_THREAD)
+            task_copy_mask(e->child, t);
         err = tell_parent(t, &q, e);
+    }
     if (err == 0 && embryo_add(e, q.flags))
         return SYS_CONTINUE;
     task_fork_abort(e->child);

@@ -134,7 +134,8 @@ uaddr_t fast_slot_at(unsigned number)
     return number < GATE_SLOTS ? SLOTS_AT + number * sizeof(struct gate_slot) : 0;
 }
 
-unsigned fast_take_slot(struct task *t, uaddr_t slot, struct gate_slot *s, struct user_copy *parts)
+unsigned fast_take_slot(struct task *t, uaddr_t slot, bool mask_there, struct gate_slot *s,
+                        struct user_copy *parts)
 {
     t->slot = is_slot(slot) ? slot : 0;
     t->signal_buf = 0;
@@ -144,7 +145,8 @@ unsigned fast_take_slot(struct task *t, uaddr_t slot, struct gate_slot *s, struc
     if (!t->slot)
         return 0;
     parts[0] = (struct user_copy){t->slot + IDS_AT, &s->valid, IDS_SIZE};
-    parts[1] = (struct user_copy){t->slot + MASK_AT, &s->blocked, MASK_SIZE};
+    size_t skip = mask_there ? sizeof(s->blocked) : 0;
+    parts[1] = (struct user_copy){t->slot + MASK_AT + skip, (char *)&s->blocked + skip, MASK_SIZE - skip};
     return FAST_SLOT_PARTS;
 }
 
@@ -161,7 +163,7 @@ void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at)
     struct gate_slot s;
     struct user_copy parts[FAST_SLOT_PARTS + 1];
     const int32_t tid = t->tid;
-    unsigned n = fast_take_slot(t, slot, &s, parts);
+    unsigned n = fast_take_slot(t, slot, false, &s, parts);
     if (tid_at)
         parts[n++] = (struct user_copy){tid_at, &tid, sizeof(tid)};
     if (n)
@@ -342,9 +344,10 @@ static void lanes_settle(struct task *t)
 
     if (!fast_is_alone(t))
         return;
-    for (unsigned fd = 0; fd < GATE_LANE_FDS; fd++)
-        if ((mm->lanes.any[fd / 64] >> (fd % 64) & 1) && lane_is(t, (int)fd))
-            now.any[fd / 64] |= 1UL << (fd % 64);
+    for (unsigned i = 0; i < WORDS; i++)
+        for (uint64_t left = mm->lanes.any[i]; left; left &= left - 1)
+            if (lane_is(t, (int)(i * 64) + __builtin_ctzl(left)))
+                now.any[i] |= left & -left;
     LOCKED(&mm->lanes_lock);
     if (memcmp(&mm->lanes, &now, sizeof(now)) == 0)
         return;

@@ -19,10 +19,11 @@ struct pollfd;
 void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at);
 /* The slot with that number, as fast_attach wants it; 0: there is none. */
 uaddr_t fast_slot_at(unsigned number);
-/* [T] The first half of fast_attach: what is to be written where, from s. Returns how many parts; 0: t has no
- * slot. */
+/* [T] The first half of fast_attach: what is to be written where, from s; mask_there: but the mask. Returns
+ * how many parts; 0: t has no slot. */
 #define FAST_SLOT_PARTS 2
-unsigned fast_take_slot(struct task *t, uaddr_t slot, struct gate_slot *s, struct user_copy *parts);
+unsigned fast_take_slot(struct task *t, uaddr_t slot, bool mask_there, struct gate_slot *s,
+                        struct user_copy *parts);
 /* t's ids changed, or whether it may use them without asking. */
 void fast_ids_changed(struct task *t);
 /* The actions of t's process changed, or with whom it shares them. No lock held. */

@@ -52,7 +52,7 @@ static bool over_pids_limit(const struct container *c)
     return c->ntasks >= limit;
 }
 
-static void copy_signals(struct task *child, struct task *parent)
+void task_copy_mask(struct task *child, struct task *parent)
 {
     LOCKED(&kernel.tasklist_lock);
     child->blocked = parent->restore_mask ? parent->saved_mask : task_mask(parent);
@@ -80,7 +80,8 @@ static struct task *task_copy(struct process *p, struct task *parent, unsigned l
         return NULL;
     memcpy(t->comm, parent->comm, sizeof(t->comm));
     t->cred = cred_get(parent->cred);
-    copy_signals(t, parent);
+    if (!(flags & CLONE_THREAD) || !task_mask_is_in_slot(parent)) /* else see sys_clone */
+        task_copy_mask(t, parent);
     copy_sched(t, parent);
     t->personality = parent->personality;
     t->mempolicy = parent->mempolicy;

@@ -147,13 +147,23 @@ void quiet_thread_ended(struct task *t)
  * ---------------------------------------------------------------------------------------------------------
  */
 
-/* The host's word for it: a thread of p's host process, whose number nobody else can have as long as it
- * lives.
- */
+/* The host's word for it: a thread of the process that goes by that number now. Should that be another than p
+ * by now, its first thread has attached before it could make a second one: see quiet_process_begins. */
 static bool is_thread_of(const struct process *p, pid_t host_tid)
 {
-    return p->pidfd >= 0 && syscall(SYS_tgkill, p->host_pid, host_tid, 0) == 0 &&
-           syscall(SYS_pidfd_send_signal, p->pidfd, 0, NULL, 0) == 0;
+    return host_tid != p->host_pid && syscall(SYS_tgkill, p->host_pid, host_tid, 0) == 0;
+}
+
+void quiet_process_begins(pid_t host_pid)
+{
+    struct quiet *q, *tmp;
+    DL_FOREACH_SAFE(kernel.quiets, q, tmp)
+    {
+        if (q->task->process->host_pid != host_pid)
+            continue;
+        q->task->lender = 0;
+        quiet_over(q->task);
+    }
 }
 
 struct task *quiet_find(pid_t host_tid)

@@ -35,6 +35,8 @@ void quiet_over(struct task *t);
 void quiet_call(struct task *t);
 /* [T] t has ended, quiet or not. */
 void quiet_thread_ended(struct task *t);
+/* [T] A process has got this number from the host, so that nobody else has it. */
+void quiet_process_begins(pid_t host_pid);
 /* [T] The task whose host thread this must be; NULL: nobody's. No reference is taken. */
 struct task *quiet_find(pid_t host_tid);
 

@@ -34,12 +34,16 @@ static void slot_put(struct task *t, size_t field, uint64_t v)
     (void)put_user(t, v, uint64_t, t->slot + field);
 }
 
+bool task_mask_is_in_slot(const struct task *t)
+{
+    return t->mask_in_slot && !atomic_load(&t->mask_held);
+}
+
 sigset64 task_mask(struct task *t)
 {
     sigset64 mask;
 
-    if (t->mask_in_slot && !atomic_load(&t->mask_held) &&
-        get_user(t, &mask, t->slot + offsetof(struct gate_slot, blocked)) == 0)
+    if (task_mask_is_in_slot(t) && get_user(t, &mask, t->slot + offsetof(struct gate_slot, blocked)) == 0)
         t->blocked = mask & ~SIGSET_UNBLOCKABLE;
     return t->blocked;
 }

@@ -132,6 +132,7 @@ static void kill_late_comer(const struct process *p, pid_t host_tid)
 /* [T] The control thread hears when the host process ends, until the pidfd is closed. */
 static void watch_host(struct process *p, pid_t host_pid)
 {
+    quiet_process_begins(host_pid);
     p->host_pid = host_pid;
     p->pidfd = (int)syscall(SYS_pidfd_open, host_pid, 0);
     struct epoll_event ev = {

@@ -82,7 +82,12 @@ void notify_parent_of(struct process *p, struct process *parent, int code,
     (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE) | SIGBIT(SIGSYS))
 #define SIGSET_UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
 
+/* fork.c: a child's mask, before it may attach; no lock held */
+void task_copy_mask(struct task *child, struct task *parent);
+
 /* sigmask.c */
+/* It is the slot's word that counts. In a call of t's. */
+bool task_mask_is_in_slot(const struct task *t);
 struct gate_slot;
 struct gate_signal;
 void task_mask_set(struct task *t, sigset64 mask);     /* [T] signal_settle is the caller's */
