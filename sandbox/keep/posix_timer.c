@@ -9,12 +9,14 @@
 #include "sandbox/keep/uaccess.h"
 
 #define TIMERS_MAX 4096 /* of one process */
+#define CPUCLOCK_SCHED 2
 
 struct posix_timer {
     struct ktimer timer; /* first */
     struct posix_timer *next, *prev;
     struct process *process; /* whose list it is on: no reference */
     struct task *thread;     /* SIGEV_THREAD_ID: a reference */
+    struct task *clocked;    /* CLOCK_THREAD_CPUTIME_ID: a reference */
     int id;
     clockid_t clock;
     int notify, signo;
@@ -38,11 +40,9 @@ static bool is_cpu_clock(clockid_t clock)
 
 static int64_t clock_now(const struct posix_timer *pt)
 {
-    struct timespec ts, st;
-    if (is_cpu_clock(pt->clock)) {
-        process_cputime(pt->process, &ts, &st);
-        return ts_ns(&ts) + ts_ns(&st);
-    }
+    struct timespec ts;
+    if (is_cpu_clock(pt->clock))
+        return pt->clocked ? task_cpu_ns(pt->clocked) : process_cpu_ns(pt->process);
     clock_gettime(pt->clock, &ts);
     return ts_ns(&ts);
 }
@@ -51,7 +51,7 @@ static int64_t wall_for(const struct posix_timer *pt, int64_t left)
 {
     if (!is_cpu_clock(pt->clock))
         return left;
-    int64_t wall = left / (pt->process->nthreads ? pt->process->nthreads : 1);
+    int64_t wall = left / (pt->process->nthreads && !pt->clocked ? pt->process->nthreads : 1);
     return wall < 1000000 ? 1000000 : wall;
 }
 
@@ -59,6 +59,8 @@ static void timer_free(struct posix_timer *pt)
 {
     if (pt->thread)
         task_put(pt->thread);
+    if (pt->clocked)
+        task_put(pt->clocked);
     free(pt);
 }
 
@@ -111,6 +113,10 @@ static void timer_fire(struct ktimer *kt)
 {
     struct posix_timer *pt = (struct posix_timer *)kt;
     int64_t now = clock_now(pt), missed = 0;
+    if (pt->clocked && pt->clocked->exited) {
+        pt->target = 0;
+        return;
+    }
     if (now >= pt->target) {
         if (pt->interval) {
             missed = (now - pt->target) / pt->interval;
@@ -172,6 +178,32 @@ static int check_clock(clockid_t clock)
     }
 }
 
+/* [T] The C library asks for CPU clocks by the numbers that clock_getcpuclockid(3) makes of pids. Of those of
+ * other processes there are no timers. */
+static int set_cpu_clock(struct task *t, struct posix_timer *pt, clockid_t clock)
+{
+    pid_t pid = ~(clock >> 3);
+    bool per_thread = clock & 4;
+    struct task *o = pid ? task_by_tid(t->process->container->pids, pid) : t;
+    if (!o || o->process != t->process || o->exited || (clock & 3) != CPUCLOCK_SCHED)
+        return -EINVAL;
+    if (!per_thread && pid && pid != t->process->pid)
+        return -EINVAL;
+    pt->clock = per_thread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;
+    pt->clocked = per_thread ? task_get(o) : NULL;
+    return 0;
+}
+
+/* [T] */
+static int set_clock(struct task *t, struct posix_timer *pt, clockid_t clock)
+{
+    if (clock < 0)
+        return set_cpu_clock(t, pt, clock);
+    pt->clock = clock;
+    pt->clocked = clock == CLOCK_THREAD_CPUTIME_ID ? task_get(t) : NULL;
+    return check_clock(clock);
+}
+
 /* [T] */
 static int apply_event(struct task *t, struct posix_timer *pt, const struct user_sigevent *ev)
 {
@@ -221,22 +253,20 @@ static int admit(struct task *t, struct posix_timer *pt, struct user_sigevent *e
 
 long sys_timer_create(struct task *t, const struct sysargs *a)
 {
-    clockid_t clock = (clockid_t)a->arg[0];
     struct user_sigevent ev = {.signo = SIGALRM, .notify = SIGEV_SIGNAL};
     if (a->arg[1] && get_user(t, &ev, a->arg[1]) < 0)
         return -EFAULT;
-    int r = check_clock(clock);
-    if (r)
-        return r;
     struct posix_timer *pt = calloc(1, sizeof(*pt));
     if (!pt)
         return -EAGAIN;
     pt->timer.fire = timer_fire;
-    pt->clock = clock;
     pt->process = t->process;
+    int r;
     {
         LOCKED(&kernel.tasklist_lock);
-        r = admit(t, pt, &ev, !a->arg[1]);
+        r = set_clock(t, pt, (clockid_t)a->arg[0]);
+        if (r == 0)
+            r = admit(t, pt, &ev, !a->arg[1]);
     }
     if (r < 0) {
         timer_free(pt);

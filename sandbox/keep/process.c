@@ -148,8 +148,8 @@ void process_unlink(struct process *p)
     process_put(p);
 }
 
-/* The host's dynamic CPU clocks: ~pid << 3 | 0 is user and system time, | 1 user time
- * (clock_getcpuclockid(3)'s making). */
+/* The host's dynamic CPU clocks: ~pid << 3 | 0 is user and system time, | 1 user time, | 2 both by the
+ * scheduler (clock_getcpuclockid(3)'s making). */
 static struct timespec cpu_clock(pid_t host_pid, int which)
 {
     struct timespec ts = {0};
@@ -169,6 +169,31 @@ void process_cputime(const struct process *p, struct timespec *utime, struct tim
     *utime = cpu_clock(p->host_pid, 1);
     int64_t sys = ts_ns(&all) - ts_ns(utime);
     *stime = ns_ts(sys > 0 ? sys : 0);
+}
+
+int64_t process_cpu_ns(const struct process *p)
+{
+    struct timespec ut = p->utime, st = p->stime;
+    if (p->state == PROCESS_ALIVE && !p->group_exit && p->host_pid) {
+        ut = cpu_clock(p->host_pid, 2);
+        st = (struct timespec){0};
+    }
+    return ts_ns(&ut) + ts_ns(&st);
+}
+
+/* The host lets nobody else ask for a thread's clock. */
+int64_t task_cpu_ns(const struct task *t)
+{
+    char path[64], text[64];
+    if (t->exited || !t->host_tid)
+        return 0;
+    snprintf(path, sizeof(path), "%d/task/%d/schedstat", t->process->host_pid, t->host_tid);
+    _cleanup_close_ int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    return strtoll(text, NULL, 10);
 }
 
 /* The peak of resident memory in KiB, from the host; 0 where it cannot be had. */

@@ -264,6 +264,10 @@ struct process *process_by_pid(const struct pid_ns *ns, pid_t pid); /* zombies t
 bool may_signal(const struct task *from, const struct process *to, int signo);
 /* CPU time of a process so far (the host's count), and its peak of memory in KiB. */
 void process_cputime(const struct process *p, struct timespec *utime, struct timespec *stime);
+/* [T] The same exactly (the above are counted by ticks), of a process and of one thread, in ns. The thread's
+ * is as of when it last began to run. 0: not known, or a thread that has ended. */
+int64_t process_cpu_ns(const struct process *p);
+int64_t task_cpu_ns(const struct task *t);
 /* No process of the group has a parent outside of it but in its session. [T] */
 bool pgrp_is_orphaned(const struct pid_ns *ns, pid_t pgid, const struct process *ignore);
 

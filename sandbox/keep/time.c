@@ -18,6 +18,8 @@ static int64_t cpu_clock_ns(struct task *t, clockid_t clock)
         return -EINVAL;
     if (!per_thread && other->tid != other->process->pid && pid)
         return -EINVAL;
+    if ((clock & 3) == 2)
+        return per_thread ? task_cpu_ns(other) : process_cpu_ns(other->process);
     struct timespec ut, st;
     process_cputime(other->process, &ut, &st);
     return ts_ns(&ut) + ((clock & 3) == 1 ? 0 : ts_ns(&st)); /* a thread's: its process's, which is no less */

@@ -1,6 +1,7 @@
 /* Time: clocks, sleeps, interval timers, POSIX timers, processor time, scheduling calls. */
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -176,6 +177,65 @@ static void test_posix(void)
     pthread_join(th, NULL);
 }
 
+static int64_t clock_ns(clockid_t c)
+{
+    struct timespec ts = {0};
+    MUST(clock_gettime(c, &ts) == 0);
+    return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+/* Whether the timer fires, and not before 20 ms of c. */
+static bool fires_in_time(clockid_t c, const struct sigevent *ev)
+{
+    struct itimerspec it = {.it_value.tv_nsec = 20000000};
+    timer_t t;
+    hits = 0;
+    MUST(timer_create(c, (struct sigevent *)(uintptr_t)ev, &t) == 0);
+    int64_t before = clock_ns(c);
+    MUST(timer_settime(t, 0, &it, NULL) == 0);
+    for (long end = now_ms() + PATIENCE_MS; !hits && now_ms() < end;)
+        ;
+    bool good = hits == 1 && clock_ns(c) - before >= 20000000;
+    return timer_delete(t) == 0 && good;
+}
+
+static sem_t ready, go_on;
+
+/* Its timer does not run while it sleeps. */
+static void *own_clock(void *arg)
+{
+    struct sigevent *ev = arg;
+    struct itimerspec it = {.it_value.tv_nsec = 40000000};
+    timer_t t;
+    MUST(timer_create(CLOCK_THREAD_CPUTIME_ID, ev, &t) == 0 && timer_settime(t, 0, &it, NULL) == 0);
+    hits = 0;
+    sem_post(&ready);
+    while (sem_wait(&go_on) < 0)
+        ;
+    bool quiet = hits == 0;
+    timer_delete(t);
+    return quiet && fires_in_time(CLOCK_THREAD_CPUTIME_ID, ev) ? arg : NULL;
+}
+
+static void test_cpu_timers(void)
+{
+    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2};
+    pthread_t th;
+    clockid_t c;
+    void *good;
+    CHECK("a process's time", fires_in_time(CLOCK_PROCESS_CPUTIME_ID, &ev));
+    sem_init(&ready, 0, 0);
+    sem_init(&go_on, 0, 0);
+    pthread_create(&th, NULL, own_clock, &ev);
+    sem_wait(&ready);
+    burn(120);
+    CHECK("a thread's clock is its own",
+          pthread_getcpuclockid(th, &c) == 0 && clock_ns(c) < clock_ns(CLOCK_PROCESS_CPUTIME_ID) / 2);
+    sem_post(&go_on);
+    pthread_join(th, &good);
+    CHECK("and so is its timer's", good);
+}
+
 static void cpu_limit(void)
 {
     struct rlimit r = {1, 2};
@@ -239,6 +299,7 @@ int main(void)
     test_sleep();
     test_itimer();
     test_posix();
+    test_cpu_timers();
     test_usage();
     test_sched();
     return check_done();
