@@ -17,7 +17,8 @@
 #define PTRACE_ARCH_PRCTL_ 30
 #define OPTIONS                                                                                              \
     (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE |                \
-     PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXIT | PTRACE_O_EXITKILL)
+     PTRACE_O_TRACEEXEC | PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP |             \
+     PTRACE_O_EXITKILL)
 #define DEBUG_REGISTERS offsetof(struct user, u_debugreg)
 
 /* Beginning ------------------------------------------------------------------------------------------------
@@ -358,13 +359,16 @@ static long syscall_info(struct task *t, const struct sysargs *a)
             return -ESRCH;
         r = *stop_regs(tr->task);
         i.op = tr->call_op;
+        i.seccomp.ret_data = (uint32_t)tr->message;
     }
     i.instruction_pointer = r.rip;
     i.stack_pointer = r.rsp;
-    if (i.op == PTRACE_SYSCALL_INFO_ENTRY) {
+    if (i.op == PTRACE_SYSCALL_INFO_ENTRY || i.op == PTRACE_SYSCALL_INFO_SECCOMP) { /* which begins alike */
         i.entry.nr = r.orig_rax;
         memcpy(i.entry.args, (uint64_t[]){r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9}, sizeof(i.entry.args));
         have = offsetof(struct __ptrace_syscall_info, entry) + sizeof(i.entry);
+        if (i.op == PTRACE_SYSCALL_INFO_SECCOMP)
+            have = offsetof(struct __ptrace_syscall_info, seccomp.ret_data) + sizeof(i.seccomp.ret_data);
     } else if (i.op == PTRACE_SYSCALL_INFO_EXIT) {
         i.exit.rval = (int64_t)r.rax;
         i.exit.is_error = r.rax >= (uint64_t)-4095;

@@ -17,6 +17,10 @@ bool seccomp_covers(const struct sysargs *a);
  * killed). Only when t->seccomp_mode is not 0. */
 long seccomp_check(struct task *t, const struct sysargs *a);
 
+/* [T] What t's filters say of a call: SECCOMP_RET_* with its data; nothing comes of it. */
+struct seccomp_data;
+uint32_t seccomp_verdict(const struct task *t, const struct seccomp_data *d);
+
 /* GATE_VALUE: what GATE_ANSWERED stood for last. */
 long seccomp_value(struct task *t, const struct sysargs *a);
 

@@ -188,6 +188,8 @@ static void set_filter(struct task *t, struct seccomp_filter *f, bool no_new_pri
     t->seccomp_mode = SECCOMP_MODE_FILTER;
     t->no_new_privs |= no_new_privs;
     seccomp_see_natives(t);
+    if (t->trace) /* its gate may have to tell of all calls now */
+        signal_kick(t);
 }
 
 /* [T] There is at most one in a chain; the container's agent counts as one. */
@@ -298,6 +300,7 @@ static long action_available(struct task *t, uaddr_t addr)
     case SECCOMP_RET_TRAP:
     case SECCOMP_RET_ERRNO:
     case SECCOMP_RET_USER_NOTIF:
+    case SECCOMP_RET_TRACE:
     case SECCOMP_RET_LOG:
     case SECCOMP_RET_ALLOW:
         return 0;

@@ -223,6 +223,11 @@ struct task {
     int seccomp_mode;                       /* SECCOMP_MODE_* */
     struct seccomp_filter *_Atomic seccomp; /* seccomp.c; newest first; other threads may add to it [T] */
     long seccomp_value;                     /* what GATE_ANSWERED stood for last */
+    struct {
+        bool is;
+        int nr;
+        uint64_t arg[6];
+    } shown;             /* [T] the call that it makes next: its tracer has seen it, as a filter wanted */
     uint64_t judge_next; /* [T] calls that its gate is to trap, and does not yet (gate/judged.h) */
     uint64_t judged;     /* [T] those that it traps */
     unsigned long personality;

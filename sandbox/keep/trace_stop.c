@@ -4,6 +4,8 @@
  *
  * The registers are read once, from the context that the gate names, and written back to it: the guest's own
  * memory, with what the guest could have put there itself. */
+#include <linux/audit.h>
+#include <linux/seccomp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -12,6 +14,7 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/trace.h"
@@ -35,8 +38,10 @@ struct stop {
     gregset_t gregs;
     uint64_t fpstate;
     enum stop_at at;
-    bool told; /* what it came for */
-    int signo; /* with which the tracer has it go on */
+    bool told;    /* what it came for */
+    bool filters; /* what the filters say of the call was asked; */
+    bool shown;   /* and told */
+    int signo;    /* with which the tracer has it go on */
     siginfo_t info;
     struct gate_signal gs;
 };
@@ -224,18 +229,56 @@ static void report_call(struct stop *s, bool enter)
     report_trap(s, AT_CALL, SIGTRAP | (tr->options & PTRACE_O_TRACESYSGOOD ? 0x80 : 0));
 }
 
+static struct seccomp_data call_of(const struct user_regs_struct *r)
+{
+    return (struct seccomp_data){.nr = (int)r->orig_rax,
+                                 .arch = AUDIT_ARCH_X86_64,
+                                 .instruction_pointer = r->rip,
+                                 .args = {r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9}};
+}
+
+/* A filter wants the tracer to see the call, as it has become by now. */
+static bool is_filtered(struct stop *s)
+{
+    const struct task *t = s->parked.task;
+    const struct seccomp_data d = call_of(&s->regs);
+
+    if (s->filters || !(t->trace->options & PTRACE_O_TRACESECCOMP) || (long long)s->regs.orig_rax < 0)
+        return false;
+    s->filters = true;
+    uint32_t v = seccomp_verdict(t, &d);
+    s->shown = (v & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_TRACE;
+    if (!s->shown)
+        return false;
+    report_event(s, PTRACE_EVENT_SECCOMP, v & SECCOMP_RET_DATA);
+    t->trace->call_op = PTRACE_SYSCALL_INFO_SECCOMP;
+    return true;
+}
+
+/* The call goes on. */
+static void let_pass(const struct stop *s)
+{
+    struct task *t = s->parked.task;
+    const struct seccomp_data d = call_of(&s->regs);
+
+    t->shown.is = s->shown;
+    t->shown.nr = d.nr;
+    for (int i = 0; i < 6; i++)
+        t->shown.arg[i] = d.args[i];
+}
+
 static bool enters_call(struct stop *s)
 {
     struct trace *tr = s->parked.task->trace;
     bool again = tr->again;
 
     if (s->told)
-        return false;
+        return is_filtered(s);
     s->told = true;
     tr->in_call = true;
     tr->again = false;
     if (again || tr->mode != TRACE_CALLS)
-        return false;
+        return is_filtered(s);
     report_call(s, true);
     return true;
 }
@@ -439,8 +482,10 @@ static long untraced(struct stop *s)
 {
     struct task *t = s->parked.task;
 
-    if (s->why == GATE_STOP_ENTER)
+    if (s->why == GATE_STOP_ENTER) {
+        let_pass(s);
         return (long long)s->regs.orig_rax < 0 ? GATE_STOP_SKIP : 0;
+    }
     if (s->why == GATE_STOP_ENDS)
         return 0;
     if (s->why == GATE_STOP_VFORK)
@@ -469,6 +514,7 @@ static long look_once(struct stop *s)
         return SYS_PARKED;
     if (s->why == GATE_STOP_ENTER) {
         tr->in_call = tr->mode != TRACE_CONT;
+        let_pass(s);
         return (long long)s->regs.orig_rax < 0 ? GATE_STOP_SKIP : 0;
     }
     return 0;
@@ -487,11 +533,13 @@ static long look(struct parked *p)
 static uint32_t flags_of(const struct trace *tr)
 {
     bool ends = tr && (tr->options & PTRACE_O_TRACEEXIT);
+    bool calls = tr && (tr->mode == TRACE_CALLS ||
+                        ((tr->options & PTRACE_O_TRACESECCOMP) && seccomp_count(tr->task) > 0));
 
-    if (!tr || (tr->mode == TRACE_CONT && !ends))
+    if (!tr || (tr->mode == TRACE_CONT && !ends && !calls))
         return 0;
-    return GATE_TRACE_ON | (tr->mode == TRACE_CALLS ? GATE_TRACE_CALLS : 0) |
-           (tr->mode == TRACE_STEP ? GATE_TRACE_STEP : 0) | (ends ? GATE_TRACE_ENDS : 0);
+    return GATE_TRACE_ON | (calls ? GATE_TRACE_CALLS : 0) | (tr->mode == TRACE_STEP ? GATE_TRACE_STEP : 0) |
+           (ends ? GATE_TRACE_ENDS : 0);
 }
 
 /* [T] What the gate gets to see. */
