@@ -218,6 +218,7 @@ static int tell_quiet(struct task *t, const struct sysargs *a, const struct requ
     if (!slot)
         return -EAGAIN;
     LOCKED(&kernel.tasklist_lock);
+    quiet_passed_over(t->process);
     if (!may_be_quiet(t, child, q->flags) ||
         !quiet_begin(t, child, q->at + offsetof(struct gate_clone, quiet)))
         return -EAGAIN;
@@ -238,7 +239,7 @@ static int tell_quiet(struct task *t, const struct sysargs *a, const struct requ
         child->mask_in_slot = false;
         return -EAGAIN;
     }
-    DL_APPEND(kernel.embryos, e);
+    DL_PREPEND(kernel.embryos, e);
     return 0;
 }
 

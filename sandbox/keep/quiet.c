@@ -13,7 +13,8 @@
 #include "sandbox/platform/listener.h"
 
 #define FIRST_PAUSE_NS (10 * 1000000LL)
-#define LAST_PAUSE_NS NSEC_PER_SEC
+#define CALLS 8
+#define PASSED_OVER 8
 #define NAP_NS 200000
 #define NAPS 50000
 
@@ -35,7 +36,7 @@ bool quiet_begin(const struct task *parent, struct task *t, uaddr_t word)
     q->word = word;
     t->lender = parent->host_tid;
     t->process->quiet = q;
-    DL_APPEND(kernel.quiets, q);
+    DL_PREPEND(kernel.quiets, q); /* the newest is the next to be heard, most likely */
     return true;
 }
 
@@ -100,8 +101,9 @@ static void call_again(struct ktimer *kt)
 {
     struct quiet *q = (struct quiet *)kt; /* its first member */
     kick_unknown(q);
-    q->pause = q->pause < LAST_PAUSE_NS / 2 ? q->pause * 2 : LAST_PAUSE_NS;
-    ktimer_set(&q->timer, mono_now() + q->pause);
+    q->pause *= 2;
+    if (++q->calls < CALLS)
+        ktimer_set(&q->timer, mono_now() + q->pause);
 }
 
 void quiet_call(struct task *t)
@@ -113,6 +115,12 @@ void quiet_call(struct task *t)
     (void)put_user(t, 0, uint64_t, q->word); /* before the look: gate_child */
     kick_unknown(q);
     ktimer_set(&q->timer, mono_now() + q->pause);
+}
+
+void quiet_passed_over(const struct process *p)
+{
+    if (p->quiet && ++p->quiet->passed_over == PASSED_OVER)
+        quiet_call(p->quiet->task);
 }
 
 /* Another thread of p's that surely lives on the host, other than t. */

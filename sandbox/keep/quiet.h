@@ -20,9 +20,11 @@
 struct quiet {
     struct ktimer timer; /* first: it is called again */
     struct quiet *next, *prev;
-    struct task *task;          /* of a process whose `quiet` this is */
-    uaddr_t word;               /* gate_clone.quiet */
-    int64_t pause;              /* until the next call, ns; 0: it was not called yet */
+    struct task *task;    /* of a process whose `quiet` this is */
+    uaddr_t word;         /* gate_clone.quiet */
+    unsigned passed_over; /* by others that had to attach on its account */
+    int64_t pause;        /* until the next call, ns; 0: it was not called yet */
+    unsigned calls;
     pid_t kicked[QUIET_KICKED]; /* host threads that have a kick to come */
     unsigned nkicked;
 };
@@ -33,6 +35,8 @@ bool quiet_begin(const struct task *parent, struct task *t, uaddr_t word);
 void quiet_over(struct task *t);
 /* [T] t is to come to the keep soon. Nothing where it is not quiet: it will attach. */
 void quiet_call(struct task *t);
+/* [T] A thread of p's has to attach, since another is quiet. One that is so for long is called. */
+void quiet_passed_over(const struct process *p);
 /* [T] t has ended, quiet or not. */
 void quiet_thread_ended(struct task *t);
 /* [T] A process has got this number from the host, so that nobody else has it. */

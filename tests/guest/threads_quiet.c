@@ -1,10 +1,14 @@
 /* Threads that do not call anything, while others look at them, send them signals, stop, schedule, or end
  * them, or execute a program beside them. A runtime may hear of such a thread late. */
 #include <dirent.h>
+#include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -363,6 +367,102 @@ static void test_many(void)
     join(&q[0]);
 }
 
+/* It waits, as a pool's threads do, while others come and go. */
+static _Atomic unsigned word;
+static atomic_bool woken;
+
+/* Without errno, which is its maker's. */
+static void raw_futex_wait(_Atomic unsigned *at)
+{
+    register long timeout __asm__("r10") = 0;
+    long r = SYS_futex;
+
+    __asm__ volatile("syscall"
+                     : "+a"(r)
+                     : "D"(at), "S"(FUTEX_WAIT), "d"(0), "r"(timeout)
+                     : "rcx", "r11", "memory");
+}
+
+static int wait_for_word(void *arg)
+{
+    struct quiet *q = arg;
+
+    atomic_store(&q->runs, true);
+    while (atomic_load(&word) == 0)
+        raw_futex_wait(&word);
+    atomic_store(&woken, true);
+    return 0;
+}
+
+static void test_waiting(void)
+{
+    struct quiet other,
+        q = {.stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
+    int before = handled;
+
+    MUST(q.stack != MAP_FAILED);
+    q.number = clone(wait_for_word, q.stack + STACK, THREAD_FLAGS, &q, &q.tid, NULL, &q.tid);
+    MUST(q.number > 0);
+    AWAIT(atomic_load(&q.runs));
+    for (int i = 0; i < 40; i++) {
+        quiet_make(&other);
+        join(&other);
+    }
+    CHECK("it waits on", !woken && state_of(getpid(), q.number) == 'S');
+    MUST(tgkill_(getpid(), q.number, SIGUSR1) == 0);
+    AWAIT(handled > before);
+    CHECK("but takes its signal", handled == before + 1 && handled_by == q.number && !woken);
+    word = 1;
+    syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0);
+    AWAIT(woken);
+    CHECK("and is woken", woken);
+    join(&q);
+}
+
+/* A filter for all threads is one for it, too. */
+static atomic_bool filtered;
+static atomic_long seen_ppid;
+
+static int ask_late(void *arg)
+{
+    struct quiet *q = arg;
+    long r = SYS_getppid;
+
+    atomic_store(&q->runs, true);
+    while (!atomic_load(&filtered))
+        __builtin_ia32_pause();
+    __asm__ volatile("syscall" : "+a"(r) : : "rcx", "r11", "memory");
+    atomic_store(&seen_ppid, r);
+    return 0;
+}
+
+static void filter_beside(void)
+{
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOTTY),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog prog = {sizeof(code) / sizeof(*code), code};
+    struct quiet q = {.stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
+
+    MUST(q.stack != MAP_FAILED && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    q.number = clone(ask_late, q.stack + STACK, THREAD_FLAGS, &q, &q.tid, NULL, &q.tid);
+    MUST(q.number > 0);
+    AWAIT(atomic_load(&q.runs));
+    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) == 0);
+    filtered = true;
+    join(&q);
+    _exit(seen_ppid == -ENOTTY ? 13 : 14);
+}
+
+static void test_filter(void)
+{
+    int status = in_child(filter_beside);
+    CHECK("a filter for all threads", WIFEXITED(status) && WEXITSTATUS(status) == 13);
+}
+
 int main(int argc, char **argv)
 {
     (void)argv;
@@ -376,5 +476,7 @@ int main(int argc, char **argv)
     test_stopped();
     test_traced();
     test_many();
+    test_waiting();
+    test_filter();
     return check_done();
 }
