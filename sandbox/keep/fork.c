@@ -86,7 +86,7 @@ static struct task *task_copy(struct process *p, struct task *parent, unsigned l
     t->personality = parent->personality;
     t->mempolicy = parent->mempolicy;
     t->mempolicy_nodes = parent->mempolicy_nodes;
-    t->timer_slack = parent->timer_slack;
+    t->timer_slack = t->default_slack = parent->timer_slack;
     t->listener = parent->listener;
     t->vfork_child = flags & CLONE_VFORK;
     t->fs = flags & CLONE_FS ? fs_get(parent->fs) : fs_dup(parent->fs);

@@ -219,7 +219,7 @@ long sys_settimeofday(struct task *t, const struct sysargs *a)
     if (a->arg[0]) {
         if (get_user(t, &tv, a->arg[0]) < 0)
             return -EFAULT;
-        if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
+        if (tv.tv_sec < 0 || tv.tv_usec < 0 || tv.tv_usec >= 1000000)
             return -EINVAL;
     }
     return -EPERM;

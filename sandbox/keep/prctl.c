@@ -19,7 +19,6 @@
 #endif
 #define PR_SET_MEMORY_MERGE_ 67
 #define PR_GET_MEMORY_MERGE_ 68
-#define DEFAULT_TIMER_SLACK 50000UL
 
 typedef long (*prctl_fn)(struct task *t, const struct sysargs *a);
 
@@ -219,7 +218,7 @@ static long pr_get_no_new_privs(struct task *t, const struct sysargs *a)
 /* The host's timers serve the guest's own sleeps: it is told, too. */
 static long pr_set_timerslack(struct task *t, const struct sysargs *a)
 {
-    t->timer_slack = (long)a->arg[1] <= 0 ? DEFAULT_TIMER_SLACK : a->arg[1];
+    t->timer_slack = (long)a->arg[1] <= 0 ? t->default_slack : a->arg[1];
     return SYS_CONTINUE;
 }
 

@@ -206,7 +206,7 @@ long sys_sendfile(struct task *t, const struct sysargs *a)
     m.step = native ? step_sendfile : step_copy;
     m.nonblock = !native || file_nonblock(out);
     ssize_t n = mover_run(&m, true);
-    if (n > 0 && m.in_off && put_user(t, off, off_t, a->arg[2]) < 0)
+    if (m.in_off && put_user(t, off, off_t, a->arg[2]) < 0)
         return -EFAULT;
     note_lanes(t, a, &m, n);
     return n;

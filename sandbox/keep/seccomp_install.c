@@ -145,6 +145,8 @@ static int read_program(struct task *t, uaddr_t addr, struct seccomp_filter **re
         return -EFAULT;
     if (prog.len == 0 || prog.len > BPF_MAXINSNS)
         return -EINVAL;
+    if (!t->no_new_privs && !capable(t, CAP_SYS_ADMIN))
+        return -EACCES;
     _cleanup_free_ struct seccomp_filter *f = filter_new(prog.len);
     if (!f)
         return -ENOMEM;
@@ -279,8 +281,6 @@ long seccomp_install(struct task *t, const struct sysargs *a, unsigned flags, ua
 {
     if (!flags_are_valid(flags) || t->seccomp_mode == SECCOMP_MODE_STRICT)
         return -EINVAL;
-    if (!t->no_new_privs && !capable(t, CAP_SYS_ADMIN))
-        return -EACCES;
     _cleanup_(seccomp_put_p) struct seccomp_filter *f = NULL;
     int r = read_program(t, prog, &f);
     if (r)

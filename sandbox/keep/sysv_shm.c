@@ -41,6 +41,7 @@ struct segment {
     int fd, ro_fd;  /* the memfd, for both kinds of attachment */
     struct stat st; /* of the memfd: its device and inode */
     bool dest;      /* IPC_RMID came: goes with the last attachment */
+    bool locked;    /* SHM_LOCK: told, but there is no swap to keep it from */
     pid_t cpid, lpid;
     time_t atime, dtime, ctime;
 };
@@ -315,6 +316,8 @@ static long stat_segment(const struct segment *s, struct ipc_buf *buf)
     ipc_fill_perm(&s->obj, &ds.shm_perm);
     if (s->dest)
         ds.shm_perm.mode |= SHM_DEST;
+    if (s->locked)
+        ds.shm_perm.mode |= SHM_LOCKED;
     ds.shm_segsz = s->size;
     ds.shm_atime = s->atime;
     ds.shm_dtime = s->dtime;
@@ -393,8 +396,11 @@ static long control(struct task *t, const struct sysargs *a, struct ipc_buf *buf
     case IPC_RMID:
         return change_segment(t, s, cmd, buf);
     case SHM_LOCK:
-    case SHM_UNLOCK: /* there is no swap to keep it from */
-        return ipc_owned(t, &s->obj) || capable(t, CAP_IPC_LOCK) ? 0 : -EPERM;
+    case SHM_UNLOCK:
+        if (!ipc_owned(t, &s->obj) && !capable(t, CAP_IPC_LOCK))
+            return -EPERM;
+        s->locked = cmd == SHM_LOCK;
+        return 0;
     default:
         return -EINVAL;
     }

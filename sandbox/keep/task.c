@@ -55,7 +55,7 @@ struct task *task_new(struct process *p)
         return NULL;
     atomic_init(&t->refs, 1);
     t->process = process_get(p);
-    t->timer_slack = 50000;
+    t->timer_slack = t->default_slack = 50000;
     return t;
 }
 

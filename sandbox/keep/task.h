@@ -231,7 +231,7 @@ struct task {
     uint64_t judge_next; /* [T] calls that its gate is to trap, and does not yet (gate/judged.h) */
     uint64_t judged;     /* [T] those that it traps */
     unsigned long personality;
-    unsigned long timer_slack;
+    unsigned long timer_slack, default_slack; /* ns */
     int sched_policy, sched_priority, nice, ioprio;
     bool nice_owed; /* the host is to hear of it when its thread is known */
     bool sched_reset_on_fork;

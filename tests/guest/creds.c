@@ -163,6 +163,14 @@ static void test_prctl(void)
           prctl(PR_GET_DUMPABLE) == 1 && prctl(PR_SET_DUMPABLE, 0) == 0 && prctl(PR_GET_DUMPABLE) == 0);
     prctl(PR_SET_DUMPABLE, 1);
     CHECK("PR_SET_TIMERSLACK", prctl(PR_SET_TIMERSLACK, 1000) == 0 && prctl(PR_GET_TIMERSLACK) == 1000);
+    pid_t slack = fork();
+    if (slack == 0) {
+        bool mine = prctl(PR_SET_TIMERSLACK, 2000) == 0 && prctl(PR_GET_TIMERSLACK) == 2000;
+        _exit(mine && prctl(PR_SET_TIMERSLACK, 0) == 0 && prctl(PR_GET_TIMERSLACK) == 1000 ? 0 : 1);
+    }
+    int st = -1;
+    waitpid(slack, &st, 0);
+    CHECK("a child's default is what it was born with", st == 0);
     CHECK("PR_GET_CHILD_SUBREAPER", prctl(PR_GET_CHILD_SUBREAPER, &v) == 0 && v == 0);
     CHECK_ERRNO("no such", prctl(99999, 0), EINVAL);
     value("PR_GET_SECUREBITS", prctl(PR_GET_SECUREBITS));

@@ -122,6 +122,8 @@ static void bad_ones(void)
     struct sock_filter packet[] = {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), RET(SECCOMP_RET_ALLOW)};
     struct sock_filter by_zero[] = {BPF_STMT(BPF_ALU | BPF_DIV | BPF_K, 0), RET(SECCOMP_RET_ALLOW)};
     uint32_t action = SECCOMP_RET_ERRNO;
+    CHECK_ERRNO("without no_new_privs, of nothing",
+                syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, bad_address), EFAULT);
     CHECK_ERRNO("without no_new_privs", INSTALL(far, 0), EACCES);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     CHECK_ERRNO("no return", INSTALL(no_return, 0), EINVAL);

@@ -301,6 +301,10 @@ static void test_moving(void)
     off_t off = 2;
     CHECK("sendfile", sendfile(p[1], fd, &off, 5) == 5 && off == 7 && read(p[0], buf, 100) == 5 &&
                           memcmp(buf, "23456", 5) == 0);
+    const off_t *end = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    MUST(end != MAP_FAILED);
+    CHECK_ERRNO("an offset that is not to be written", sendfile(p[1], fd, (off_t *)(uintptr_t)end, 0),
+                EFAULT);
     CHECK("its position stays", lseek(fd, 0, SEEK_CUR) == 10);
     off = 4;
     long r = splice(fd, &off, p[1], NULL, 4, 0);

@@ -159,6 +159,8 @@ static void test_refused(void)
     CHECK_ERRNO("swapon", syscall(SYS_swapon, "/tmp/x", 0), EPERM);
     CHECK("init_module", syscall(SYS_init_module, "x", 1, "") == -1 && (errno == EPERM || errno == ENOSYS));
     CHECK_ERRNO("settimeofday", syscall(SYS_settimeofday, &(struct timespec){.tv_sec = 1}, NULL), EPERM);
+    CHECK_ERRNO("nor to what is no time", syscall(SYS_settimeofday, &(struct timespec){.tv_sec = -1}, NULL),
+                EINVAL);
     CHECK_ERRNO("adjtimex", adjtimex(&(struct timex){.modes = ADJ_TICK}), EPERM);
     CHECK_ERRNO("a mode that there is not", adjtimex(&(struct timex){.modes = 0x8000}), EINVAL);
     CHECK("cpuid that traps", syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0) == -1 && errno == ENODEV);

@@ -152,6 +152,10 @@ static void shared_memory(void)
     munmap(at, 16384);
     CHECK("at an address", shmat(id, at, 0) == at && at[0] == 'h');
     CHECK("rounded down", shmdt(at) == 0 && shmat(id, at + 5, SHM_RND) == at && shmdt(at) == 0);
+    CHECK("SHM_LOCK", shmctl(id, SHM_LOCK, NULL) == 0 && shmctl(id, IPC_STAT, &ds) == 0 &&
+                          (ds.shm_perm.mode & SHM_LOCKED));
+    CHECK("SHM_UNLOCK", shmctl(id, SHM_UNLOCK, NULL) == 0 && shmctl(id, IPC_STAT, &ds) == 0 &&
+                            !(ds.shm_perm.mode & SHM_LOCKED));
     CHECK("removed with someone there", shmctl(id, IPC_RMID, NULL) == 0 && shmctl(id, IPC_STAT, &ds) == 0 &&
                                             (ds.shm_perm.mode & SHM_DEST) && p[0] == 'h');
     CHECK("the last one", shmdt(p) == 0);
