@@ -227,6 +227,7 @@ enum gate_valid {
     GATE_VALID_IDS = 1,     /* the ids and the mask are right, and lanes may be used */
     GATE_VALID_MAILBOX = 2, /* and so may the mailbox */
     GATE_VALID_GIVEN = 4,   /* struct gate_given says what the keep would say */
+    GATE_VALID_SELF = 8,    /* signals to oneself may be delivered as gate_shared.actions say */
 };
 
 /* In gate_slot.nr: the gate only waits, and if that succeeds the keep is asked. */
@@ -269,6 +270,13 @@ struct gate_site {
 
 #define GATE_SITES 64
 
+/* As sigaction(2) has set it; handler 0: the keep is to be asked. */
+struct gate_action {
+    uint64_t handler, flags, restorer, mask;
+};
+
+#define GATE_ACTIONS 64
+
 /* What is written soon after a fork lies in one page, which the keep makes the child's own by writing there.
  */
 struct gate_shared {
@@ -276,6 +284,7 @@ struct gate_shared {
     uint64_t polls;                     /* a bit for each slot that has its epoll descriptor */
     struct gate_site sites[GATE_SITES]; /* the gate's own: mask.c */
     struct gate_slot slots[GATE_SLOTS] __attribute__((aligned(128)));
+    struct gate_action actions[GATE_ACTIONS]; /* [signal - 1] */
 };
 
 enum gate_op_kind {

@@ -168,6 +168,9 @@ void trace_vfork(struct native_ucontext *uc, uint32_t pid);
 /* Before the thread ends with this status, as for wait4. */
 void trace_ends(struct native_ucontext *uc, int status);
 
+/* self.c: True: the trap was a signal of the thread's to itself, which is delivered, or for the keep. */
+int self_trapped(struct native_ucontext *uc);
+
 /* Handlers of the native signals. */
 /* Makes a call that needs registers. */
 void gate_dispatch(struct native_ucontext *uc);

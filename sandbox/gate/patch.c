@@ -52,7 +52,9 @@ _Static_assert(sizeof(struct gate_slot) == SLOT_SIZE && SLOT_SIZE * GATE_SLOTS =
                    SLOT_AT(r10, SLOT_R10) && SLOT_AT(r9, SLOT_R9) && SLOT_AT(blocked, SLOT_BLOCKED) &&
                    SLOT_AT(marks, SLOT_MARKS) && SLOT_AT(robust, SLOT_ROBUST) && SLOT_AT(r8, SLOT_R8),
                "slots.h");
-_Static_assert(GATE_WAITED == 0x10000 && GATE_VALID_IDS == VALID_IDS, "fast.S");
+_Static_assert(GATE_WAITED == 0x10000 && GATE_VALID_IDS == VALID_IDS && GATE_VALID_SELF == VALID_SELF &&
+                   SHARED_AT(actions, ACTIONS) && sizeof(struct gate_action) == 32,
+               "fast.S");
 _Static_assert(GATE_SETTLE == 0x200c, "mask.S");
 
 struct gate_shared gate_shared __attribute__((section(".shared,\"aw\",@nobits#")));

@@ -142,7 +142,8 @@ void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *u
 {
     struct gate_signal *s = &area_current()->sig;
 
-    if ((sig == SIGTRAP && (trace_returned(uc) || patch_trapped(uc))) || (is_fault(sig) && patch_faulted(uc)))
+    if ((sig == SIGTRAP && (self_trapped(uc) || trace_returned(uc) || patch_trapped(uc))) ||
+        (is_fault(sig) && patch_faulted(uc)))
         return;
     (void)take_pushed(uc, s); /* this native signal came before the kick, with a lower number */
     gate_apply_signal(uc, sys4(GATE_FAULT, s, si, uc->mc.err, uc->mc.trapno), s);

@@ -96,7 +96,7 @@ static uint32_t valid_of(const struct task *t)
     if (t->trace || !fast_may_be(t))
         return 0;
     return GATE_VALID_IDS | (mailbox_may_be_used(t) ? GATE_VALID_MAILBOX : 0) |
-           (may_be_given(t) ? GATE_VALID_GIVEN : 0);
+           (may_be_given(t) ? GATE_VALID_GIVEN : 0) | (fast_may_send(t) ? GATE_VALID_SELF : 0);
 }
 
 static struct gate_slot slot_of(const struct task *t)
@@ -168,6 +168,8 @@ void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at)
         parts[n++] = (struct user_copy){tid_at, &tid, sizeof(tid)};
     if (n)
         (void)copy_all_to_user(t, parts, n);
+    if (mm->actions_unset)
+        fast_actions_tell(t);
 }
 
 /* Lanes
@@ -397,6 +399,8 @@ void fast_forked(struct task *parent, struct mm *child, unsigned long flags)
         lanes_settle(parent);
     if (flags & CLONE_VM)
         return;
+    child->actions_told = parent->process->mm->actions_told;
+    child->actions_unset = child->actions_told && parent->process->nthreads > 1;
     /* Two memories over one table: neither would hear of what the other does. */
     if (flags & CLONE_FILES) {
         lanes_off(parent);
@@ -480,7 +484,8 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
     if (!t->process->mm) /* the call has ended its process, by a filter or by itself */
         return;
     bool moves = is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls));
-    bool missed = t->used_lane ? moves : r >= 0 && is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls));
+    bool self = fast_sends_to_itself(t, a);
+    bool missed = t->used_lane ? moves : r >= 0 && (self || is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls)));
     /* A mailbox is not worth its memory for what lanes are better for. */
     bool mailed =
         !missed && mailbox_takes(a->nr) && (!moves || a->nr == SYS_newfstatat || t->process->mm->mailbox);
@@ -498,6 +503,8 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
         again_hot(t->process->mm, site);
         return;
     }
+    if (self)
+        fast_actions_tell(t);
     t->patch_ip = site;
     t->patch_nr = (uint32_t)a->nr;
     t->wants_mailbox =

@@ -65,6 +65,14 @@ bool fast_poll(struct task *t, const struct sysargs *a, const struct pollfd *fds
 /* A number of the gate's for poll(2) becomes a file's. fdtable's lock held. */
 void fast_polls_off(struct task *t);
 
+/* fast_signal.c: signals to oneself. a is one that may be delivered by t's gate. */
+bool fast_sends_to_itself(const struct task *t, const struct sysargs *a);
+/* No filter has a say in t's sending signals. */
+bool fast_may_send(const struct task *t);
+/* t's gate is told all of its process's actions / what has become of one. [T] */
+void fast_actions_tell(struct task *t);
+void fast_action_changed(struct task *t, int signo);
+
 /* A call came to the keep and was answered by r: if a patched site would have made it by itself, and that
  * happens often, the gate is asked to patch the one at a->ip. */
 void fast_missed(struct task *t, const struct sysargs *a, long r);

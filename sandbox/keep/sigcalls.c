@@ -48,6 +48,7 @@ long sys_rt_sigaction(struct task *t, const struct sysargs *a)
             *sa = new;
             changed = (memcmp(&old, &none, sizeof(none)) == 0) != (memcmp(sa, &none, sizeof(none)) == 0);
             flush_ignored(t->process, signo);
+            fast_action_changed(t, signo);
         }
     }
     if (changed)

@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/fast.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/trace.h"
 
@@ -281,31 +282,28 @@ void signal_settle(struct task *t)
  * ---------------------------------------------------------------------------------------------------------
  */
 
-/* SIGCONT undoes stops and stops undo SIGCONT, whatever becomes of the signal itself. */
-static void undo_opposite(struct process *p, int signo)
+/* SIGCONT undoes stops and stops undo SIGCONT, whatever becomes of the signal itself. True: the host is to
+ * continue the process. */
+static bool undo_opposite(struct process *p, int signo)
 {
-    if (signo == SIGCONT) {
-        process_continue(p);
-        return;
-    }
+    if (signo == SIGCONT)
+        return process_continue(p);
     if (!(SIGBIT(signo) & SIGSET_STOP))
-        return;
+        return false;
     sigpending_flush(p, &p->pending, SIGBIT(SIGCONT));
     struct task *t;
     DL_FOREACH2(p->threads, t, thread_next)
     {
         sigpending_flush(p, &t->pending, SIGBIT(SIGCONT));
     }
+    return false;
 }
 
 /* target: the thread for which it is, or NULL for the process's choice. */
-static int send(struct process *p, struct task *target, const siginfo_t *info, struct sigqueue *prepared,
+static int take(struct process *p, struct task *target, const siginfo_t *info, struct sigqueue *prepared,
                 bool from_outside)
 {
     int signo = info->si_signo;
-    if (p->state != PROCESS_ALIVE || p->group_exit || signo < 1 || signo > KSIG_MAX)
-        return 0;
-    undo_opposite(p, signo);
     struct task *whose = target ? target : p->leader;
     bool seen = whose->trace && signo != SIGKILL;
     if (is_ignored(p, signo, from_outside) && !seen && !(task_mask(whose) & SIGBIT(signo)))
@@ -324,6 +322,21 @@ static int send(struct process *p, struct task *target, const siginfo_t *info, s
         target ? signal_mark(target, SIGBIT(signo)) : signal_mark_all(p, SIGBIT(signo));
     if (r == 0 && signalfd_notify)
         signalfd_notify(p);
+    return r;
+}
+
+/* A process that was stopped is kicked for what came meanwhile, SIGCONT itself included, before the host lets
+ * it go on. */
+static int send(struct process *p, struct task *target, const siginfo_t *info, struct sigqueue *prepared,
+                bool from_outside)
+{
+    int signo = info->si_signo;
+    if (p->state != PROCESS_ALIVE || p->group_exit || signo < 1 || signo > KSIG_MAX)
+        return 0;
+    bool goes_on = undo_opposite(p, signo);
+    int r = take(p, target, info, prepared, from_outside);
+    if (goes_on)
+        process_host_signal(p, SIGCONT);
     return r;
 }
 
@@ -358,6 +371,7 @@ void force_signal(struct task *t, const siginfo_t *info)
     if (unusable) {
         sa->handler = (uint64_t)(uintptr_t)SIG_DFL;
         task_mask_set(t, mask & ~SIGBIT(signo));
+        fast_action_changed(t, signo);
     }
     if (sa->handler == (uint64_t)(uintptr_t)SIG_DFL && !t->trace)
         process_kill_locked(p, signo, true); /* init, too */

@@ -40,7 +40,7 @@ void process_stop(struct process *p, int signo)
         notify_parent_of(p, p->parent, CLD_STOPPED, signo);
 }
 
-void process_continue(struct process *p)
+bool process_continue(struct process *p)
 {
     sigset64 stops = SIGSET_STOP;
     struct task *t;
@@ -50,13 +50,12 @@ void process_continue(struct process *p)
         sigpending_flush(p, &t->pending, stops);
     }
     if (!p->stopped)
-        return;
+        return false;
+    bool by_host = !p->soft_stop;
     p->stopped = false;
     p->continued_pending = true;
     p->stop_reported = false;
     p->container->pids->nstopped--;
-    if (!p->soft_stop)
-        process_host_signal(p, SIGCONT);
     trace_group_continues(p);
     DL_FOREACH2(p->threads, t, thread_next)
     {
@@ -65,4 +64,5 @@ void process_continue(struct process *p)
     }
     if (p->parent)
         notify_parent_of(p, p->parent, CLD_CONTINUED, SIGCONT);
+    return by_host;
 }

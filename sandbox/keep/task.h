@@ -73,6 +73,8 @@ struct mm {
     unsigned polled;                 /* by the keep, of lanes only */
     struct mailbox *_Atomic mailbox; /* mailbox.h; NULL: none. Set once, under the lock */
     atomic_uint streams;             /* that became lanes when they were used */
+    bool actions_told;               /* its gate knows its actions, of every signal (fast_signal.c) [T] */
+    bool actions_unset;              /* a fork's memory may have others than the process */
     uaddr_t given_at;                /* its gate's struct gate_given; 0: it has none, being a fork's */
 };
 

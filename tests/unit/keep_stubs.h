@@ -171,6 +171,12 @@ void fast_actions_changed(struct task *t)
 {
     (void)t;
 }
+void fast_action_changed(struct task *t, int signo)
+{
+    (void)t;
+    (void)signo;
+}
+
 void fast_filtered(struct task *t)
 {
     (void)t;

@@ -48,6 +48,7 @@ fast_\name:
 .endm
 
     .text
+    .globl gate_self_called
     .globl gate_fast, gate_fast_done, gate_fast_saved, gate_fast_call, gate_fast_called, gate_fast_out, gate_fast_end
     .balign 64
 gate_fast:
@@ -96,6 +97,43 @@ fast_sigaction:
     mov %r11, 8(%rdx)
     mov %r11, 16(%rdx)
     mov %r11, 24(%rdx)
+
+/* A signal to oneself. One that may not be handled at once is the keep's. */
+fast_kill:
+    find_slot
+    cmp %gs:SLOT_PID, %edi
+    jne refuse
+    mov %esi, %r11d
+    jmp self
+fast_tkill:
+    find_slot
+    cmp %gs:SLOT_TID, %edi
+    jne refuse
+    mov %esi, %r11d
+    jmp self
+fast_tgkill:
+    find_slot
+    cmp %gs:SLOT_PID, %edi
+    jne refuse
+    cmp %gs:SLOT_TID, %esi
+    jne refuse
+    mov %edx, %r11d
+self:
+    testb $VALID_SELF, %gs:SLOT_VALID
+    jz refuse
+    dec %r11d
+    cmp $64, %r11d
+    jae refuse
+    bt %r11, %gs:SLOT_BLOCKED
+    jc refuse
+    bt %r11, %gs:SLOT_MARKS
+    jc refuse
+    shl $5, %r11d
+    cmpq $0, ACTIONS(%r11)
+    je refuse
+    int3
+gate_self_called:
+    ud2
 
 answer:
     mov %r11d, %eax
@@ -337,6 +375,7 @@ fast_table:
     entry 45, fast_recvfrom
     entry 46, fast_sendmsg
     entry 47, fast_recvmsg
+    entry 62, fast_kill
     entry 72, fast_mailbox     /* fcntl */
     entry 76, fast_mailbox     /* truncate */
     entry 77, fast_mailbox     /* ftruncate */
@@ -367,9 +406,11 @@ fast_table:
     entry 193, fast_mailbox    /* fgetxattr */
     entry 194, fast_mailbox    /* listxattr */
     entry 195, fast_mailbox    /* llistxattr */
+    entry 200, fast_tkill
     entry 217, fast_mailbox    /* getdents64 */
     entry 232, fast_lane       /* epoll_wait */
     entry 233, fast_two_lanes  /* epoll_ctl */
+    entry 234, fast_tgkill
     entry 257, fast_mailbox    /* openat */
     entry 258, fast_mailbox    /* mkdirat */
     entry 260, fast_mailbox    /* fchownat */

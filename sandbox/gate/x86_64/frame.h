@@ -151,7 +151,7 @@ static inline unsigned fs_selector(void)
 /* fast.S: where patched sites jump to, with the call in the registers and, in rcx, the address behind the
  * system call instruction that it stands for. The labels tell how far it has come (patch_translate). */
 extern const char gate_fast[], gate_fast_done[], gate_fast_saved[], gate_fast_call[], gate_fast_called[],
-    gate_fast_out[], gate_fast_end[];
+    gate_fast_out[], gate_fast_end[], gate_self_called[];
 
 /* mask.S, on the way through a call that sets the mask, in their order. */
 extern const char gate_mask_begin[], gate_mask[], gate_robust[], gate_mask_committed[], gate_mask_written[],

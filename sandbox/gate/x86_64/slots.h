@@ -12,6 +12,8 @@
 #define SLOT_NR 8
 #define SLOT_VALID 12
 #define VALID_IDS 1 /* GATE_VALID_IDS */
+#define VALID_SELF 8 /* GATE_VALID_SELF */
+#define ACTIONS 0x1f0580
 #define SLOT_PID 16
 #define SLOT_TID 20
 #define SLOT_UID 24
