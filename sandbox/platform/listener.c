@@ -14,11 +14,13 @@
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/park.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task.h"
+#include "sandbox/keep/task_internal.h"
 
 #define WORKER_STACK (160 * 1024)
 #define MAX_IDLE 4
-#define TURNS 32 /* calls in a row by one thread, until it counts as the only one */
+#define SLOW_NS 100000L /* for a guest's thread to take a descriptor: is slow, */
+#define SLOW_TURNS 64   /* and so may be as many that follow */
+#define TURNS 32        /* calls in a row by one thread, until it counts as the only one */
 
 /* Linux 6.6; the headers of Debian 12 are older. */
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -95,16 +97,32 @@ void worker_about_to_block(void)
     w->leads = false;
 }
 
-/* Before an ioctl that waits until the guest's thread has had a CPU (and, where that answers its call, until
- * this worker gets it back): another takes over RECV if somebody is waiting to be heard. Where only one
- * thread calls, that can not be, and nobody is to be woken for its next call. */
-static void before_addfd(const struct listener *l)
+/* Around an ioctl that waits until the guest's thread has had a CPU (and, where that answers its call, until
+ * this worker gets it back). Where that takes long, because others want the CPUs, another takes over RECV if
+ * somebody is waiting to be heard; else that would cost more than it saves. Where only one thread calls,
+ * nobody can be waiting. */
+static int64_t before_addfd(struct listener *l)
 {
     struct pollfd p = {.fd = l->fd, .events = POLLIN};
 
-    if (self && self->leads && atomic_load_explicit(&l->turns, memory_order_relaxed) && poll(&p, 1, 0) == 1 &&
-        (p.revents & POLLIN))
+    if (!self || !self->leads || !atomic_load_explicit(&l->turns, memory_order_relaxed))
+        return 0;
+    if (atomic_load_explicit(&l->slow, memory_order_relaxed) && poll(&p, 1, 0) == 1 && (p.revents & POLLIN))
         worker_about_to_block();
+    return mono_now();
+}
+
+/* begun: what before_addfd gave. */
+static void after_addfd(struct listener *l, int64_t begun)
+{
+    unsigned slow = atomic_load_explicit(&l->slow, memory_order_relaxed);
+
+    if (!begun)
+        return;
+    if (mono_now() - begun > SLOW_NS)
+        atomic_store_explicit(&l->slow, SLOW_TURNS, memory_order_relaxed);
+    else if (slow)
+        atomic_store_explicit(&l->slow, slow - 1, memory_order_relaxed);
 }
 
 static void note_caller(struct listener *l, unsigned tid)
@@ -339,10 +357,12 @@ static int addfd(const struct sysargs *a, int fd, int at, unsigned flags)
 
     if (!a->listener) /* by a mailbox: no notification is there to be answered */
         return -ENOENT;
-    before_addfd(a->listener);
+    int64_t begun = before_addfd(a->listener);
     int r = ioctl(a->listener->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
-    return r < 0 ? -errno : r;
+    r = r < 0 ? -errno : r;
+    after_addfd(a->listener, begun);
+    return r;
 }
 
 int notif_addfd(const struct sysargs *a, int fd, int at)

@@ -16,6 +16,7 @@ struct listener {
     struct parked *resumed; /* calls that a worker is to go on with */
     /* Who called last, by its host thread, and how many more calls count as made in turns with others. */
     atomic_uint caller, turns;
+    atomic_uint slow;   /* so many descriptors are to be given as if it took long */
     struct task *first; /* the task that the first notification is for */
 };
 
