@@ -43,6 +43,7 @@ static int walk_statx(struct walk *w, unsigned flags, int sync, unsigned mask, s
     return r < 0 ? r : dentry_statx(w->t, *at, mask, stx);
 }
 
+/* Who asks for no more than STATX_BASIC_STATS is not told of a mount. */
 static int stat_path(struct task *t, int dfd, const char *path, int at_flags, unsigned mask,
                      struct statx *stx, bool mount_id)
 {
@@ -181,7 +182,7 @@ long sys_statx(struct task *t, const struct sysargs *a)
     if (!*path && (flags & AT_EMPTY_PATH) && (int)a->arg[0] != AT_FDCWD)
         r = statx_file(t, (int)a->arg[0], mask, &stx);
     else
-        r = stat_path(t, (int)a->arg[0], path, flags, mask, &stx, mask & STATX_MNT_ID);
+        r = stat_path(t, (int)a->arg[0], path, flags, mask, &stx, true);
     return r < 0 ? r : copy_to_user(t, a->arg[4], &stx, sizeof(stx));
 }
 

@@ -1,8 +1,11 @@
-/* sendfile, splice, tee: the host's own calls where both ends are host descriptors, else by way of a buffer.
+/* sendfile, splice, tee, vmsplice: the host's own calls where both ends are host descriptors, else by way of
+ * a buffer.
  */
 #include <limits.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 
 #include "sandbox/gate/mailbox.h"
 #include "sandbox/keep/hostio.h"
@@ -286,4 +289,54 @@ long sys_tee(struct task *t, const struct sysargs *a)
         return -EINVAL;
     m.nonblock = (flags & SPLICE_F_NONBLOCK) || file_nonblock(in) || file_nonblock(out);
     return mover_run(&m, false);
+}
+
+static bool is_pipe(const struct file *f)
+{
+    struct stat st;
+    return f->hostfd >= 0 && fstat(f->hostfd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* Waits for one byte's room or one byte, as vmsplice does, and cuts u to what can then be moved at once. */
+static int wait_for_some(struct task *t, struct file *f, struct uio *u, bool fill, bool nonblock)
+{
+    int have = 0, r = 0;
+    struct pollfd p = {.fd = f->hostfd, .events = fill ? POLLOUT : POLLIN};
+
+    if (poll(&p, 1, 0) == 0)
+        r = nonblock ? -EAGAIN : host_wait(t, f->hostfd, p.events, NULL);
+    if (r < 0)
+        return r;
+    long size = fcntl(f->hostfd, F_GETPIPE_SZ);
+    if (fill && size > 0 && ioctl(f->hostfd, FIONREAD, &have) == 0 && size > have &&
+        u->resid > (size_t)(size - have))
+        u->resid = (size_t)(size - have);
+    return 0;
+}
+
+/* Bytes are copied, whichever way: a gift of pages is a hint. The file's own O_NONBLOCK says nothing here. */
+long sys_vmsplice(struct task *t, const struct sysargs *a)
+{
+    unsigned flags = (unsigned)a->arg[3];
+    struct uio u;
+    if (flags & ~(unsigned)SPLICE_FLAGS)
+        return -EINVAL;
+    _cleanup_file_ struct file *f = fd_get(t, (int)a->arg[0]);
+    if (!f || !is_pipe(f))
+        return -EBADF;
+    bool fill = writable(f);
+    ssize_t (*move)(struct task *, struct file *, struct uio *, off_t *) =
+        fill ? f->ops->write : f->ops->read;
+    if (!move)
+        return -EBADF;
+    int r = uio_init_vec(&u, t, a->arg[1], a->arg[2]);
+    if (r < 0)
+        return r;
+    ssize_t n = 0;
+    if (u.resid)
+        n = wait_for_some(t, f, &u, fill, flags & SPLICE_F_NONBLOCK);
+    if (n == 0 && u.resid)
+        n = move(t, f, &u, NULL);
+    uio_done(&u);
+    return n;
 }

@@ -213,6 +213,9 @@ static void test_meta(void)
     CHECK("statx", statx(AT_FDCWD, "m", 0, STATX_BASIC_STATS, &sx) == 0 && sx.stx_size == 4 &&
                        sx.stx_uid == 5 && (sx.stx_mask & STATX_BASIC_STATS) == STATX_BASIC_STATS);
     int fd = open("m", O_RDWR);
+    uint64_t mount = sx.stx_mnt_id;
+    CHECK("its mount, asked for or not",
+          statx(AT_FDCWD, "m", 0, STATX_MNT_ID, &sx) == 0 && sx.stx_mnt_id == mount);
     CHECK("statx of a descriptor", statx(fd, "", AT_EMPTY_PATH, STATX_SIZE, &sx) == 0 && sx.stx_size == 4);
     CHECK("fchmod", fchmod(fd, 0600) == 0 && fstat(fd, &st) == 0 && (st.st_mode & 07777) == 0600);
     CHECK("access", access("m", R_OK | W_OK) == 0 && access("m", X_OK) == -1 && errno == EACCES &&

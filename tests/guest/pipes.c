@@ -293,6 +293,32 @@ static void test_signalfd(void)
     close(fd);
 }
 
+/* Bytes between memory and pipes. */
+static void test_vmsplice(void)
+{
+    int p[2];
+    char a[] = "one", b[] = "two", buf[8] = "";
+    static char big[1 << 20];
+    struct iovec v[2] = {{a, 3}, {b, 3}}, w = {buf, 7}, all = {big, sizeof(big)};
+    MUST(pipe(p) == 0);
+    CHECK("vmsplice into a pipe", vmsplice(p[1], v, 2, 0) == 6);
+    CHECK("out of it", vmsplice(p[0], &w, 1, 0) == 6 && strcmp(buf, "onetwo") == 0);
+    CHECK("nothing", vmsplice(p[1], v, 0, 0) == 0);
+    CHECK_ERRNO("nothing is there", vmsplice(p[0], &w, 1, SPLICE_F_NONBLOCK), EAGAIN);
+    long n = vmsplice(p[1], &all, 1, 0);
+    CHECK("as much as fits, without waiting", n > 0 && n < (long)sizeof(big));
+    CHECK_ERRNO("no room", vmsplice(p[1], v, 2, SPLICE_F_NONBLOCK), EAGAIN);
+    CHECK_ERRNO("no such flag", vmsplice(p[1], v, 2, 0x100), EINVAL);
+    CHECK_ERRNO("too many pieces", vmsplice(p[0], v, 2000, 0), EINVAL);
+    CHECK_ERRNO("a bad address", vmsplice(p[0], bad_address, 1, 0), EFAULT);
+    CHECK_ERRNO("not a pipe", vmsplice(open("/tmp/data", O_RDWR | O_CREAT, 0600), v, 1, 0), EBADF);
+    close(p[1]);
+    while ((n = vmsplice(p[0], &all, 1, 0)) > 0)
+        ;
+    CHECK("the end", n == 0);
+    close(p[0]);
+}
+
 static void test_moving(void)
 {
     int p[2], q[2], fd = open("/tmp/data", O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -327,5 +353,6 @@ int main(void)
     test_timerfd();
     test_signalfd();
     test_moving();
+    test_vmsplice();
     return check_done();
 }
