@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 #include <asm/ioctls.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <sys/syscall.h>
 
 #include "sandbox/gate/abi.h"
@@ -84,7 +86,8 @@ static const struct strace_name ioctl_names[] = {
     N(TCGETS), N(TCSETS), N(TCSETSW), N(TCSETSF), {0x802c542a, "TCGETS2"}, {0x402c542b, "TCSETS2"}, N(TCSBRK), N(TCXONC),
     N(TCFLSH), N(TIOCSCTTY), N(TIOCNOTTY), N(TIOCGPGRP), N(TIOCSPGRP), N(TIOCGSID), N(TIOCOUTQ), N(TIOCSTI),
     N(TIOCGWINSZ), N(TIOCSWINSZ), N(FIONREAD), N(FIONBIO), N(FIOASYNC), N(FIOCLEX), N(FIONCLEX), N(TIOCGPTN),
-    N(TIOCSPTLCK), {0x5441, "TIOCGPTPEER"}, END};
+    N(TIOCSPTLCK), {0x5441, "TIOCGPTPEER"}, N(SECCOMP_IOCTL_NOTIF_RECV), N(SECCOMP_IOCTL_NOTIF_SEND),
+    N(SECCOMP_IOCTL_NOTIF_ID_VALID), N(SECCOMP_IOCTL_NOTIF_ADDFD), {0x40082104, "SECCOMP_IOCTL_NOTIF_SET_FLAGS"}, END};
 static const struct strace_name prctl_names[] = {
     N(PR_SET_PDEATHSIG), N(PR_GET_PDEATHSIG), N(PR_GET_DUMPABLE), N(PR_SET_DUMPABLE), N(PR_GET_KEEPCAPS),
     N(PR_SET_KEEPCAPS), N(PR_SET_NAME), N(PR_GET_NAME), N(PR_GET_SECCOMP), N(PR_SET_SECCOMP), N(PR_CAPBSET_READ),

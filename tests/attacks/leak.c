@@ -2,9 +2,12 @@
  * is killed at a time by chance. At last everything is gone that was the children's. Then it says "done" and
  * sleeps, to be looked at. */
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <mqueue.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +15,9 @@
 #include <sys/file.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -141,9 +146,36 @@ static void children(void)
     }
 }
 
+/* Calls that wait for a supervisor that is their own, or has become another program. */
+static void notified(void)
+{
+    struct sock_filter f[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)},
+                              {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_getppid},
+                              {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF},
+                              {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+    struct sock_fprog p = {.len = 4, .filter = f};
+
+    if (fork() != 0)
+        return;
+    (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    int fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &p);
+    if (fork() == 0) {
+        (void)syscall(SYS_getppid);
+        _exit(0);
+    }
+    if (fork() == 0) {
+        struct seccomp_notif n = {0};
+        (void)ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n);
+        (void)ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n);
+        pause();
+    }
+    execl("/bin/sleep", "sleep", "1000", (char *)NULL);
+    _exit(127);
+}
+
 static void child(void)
 {
-    static void (*const all[])(void) = {parcels, sockets, files, events, shared, children};
+    static void (*const all[])(void) = {parcels, sockets, files, events, shared, children, notified};
 
     (void)setpgid(0, 0);
     srand((unsigned)getpid());

@@ -307,6 +307,55 @@ static void judged(void)
     ends(pid);
 }
 
+/* At gate_traced's instruction, which goes on at what the thread's slot says. */
+static long call_traced(long nr)
+{
+    long r = nr;
+
+    __asm__ volatile("lea 1f(%%rip), %%r11\n"
+                     "mov %%r11, %%gs:0\n"
+                     "jmp *%[at]\n"
+                     "1:"
+                     : "+a"(r)
+                     : [at] "r"(GATE_TRACED_IP - 2), "D"(0L), "S"(0L), "d"(0L)
+                     : "rcx", "r11", "memory");
+    return r;
+}
+
+/* Makes calls that its filter wants its tracer to see, at the gate's instruction without a word before. */
+static void unseen(void)
+{
+    static struct sock_filter f[] = {
+        {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)},
+        {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SYS_getuid},
+        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_getppid},
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE},
+        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+    };
+    static const struct sock_fprog prog = {.len = 5, .filter = f};
+
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0)
+        _exit(1);
+    if (syscall(SYS_getppid) <= 0)
+        _exit(2);
+    if (call_traced(SYS_getuid) != -ENOSYS || call_traced(SYS_getppid) != -ENOSYS)
+        _exit(3);
+    _exit(syscall(SYS_getuid) == 0 ? 0 : 4);
+}
+
+static void shown(void)
+{
+    int status, events = 0;
+    pid_t pid = tracee(unseen);
+
+    ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL);
+    do
+        ptrace(PTRACE_CONT, pid, 0, 0);
+    while (waitpid(pid, &status, __WALL) == pid && WIFSTOPPED(status) && ++events < 9);
+    must_not("a call passed that the tracer has not seen", status != 0 || events != 2);
+    ends(pid);
+}
+
 /* What only gates may ask the keep for is no call of a program's. */
 static void gates_own(void)
 {
@@ -425,6 +474,7 @@ int main(int argc, char **argv)
         return 1;
     gate_memory();
     judged();
+    shown();
     gates_own();
     entries();
     anything();

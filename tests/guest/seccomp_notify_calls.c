@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/ptrace.h>
 #include <sys/shm.h>
 
 #include "tests/guest/notified.h"
@@ -393,6 +394,37 @@ static void stopped(void)
     close(t.fd);
 }
 
+/* A tracer's interrupt ends the wait as a signal does. */
+static void traced(void)
+{
+    int status;
+    struct target t = target_new(asks, LISTENS, SYS_getppid);
+    struct seccomp_notif n = notif_recv(t.fd);
+    MUST(ptrace(PTRACE_SEIZE, t.pid, 0, 0) == 0 && ptrace(PTRACE_INTERRUPT, t.pid, 0, 0) == 0);
+    CHECK("a tracer has it stop", waitpid(t.pid, &status, 0) == t.pid && WIFSTOPPED(status));
+    CHECK_ERRNO("its call is off", notif_valid(t.fd, n.id), ENOENT);
+    MUST(ptrace(PTRACE_CONT, t.pid, 0, 0) == 0);
+    struct seccomp_notif second = notif_recv(t.fd);
+    CHECK("and on again", second.id != n.id && notif_send(t.fd, second.id, 13, 0, 0) == 0);
+    CHECK("with an answer", exit_of(t.pid) == 13);
+    close(t.fd);
+    /* Each call that is seen by the tracer is seen by the supervisor, too. */
+    t = target_new(asks, LISTENS, SYS_getppid);
+    n = notif_recv(t.fd);
+    MUST(ptrace(PTRACE_SEIZE, t.pid, 0, PTRACE_O_TRACESYSGOOD) == 0);
+    MUST(ptrace(PTRACE_INTERRUPT, t.pid, 0, 0) == 0 && waitpid(t.pid, &status, 0) == t.pid);
+    MUST(ptrace(PTRACE_SYSCALL, t.pid, 0, 0) == 0 && waitpid(t.pid, &status, 0) == t.pid);
+    bool entry = status >> 8 == (SIGTRAP | 0x80);
+    MUST(ptrace(PTRACE_SYSCALL, t.pid, 0, 0) == 0);
+    second = notif_recv(t.fd);
+    CHECK("between its beginning", entry && notif_send(t.fd, second.id, 14, 0, 0) == 0);
+    CHECK("and its end", waitpid(t.pid, &status, 0) == t.pid && status >> 8 == (SIGTRAP | 0x80) &&
+                             ptrace(PTRACE_PEEKUSER, t.pid, 10 * 8, 0) == 14);
+    MUST(ptrace(PTRACE_CONT, t.pid, 0, 0) == 0);
+    CHECK("the supervisor's word", exit_of(t.pid) == 14);
+    close(t.fd);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 2)
@@ -405,5 +437,6 @@ int main(int argc, char **argv)
     in_child(ended);
     in_child(killable);
     in_child(stopped);
+    in_child(traced);
     return check_done();
 }
