@@ -4,10 +4,14 @@
 
 #include <stdint.h>
 #include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #define TEXT 0x120000UL
-#define TEXT_END 0x128000UL /* of its whole pages */
+#define TEXT_MAX 0x10000UL /* where its data begins */
+#define TEXT_PAGE 4096UL
 
+static uintptr_t text_end; /* of its whole pages, once find_sites has been called */
 static uintptr_t sites[8];
 static int nsites;
 
@@ -37,11 +41,22 @@ static inline long call_at(uintptr_t at, long nr, long a, long b, long c)
     return call5_at(at, nr, a, b, c, 0, 0);
 }
 
+static inline uintptr_t find_text_end(void)
+{
+    char byte;
+    struct iovec to = {&byte, 1}, from = {(void *)TEXT, 1};
+    while ((uintptr_t)from.iov_base < TEXT + TEXT_MAX && process_vm_readv(getpid(), &to, 1, &from, 1, 0) == 1)
+        from.iov_base = (char *)from.iov_base + TEXT_PAGE;
+    return (uintptr_t)from.iov_base;
+}
+
+/* How many there are; 0: no text was found either. */
 static inline int find_sites(void)
 {
     static const unsigned char code[] = {0x0f, 0x05, 0x48, 0x85, 0xc0, 0x74};
     const unsigned char *p = (const unsigned char *)TEXT;
-    for (; p < (const unsigned char *)TEXT_END; p++)
+    text_end = find_text_end();
+    for (; p + 16 < (const unsigned char *)text_end; p++)
         if (memcmp(p, code, sizeof(code)) == 0 && memcmp(p + 7, "\x41\x5d\x41\x5c\xc3", 5) == 0)
             sites[nsites++] = (uintptr_t)p;
     return nsites;

@@ -33,7 +33,7 @@ static long call_passed(long nr, long a, long b, long c)
 {
     static const unsigned char code[] = {0x0f, 0x05, 0x65, 0x48, 0x8b, 0x0c, 0x25, 0, 0, 0, 0, 0xff, 0xe1};
     const unsigned char *from = (const unsigned char *)GATE_TRACED_IP; /* which looks the same */
-    const unsigned char *at = memmem(from, TEXT_END - GATE_TRACED_IP, code, sizeof(code));
+    const unsigned char *at = memmem(from, text_end - GATE_TRACED_IP, code, sizeof(code));
     long r = nr;
     if (!at)
         return -ENOEXEC;
@@ -130,11 +130,11 @@ static void hold_signals(uint64_t mask)
 /* The gate's program for a call, where the gate has it. */
 static const struct sock_fprog *gates_own(unsigned i)
 {
-    const uintptr_t last = TEXT_END - sizeof(struct sock_fprog);
+    const uintptr_t last = text_end - sizeof(struct sock_fprog);
     for (uintptr_t at = TEXT; at <= last; at += 8) {
         const struct sock_fprog *p = (const struct sock_fprog *)at;
         uintptr_t f = (uintptr_t)p->filter;
-        if (p->len == JUDGED_PROGRAM && f >= TEXT && f <= TEXT_END - sizeof(judged_filters[0]) &&
+        if (p->len == JUDGED_PROGRAM && f >= TEXT && f <= text_end - sizeof(judged_filters[0]) &&
             memcmp(p->filter, judged_filters[i], sizeof(judged_filters[0])) == 0)
             return p;
     }
@@ -162,7 +162,7 @@ static void *swap(void *arg)
 /* From each of the gate's instructions, and from here: nothing makes its text another's. True: it did. */
 static int change_text(uintptr_t page, char *own)
 {
-    const long at = (long)page, all = (long)TEXT_END;
+    const long at = (long)page, all = (long)text_end;
     const struct {
         long nr, a, b, c, d, e;
     } calls[] = {
@@ -226,7 +226,7 @@ static int expected(unsigned i)
     struct sock_fprog half = {.len = JUDGED_PROGRAM, .filter = own->filter};
     if (call_at(sites[0], SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, (long)&half) != -EPERM)
         return 13;
-    for (uintptr_t at = TEXT; at < TEXT_END; at += 504) /* whatever else may look like one */
+    for (uintptr_t at = TEXT; at < text_end; at += 504) /* whatever else may look like one */
         if (at != (uintptr_t)own &&
             call_at(sites[0], SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, (long)at) != -EPERM)
             return 14;

@@ -110,7 +110,7 @@ static void poke_one(pid_t pid, int mem, uint64_t at)
     must_not("POKETEXT of the gate", ptrace(PTRACE_POKETEXT, pid, at, word) == 0);
     must_not("POKEDATA of the gate", ptrace(PTRACE_POKEDATA, pid, at, word) == 0);
     must_not("a write by /proc/PID/mem to the gate", pwrite(mem, &word, sizeof(word), (off_t)at) > 0);
-    if (at >= TEXT && at < TEXT_END)
+    if (at >= TEXT && at < text_end)
         must_not("process_vm_writev to the gate's text", process_vm_writev(pid, &from, 1, &to, 1, 0) > 0);
 }
 
@@ -118,7 +118,7 @@ static void gate_memory(void)
 {
     pid_t pid = tracee(idle);
     char name[64];
-    uint64_t own = sum((const unsigned char *)TEXT, TEXT_END - TEXT), its = 0;
+    uint64_t own = sum((const unsigned char *)TEXT, text_end - TEXT), its = 0;
 
     snprintf(name, sizeof(name), "/proc/%d/mem", (int)pid);
     int mem = open(name, O_RDWR);
@@ -128,10 +128,10 @@ static void gate_memory(void)
         poke_one(pid, mem, GATE_BASE - (uint64_t)i);
         poke_one(pid, mem, GATE_LIMIT - (uint64_t)i);
     }
-    static unsigned char copy[TEXT_END - TEXT];
-    struct iovec to = {copy, sizeof(copy)}, from = {(void *)TEXT, sizeof(copy)};
-    if (process_vm_readv(pid, &to, 1, &from, 1, 0) == (ssize_t)sizeof(copy))
-        its = sum(copy, sizeof(copy));
+    static unsigned char copy[TEXT_MAX];
+    struct iovec to = {copy, text_end - TEXT}, from = {(void *)TEXT, text_end - TEXT};
+    if (process_vm_readv(pid, &to, 1, &from, 1, 0) == (ssize_t)(text_end - TEXT))
+        its = sum(copy, text_end - TEXT);
     must_not("the gate's text has changed", its != 0 && its != own);
     close(mem);
     ends(pid);
@@ -240,7 +240,7 @@ static void entries(void)
         enter_anywhere(GATE_RING_IP - 2, how[k % 3]);
     }
     for (int i = 0; i < 300; i++)
-        enter_anywhere(TEXT + any() % (TEXT_END - TEXT), how[i % 3]);
+        enter_anywhere(TEXT + any() % (text_end - TEXT), how[i % 3]);
 }
 
 /* Calls -----------------------------------------------------------------------------------------------------
