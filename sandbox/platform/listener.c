@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "common/log.h"
 #include "sandbox/keep/container.h"
@@ -21,6 +22,7 @@
 #define SLOW_NS 100000L /* for a guest's thread to take a descriptor: is slow, */
 #define SLOW_TURNS 64   /* and so may be as many that follow */
 #define TURNS 32        /* calls in a row by one thread, until it counts as the only one */
+#define WATCH_NS 10000000L
 
 /* Linux 6.6; the headers of Debian 12 are older. */
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -31,7 +33,8 @@
 struct worker {
     struct listener *listener;
     struct container *container; /* to enter first (a reference), where its maker is in another; or NULL */
-    bool leads;
+    atomic_bool leads;
+    atomic_uint turn; /* odd: in a call */
 };
 
 static _Thread_local struct worker *self;
@@ -42,6 +45,7 @@ static int spawn_worker(struct listener *l, struct container *c, bool leads);
 static void hand_over(struct listener *l)
 {
     l->has_leader = false;
+    l->leader = NULL;
     if (l->idle_workers > 0)
         pthread_cond_signal(&l->idle);
     else if (spawn_worker(l, NULL, true) == 0)
@@ -87,14 +91,13 @@ void worker_about_to_block(void)
 {
     struct worker *w = self;
 
-    if (!w || (!w->leads && !has_resumed(w->listener)))
+    if (!w || (!atomic_load(&w->leads) && !has_resumed(w->listener)))
         return;
     LOCKED(&w->listener->lock);
-    if (w->leads)
+    if (atomic_exchange(&w->leads, false))
         hand_over(w->listener); /* who gets it looks at the others first */
     else if (w->listener->resumed)
         wake_for_resumed(w->listener, NULL);
-    w->leads = false;
 }
 
 /* Around an ioctl that waits until the guest's thread has had a CPU (and, where that answers its call, until
@@ -105,7 +108,7 @@ static int64_t before_addfd(struct listener *l)
 {
     struct pollfd p = {.fd = l->fd, .events = POLLIN};
 
-    if (!self || !self->leads || !atomic_load_explicit(&l->turns, memory_order_relaxed))
+    if (!self || !atomic_load(&self->leads) || !atomic_load_explicit(&l->turns, memory_order_relaxed))
         return 0;
     if (atomic_load_explicit(&l->slow, memory_order_relaxed) && poll(&p, 1, 0) == 1 && (p.revents & POLLIN))
         worker_about_to_block();
@@ -143,7 +146,7 @@ static bool become_leader(struct worker *w)
 {
     struct listener *l = w->listener;
 
-    if (w->leads)
+    if (atomic_load(&w->leads))
         return true;
     LOCKED(&l->lock);
     if (l->has_leader && l->idle_workers >= MAX_IDLE && !l->resumed)
@@ -154,10 +157,125 @@ static bool become_leader(struct worker *w)
     l->idle_workers--;
     if (l->dead)
         return false;
-    if (!l->has_leader)
-        l->has_leader = w->leads = true;
+    if (!l->has_leader) {
+        l->has_leader = true;
+        l->leader = w;
+        atomic_store(&w->leads, true);
+    }
     return true;
 }
+
+/* A leader that does not come back -------------------------------------------------------------------------
+ */
+
+static int start_thread(void *(*fn)(void *), void *arg)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize(&attr, WORKER_STACK);
+    int r = -pthread_create(&thread, &attr, fn, arg);
+    pthread_attr_destroy(&attr);
+    if (r < 0)
+        log_error("cannot start a worker of the keep: %s", strerror(-r));
+    return r;
+}
+
+/* Where the leader is, as far as one can see. */
+struct sight {
+    const struct worker *leader;
+    unsigned turn;
+};
+
+/* l->lock held. */
+static struct sight look(const struct listener *l)
+{
+    return (struct sight){l->leader, l->leader ? atomic_load(&l->leader->turn) : 0};
+}
+
+static bool is_same(const struct sight *a, const struct sight *b)
+{
+    return a->leader == b->leader && a->turn == b->turn;
+}
+
+static bool somebody_waits(const struct listener *l)
+{
+    struct pollfd p = {.fd = l->fd, .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
+}
+
+/* l->lock held. One that is in the same call as a while ago is replaced, if somebody waits. */
+static void judge(struct listener *l, const struct sight *before, const struct sight *now)
+{
+    if (!is_same(before, now) || now->turn % 2 == 0 || !somebody_waits(l))
+        return;
+    if (atomic_exchange(&l->leader->leads, false))
+        hand_over(l);
+}
+
+/* l->lock held. Nothing has happened for a while: no more looking, until there is a call. That looks at
+ * `watched` when its turn has begun, and here it is the other way round. */
+static void rest(struct listener *l, const struct sight *before)
+{
+    struct sight now = look(l);
+
+    if (!is_same(before, &now) || now.turn % 2)
+        return;
+    atomic_store(&l->watched, false);
+    now = look(l);
+    if (!is_same(before, &now))
+        atomic_store(&l->watched, true);
+}
+
+static void *watch_main(void *arg)
+{
+    struct listener *l = arg;
+    struct timespec until;
+
+    pthread_mutex_lock(&l->lock);
+    while (!l->dead) {
+        struct sight before = look(l);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += WATCH_NS;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        if (!atomic_load(&l->watched))
+            (void)pthread_cond_wait(&l->watch, &l->lock);
+        else if (pthread_cond_timedwait(&l->watch, &l->lock, &until) == ETIMEDOUT) {
+            struct sight now = look(l);
+            judge(l, &before, &now);
+            rest(l, &before);
+        }
+    }
+    pthread_mutex_unlock(&l->lock);
+    listener_release(l);
+    return NULL;
+}
+
+/* From now on. Its maker is a worker, whose root directory it shares, and so does whom it starts. */
+static void watch(struct listener *l)
+{
+    LOCKED(&l->lock);
+    if (!l->has_watcher) {
+        l->has_watcher = true;
+        l->refs++;
+        if (start_thread(watch_main, l) < 0)
+            l->refs--;
+    }
+    atomic_store(&l->watched, true);
+    pthread_cond_signal(&l->watch);
+}
+
+static bool others_may_wait(const struct task *t)
+{
+    return __atomic_load_n(&t->process->container->ntasks, __ATOMIC_RELAXED) > 1;
+}
+
+/* The calls
+ * -------------------------------------------------------------------------------------------------- */
 
 static struct task *task_of(struct listener *l, const struct seccomp_notif *n)
 {
@@ -190,6 +308,8 @@ static void serve(struct listener *l, const struct seccomp_notif *n)
     note_caller(l, n->pid);
     struct task *t = task_of(l, n);
     if (t) {
+        if (!atomic_load(&l->watched) && others_may_wait(t))
+            watch(l);
         syscall_dispatch(t, &a);
         task_put(t);
     } else {
@@ -208,6 +328,7 @@ static bool nobody_left(struct listener *l)
     LOCKED(&l->lock);
     l->dead = true;
     pthread_cond_broadcast(&l->idle);
+    pthread_cond_signal(&l->watch);
     return true;
 }
 
@@ -230,6 +351,7 @@ void listener_release(struct listener *l)
         task_put(l->first);
     pthread_mutex_destroy(&l->lock);
     pthread_cond_destroy(&l->idle);
+    pthread_cond_destroy(&l->watch);
     free(l);
 }
 
@@ -247,55 +369,81 @@ static void enter(struct worker *w)
     container_put(c);
 }
 
+/* Who leads: w, if it does from its start; or no longer w. */
+static void note_leader(struct worker *w, bool starts)
+{
+    struct listener *l = w->listener;
+
+    LOCKED(&l->lock);
+    if (starts && atomic_load(&w->leads))
+        l->leader = w;
+    else if (!starts && l->leader == w)
+        l->leader = NULL;
+}
+
+/* One call: `resumed`, or the next that comes. False: none will come any more. */
+static bool serve_next(struct worker *w, struct parked *resumed)
+{
+    struct seccomp_notif n = {0};
+
+    if (!resumed && ioctl(w->listener->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) != 0)
+        return !nobody_left(w->listener);
+    atomic_fetch_add(&w->turn, 1);
+    if (resumed)
+        parked_go_on(resumed);
+    else
+        serve(w->listener, &n);
+    atomic_fetch_add_explicit(&w->turn, 1, memory_order_release);
+    return true;
+}
+
 static void *worker_main(void *arg)
 {
-    struct worker w = *(struct worker *)arg;
-    struct seccomp_notif n;
+    struct worker *w = arg;
     struct parked *resumed;
 
-    free(arg);
-    enter(&w);
-    self = &w;
-    while ((resumed = next_resumed(w.listener)) || become_leader(&w)) {
-        if (resumed)
-            parked_go_on(resumed);
-        if (resumed || !w.leads)
-            continue;
-        memset(&n, 0, sizeof(n));
-        if (ioctl(w.listener->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) == 0)
-            serve(w.listener, &n);
-        else if (nobody_left(w.listener))
+    enter(w);
+    self = w;
+    note_leader(w, true);
+    while ((resumed = next_resumed(w->listener)) || become_leader(w))
+        if ((resumed || atomic_load(&w->leads)) && !serve_next(w, resumed))
             break;
-    }
     self = NULL;
-    listener_release(w.listener);
+    note_leader(w, false);
+    listener_release(w->listener);
+    free(w);
     return NULL;
 }
 
 /* l->lock held, or nobody else has l yet. A worker's child shares its root directory. */
 static int spawn_worker(struct listener *l, struct container *c, bool leads)
 {
-    struct worker *w = malloc(sizeof(*w));
-    pthread_attr_t attr;
-    pthread_t thread;
+    struct worker *w = calloc(1, sizeof(*w));
 
     if (!w)
         return -ENOMEM;
-    *w = (struct worker){.listener = l, .container = c ? container_get(c) : NULL, .leads = leads};
+    w->listener = l;
+    w->container = c ? container_get(c) : NULL;
+    atomic_init(&w->leads, leads);
     l->refs++;
-    pthread_attr_init(&attr);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    pthread_attr_setstacksize(&attr, WORKER_STACK);
-    int r = -pthread_create(&thread, &attr, worker_main, w);
-    pthread_attr_destroy(&attr);
+    int r = start_thread(worker_main, w);
     if (r < 0) {
-        log_error("cannot start a worker of the keep: %s", strerror(-r));
         l->refs--;
         if (w->container)
             container_put(w->container);
         free(w);
     }
     return r;
+}
+
+static void watch_init(struct listener *l)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&l->watch, &attr);
+    pthread_condattr_destroy(&attr);
 }
 
 struct listener *listener_new(int fd, struct container *c, struct task *first)
@@ -311,6 +459,7 @@ struct listener *listener_new(int fd, struct container *c, struct task *first)
     l->refs = 1;
     pthread_mutex_init(&l->lock, NULL);
     pthread_cond_init(&l->idle, NULL);
+    watch_init(l);
     /* Best effort: an older kernel wakes us a little later. */
     (void)ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
     l->has_leader = true;

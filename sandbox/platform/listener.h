@@ -12,8 +12,13 @@ struct listener {
     unsigned idle_workers;  /* waiting to become leader */
     unsigned refs;          /* its owner, and every worker */
     bool has_leader;        /* someone is in RECV, or about to be */
+    struct worker *leader;  /* who that is; NULL: it has yet to say so */
     bool dead;              /* no guest is left behind this filter */
     struct parked *resumed; /* calls that a worker is to go on with */
+    /* A thread that looks whether the leader comes back, while there are calls and others could wait. */
+    pthread_cond_t watch;
+    bool has_watcher;
+    atomic_bool watched;
     /* Who called last, by its host thread, and how many more calls count as made in turns with others. */
     atomic_uint caller, turns;
     atomic_uint slow;   /* so many descriptors are to be given as if it took long */
@@ -28,7 +33,8 @@ struct listener *listener_get(struct listener *l);
 void listener_release(struct listener *l);
 
 /* A worker calls this before anything that may block for long: another takes over RECV. Cheap when done
- * already. */
+ * already. Of what hardly ever blocks (a file system of the host's that is slow, frozen or gone) no worker
+ * knows before: there another takes over when it has lasted for a while and somebody waits to be heard. */
 void worker_about_to_block(void);
 
 /* A worker of p's listener is to go on with p's call (parked_go_on): this thread, where it is one, as soon as
