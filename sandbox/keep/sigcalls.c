@@ -25,6 +25,8 @@ static void flush_ignored(struct process *p, int signo)
     {
         sigpending_flush(p, &t->pending, SIGBIT(signo));
     }
+    if (signalfd_notify)
+        signalfd_notify(p);
 }
 
 long sys_rt_sigaction(struct task *t, const struct sysargs *a)

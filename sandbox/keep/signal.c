@@ -133,7 +133,11 @@ static int dequeue_from(struct process *p, struct sigpending *sp, sigset64 mask,
 int signal_dequeue(struct task *t, sigset64 mask, siginfo_t *info)
 {
     int signo = dequeue_from(t->process, &t->pending, mask, info);
-    return signo ? signo : dequeue_from(t->process, &t->process->pending, mask, info);
+    if (!signo)
+        signo = dequeue_from(t->process, &t->process->pending, mask, info);
+    if (signo && signalfd_notify)
+        signalfd_notify(t->process);
+    return signo;
 }
 
 sigset64 signal_pending_set(const struct task *t)
@@ -306,9 +310,12 @@ static int take(struct process *p, struct task *target, const siginfo_t *info, s
     int signo = info->si_signo;
     struct task *whose = target ? target : p->leader;
     bool seen = whose->trace && signo != SIGKILL;
-    if (is_ignored(p, signo, from_outside) && !seen && !(task_mask(whose) & SIGBIT(signo)))
+    bool ignored = is_ignored(p, signo, from_outside) && !seen;
+    if (ignored && !(task_mask(whose) & SIGBIT(signo)))
         return 0; /* what is blocked is kept: the action may have changed when it is unblocked */
-    struct task *t = target ? (wants(target, signo) ? target : NULL) : pick_thread(p, signo);
+    struct task *t = NULL;
+    if (!ignored || (whose->sigwait & SIGBIT(signo)) || (!target && p->nthreads > 1))
+        t = target ? (wants(target, signo) ? target : NULL) : pick_thread(p, signo);
     bool awaited = t && (t->sigwait & SIGBIT(signo));
     bool held = (p->stopped || (t && t->trace)) && signo != SIGKILL;
     if (t && task_memory_tid(t) && !awaited && !held && is_default(p, signo) && !action_is_ignore(p, signo)) {

@@ -58,7 +58,7 @@ sigset64 signal_pending_set(const struct task *t);
 /* [T] t is blocked for or ignores signo (tty input and output of background groups ask). */
 bool signal_blocked_or_ignored(struct task *t, int signo);
 
-/* [T] Called when a signal has been queued for p or one of its threads / when p has ended. Theirs:
+/* [T] Called when a signal has been queued for p or one of its threads, or taken / when p has ended. Theirs:
  * signalfd.c, pidfd.c. */
 void signalfd_notify(struct process *p) __attribute__((weak));
 void pidfd_notify(struct process *p) __attribute__((weak));

@@ -16,19 +16,22 @@ struct signalfd_wait {
     struct signalfd_wait *next, *prev; /* in owner->signalfds */
     struct process *owner;             /* a reference */
     sigset64 mask;
-    int hostfd; /* the file's */
+    int hostfd;    /* the file's */
+    bool readable; /* it is; these two functions alone change that */
 };
 
 static void make_readable(struct signalfd_wait *w)
 {
     uint64_t one = 1;
-    (void)!write(w->hostfd, &one, sizeof(one));
+    if (!w->readable)
+        w->readable = write(w->hostfd, &one, sizeof(one)) == sizeof(one);
 }
 
 static void make_unreadable(struct signalfd_wait *w)
 {
     uint64_t v;
-    (void)!read(w->hostfd, &v, sizeof(v));
+    if (w->readable)
+        w->readable = read(w->hostfd, &v, sizeof(v)) != sizeof(v);
 }
 
 /* [T] */

@@ -266,6 +266,11 @@ static void test_timerfd(void)
     close(fd);
 }
 
+static void on_signal(int signo)
+{
+    (void)signo;
+}
+
 static void test_signalfd(void)
 {
     sigset_t s;
@@ -289,7 +294,22 @@ static void test_signalfd(void)
                                read(fd, info, sizeof(info[0])) == sizeof(info[0]) &&
                                info[0].ssi_signo == SIGCHLD && info[0].ssi_status == 3);
     waitpid(pid, NULL, 0);
+    raise(SIGUSR1);
+    raise(SIGCHLD);
+    CHECK("one of two",
+          read(fd, info, sizeof(info[0])) == sizeof(info[0]) && revents(fd, POLLIN, 0) == POLLIN);
+    CHECK("the other", read(fd, info, sizeof(info)) == sizeof(info[0]) && revents(fd, POLLIN, 0) == 0);
+    raise(SIGUSR1);
+    CHECK("waited for",
+          sigtimedwait(&s, NULL, &(struct timespec){0}) == SIGUSR1 && revents(fd, POLLIN, 0) == 0);
+    raise(SIGUSR1);
+    signal(SIGUSR1, SIG_IGN);
+    CHECK("ignored by now", revents(fd, POLLIN, 0) == 0);
+    signal(SIGUSR1, on_signal);
+    raise(SIGUSR1);
+    CHECK("again", revents(fd, POLLIN, 0) == POLLIN);
     sigprocmask(SIG_UNBLOCK, &s, NULL);
+    CHECK("handled", revents(fd, POLLIN, 0) == 0);
     close(fd);
 }
 
