@@ -262,6 +262,7 @@ long sys_timer_create(struct task *t, const struct sysargs *a)
     pt->timer.fire = timer_fire;
     pt->process = t->process;
     int r;
+    quiet_await_clock(t, (clockid_t)a->arg[0]);
     {
         LOCKED(&kernel.tasklist_lock);
         r = set_clock(t, pt, (clockid_t)a->arg[0]);

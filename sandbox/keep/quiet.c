@@ -231,6 +231,14 @@ void quiet_await_pid(const struct task *t, pid_t pid)
     await_and_put(find_thread(t, pid, false));
 }
 
+void quiet_await_clock(const struct task *t, clockid_t clock)
+{
+    pid_t pid = ~(clock >> 3);
+
+    if (clock < 0 && (clock & 4) && pid)
+        quiet_await_pid(t, pid);
+}
+
 void quiet_await_beside(const struct task *t, pid_t pid)
 {
     await_and_put(find_thread(t, pid, true));

@@ -49,6 +49,8 @@ struct task *quiet_find(pid_t host_tid);
  * namespace; for the quiet one beside that; for those of a container. */
 void quiet_await(struct task *t);
 void quiet_await_pid(const struct task *t, pid_t pid);
+/* Whose CPU clock that is, as clock_getcpuclockid(3) numbers those of threads; nobody for any other clock. */
+void quiet_await_clock(const struct task *t, clockid_t clock);
 void quiet_await_beside(const struct task *t, pid_t pid);
 void quiet_await_all(const struct container *c);
 

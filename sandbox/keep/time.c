@@ -11,6 +11,7 @@ static int64_t cpu_clock_ns(struct task *t, clockid_t clock)
 {
     pid_t pid = ~(clock >> 3); /* as clock_getcpuclockid(3) makes them */
     bool per_thread = clock & 4;
+    quiet_await_clock(t, clock);
     LOCKED(&kernel.tasklist_lock);
     const struct pid_ns *ns = t->process->container->pids;
     const struct task *other = pid ? task_by_tid(ns, pid) : t;

@@ -273,6 +273,14 @@ static void test_looked_at(void)
     CHECK("it has heard", sched_getaffinity(q.number, sizeof(now), &now) == 0 && CPU_EQUAL(&now, &one));
     join(&q);
 
+    struct timespec spent = {0};
+    quiet_begin(&q);
+    clockid_t clock = (clockid_t)(~(unsigned)q.number << 3 | 6); /* as clock_getcpuclockid(3) makes them */
+    CHECK("its clock can be read", clock_gettime(clock, &spent) == 0);
+    AWAIT(clock_gettime(clock, &spent) != 0 || spent.tv_nsec > 1000000 || spent.tv_sec > 0);
+    CHECK("and runs", spent.tv_nsec > 1000000 || spent.tv_sec > 0);
+    join(&q);
+
     int nice = getpriority(PRIO_PROCESS, 0), more = nice < 19 ? nice + 1 : nice;
     quiet_begin(&q);
     CHECK("it is made nicer", setpriority(PRIO_PROCESS, (id_t)q.number, more) == 0);
