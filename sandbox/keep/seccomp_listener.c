@@ -246,15 +246,17 @@ static int begin_adding(struct seccomp_notifier *n, const struct seccomp_notif_a
     bool sends = add->flags & SECCOMP_ADDFD_FLAG_SEND;
     if (sends && (*c)->adding)
         return -EBUSY;
-    (*c)->adding++;
+    if ((*c)->adding++ == 0) /* however many do so: the task counts no further than it must */
+        task_hold((*c)->parked.task);
     set_state(*c, sends ? NOTIF_REPLIED : NOTIF_SENT);
-    task_hold((*c)->parked.task);
     return 0;
 }
 
-/* [T] r: the number, or -errno, with which there is no answer. */
-static void end_adding(struct notif *c, bool sends, int r)
+/* [T] r: the number, or -errno, with which there is no answer. True: the target is to end. */
+static bool end_adding(struct notif *c, bool sends, int r)
 {
+    struct task *target = c->parked.task;
+
     c->adding--;
     if (sends && r >= 0) {
         c->val = r;
@@ -262,6 +264,7 @@ static void end_adding(struct notif *c, bool sends, int r)
         c->flags = 0;
     }
     set_state(c, sends && r < 0 ? NOTIF_SENT : c->state);
+    return c->adding == 0 && task_let_go(target);
 }
 
 static long notify_addfd(struct task *t, struct seccomp_notifier *n, uaddr_t arg, unsigned size)
@@ -281,8 +284,8 @@ static long notify_addfd(struct task *t, struct seccomp_notifier *n, uaddr_t arg
         if (r < 0)
             return r;
     }
-    struct task *target = c->parked.task;
-    bool cloexec = add.newfd_flags & O_CLOEXEC;
+    struct task *target = task_get(c->parked.task);
+    bool cloexec = add.newfd_flags & O_CLOEXEC, ends;
     r = add.flags & SECCOMP_ADDFD_FLAG_SETFD
             ? fd_install_at(target, file_get(f), cloexec, (int)add.newfd, &c->parked.a)
             : fd_install(target, file_get(f), cloexec, 0);
@@ -290,9 +293,11 @@ static long notify_addfd(struct task *t, struct seccomp_notifier *n, uaddr_t arg
         file_put(f);
     {
         LOCKED(&kernel.tasklist_lock);
-        end_adding(c, add.flags & SECCOMP_ADDFD_FLAG_SEND, r);
+        ends = end_adding(c, add.flags & SECCOMP_ADDFD_FLAG_SEND, r); /* c may go with the lock */
     }
-    task_let_go(target); /* which may be its end, and c's */
+    if (ends)
+        task_exit(target, target->exit_status);
+    task_put(target);
     return r;
 }
 

@@ -240,10 +240,16 @@ bool task_enter(struct task *t)
     return true;
 }
 
-static void leave(struct task *t, unsigned busy)
+/* True: t is to end. */
+static bool is_left(struct task *t, unsigned busy)
 {
     unsigned life = atomic_fetch_sub(&t->life, busy) - busy;
-    if ((life & TASK_DYING) && !(life & (TASK_EXITED | TASK_BUSY)))
+    return (life & TASK_DYING) && !(life & (TASK_EXITED | TASK_BUSY));
+}
+
+static void leave(struct task *t, unsigned busy)
+{
+    if (is_left(t, busy))
         task_exit(t, t->exit_status);
 }
 
@@ -321,13 +327,12 @@ void task_take_over(struct task *t)
 
 void task_hold(struct task *t)
 {
-    atomic_fetch_add(&task_get(t)->life, TASK_BUSY_ONE);
+    atomic_fetch_add(&t->life, TASK_BUSY_ONE);
 }
 
-void task_let_go(struct task *t)
+bool task_let_go(struct task *t)
 {
-    leave(t, TASK_BUSY_ONE);
-    task_put(t);
+    return is_left(t, TASK_BUSY_ONE);
 }
 
 void task_bury_later(struct task *t)

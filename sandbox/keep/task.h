@@ -321,9 +321,10 @@ void task_give_back(struct task *t, struct task *outer);
 /* Instead of that: another thread is to go on with it, and begins by task_take_over. */
 void task_hand_over(struct task *outer);
 void task_take_over(struct task *t);
-/* [T] t, which is parked, stays what it is until task_let_go (no lock held), whoever kills it. */
+/* [T] t, which is parked, stays what it is until task_let_go, whoever kills it. By one thread at a time. */
 void task_hold(struct task *t);
-void task_let_go(struct task *t);
+/* [T] True: t was killed meanwhile, and is to end by task_exit once no lock is held. */
+bool task_let_go(struct task *t);
 /* The same for a call that came without a notification: false also where a worker is at a call of t's. One
  * that comes meanwhile waits, so this is for short calls only. */
 bool task_enter_idle(struct task *t);

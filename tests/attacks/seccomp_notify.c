@@ -10,7 +10,7 @@
 
 #include "tests/guest/notified.h"
 
-enum { LEFT = 20, UNANSWERED = 150, LISTENERS = 400, ROUNDS = 60 };
+enum { LEFT = 20, UNANSWERED = 150, LISTENERS = 400, ROUNDS = 60, CROWD = 300 };
 
 static int asks(void)
 {
@@ -127,6 +127,37 @@ static int all_at_once(void)
     return 0;
 }
 
+/* More threads than anybody counts give one target what it does not want, until it is killed. */
+static atomic_int crowd;
+
+static void *adds(void *arg)
+{
+    crowd++;
+    while (!stop)
+        (void)notif_addfd(listener, last, 0, SECCOMP_ADDFD_FLAG_SETFD, 30 + (int)((long)arg % 4), 0);
+    return NULL;
+}
+
+static int crowded(void)
+{
+    static pthread_t th[CROWD];
+    struct target t = target_new(asks, LISTENS, SYS_getppid);
+    listener = t.fd;
+    last = notif_recv(t.fd).id;
+    stop = 0;
+    for (long k = 0; k < CROWD; k++)
+        if (pthread_create(&th[k], NULL, adds, (void *)k) != 0)
+            return 1;
+    AWAIT(crowd == CROWD);
+    nap_ms(50);
+    kill(t.pid, SIGKILL);
+    stop = 1;
+    for (int k = 0; k < CROWD; k++)
+        pthread_join(th[k], NULL);
+    close(t.fd);
+    return end_of(t.pid) == SIGKILL ? 0 : 1;
+}
+
 /* Let go on and killed in the same moment. */
 static int executes(void)
 {
@@ -232,8 +263,8 @@ static int own(void)
 
 int main(int argc, char **argv)
 {
-    static int (*const attacks[])(void) = {unanswered, strangers,  all_at_once, gone_on,
-                                           outlived,   in_circles, own};
+    static int (*const attacks[])(void) = {unanswered, strangers, all_at_once, crowded,
+                                           gone_on,    outlived,  in_circles,  own};
     (void)argv;
     if (argc == 2)
         return 0;
