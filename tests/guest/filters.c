@@ -1,18 +1,9 @@
 /* Filters that a program puts on itself: seccomp(2), by verdict; what children, threads and new images
  * inherit. */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 
-#include "tests/guest/check.h"
-
-#define RET(v) BPF_STMT(BPF_RET | BPF_K, (v))
-#define IF_CALL(nr, v) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), RET(v)
-#define LOAD_NR BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr))
+#include "tests/guest/filtered.h"
 
 static volatile sig_atomic_t trapped;
 static siginfo_t trap_info;
@@ -25,27 +16,20 @@ static void on_sigsys(int signo, siginfo_t *si, void *context)
     trapped++;
 }
 
-static int install(struct sock_filter *insns, size_t n, unsigned flags)
-{
-    struct sock_fprog prog = {.len = (unsigned short)n, .filter = insns};
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
-}
-#define INSTALL(insns, flags) install((insns), sizeof(insns) / sizeof((insns)[0]), (flags))
-
 static void refuse(void)
 {
-    struct sock_filter f[] = {LOAD_NR, IF_CALL(SYS_getppid, SECCOMP_RET_ERRNO | EDOM),
+    struct sock_filter f[] = {LOAD(nr), IF_CALL(SYS_getppid, SECCOMP_RET_ERRNO | EDOM),
                               IF_CALL(SYS_execve, SECCOMP_RET_ERRNO | EACCES),
                               IF_CALL(SYS_getpgrp, SECCOMP_RET_ERRNO), RET(SECCOMP_RET_ALLOW)};
-    struct sock_filter second[] = {LOAD_NR, IF_CALL(SYS_getppid, SECCOMP_RET_ALLOW),
+    struct sock_filter second[] = {LOAD(nr), IF_CALL(SYS_getppid, SECCOMP_RET_ALLOW),
                                    IF_CALL(SYS_getsid, SECCOMP_RET_ERRNO | ENODEV), RET(SECCOMP_RET_ALLOW)};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    CHECK("install", INSTALL(f, 0) == 0);
+    CHECK("install", TRY(f, 0) == 0);
     CHECK("mode", prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER);
     CHECK_ERRNO("refused", syscall(SYS_getppid), EDOM);
     CHECK("without an error", syscall(SYS_getpgrp) == 0);
     CHECK_ERRNO("execve", execl("/bin/true", "true", NULL), EACCES);
-    CHECK("a second", INSTALL(second, 0) == 0);
+    CHECK("a second", TRY(second, 0) == 0);
     CHECK_ERRNO("the second counts", syscall(SYS_getsid, 0), ENODEV);
     CHECK_ERRNO("the first still does", syscall(SYS_getppid), EDOM);
     if (fork() == 0)
@@ -57,11 +41,11 @@ static void refuse(void)
 
 static void trap(void)
 {
-    struct sock_filter f[] = {LOAD_NR, IF_CALL(SYS_getppid, SECCOMP_RET_TRAP | 5), RET(SECCOMP_RET_ALLOW)};
+    struct sock_filter f[] = {LOAD(nr), IF_CALL(SYS_getppid, SECCOMP_RET_TRAP | 5), RET(SECCOMP_RET_ALLOW)};
     struct sigaction sa = {.sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO};
     sigaction(SIGSYS, &sa, NULL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    INSTALL(f, 0);
+    TRY(f, 0);
     syscall(SYS_getppid);
     CHECK("a trap", trapped == 1 && trap_info.si_errno == 5 && trap_info.si_syscall == SYS_getppid);
     CHECK("its code", trap_info.si_code == 1 && trap_info.si_arch == 0xc000003e);
@@ -69,10 +53,10 @@ static void trap(void)
 
 static void be_killed(void)
 {
-    struct sock_filter f[] = {LOAD_NR, IF_CALL(SYS_getppid, SECCOMP_RET_KILL_PROCESS),
+    struct sock_filter f[] = {LOAD(nr), IF_CALL(SYS_getppid, SECCOMP_RET_KILL_PROCESS),
                               RET(SECCOMP_RET_ALLOW)};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    INSTALL(f, 0);
+    TRY(f, 0);
     syscall(SYS_getppid);
 }
 
@@ -98,7 +82,7 @@ static void *ask_parent(void *arg)
 
 static void all_threads(void)
 {
-    struct sock_filter f[] = {LOAD_NR, IF_CALL(SYS_getppid, SECCOMP_RET_ERRNO | EDOM),
+    struct sock_filter f[] = {LOAD(nr), IF_CALL(SYS_getppid, SECCOMP_RET_ERRNO | EDOM),
                               RET(SECCOMP_RET_ALLOW)};
     pthread_barrier_t b;
     pthread_t t;
@@ -107,7 +91,7 @@ static void all_threads(void)
     pthread_create(&t, NULL, ask_parent, &b);
     pthread_barrier_wait(&b);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    CHECK("TSYNC", INSTALL(f, SECCOMP_FILTER_FLAG_TSYNC) == 0);
+    CHECK("TSYNC", TRY(f, SECCOMP_FILTER_FLAG_TSYNC) == 0);
     pthread_barrier_wait(&b);
     pthread_join(t, &r);
     CHECK("another thread has it", (intptr_t)r == EDOM);
@@ -115,7 +99,7 @@ static void all_threads(void)
 
 static void bad_ones(void)
 {
-    struct sock_filter no_return[] = {LOAD_NR};
+    struct sock_filter no_return[] = {LOAD(nr)};
     struct sock_filter unaligned[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 2), RET(SECCOMP_RET_ALLOW)};
     struct sock_filter beyond[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 64), RET(SECCOMP_RET_ALLOW)};
     struct sock_filter far[] = {BPF_JUMP(BPF_JMP | BPF_JA, 5, 0, 0), RET(SECCOMP_RET_ALLOW)};
@@ -124,17 +108,17 @@ static void bad_ones(void)
     uint32_t action = SECCOMP_RET_ERRNO;
     CHECK_ERRNO("without no_new_privs, of nothing",
                 syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, bad_address), EFAULT);
-    CHECK_ERRNO("without no_new_privs", INSTALL(far, 0), EACCES);
+    CHECK_ERRNO("without no_new_privs", TRY(far, 0), EACCES);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    CHECK_ERRNO("no return", INSTALL(no_return, 0), EINVAL);
-    CHECK_ERRNO("unaligned", INSTALL(unaligned, 0), EINVAL);
-    CHECK_ERRNO("beyond the data", INSTALL(beyond, 0), EINVAL);
-    CHECK_ERRNO("a jump out", INSTALL(far, 0), EINVAL);
-    CHECK_ERRNO("not for packets", INSTALL(packet, 0), EINVAL);
-    CHECK_ERRNO("a division by zero", INSTALL(by_zero, 0), EINVAL);
-    CHECK_ERRNO("empty", install(far, 0, 0), EINVAL);
+    CHECK_ERRNO("no return", TRY(no_return, 0), EINVAL);
+    CHECK_ERRNO("unaligned", TRY(unaligned, 0), EINVAL);
+    CHECK_ERRNO("beyond the data", TRY(beyond, 0), EINVAL);
+    CHECK_ERRNO("a jump out", TRY(far, 0), EINVAL);
+    CHECK_ERRNO("not for packets", TRY(packet, 0), EINVAL);
+    CHECK_ERRNO("a division by zero", TRY(by_zero, 0), EINVAL);
+    CHECK_ERRNO("empty", filter_try(far, 0, 0), EINVAL);
     CHECK_ERRNO("nowhere", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, bad_address), EFAULT);
-    CHECK_ERRNO("unknown flags", INSTALL(far, 1U << 30), EINVAL);
+    CHECK_ERRNO("unknown flags", TRY(far, 1U << 30), EINVAL);
     CHECK_ERRNO("unknown operation", syscall(SYS_seccomp, 77, 0, NULL), EINVAL);
     CHECK("an action", syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0);
     action = 0x12340000;

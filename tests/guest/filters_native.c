@@ -1,32 +1,15 @@
 /* Filters that a program puts on itself, and calls that need no kernel of ours: memory, waits, clocks, and
  * those that need registers. */
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <ucontext.h>
 
-#include "tests/guest/check.h"
-
-#define RET(v) BPF_STMT(BPF_RET | BPF_K, (v))
-#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
-#define IF_CALL(nr, v) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), RET(v)
-
-static void install_n(struct sock_filter *f, size_t n, unsigned flags)
-{
-    struct sock_fprog prog = {.len = (unsigned short)n, .filter = f};
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog) == 0);
-}
-#define INSTALL(f, flags) install_n((f), sizeof(f) / sizeof((f)[0]), (flags))
+#include "tests/guest/filtered.h"
 
 static void refused(void)
 {

@@ -1,29 +1,20 @@
 /* SECCOMP_RET_KILL_THREAD: the end of one thread, from wherever it calls; what its process and parent see of
  * it. */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 
+#include "tests/guest/filtered.h"
 #include "tests/guest/threads_end.h"
-
-#define RET(v) BPF_STMT(BPF_RET | BPF_K, (v))
 
 static pthread_mutex_t robust;
 static pthread_barrier_t barrier;
 /* The calling thread is to end with call nr. */
 static void deadly(int nr)
 {
-    struct sock_filter f[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-                              BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, 1),
-                              RET(SECCOMP_RET_KILL_THREAD), RET(SECCOMP_RET_ALLOW)};
-    struct sock_fprog prog = {.len = sizeof(f) / sizeof(f[0]), .filter = f};
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0);
+    const struct sock_filter f[] = {LOAD(nr), IF_CALL((unsigned)nr, SECCOMP_RET_KILL_THREAD),
+                                    RET(SECCOMP_RET_ALLOW)};
+    INSTALL(f, 0);
 }
 
 static void *die_by(void *arg)

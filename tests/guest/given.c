@@ -1,19 +1,14 @@
 /* What a program asks first, and gets without being asked about: the base of its thread's memory, where its
  * end is told, limits, random bytes. */
 #include <asm/prctl.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stddef.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/filtered.h"
 
 static const char *self = "/proc/self/exe";
 
@@ -297,23 +292,18 @@ static void bases(void)
 /* Who is to have a say -------------------------------------------------------------------------------------
  */
 
-#define RET(v) BPF_STMT(BPF_RET | BPF_K, (v))
-#define IF_CALL(nr, v) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), RET(v)
-
 static void filtered(void)
 {
-    struct sock_filter f[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    struct sock_filter f[] = {LOAD(nr),
                               IF_CALL(SYS_getrandom, SECCOMP_RET_ERRNO | EDOM),
                               IF_CALL(SYS_prlimit64, SECCOMP_RET_ERRNO | EXDEV),
                               IF_CALL(SYS_set_tid_address, SECCOMP_RET_ERRNO | ENODEV),
                               IF_CALL(SYS_arch_prctl, SECCOMP_RET_ERRNO | ENOTTY),
                               RET(SECCOMP_RET_ALLOW)};
-    struct sock_fprog prog = {.len = sizeof(f) / sizeof(f[0]), .filter = f};
     struct rlimit l;
     char c[8];
     CHECK("before", raw_random(c, 8, 0) == 8 && raw_limit(RLIMIT_STACK, NULL, &l) == 0);
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) == 0);
+    INSTALL(f, 0);
     CHECK_ERRNO("getrandom is judged", raw_random(c, 8, 0), EDOM);
     CHECK_ERRNO("prlimit64 is judged", raw_limit(RLIMIT_STACK, NULL, &l), EXDEV);
     CHECK_ERRNO("set_tid_address is judged", syscall(SYS_set_tid_address, &word), ENODEV);

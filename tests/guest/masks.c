@@ -3,18 +3,16 @@
  *
  * Also run with: --lanes=off
  * Also run with: --strace */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
+#include "tests/guest/filtered.h"
 #include "tests/guest/masks.h"
 
 static char *self;
@@ -285,20 +283,18 @@ static void temporary(void)
 static void filtered(void)
 {
     struct sock_filter f[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        LOAD(nr),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigprocmask, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16),
+        LOAD(args[0]),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SIG_UNBLOCK, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EDOM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        RET(SECCOMP_RET_ERRNO | EDOM),
+        RET(SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog prog = {sizeof(f) / sizeof(*f), f};
     unsigned long m = BIT(SIGUSR1);
     on(SIGUSR1, count, 0, 0);
     came = 0;
     set_mask(BIT(SIGUSR2));
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+    INSTALL(f, 0);
     CHECK("what was blocked before", mask_now() == BIT(SIGUSR2));
     CHECK("a filter lets it pass", mask(SIG_BLOCK, &m, NULL, 8) == 0);
     CHECK_ERRNO("a filter refuses it", mask(SIG_UNBLOCK, &m, NULL, 8), EDOM);
@@ -322,18 +318,15 @@ static void on_sigsys(int signo, siginfo_t *info, void *ctx)
 static void trapped(void)
 {
     struct sock_filter f[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigprocmask, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        LOAD(nr),
+        IF_CALL(SYS_rt_sigprocmask, SECCOMP_RET_TRAP),
+        RET(SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog prog = {sizeof(f) / sizeof(*f), f};
     struct sigaction sa = {.sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO};
     unsigned long m = 0;
     sigaction(SIGSYS, &sa, NULL);
     came = 0;
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+    INSTALL(f, 0);
     CHECK_ERRNO("a filter traps it", mask(SIG_BLOCK, &m, NULL, 8), ERANGE);
     CHECK("with number, address and register",
           came == 1 && order[0] == SYS_rt_sigprocmask && order[1] && order[2]);

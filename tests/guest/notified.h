@@ -3,16 +3,11 @@
 #define TESTS_GUEST_NOTIFIED_H
 
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
-#include <stddef.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/filtered.h"
 
 #define LISTENS SECCOMP_FILTER_FLAG_NEW_LISTENER
 #define KILLABLE (LISTENS | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
@@ -26,18 +21,11 @@
 /* A filter that has this action for that call, and the one for another. The descriptor, 0 or -1. */
 static inline int filter_two(unsigned flags, long nr, uint32_t action, long other, uint32_t its)
 {
-    struct sock_filter f[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)nr, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, action),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)other, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, its),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog p = {.len = sizeof(f) / sizeof(f[0]), .filter = f};
+    const struct sock_filter f[] = {LOAD(nr), IF_CALL((uint32_t)nr, action), IF_CALL((uint32_t)other, its),
+                                    RET(SECCOMP_RET_ALLOW)};
 
     MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &p);
+    return TRY(f, flags);
 }
 
 static inline int filter_calls(unsigned flags, long nr, long other)

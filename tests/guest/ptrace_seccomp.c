@@ -2,38 +2,29 @@
  *
  * Also run with: --strace
  * Also run with: --lanes=off */
-#include <linux/filter.h>
 #include <linux/ptrace.h>
-#include <linux/seccomp.h>
 #include <sched.h>
-#include <sys/prctl.h>
+#include <sys/user.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/filtered.h"
 
 /* Not with glibc's own <sys/ptrace.h>, which knows the same names. */
 long ptrace(int request, ...);
 
-#include <stddef.h>
-#include <sys/syscall.h>
-#include <sys/user.h>
-
-#define IF_CALL(nr, v) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, (v))
 #define EVENT (SIGTRAP | PTRACE_EVENT_SECCOMP << 8)
 
 static void filter(void)
 {
-    struct sock_filter f[] = {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-                              IF_CALL(SYS_getppid, SECCOMP_RET_TRACE | 7),
-                              IF_CALL(SYS_sched_yield, SECCOMP_RET_TRACE | 8),
-                              IF_CALL(SYS_execve, SECCOMP_RET_TRACE | 9),
-                              IF_CALL(SYS_clone, SECCOMP_RET_TRACE | 10),
-                              IF_CALL(SYS_fork, SECCOMP_RET_TRACE | 10),
-                              IF_CALL(SYS_getpgrp, SECCOMP_RET_ERRNO | EDOM),
-                              IF_CALL(SYS_getpgid, SECCOMP_RET_TRACE | 11),
-                              BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-    struct sock_fprog p = {.len = sizeof(f) / sizeof(f[0]), .filter = f};
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &p) == 0);
+    const struct sock_filter f[] = {LOAD(nr),
+                                    IF_CALL(SYS_getppid, SECCOMP_RET_TRACE | 7),
+                                    IF_CALL(SYS_sched_yield, SECCOMP_RET_TRACE | 8),
+                                    IF_CALL(SYS_execve, SECCOMP_RET_TRACE | 9),
+                                    IF_CALL(SYS_clone, SECCOMP_RET_TRACE | 10),
+                                    IF_CALL(SYS_fork, SECCOMP_RET_TRACE | 10),
+                                    IF_CALL(SYS_getpgrp, SECCOMP_RET_ERRNO | EDOM),
+                                    IF_CALL(SYS_getpgid, SECCOMP_RET_TRACE | 11),
+                                    RET(SECCOMP_RET_ALLOW)};
+    INSTALL(f, 0);
 }
 
 static int wait_for(pid_t pid)

@@ -4,21 +4,18 @@
  * Also run with: --lanes=off
  * Also run with: --strace */
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
 #include "tests/guest/ends.h"
+#include "tests/guest/filtered.h"
 
 #define OFTEN 200
 #define SIZE 20000
@@ -360,17 +357,14 @@ static void test_shared(void)
 static void in_a_child_with_a_filter(void)
 {
     struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sendfile, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EXDEV),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        LOAD(nr),
+        IF_CALL(SYS_sendfile, SECCOMP_RET_ERRNO | EXDEV),
+        RET(SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog prog = {sizeof(code) / sizeof(code[0]), code};
     struct ends e = connect_tcp(0);
     int fd = open_file(), wrong = warm(e, fd);
 
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+    INSTALL(code, 0);
     wrong += sendfile(e.out, fd, NULL, 9) != -1 || errno != EXDEV;
     CHECK("a filter of its own", wrong == 0);
 }

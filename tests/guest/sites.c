@@ -4,20 +4,17 @@
  * With the argument "changed": whether all shapes were changed (status 0) is all that is asked. */
 #include <asm/prctl.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 #include <ucontext.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/filtered.h"
 
 #define OFTEN 400
 
@@ -465,22 +462,15 @@ static void actions(void)
 
 static void with_filter(void)
 {
-    struct sock_filter prog[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpid, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pread64, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EDOM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog fprog = {sizeof(prog) / sizeof(prog[0]), prog};
+    const struct sock_filter f[] = {LOAD(nr), IF_CALL(SYS_getpid, SECCOMP_RET_ERRNO | EDOM),
+                                    IF_CALL(SYS_pread64, SECCOMP_RET_ERRNO | EDOM), RET(SECCOMP_RET_ALLOW)};
     int fd = make_file(path_a, 'a');
     char c;
 
     warm(fd);
     for (int i = 0; i < OFTEN; i++)
         (void)site_mov();
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &fprog) == 0);
+    INSTALL(f, 0);
     CHECK("a filter of the program's own is asked",
           site_mov() == -EDOM && site_cmp(SYS_pread64, fd, (long)&c, 1, 0) == -EDOM);
 }
