@@ -81,6 +81,14 @@ enum gate_call {
      * (enum gate_stop), its registers in the struct ucontext at `context`, where the keep changes them.
      * Answers once it may go on: as signal(), or GATE_STOP_SKIP. */
     GATE_STOP,
+    /* aio_setup(events, address of the id, buf, 0, 0, address): as shmat, for the ring of a context of
+     * io_setup(2). */
+    GATE_AIO_SETUP,
+    /* aio_done(fd, address of the ring or -errno, address of the id): it is mapped, or can not be, which is
+     * what the call returns then. 0 or -errno; GATE_SHM_DONE is to follow. */
+    GATE_AIO_DONE,
+    /* aio_destroy(id, buf, 0, 0, 0, address): as shmdt. */
+    GATE_AIO_DESTROY,
     GATE_CALL_END,
     /* judge(arg 0 .. arg 4, instruction pointer of the call) at GATE_JUDGE_BASE + its number: a call that the
      * gate is to make or to answer, which a filter has a say in. Returns GATE_JUDGE_PASSED, or what the call

@@ -237,6 +237,12 @@ void gate_dispatch(struct native_ucontext *uc)
     case NR_shmdt:
         gate_shmdt(uc, r->di);
         break;
+    case NR_io_setup:
+        gate_io_setup(uc, r->di, r->si);
+        break;
+    case NR_io_destroy:
+        gate_io_destroy(uc, r->di);
+        break;
     case NR_futex:
         gate_futex(uc);
         break;

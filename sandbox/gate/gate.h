@@ -191,6 +191,8 @@ void gate_sigreturn(struct native_ucontext *uc);
 void gate_sigaltstack(struct native_ucontext *uc);
 void gate_shmat(struct native_ucontext *uc, uint64_t id, uint64_t addr, uint64_t flags);
 void gate_shmdt(struct native_ucontext *uc, uint64_t addr);
+void gate_io_setup(struct native_ucontext *uc, uint64_t events, uint64_t at);
+void gate_io_destroy(struct native_ucontext *uc, uint64_t id);
 void gate_futex(struct native_ucontext *uc);
 /* Less than a page at addr, asked of the host: a fault in a handler would end the process. */
 int guest_can_read(uint64_t addr, uint64_t len);

@@ -187,7 +187,15 @@ int standin_went_on(const struct standin_request *q, long result)
         return has_cloned(q, result);
     case NR_shmat:
     case NR_shmdt:
+    case NR_io_destroy:
+    case NR_io_submit:
         return result == -EINVAL;
+    case NR_io_getevents:
+    case NR_io_pgetevents:
+        return result == -EINVAL || result == -EFAULT;
+    case NR_io_setup:
+    case NR_io_cancel:
+        return result == -EFAULT;
     default:
         return 0;
     }

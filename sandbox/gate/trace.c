@@ -104,6 +104,8 @@ static int is_dispatched(const struct native_sigcontext *r)
     case NR_brk:
     case NR_shmat:
     case NR_shmdt:
+    case NR_io_setup:
+    case NR_io_destroy:
     case NR_rt_sigprocmask:
     case NR_set_robust_list:
     case NR_exit:

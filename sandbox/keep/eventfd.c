@@ -73,6 +73,18 @@ static const struct file_ops eventfd_ops = {
     .become_lane = eventfd_become_lane,
 };
 
+bool file_is_eventfd(const struct file *f)
+{
+    return f->ops == &eventfd_ops;
+}
+
+void eventfd_signal(struct file *f)
+{
+    const uint64_t one = 1;
+
+    (void)!write(f->hostfd, &one, sizeof(one));
+}
+
 static long do_eventfd(struct task *t, unsigned count, int flags)
 {
     if (flags & ~(EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE))

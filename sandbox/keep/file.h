@@ -103,6 +103,11 @@ static inline void file_put_p(struct file **f)
 int file_reopen(struct task *t, struct file *f, int flags, struct file **ret);
 /* The text of /proc/PID/fd/N for a file without a dentry. */
 void file_link_name(struct file *f, char *buf, size_t size);
+/* As fsync(2); -EINVAL where f has nothing to write back. */
+int file_fsync(struct task *t, struct file *f, bool data_only);
+/* Adds one to the counter of an eventfd, as far as it goes. Any thread. */
+void eventfd_signal(struct file *f);
+bool file_is_eventfd(const struct file *f);
 /* True if a call on f is not to wait. */
 static inline bool file_nonblock(struct file *f)
 {
@@ -145,6 +150,8 @@ int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f)
 bool lane_pays_at_open(struct task *t, unsigned times);
 /* fd_return for a file that t's call a has opened, as a lane where that pays: then the call is answered. */
 long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, bool cloexec);
+/* fd_return for what t's gate is to map: a lane at once. Its number, or -errno. */
+int fd_return_donated(struct task *t, const struct sysargs *a, struct file *f);
 /* True if fd is a lane of t. */
 bool lane_is(struct task *t, int fd);
 /* A guest used the FILE_STREAM f behind fd by the keep: once that pays, the gate is given its descriptor.

@@ -63,8 +63,10 @@ static int64_t now_ns(void)
 
 /* On a disk others' calls are not to wait for it; in memory it is over before another worker were awake. The
  * last one tells which it will be. */
-static int timed_fsync(struct task *t, struct file *f, bool data_only)
+int file_fsync(struct task *t, struct file *f, bool data_only)
 {
+    if (!f->ops->fsync)
+        return -EINVAL;
     if (atomic_load(&kernel.slow_syncs))
         worker_about_to_block();
     int64_t begin = now_ns();
@@ -79,7 +81,7 @@ static long do_fsync(struct task *t, int fd, bool data_only)
 
     if (!f)
         return -EBADF;
-    return f->ops->fsync ? timed_fsync(t, f, data_only) : -EINVAL;
+    return file_fsync(t, f, data_only);
 }
 
 long sys_fsync(struct task *t, const struct sysargs *a)

@@ -24,6 +24,17 @@ int iobuf_init(struct iobuf *b, size_t want)
     return b->p ? 0 : -ENOMEM;
 }
 
+#define DIRECT_ALIGN 4096UL /* enough for any file system's O_DIRECT */
+
+static int iobuf_init_for(struct iobuf *b, struct file *f, size_t want)
+{
+    if (!(atomic_load_explicit(&f->flags, memory_order_relaxed) & O_DIRECT))
+        return iobuf_init(b, want);
+    b->size = want < HOSTIO_CHUNK ? (want + DIRECT_ALIGN - 1) & ~(DIRECT_ALIGN - 1) : HOSTIO_CHUNK;
+    b->p = b->heap = aligned_alloc(DIRECT_ALIGN, b->size ? b->size : DIRECT_ALIGN);
+    return b->p ? 0 : -ENOMEM;
+}
+
 void iobuf_done(struct iobuf *b)
 {
     free(b->heap);
@@ -135,7 +146,7 @@ void hostio_link_name(struct file *f, char *buf, size_t size)
 ssize_t lane_read(struct file *f, struct uio *u, const off_t *pos, int rwf)
 {
     _cleanup_iobuf_ struct iobuf b;
-    if (iobuf_init(&b, u->resid) < 0)
+    if (iobuf_init_for(&b, f, u->resid) < 0)
         return -ENOMEM;
     ssize_t done = 0;
     do {
@@ -156,7 +167,7 @@ ssize_t lane_read(struct file *f, struct uio *u, const off_t *pos, int rwf)
 ssize_t lane_write(struct file *f, struct uio *u, const off_t *pos, int rwf)
 {
     _cleanup_iobuf_ struct iobuf b;
-    if (iobuf_init(&b, u->resid) < 0)
+    if (iobuf_init_for(&b, f, u->resid) < 0)
         return -ENOMEM;
     ssize_t done = 0;
     do {

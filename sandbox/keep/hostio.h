@@ -43,6 +43,10 @@ struct timespec *deadline_from(struct timespec *d, const struct timespec *rel);
 /* What is left until *d, not below zero. */
 struct timespec deadline_left(const struct timespec *d);
 
+/* A transfer of u's bytes, by the keep and as f's own operations make it: at pos where f has positions. Its
+ * access mode has been looked at. Bytes, -errno or -ERESTART*. */
+ssize_t file_transfer(struct task *t, struct file *f, bool write, off_t pos, int rwf, struct uio *u);
+
 /* [pos NULL: the host's own position] Reads and writes a regular file's bytes in the keep, for small
  * transfers. */
 ssize_t lane_read(struct file *f, struct uio *u, const off_t *pos, int rwf);

@@ -161,6 +161,17 @@ long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, boo
     return fd;
 }
 
+int fd_return_donated(struct task *t, const struct sysargs *a, struct file *f)
+{
+    _cleanup_file_ struct file *held = file_get(f);
+    int fd = fd_return(t, f, true);
+    int r = fd < 0 ? fd : lane_donate(t, a, fd, held);
+    bool native;
+    if (fd >= 0 && r < 0)
+        (void)fd_close(t, a, fd, &native);
+    return r < 0 ? r : fd;
+}
+
 static int become_lane(struct file *f)
 {
     LOCKED(&f->pos_lock);

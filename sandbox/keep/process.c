@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/aio.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/mailbox.h"
@@ -60,6 +61,7 @@ struct mm *mm_dup(const struct mm *mm)
     n->sites = NULL;
     sites_copy(n, mm);
     n->mailbox = NULL;
+    n->aio = NULL;
     n->given_at = 0;
     n->polls = 0;
     n->polled = 0;
@@ -72,6 +74,8 @@ void mm_put(struct mm *mm)
 {
     if (!mm || atomic_fetch_sub(&mm->refs, 1) != 1)
         return;
+    if (mm->aio)
+        aio_mm_ended(mm);
     if (mm->exe)
         dentry_put(mm->exe);
     pthread_mutex_destroy(&mm->lanes_lock);

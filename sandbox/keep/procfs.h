@@ -40,6 +40,7 @@ enum keep_limit {
     LIMIT_MQ_MSG_DEFAULT,
     LIMIT_MQ_MSGSIZE_DEFAULT,
     LIMIT_UNPRIVILEGED_PORT,
+    LIMIT_AIO,
     LIMITS
 };
 unsigned long procfs_limit(enum keep_limit l);

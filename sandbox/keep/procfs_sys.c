@@ -100,6 +100,13 @@ static int show_file_nr(struct task *t, struct strbuf *sb)
     return 0;
 }
 
+static int show_aio_nr(struct task *t, struct strbuf *sb)
+{
+    (void)t;
+    sb_printf(sb, "%lu\n", atomic_load(&kernel.aio_nr));
+    return 0;
+}
+
 /* The table -------------------------------------------------------------------------------------------------
  */
 
@@ -139,6 +146,7 @@ static const struct {
     [LIMIT_MQ_MSG_DEFAULT] = {"fs/mqueue/msg_default", 0, 10},
     [LIMIT_MQ_MSGSIZE_DEFAULT] = {"fs/mqueue/msgsize_default", 0, 8192},
     [LIMIT_UNPRIVILEGED_PORT] = {"net/ipv4/ip_unprivileged_port_start", 0, 1024},
+    [LIMIT_AIO] = {"fs/aio-max-nr", 0, 65536},
 };
 
 unsigned long procfs_limit(enum keep_limit l)

@@ -79,6 +79,14 @@ static ssize_t transfer_here(struct transfer *x, struct uio *u)
     return fn(x->t, f, u, &f->pos);
 }
 
+ssize_t file_transfer(struct task *t, struct file *f, bool write, off_t pos, int rwf, struct uio *u)
+{
+    struct transfer x = {.t = t, .f = f, .dir = write ? DIR_WRITE : DIR_READ, .pos = pos, .rwf = rwf};
+    if (!(f->kind & (FILE_SEEKABLE | FILE_LANE)))
+        x.pos = NO_POS;
+    return transfer_here(&x, u);
+}
+
 static ssize_t transfer(struct transfer *x, int fd, struct uio *u)
 {
     ssize_t n = transfer_here(x, u);

@@ -411,15 +411,22 @@ long sys_ioprio_get(struct task *t, const struct sysargs *a)
     return best;
 }
 
+int ioprio_check(const struct task *t, int prio)
+{
+    int class = prio >> IOPRIO_CLASS_SHIFT & 7;
+    if (class > 3 || (class == 0 && (prio & IOPRIO_LEVEL_MASK)))
+        return -EINVAL;
+    return class == 1 && !capable(t, CAP_SYS_ADMIN) && !capable(t, CAP_SYS_NICE) ? -EPERM : 0;
+}
+
 long sys_ioprio_set(struct task *t, const struct sysargs *a)
 {
-    int which = (int)a->arg[0], prio = (int)a->arg[2], class = prio >> IOPRIO_CLASS_SHIFT & 7, r = -ESRCH;
-    if (which < IOPRIO_WHO_PROCESS || which > IOPRIO_WHO_USER || class < 0 || class > 3)
+    int which = (int)a->arg[0], prio = (int)a->arg[2], r = -ESRCH;
+    if (which < IOPRIO_WHO_PROCESS || which > IOPRIO_WHO_USER)
         return -EINVAL;
-    if (class == 0 && (prio & IOPRIO_LEVEL_MASK))
-        return -EINVAL;
-    if (class == 1 && !capable(t, CAP_SYS_ADMIN) && !capable(t, CAP_SYS_NICE))
-        return -EPERM;
+    int bad = ioprio_check(t, prio);
+    if (bad)
+        return bad;
     LOCKED(&kernel.tasklist_lock);
     for (struct task *o = t->process->container->pids->tids; o; o = o->hh_tid.next) {
         if (!in_set(t, o, which - IOPRIO_WHO_PROCESS, (int)a->arg[1]))

@@ -285,6 +285,14 @@ static void as_called(struct task *t, const struct sysargs *a, struct seccomp_da
         d->nr = SYS_shmdt;
         d->args[1] = 0;
         break;
+    case GATE_AIO_SETUP:
+        d->nr = SYS_io_setup;
+        d->args[2] = 0;
+        break;
+    case GATE_AIO_DESTROY:
+        d->nr = SYS_io_destroy;
+        d->args[1] = 0;
+        break;
     default:
         d->nr = a->nr - GATE_JUDGE_BASE;
     }
@@ -295,7 +303,8 @@ bool seccomp_covers(const struct sysargs *a)
     if (a->nr >= GATE_JUDGE_BASE)
         return true;
     if (a->nr >= GATE_CALL_BASE)
-        return a->nr == GATE_EXEC || a->nr == GATE_SHMAT || a->nr == GATE_SHMDT;
+        return a->nr == GATE_EXEC || a->nr == GATE_SHMAT || a->nr == GATE_SHMDT || a->nr == GATE_AIO_SETUP ||
+               a->nr == GATE_AIO_DESTROY;
     if (!from_gate(a))
         return true;
     switch (a->nr) { /* the second halves of those, and what the gate needs for itself */

@@ -215,6 +215,9 @@ static const struct strace_usual usual[] = {
     {GATE_SHMAT, "shmat", "dpxp", false},
     {GATE_SHM_DONE, "gate_shm_done", "f", false},
     {GATE_SHMDT, "shmdt", "pp", false},
+    {GATE_AIO_SETUP, "io_setup", "up", false},
+    {GATE_AIO_DONE, "gate_aio_done", "fpp", false},
+    {GATE_AIO_DESTROY, "io_destroy", "p", false},
 };
 
 const struct strace_usual *strace_usual_find(int nr)

@@ -7,6 +7,7 @@
 
 #include "common/log.h"
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/aio.h"
 #include "sandbox/keep/clone.h"
 #include "sandbox/keep/counters.h"
 #include "sandbox/keep/exec.h"
@@ -51,6 +52,9 @@ static const syscall_fn gate_calls[GATE_CALL_END - GATE_CALL_BASE] = {
     [GATE_VALUE - GATE_CALL_BASE] = seccomp_value,
     [GATE_SETTLE - GATE_CALL_BASE] = gate_settle,
     [GATE_STOP - GATE_CALL_BASE] = gate_stop,
+    [GATE_AIO_SETUP - GATE_CALL_BASE] = gate_aio_setup,
+    [GATE_AIO_DONE - GATE_CALL_BASE] = gate_aio_done,
+    [GATE_AIO_DESTROY - GATE_CALL_BASE] = gate_aio_destroy,
 };
 
 bool from_gate(const struct sysargs *a)

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/aio.h"
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/file.h"
@@ -222,13 +223,7 @@ static int lend(struct task *t, const struct sysargs *a, int hostfd, int flags)
         close(hostfd);
         return -ENOMEM;
     }
-    _cleanup_file_ struct file *held = file_get(f);
-    int fd = fd_return(t, f, true);
-    int r = fd < 0 ? fd : lane_donate(t, a, fd, held);
-    bool native;
-    if (fd >= 0 && r < 0)
-        (void)fd_close(t, a, fd, &native);
-    return r < 0 ? r : fd;
+    return fd_return_donated(t, a, f);
 }
 
 long gate_shmat(struct task *t, const struct sysargs *a)
@@ -258,7 +253,7 @@ long gate_shm_done(struct task *t, const struct sysargs *a)
 {
     int fd = (int)a->arg[0];
     _cleanup_file_ struct file *f = fd_get(t, fd);
-    if (!f || (f->ops != &shm_ops && !mailbox_is_lent(f)))
+    if (!f || (f->ops != &shm_ops && !mailbox_is_lent(f) && !aio_is_lent(f)))
         return -EBADF;
     bool native = false;
     (void)fd_close(t, a, fd, &native);

@@ -37,6 +37,8 @@ void cred_put(struct cred *c);
 /* A private copy to change, with refs 1; NULL when memory is short. */
 struct cred *cred_dup(const struct cred *c);
 bool capable(const struct task *t, int cap);
+/* t may ask for this I/O priority (ioprio_set(2)): 0, -EINVAL or -EPERM. */
+int ioprio_check(const struct task *t, int prio);
 
 /* root, cwd and umask; shared by CLONE_FS. lock guards the fields. */
 struct fs {
@@ -75,6 +77,7 @@ struct mm {
     atomic_uint streams;             /* that became lanes when they were used */
     bool actions_told;               /* its gate knows its actions, of every signal (fast_signal.c) [T] */
     bool actions_unset;              /* a fork's memory may have others than the process */
+    struct aio_context *aio;         /* aio.h [T] (utlist) */
     uaddr_t given_at;                /* its gate's struct gate_given; 0: it has none, being a fork's */
 };
 

@@ -83,6 +83,8 @@ static void others_go_on(void)
     ended("by clone", die_by, SYS_clone);
     ended("by execve", die_by, SYS_execve);
     ended("by shmat", die_by, SYS_shmat);
+    ended("by io_setup", die_by, SYS_io_setup);
+    ended("by io_destroy", die_by, SYS_io_destroy);
     ended("by exit_group", die_by, SYS_exit_group);
     ended("in a handler", die_handling, 0);
     ended("in strict mode", die_strictly, 0);

@@ -192,6 +192,10 @@ static const struct row rows[] = {
     {GUEST_IP, __NR_rt_sigprocmask, {0}, TRAP},
     {GUEST_IP, __NR_set_robust_list, {0}, TRAP},
     {GUEST_IP, __NR_exit, {0}, TRAP},
+    {GUEST_IP, __NR_io_setup, {8, 0x1000}, TRAP},
+    {GUEST_IP, __NR_io_destroy, {0x1000}, TRAP},
+    {GATE_IP, __NR_io_setup, {8, 0x1000}, NOTIFY},
+    {GUEST_IP, __NR_io_submit, {0x1000, 1, 0x1000}, NOTIFY},
     {GUEST_IP, __NR_exit_group, {0}, NOTIFY},
     /* the gate's own, from the gate's place only */
     {GATE_IP, __NR_rt_sigreturn, {0}, ALLOW},

@@ -32,6 +32,11 @@
 #define NR_gettid 186
 #define NR_arch_prctl 158
 #define NR_futex 202
+#define NR_io_setup 206
+#define NR_io_destroy 207
+#define NR_io_getevents 208
+#define NR_io_submit 209
+#define NR_io_cancel 210
 #define NR_set_tid_address 218
 #define NR_clock_gettime 228
 #define NR_exit_group 231
@@ -43,6 +48,7 @@
 #define NR_getrandom 318
 #define NR_execveat 322
 #define NR_membarrier 324
+#define NR_io_pgetevents 333
 #define NR_rseq 334
 #define NR_close_range 436
 
