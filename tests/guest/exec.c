@@ -2,10 +2,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "tests/guest/check.h"
@@ -58,7 +60,92 @@ static int second(int argc, char **argv)
                    ? 0
                    : 1;
     }
+    if (strcmp(argv[1], "place") == 0) {
+        char c = 0;
+        return lseek(63, 1, SEEK_SET) == 1 && read(63, &c, 1) == 1 && c == 'E' && fcntl(62, F_GETFD) < 0 ? 0
+                                                                                                         : 1;
+    }
+    if (strcmp(argv[1], "nothing") == 0)
+        return 0;
     return 2;
+}
+
+/* Descriptor 63 is where a sandbox's process may have something of its own on the host. */
+static void place_taken(void)
+{
+    char buf[100];
+    int fd = open(self, O_RDONLY);
+    MUST(fd >= 0 && dup2(fd, 63) == 63 && dup3(fd, 62, O_CLOEXEC) == 62);
+    for (int i = 0; i < 100; i++)
+        MUST(pread(63, buf, sizeof(buf), 0) == sizeof(buf) && pread(62, buf, sizeof(buf), 0) == sizeof(buf));
+    execl(self, "exec", "place", NULL);
+}
+
+static void place_left(void)
+{
+    char buf[100];
+    int fd = open(self, O_RDONLY);
+    MUST(fd >= 0 && dup2(fd, 63) == 63);
+    for (int i = 0; i < 100; i++)
+        MUST(pread(63, buf, sizeof(buf), 0) == sizeof(buf));
+    close(63);
+    errno = 0;
+    if (read(63, buf, 1) != -1 || errno != EBADF || execl("/nowhere", "exec", NULL) != -1 ||
+        errno != ENOENT || read(63, buf, 1) != -1 || errno != EBADF)
+        _exit(1);
+    execl(self, "exec", "nothing", NULL);
+}
+
+static void nothing_open(void)
+{
+    close_range(0, ~0U, 0);
+    execl(self, "exec", "nothing", NULL);
+}
+
+static void few_allowed(void)
+{
+    const struct rlimit few = {20, 20};
+    MUST(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    execl(self, "exec", "nothing", NULL);
+}
+
+static void after_failures(void)
+{
+    for (int i = 0; i < 3; i++)
+        if (execl("/nowhere", "exec", NULL) != -1 || errno != ENOENT || execl("/tmp", "exec", NULL) != -1 ||
+            errno != EACCES)
+            _exit(1);
+    if (execve(self, bad_address, environ) != -1 || errno != EFAULT)
+        _exit(1);
+    execl(self, "exec", "nothing", NULL);
+}
+
+static void *wait_here(void *arg)
+{
+    (void)arg;
+    pause();
+    return NULL;
+}
+
+/* The process of a program with threads, and the programs after it. */
+static void beside_threads(void)
+{
+    pthread_t t;
+    MUST(pthread_create(&t, NULL, wait_here, NULL) == 0);
+    for (int i = 0; i < 3; i++)
+        if (run(self, (char *[]){"exec", "nothing", NULL}, environ) != 0)
+            _exit(1);
+    execl(self, "exec", "nothing", NULL);
+}
+
+static void test_place(void)
+{
+    CHECK("descriptor 63", in_child(place_taken) == 0);
+    CHECK("descriptor 63, closed", in_child(place_left) == 0);
+    CHECK("nothing open", in_child(nothing_open) == 0);
+    CHECK("few descriptors", in_child(few_allowed) == 0);
+    CHECK("after failures", in_child(after_failures) == 0);
+    CHECK("beside threads", in_child(beside_threads) == 0);
 }
 
 static void state_child(void)
@@ -220,6 +307,7 @@ int main(int argc, char **argv)
     test_args();
     test_scripts();
     test_at();
+    test_place();
     CHECK("two hundred times", in_child(no_stdio) == 0);
     return check_done();
 }
