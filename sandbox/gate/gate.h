@@ -121,6 +121,8 @@ void mailbox_own(const struct gate_area *a);
 void mailbox_map(int fd);
 /* The parent's are not ours. */
 void mailbox_after_fork(void);
+/* In a handler: what the keep has taken back of the process (kept.h) is closed. */
+void mailbox_drop(void);
 /* Not 0: the context was within a call by the mailbox, and is now at that call's site, before it or behind
  * it. 2: behind it with EINTR, since it was one that waited (poll(2), or with a time-out). 3: before it, and
  * it has waited in the host. */

@@ -6,6 +6,7 @@
 #include <asm/unistd.h>
 
 #include "sandbox/gate/gate.h"
+#include "sandbox/gate/kept.h"
 #include "sandbox/gate/poll.h"
 
 #define MAILBOX_TEXT __attribute__((section(".text.mailbox"), noinline))
@@ -44,6 +45,7 @@ enum phase {
     PHASE_NATIVE, /* the keep has done its part of a close, the host has not yet */
     PHASE_POLLS,  /* PHASE_BEGUN, of a call that may be waiting (`waits`) */
     PHASE_SENDS,  /* a sendfile; `sent` says whether PHASE_BEGUN or nearly PHASE_DONE */
+    PHASE_KEPT,   /* nearly PHASE_DONE: what `keeps` says is to be done */
 };
 
 struct mailbox_thread {
@@ -59,7 +61,8 @@ struct mailbox_thread {
     uint32_t told;   /* after so many others */
     int64_t sent;    /* what the host said to the bytes of a sendfile; 0: it was not asked yet */
     uint64_t at;     /* where in the file they are from */
-    uint32_t pad[16];
+    uint32_t keeps;  /* enum kept_op: `closing` is set for it, perhaps */
+    uint32_t pad[15];
 };
 
 #define AT(field, n) (__builtin_offsetof(struct mailbox_thread, field) == (n))
@@ -263,11 +266,34 @@ INLINE void tell(struct mailbox_thread *t)
     if (t->result == 0) {
         l->fd[t->told % LATER_MOST] = (int32_t)t->di;
         __atomic_store_n(&l->told, t->told + 1, __ATOMIC_RELEASE);
+        kept_closed(l, t->di);
     } else {
         enter(t, PHASE_RING);
     }
     __atomic_store_n(&l->closing, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&t->tells, 0, __ATOMIC_RELEASE);
+}
+
+/* A call on the file that is kept. 0: it is none, or not to be made so. */
+INLINE int kept_call(struct mailbox_thread *t)
+{
+    struct gate_later *l = later;
+
+    if (!l || l->kept.state == KEPT_NONE)
+        return 0;
+    t->gives = 0;
+    if (kept_stat(l, t->ax, &t->di)) {
+        t->result = 0;
+        enter(t, PHASE_DONE);
+        return 1;
+    }
+    if (!kept_begin(l, t->ax, &t->di, &t->keeps))
+        return 0;
+    enter(t, PHASE_KEPT);
+    t->result = (uint64_t)kept_do(l, t->keeps);
+    enter(t, PHASE_DONE);
+    kept_over(l, &t->keeps);
+    return 1;
 }
 
 /* A close that the keep need not hear of at once. 0: it does. Who takes the right away looks at `closing`
@@ -405,7 +431,7 @@ MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
     }
     if (t->ax == __NR_sendfile)
         sendfile_call(t);
-    if (t->ax == __NR_sendfile || close_call(t) || flags_call(t)) {
+    if (t->ax == __NR_sendfile || kept_call(t) || close_call(t) || flags_call(t)) {
         leave(t);
         return;
     }
@@ -457,6 +483,12 @@ void mailbox_map(int fd)
     for (unsigned i = 0; i < MAILBOX_THREADS; i++)
         __atomic_store_n(&mailbox_threads[i].page, (struct gate_mailbox *)(p + i * MAILBOX_PAGE),
                          __ATOMIC_RELEASE);
+}
+
+void mailbox_drop(void)
+{
+    if (later)
+        kept_drop(later);
 }
 
 void mailbox_after_fork(void)
@@ -511,6 +543,12 @@ static void finish(struct mailbox_thread *t, const struct native_sigcontext *r)
         t->sent = (int64_t)r->ax;
     if (t->phase == PHASE_SENDS)
         finish_sent(t);
+    if (t->phase == PHASE_KEPT) {
+        t->result = (uint64_t)kept_do(later, t->keeps);
+        t->phase = PHASE_DONE;
+    }
+    if (t->keeps)
+        kept_over(later, &t->keeps);
     if (t->tells && t->phase == PHASE_DONE) {
         tell(t);
     } else if (t->tells) {

@@ -61,6 +61,29 @@ _Static_assert(sizeof(struct gate_mailbox) <= MAILBOX_PAGE, "a mailbox is a page
  * (sandbox/keep/later.c has the rules). */
 #define LATER_MOST 16U
 
+/* A file that the process opens, closes and opens again all the time (sandbox/keep/kept.c has the rules): the
+ * gate leaves the descriptor where it is when it is closed, and has it again when the same call opens it. */
+#define KEPT_PATH 256U
+
+enum kept_state {
+    KEPT_NONE,
+    KEPT_OPEN,    /* a plain lane like any other */
+    KEPT_DORMANT, /* closed, as far as anybody is concerned */
+};
+
+struct gate_kept {
+    uint32_t granted; /* the keep's: what follows is true */
+    uint32_t state;   /* enum kept_state; the gate's, where it is granted */
+    uint32_t fd;
+    uint32_t flags;  /* of its open(2) */
+    uint32_t size;   /* of path, with its end */
+    uint32_t asking; /* the gate's: it asks GATE_KEPT_FD whether something has changed, and has no answer */
+    uint32_t lowest; /* all descriptors below are in use, */
+    uint32_t exact;  /* and this one is not. The keep's, and then the gate's */
+    uint32_t opened, closed, asked; /* the gate's counts, of open, close and stat */
+    char path[KEPT_PATH];
+};
+
 struct gate_later {
     uint64_t may[GATE_LANE_FDS / 64];   /* the keep's: a bit for each descriptor that may be closed so */
     uint32_t closing;                   /* the gate's: it acts on what it finds in may */
@@ -69,9 +92,12 @@ struct gate_later {
     int32_t fd[LATER_MOST];             /* by their number, modulo LATER_MOST */
     uint64_t sends[GATE_LANE_FDS / 64]; /* the keep's: lanes that are stream sockets, for sendfile */
     uint32_t changes;                   /* the keep's: counts numbers whose lane is, or becomes, another */
-    uint32_t fresh;    /* the keep's: 1 + a socket that nobody but this gate knows yet; 0: none */
-    uint32_t nonblock; /* the gate's: whether that is O_NONBLOCK, as it was made or by F_SETFL since */
+    uint32_t fresh;        /* the keep's: 1 + a socket that nobody but this gate knows yet; 0: none */
+    uint32_t nonblock;     /* the gate's: whether that is O_NONBLOCK, as it was made or by F_SETFL since */
+    struct gate_kept kept; /* `closing` is 1 while the gate changes its state */
 };
+
+_Static_assert(sizeof(struct gate_later) <= MAILBOX_PAGE, "so is what comes behind them");
 
 /* Bytes of a sendfile by the gate: to copy more costs more than the doorbell. */
 #define SENDFILE_MOST 32768U

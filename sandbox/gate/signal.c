@@ -97,6 +97,7 @@ void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct ga
     if (s->patch.ip)
         patch_site(&s->patch);
     enum patch_state in = patch_translate(uc);
+    mailbox_drop();
     if (deliver == GATE_SIGNAL_STOP) {
         trace_signal(uc, in);
         return;
@@ -129,6 +130,7 @@ void gate_on_kick(int sig, struct native_siginfo *si, struct native_ucontext *uc
 
     (void)sig;
     (void)si;
+    mailbox_drop(); /* before all else: somebody waits for it */
     if (!take_pushed(uc, s))
         gate_apply_signal(uc, sys1(GATE_SIGNAL, s), s);
 }

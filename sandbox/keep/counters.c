@@ -60,14 +60,14 @@ void counters_count(int nr, long r, const struct timespec *start)
         atomic_fetch_add_explicit(&c->ns, since(start), memory_order_relaxed);
 }
 
-void counters_posted(int nr)
+void counters_posted(int nr, unsigned n)
 {
     struct counter *c = counter_of(nr);
 
     if (!c)
         return;
-    atomic_fetch_add_explicit(&c->calls, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&c->posted, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->calls, n, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->posted, n, memory_order_relaxed);
 }
 
 /* [T] What the gates of c's threads did by themselves, as those say: they are the guest's to believe. */

@@ -17,7 +17,7 @@ void counters_count(int nr, long r, const struct timespec *start);
  * on. 0 or -errno. */
 int counters_write(const struct container *c, int fd);
 
-/* A call that the keep was told of when it was over. */
-void counters_posted(int nr);
+/* n calls that the keep was told of when they were over. */
+void counters_posted(int nr, unsigned n);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp.h"
@@ -242,6 +243,17 @@ void fast_lane_renew(struct task *t, unsigned fd)
     write_words(t, mm, fd);
 }
 
+void fast_lane_kept(struct mm *mm, unsigned fd, bool open)
+{
+    uint64_t bit = open ? 1UL << (fd % 64) : 0;
+
+    if (fd >= GATE_LANE_FDS)
+        return;
+    LOCKED(&mm->lanes_lock);
+    mm->lanes.any[fd / 64] = (mm->lanes.any[fd / 64] & ~(1UL << (fd % 64))) | bit;
+    mm->lanes.plain[fd / 64] = (mm->lanes.plain[fd / 64] & ~(1UL << (fd % 64))) | bit;
+}
+
 struct barred {
     struct task *task;
     const struct file *file;
@@ -277,6 +289,7 @@ void fast_bar(const struct file *f)
     struct process *p, *tmp;
     struct task *t;
 
+    kept_settle(); /* whose bits gates change */
     LOCKED(&kernel.tasklist_lock);
     DL_FOREACH(kernel.container, c)
     HASH_ITER(hh_pid, c->pids->processes, p, tmp)
@@ -380,6 +393,7 @@ void fast_limits_changed(struct process *p)
     bool told = !p->limits_changed;
 
     p->limits_changed = true;
+    kept_forbid(p);
     if (told)
         slots_changed(p);
 }

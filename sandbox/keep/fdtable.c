@@ -340,6 +340,57 @@ struct file *fdtable_closed(struct fdtable *ft, unsigned fd)
     return f;
 }
 
+bool fdtable_lull(struct fdtable *ft, unsigned fd, const struct file *f)
+{
+    struct file *had = NULL;
+    {
+        LOCKED(&ft->lock);
+        if (fd < ft->size && ft->slots[fd].file == f && ft->slots[fd].lane == LANE_HERE) {
+            had = ft->slots[fd].file;
+            ft->slots[fd].lane = LANE_STALE;
+            slot_clear(ft, fd);
+        }
+    }
+    if (had)
+        file_put(had);
+    return had != NULL;
+}
+
+bool fdtable_rouse(struct fdtable *ft, unsigned fd, struct file *f, bool cloexec)
+{
+    LOCKED(&ft->lock);
+    struct slot *s = fd < ft->size ? &ft->slots[fd] : NULL;
+    if (!s || s->file || s->lane != LANE_STALE)
+        return false;
+    s->file = file_get(f);
+    s->cloexec = cloexec;
+    s->lane = LANE_HERE;
+    return true;
+}
+
+bool fdtable_is(struct fdtable *ft, unsigned fd, const struct file *f)
+{
+    LOCKED(&ft->lock);
+    return fd < ft->size && ft->slots[fd].file == f && (!f || ft->slots[fd].lane == LANE_HERE);
+}
+
+void fdtable_forget(struct fdtable *ft, const struct sysargs *a, unsigned fd)
+{
+    LOCKED(&ft->lock);
+    if (fd >= ft->size || ft->slots[fd].lane != LANE_STALE)
+        return;
+    if (a)
+        lane_revoke(ft, a, fd);
+    else
+        ft->slots[fd].lane = LANE_NONE;
+}
+
+unsigned fdtable_lowest(struct fdtable *ft)
+{
+    LOCKED(&ft->lock);
+    return find_free(ft, 0);
+}
+
 void fdtable_note_locks(struct fdtable *ft)
 {
     atomic_store(&ft->locks, true);

@@ -25,6 +25,8 @@ static int open_dead(void)
 int files_init(void)
 {
     pthread_mutex_init(&kernel.epoll_lock, NULL);
+    pthread_mutex_init(&kernel.kept_lock, NULL);
+    kernel.kept_fd = -1;
     kernel.ready_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
     if (kernel.ready_fd < 0)
         return -errno;

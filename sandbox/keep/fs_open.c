@@ -3,6 +3,7 @@
 
 #include <sys/mount.h>
 
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
 
@@ -240,8 +241,10 @@ static long open_call(struct task *t, const struct sysargs *a, int dfd, uaddr_t 
 
     if (r < 0)
         return r;
-    r = !a->listener && lane_pays_at_open(t, DOORBELL_TIMES) ? -ERESTARTNOINTR /* by the doorbell */
-                                                             : vfs_open(t, dfd, path, flags, mode, &f);
+    kept_opening(t, path, (unsigned)flags);
+    r = !a->listener && (lane_pays_at_open(t, DOORBELL_TIMES) || kept_is_due(t))
+            ? -ERESTARTNOINTR /* by the doorbell */
+            : vfs_open(t, dfd, path, flags, mode, &f);
     return r < 0 ? r : fd_return_lane(t, a, f, flags & O_CLOEXEC);
 }
 

@@ -105,10 +105,15 @@ struct kernel {
     atomic_uint laters;              /* processes with a right of later.c, which has what follows, too */
     atomic_bool later_wanted, later_due;
     _Atomic uint64_t later_rounds;
-    atomic_ulong aio_nr;         /* /proc/sys/fs/aio-nr; changed with tasklist_lock */
-    struct aio_state *aio;       /* aio.h; tasklist_lock; NULL: none yet */
-    struct ktimer *later_timer;  /* tasklist_lock; NULL: none yet */
-    atomic_uint inotifies;       /* there are */
+    atomic_ulong aio_nr;        /* /proc/sys/fs/aio-nr; changed with tasklist_lock */
+    struct aio_state *aio;      /* aio.h; tasklist_lock; NULL: none yet */
+    struct ktimer *later_timer; /* tasklist_lock; NULL: none yet */
+    atomic_uint inotifies;      /* there are */
+    atomic_uint kepts;          /* processes with a file of kept.c; */
+    _Atomic uint64_t kept_rounds;
+    pthread_mutex_t kept_lock;   /* outside all others: what follows, kept_watch.c's */
+    int kept_fd;                 /* -1: none */
+    unsigned kept_watches;       /* that it has, or had */
     _Atomic uint64_t exec_given; /* how often a guest has let somebody execute something: later_executable */
 };
 

@@ -7,6 +7,7 @@
 
 #include "sandbox/keep/epoll.h"
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/syscall.h"
@@ -68,6 +69,8 @@ static int donate(struct task *t, struct fdtable *ft, const struct sysargs *a, i
     }
     if (fd >= GATE_POLL_FD && fd < GATE_LANE_FDS)
         fast_polls_off(t);
+    if (fd == GATE_KEPT_FD)
+        kept_off(t);
     int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd);
     if (r < 0)
         return r;
@@ -143,7 +146,10 @@ long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, boo
     struct fdtable *ft = t->fdt;
     bool plain = f->kind & FILE_PLAIN;
     int fd = fd_return(t, f, cloexec);
-    if (fd < 0 || !plain || !fast_opened(t, a->listener != NULL) || !lane_pays_at_open(t, 1))
+    if (fd < 0 || !plain)
+        return fd;
+    bool pays = fast_opened(t, a->listener != NULL) && lane_pays_at_open(t, 1);
+    if (!kept_opened(t, a, fd, f, cloexec) && !pays)
         return fd;
     LOCKED(&ft->lock);
     struct slot *s = &ft->slots[fd];
@@ -212,6 +218,7 @@ long fd_return_stream(struct task *t, const struct sysargs *a, struct file *f, b
         later_fresh(t, (unsigned)fd, f);
     if (fd < 0 || atomic_load(&t->process->mm->streams) < LANES_USUAL || !fast_is_possible(t))
         return fd;
+    kept_installed(t, fd);
     LOCKED(&ft->lock);
     struct slot *s = &ft->slots[fd];
     if (s->file != f || !(f->kind & FILE_STREAM) || atomic_load(&f->barred) ||

@@ -32,6 +32,7 @@
 #include "sandbox/keep/counters.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/sock.h"
 #include "sandbox/keep/task_internal.h"
@@ -87,6 +88,12 @@ void later_forbid(struct task *t, unsigned fd)
         return;
     __atomic_fetch_and(&b->later->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
     __atomic_fetch_and(&b->later->sends[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_RELAXED);
+}
+
+void later_forbid_closed(struct mailbox *b, unsigned fd)
+{
+    if (fd < GATE_LANE_FDS)
+        __atomic_fetch_and(&b->later->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
 }
 
 void later_sends(struct task *t, unsigned fd, const struct file *f)
@@ -189,7 +196,7 @@ static unsigned take_told(struct mailbox *b, struct fdtable *ft, struct file *fi
 static void put_all(struct file *files[LATER_MOST], unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
-        counters_posted(SYS_close);
+        counters_posted(SYS_close, 1);
         file_put(files[i]);
     }
 }
@@ -258,7 +265,7 @@ static unsigned settle(struct mailbox *b, struct fdtable *ft, struct file *files
     return take_told(b, ft, files);
 }
 
-void later_settle(void)
+static void settle_closes(void)
 {
     uint64_t round = atomic_fetch_add(&kernel.later_rounds, 1) + 1;
     bool more = true;
@@ -276,6 +283,12 @@ void later_settle(void)
         }
         put_all(files, n);
     }
+}
+
+void later_settle(void)
+{
+    kept_settle();
+    settle_closes();
     later_arm();
 }
 
@@ -308,6 +321,10 @@ void later_arm(void)
 
 void later_tidy(void)
 {
-    if (atomic_exchange(&kernel.later_due, false))
-        later_settle();
+    if (!atomic_exchange(&kernel.later_due, false))
+        return;
+    settle_closes();
+    if (kept_tidy())
+        atomic_store(&kernel.later_wanted, true);
+    later_arm();
 }

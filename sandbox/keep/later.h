@@ -6,6 +6,7 @@
 
 #include "sandbox/keep/file.h"
 
+struct mailbox;
 struct mm;
 
 /* f has become a lane at its number fd of t's own table, in a call of t's: t may close it so from now on,
@@ -13,6 +14,8 @@ struct mm;
 void later_allow(struct task *t, unsigned fd, const struct file *f);
 /* t's number fd is about to be something else. */
 void later_forbid(struct task *t, unsigned fd);
+/* The same of b's process, where fd is dormant (kept.c). */
+void later_forbid_closed(struct mailbox *b, unsigned fd);
 /* The same for all of t's: other threads or processes come to use its memory, or its files' locks matter. */
 void later_forbid_all(struct task *t);
 /* f, at its number fd of t's table, is a stream socket and a lane: t's gate may send files to it. */

@@ -8,6 +8,7 @@
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
@@ -59,6 +60,7 @@ void mailbox_put(struct mailbox *b)
     if (!b || atomic_fetch_sub(&b->refs, 1) != 1)
         return;
     mailbox_later_over(b);
+    kept_free(b->kept);
     pthread_mutex_destroy(&b->later_lock);
     (void)munmap(b->page[0], SIZE);
     free(b);

@@ -25,6 +25,8 @@ struct mailbox {
     uint64_t later_round;       /* tasklist_lock */
     int64_t looked;             /* tasklist_lock: until when its gate was waited for in vain */
     atomic_uint fresh;          /* later->fresh; set in the process's own calls, else later_lock */
+    struct kept *_Atomic kept;  /* kept.h; NULL: none yet. Set once */
+    uint64_t kept_round;        /* tasklist_lock */
     _Atomic int64_t rung; /* when one of its threads last rang with a call that could have gone without, */
     atomic_uint calls;    /* and how many did in a row */
 };

@@ -9,6 +9,7 @@
 
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/counters.h"
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/seccomp.h"
@@ -141,8 +142,13 @@ static long run(const struct client *c, const struct sysargs *a)
     if (counters_timed())
         clock_gettime(CLOCK_MONOTONIC, &start);
     later_hear(t);
+    if (!kept_hear(t, a)) {
+        task_leave_idle(t);
+        return MAILBOX_RING;
+    }
     mailbox_begin(t, c->page);
     long r = syscall_table[a->nr].fn(t, a);
+    kept_after(t, a);
     mailbox_end();
     t->used_lane = false;
     counters_count(a->nr, r, &start);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/uaccess.h"
@@ -351,7 +352,9 @@ long sys_mount(struct task *t, const struct sysargs *a)
     if (r < 0)
         return r;
     struct request q = {t, t->process->container->mounts, source, target, type, data, flags};
-    return do_mount(&q);
+    r = do_mount(&q);
+    kept_settle(); /* what a path led to */
+    return r;
 }
 
 /* umount

@@ -7,6 +7,7 @@
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/pseudo.h"
 #include "sandbox/keep/syscall.h"
@@ -167,5 +168,6 @@ long sys_pidfd_getfd(struct task *t, const struct sysargs *a)
         return err;
     struct file *f = fdtable_get_file(ft, (int)a->arg[1]);
     fdtable_put(ft);
+    kept_settle(); /* it is not to be kept by who does not know that it is shared */
     return f ? fd_return(t, f, true) : -EBADF;
 }

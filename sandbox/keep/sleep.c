@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/platform/listener.h"
@@ -129,6 +130,7 @@ int host_block_begin(struct task *t)
     if (mailbox_must_not_wait())
         return -ERESTARTSYS;
     tasks_bury();
+    kept_waits(t);
     worker_about_to_block();
     LOCKED(&kernel.tasklist_lock);
     await_thaw(t);

@@ -12,6 +12,7 @@
 #include "sandbox/keep/counters.h"
 #include "sandbox/keep/exec.h"
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/strace.h"
@@ -173,6 +174,8 @@ static void go_on(struct task *t, const struct sysargs *a, struct gate_mailbox *
         tasks_bury();
         return;
     }
+    if (r != SYS_NOANSWER)
+        kept_after(t, a);
     fast_missed(t, a, r);
     mailbox_end();
     if (mailbox)
@@ -208,6 +211,7 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
         t->continued = false;
     }
     later_hear(t);
+    (void)kept_hear(t, a); /* which a doorbell is */
     long r = t->seccomp_mode && seccomp_covers(a) ? seccomp_check(t, a) : 0;
     if (r == SYS_PARKED)
         tasks_bury();

@@ -10,6 +10,7 @@
 #include "sandbox/keep/epoll.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/syscall.h"
@@ -65,6 +66,27 @@ void later_sends(struct task *t, unsigned fd, const struct file *f)
     (void)t;
     (void)fd;
     (void)f;
+}
+
+void kept_installed(struct task *t, int fd)
+{
+    (void)t;
+    (void)fd;
+}
+
+bool kept_opened(struct task *t, const struct sysargs *a, int fd, struct file *f, bool cloexec)
+{
+    (void)t;
+    (void)a;
+    (void)fd;
+    (void)f;
+    (void)cloexec;
+    return false;
+}
+
+void kept_off(struct task *t)
+{
+    (void)t;
 }
 
 void later_changes(struct task *t)
