@@ -58,6 +58,18 @@ teardown() {
     [ "$(cat "$BUNDLE/rootfs/tmp/changed")" = 0 ]
 }
 
+@test "who asks for actions that are the default asks the gate" {
+    make_bundle
+    cp "$B/tests/guest/sites" "$BUNDLE/rootfs/bin/sites"
+    args /bin/sh -c '/bin/sites actions; echo $? >/tmp/asked; exec sleep 1000'
+    config '.root.readonly = false'
+    bailey run -d --bundle "$BUNDLE" c </dev/null >"$BATS_TEST_TMPDIR/out" 2>&1 3>&-
+    wait_for test -s "$BUNDLE/rootfs/tmp/asked"
+    [ "$(cat "$BUNDLE/rootfs/tmp/asked")" = 0 ]
+    run bailey debug counters --format json c
+    [ "$(jq '.calls.rt_sigaction.keep // 0' <<<"$output")" -lt 1000 ]
+}
+
 @test "what is not there" {
     busy
     run bailey debug counters

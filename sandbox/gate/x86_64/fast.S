@@ -97,6 +97,7 @@ fast_sigaction:
     mov %r11, 8(%rdx)
     mov %r11, 16(%rdx)
     mov %r11, 24(%rdx)
+    jmp answer
 
 /* A signal to oneself. One that may not be handled at once is the keep's. */
 fast_kill:
