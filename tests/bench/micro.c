@@ -33,7 +33,8 @@
         }                                                                                                    \
     } while (0)
 
-static char self[4096], file[4096], deep[4096], bound[4096], bound_deep[4096];
+static char self[4096], file[4096], deep[4096], bound[4096], bound_deep[4096], second[4096],
+    bound_second[4096];
 static int ends[2], sv[2], data_fd;
 
 static uint64_t now(void)
@@ -129,7 +130,14 @@ static void do_spawn(long n)
     }
 }
 
+/* Two files in turn: who keeps one that is opened all the time does not have it at hand. */
 static void do_open(long n)
+{
+    while (n-- > 0)
+        close(open(n % 2 ? file : second, O_RDONLY));
+}
+
+static void do_reopen(long n)
 {
     while (n-- > 0)
         close(open(file, O_RDONLY));
@@ -145,7 +153,7 @@ static void do_stat(long n)
 static void do_open_bind(long n)
 {
     while (n-- > 0)
-        close(open(bound, O_RDONLY));
+        close(open(n % 2 ? bound : bound_second, O_RDONLY));
 }
 
 static void do_stat_bind(long n)
@@ -350,6 +358,7 @@ static const struct {
     {"exec", do_exec, 40},
     {"spawn", do_spawn, 40},
     {"open", do_open, 3000},
+    {"reopen", do_reopen, 3000},
     {"stat", do_stat, 3000},
     {"fstat", do_fstat, 5000},
     {"open-bind", do_open_bind, 3000},
@@ -370,21 +379,27 @@ static const struct {
     {"clock", do_clock, 100000},
 };
 
-/* A file and, some directories deep, another one. */
-static void make_files(const char *dir, char near[4096], char far[4096])
+static void make_file(const char *path)
+{
+    int fd = open(path, O_CREAT | O_RDWR, 0644);
+    MUST(fd >= 0);
+    close(fd);
+}
+
+/* Two files and, some directories deep, another one. */
+static void make_files(const char *dir, char near[4096], char second_near[4096], char far[4096])
 {
     snprintf(near, 4096, "%s/micro.data", dir);
+    snprintf(second_near, 4096, "%s/micro.more", dir);
     snprintf(far, 4096, "%s/1", dir);
     for (int i = 2; i < 6; i++) {
         mkdir(far, 0755);
         size_t n = strlen(far);
         snprintf(far + n, 4096 - n, "/%d", i);
     }
-    int fd = open(far, O_CREAT | O_RDWR, 0644);
-    MUST(fd >= 0);
-    close(fd);
-    MUST((fd = open(near, O_CREAT | O_RDWR, 0644)) >= 0);
-    close(fd);
+    make_file(far);
+    make_file(near);
+    make_file(second_near);
 }
 
 static void prepare(void)
@@ -395,8 +410,8 @@ static void prepare(void)
 
     MUST(chdir(dir) == 0);
     snprintf(self, sizeof(self), "%s/micro", dir);
-    make_files(bind, bound, bound_deep);
-    make_files(dir, file, deep);
+    make_files(bind, bound, bound_second, bound_deep);
+    make_files(dir, file, second, deep);
     data_fd = open(file, O_RDWR);
     MUST(data_fd >= 0 && pwrite(data_fd, page, sizeof(page), 0) == sizeof(page));
 }
