@@ -92,6 +92,7 @@ struct unix_state {
     struct unix_parcel *trash;   /* files yet to be put */
     bool emptying;
     unsigned next_collection; /* unix_gc.c: with so many parcels */
+    unsigned ends;            /* of sockets, since the last one */
     int watched;              /* the epoll descriptor of all watches; -1: none yet */
 };
 

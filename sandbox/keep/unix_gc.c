@@ -149,9 +149,13 @@ void unix_collect(bool after_send)
     LOCKED(&us->lock);
     unsigned n = HASH_COUNT(us->parcels);
 
-    /* With many it is done once there are twice as many as the last time left. */
-    if (n == 0 || us->emptying || (n < us->next_collection && (after_send || n >= FEW_PARCELS)))
+    /* With many it is done once there are twice as many as the last time left, or as many sockets have ended
+     * since. */
+    us->ends += !after_send;
+    bool due = n >= us->next_collection || (!after_send && (n < FEW_PARCELS || us->ends >= n));
+    if (n == 0 || us->emptying || !due)
         return;
+    us->ends = 0;
     collect(us);
     n = HASH_COUNT(us->parcels);
     us->next_collection = n < FEW_PARCELS ? FEW_PARCELS : 2 * n;

@@ -1,6 +1,7 @@
 /* leak ROUNDS: in each round a child makes things that the kernel has to give back, of every kind, until it
  * is killed at a time by chance. At last everything is gone that was the children's. Then it says "done" and
  * sleeps, to be looked at. */
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -213,12 +214,27 @@ static void remove_segments(void)
     }
 }
 
-/* Lost sockets are looked for when another one is closed. */
+/* Of those that were killed before they had taken the name away. */
+static void remove_queues(void)
+{
+    DIR *d = opendir("/dev/mqueue");
+    const struct dirent *e;
+    char name[300];
+
+    while (d && (e = readdir(d))) {
+        snprintf(name, sizeof(name), "/%s", e->d_name);
+        (void)mq_unlink(name);
+    }
+    if (d)
+        closedir(d);
+}
+
+/* Lost sockets are looked for when others are closed. */
 static void stir(void)
 {
     int s[2];
 
-    if (socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0) {
+    for (int i = 0; i < 2000 && socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0; i++) {
         close(s[0]);
         close(s[1]);
     }
@@ -235,6 +251,7 @@ int main(int argc, char **argv)
     while (waitpid(-1, NULL, 0) > 0)
         ;
     remove_segments();
+    remove_queues();
     stir();
     puts("done");
     fflush(stdout);
