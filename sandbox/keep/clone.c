@@ -280,7 +280,7 @@ long sys_clone(struct task *t, const struct sysargs *a)
 
 struct task *clone_heard(pid_t host_tid)
 {
-    struct embryo *e;
+    struct embryo *e, *its = NULL;
     struct task *t;
     {
         LOCKED(&kernel.tasklist_lock);
@@ -289,13 +289,13 @@ struct task *clone_heard(pid_t host_tid)
         task_get(t);
         DL_FOREACH(kernel.embryos, e)
         if (e->child == t)
-            break;
-        if (e)
-            DL_DELETE(kernel.embryos, e);
+            its = e;
+        if (its)
+            DL_DELETE(kernel.embryos, its);
         task_host_known(t, host_tid);
     }
-    if (e)
-        embryo_free(e);
+    if (its)
+        embryo_free(its);
     return t;
 }
 

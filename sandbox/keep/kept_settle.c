@@ -17,7 +17,7 @@ void kept_forbid(struct process *p)
     struct mailbox *b = p->mm ? p->mm->mailbox : NULL;
     struct kept *k = kept_of(b);
 
-    if (!k || !atomic_load(&k->file))
+    if (!b || !k || !atomic_load(&k->file))
         return;
     atomic_store(&k->granted, false);
     kept_store(&b->later->kept.granted, 0);

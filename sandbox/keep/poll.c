@@ -98,7 +98,7 @@ static int poller_wait(struct poller *p, int ready, bool wait, const struct time
     struct pollfd *e = p->fds;
     int n = 0;
     if (p->n) {
-        short keep[POLL_INLINE];
+        short keep[POLL_INLINE] = {0};
         short *kept = p->n <= POLL_INLINE ? keep : calloc(p->n, sizeof(*kept));
         if (!kept)
             return -ENOMEM;
