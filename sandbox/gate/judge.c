@@ -112,7 +112,8 @@ void judge_pass_on(struct native_ucontext *uc)
 static int is_judged_anyhow(uint64_t nr)
 {
     return nr == NR_clone || nr == NR_fork || nr == NR_vfork || nr == NR_execve || nr == NR_execveat ||
-           nr == NR_shmat || nr == NR_shmdt || nr == NR_io_setup || nr == NR_io_destroy || nr == NR_rt_sigprocmask || nr == NR_set_robust_list;
+           nr == NR_shmat || nr == NR_shmdt || nr == NR_io_setup || nr == NR_io_destroy ||
+           nr == NR_rt_sigprocmask || nr == NR_set_robust_list;
 }
 
 int judge_trapped(struct native_ucontext *uc)

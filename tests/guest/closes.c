@@ -19,6 +19,7 @@
 #include <sys/time.h>
 
 #include "tests/guest/check.h"
+#include "tests/guest/steps.h"
 
 #define OFTEN 300
 #define USES 12
@@ -166,28 +167,23 @@ static void test_maps(void)
  * ----------------------------------------------------------------------------------------------- */
 
 static struct shared {
-    atomic_int step; /* of the child */
+    struct steps steps; /* of the child */
     atomic_int fd;
-    atomic_int go_on;
 } * sh;
 
-/* Says how far it is, then makes no call that anybody could hear of until it is told to go on. */
 static void pause_at(int step)
 {
-    atomic_store(&sh->step, step);
-    while (atomic_load(&sh->go_on) < step)
-        sched_yield();
+    steps_pause_at(&sh->steps, step);
 }
 
 static void await(int step)
 {
-    while (atomic_load(&sh->step) < step)
-        sched_yield();
+    steps_await(&sh->steps, step);
 }
 
 static void go_on(int step)
 {
-    atomic_store(&sh->go_on, step);
+    steps_go_on(&sh->steps, step);
 }
 
 /* In a child with nothing else to do: open, wait, close, wait. */

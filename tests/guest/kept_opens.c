@@ -16,6 +16,7 @@
 #include <sys/time.h>
 
 #include "tests/guest/check.h"
+#include "tests/guest/steps.h"
 
 #define OFTEN 150
 #define TOP "/tmp/kept"
@@ -98,24 +99,20 @@ static int warm(const char *path)
  */
 
 static struct shared {
-    atomic_int step, go_on;
+    struct steps steps;
     int stat_first, fd;
     uid_t uid;
     struct seen seen;
 } * sh;
 
-/* Says how far it is, then makes no call that anybody could hear of until it is told to go on. */
 static void pause_at(int step)
 {
-    atomic_store(&sh->step, step);
-    while (atomic_load(&sh->go_on) < step)
-        sched_yield();
+    steps_pause_at(&sh->steps, step);
 }
 
 static void await(int step)
 {
-    while (atomic_load(&sh->step) < step)
-        sched_yield();
+    steps_await(&sh->steps, step);
 }
 
 static pid_t start(void (*fn)(void), uid_t uid, int stat_first)
@@ -135,7 +132,7 @@ static pid_t start(void (*fn)(void), uid_t uid, int stat_first)
 
 static void go_on(int step)
 {
-    atomic_store(&sh->go_on, step);
+    steps_go_on(&sh->steps, step);
     await(step + 1);
 }
 
@@ -143,7 +140,7 @@ static void finish(pid_t pid)
 {
     int status;
 
-    atomic_store(&sh->go_on, 100);
+    steps_go_on(&sh->steps, 100);
     MUST(waitpid(pid, &status, 0) == pid && status == 0);
 }
 

@@ -3,18 +3,14 @@
  *
  * Also run with: --lanes=off
  * Also run with: --strace */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/filtered.h"
 
 #define OFTEN 100
 
@@ -401,18 +397,12 @@ static void test_threads(void)
 
 static void in_a_filter(void)
 {
-    struct sock_filter deny[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_kill, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOTTY),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog prog = {4, deny};
+    const struct sock_filter deny[] = {LOAD(nr), IF_CALL(SYS_kill, SECCOMP_RET_ERRNO | ENOTTY),
+                                       RET(SECCOMP_RET_ALLOW)};
     warm();
     set(SIGUSR1, note, 0);
     hits = 0;
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+    INSTALL(deny, 0);
     CHECK("a filter refuses it", send_self(KILL, SIGUSR1) == -ENOTTY && hits == 0);
     CHECK("but not the other", send_self(TGKILL, SIGUSR1) == 0 && hits == 1);
 }

@@ -1,20 +1,16 @@
 /* Threads that do not call anything, while others look at them, send them signals, stop, schedule, or end
  * them, or execute a program beside them. A runtime may hear of such a thread late. */
 #include <dirent.h>
-#include <linux/filter.h>
 #include <linux/futex.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/filtered.h"
 
 #define THREAD_FLAGS                                                                                         \
     (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |                      \
@@ -449,20 +445,15 @@ static int ask_late(void *arg)
 
 static void filter_beside(void)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOTTY),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog prog = {sizeof(code) / sizeof(*code), code};
+    const struct sock_filter code[] = {LOAD(nr), IF_CALL(SYS_getppid, SECCOMP_RET_ERRNO | ENOTTY),
+                                       RET(SECCOMP_RET_ALLOW)};
     struct quiet q = {.stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)};
 
     MUST(q.stack != MAP_FAILED && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
     q.number = clone(ask_late, q.stack + STACK, THREAD_FLAGS, &q, &q.tid, NULL, &q.tid);
     MUST(q.number > 0);
     AWAIT(atomic_load(&q.runs));
-    MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &prog) == 0);
+    MUST(TRY(code, SECCOMP_FILTER_FLAG_TSYNC) == 0);
     filtered = true;
     join(&q);
     _exit(seen_ppid == -ENOTTY ? 13 : 14);

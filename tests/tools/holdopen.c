@@ -1,5 +1,5 @@
-/* holdopen FILE SAYS: whoever opens FILE waits, from when SAYS exists; the first that does is noted in it ("held"). Ends, and
- * lets all go on, with its standard input. */
+/* holdopen FILE SAYS: whoever opens FILE waits, from when SAYS exists; the first that does is noted in it
+ * ("held"). Ends, and lets all go on, with its standard input. */
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
