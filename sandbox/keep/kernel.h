@@ -48,6 +48,8 @@ struct sysargs {
 #define SYS_CONTINUE_BLOCKING ((long)INT64_MIN + 2)
 #define SYS_PARKED                                                                                           \
     ((long)INT64_MIN + 3) /* it waits without a worker (park.h): the task is not to be touched */
+/* t->exact, whatever that looks like. */
+#define SYS_EXACT ((long)INT64_MIN + 4)
 
 #define ERESTARTSYS 512           /* restart if SA_RESTART (or no handler), else EINTR */
 #define ERESTARTNOINTR 513        /* always restart */

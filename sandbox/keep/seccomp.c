@@ -100,10 +100,12 @@ static long trap(struct task *t, const struct sysargs *a, const struct seccomp_d
     return seccomp_asked_by_gate(a) || is_passed_on(a) ? GATE_TRAPPED : d->nr;
 }
 
-static long answer_directly(const struct sysargs *a, long result)
+/* The call's end, which is not told before its bracket's: else the guest's next call, perhaps its last, might
+ * be served while this one is. */
+static long answer_exactly(struct task *t, long result)
 {
-    (void)notif_answer(a, result);
-    return SYS_NOANSWER;
+    t->exact = result;
+    return SYS_EXACT;
 }
 
 /* What the guest's call returns. A gate would take a value for the answer to its own question. */
@@ -111,9 +113,9 @@ long seccomp_answer(struct task *t, const struct sysargs *a, long result)
 {
     bool is_error = result < 0 && result >= -4095;
     if (!seccomp_asked_by_gate(a) || is_error)
-        return answer_directly(a, result);
+        return answer_exactly(t, result);
     t->seccomp_value = result;
-    return answer_directly(a, GATE_ANSWERED);
+    return answer_exactly(t, GATE_ANSWERED);
 }
 
 long seccomp_value(struct task *t, const struct sysargs *a)
@@ -129,10 +131,10 @@ static long kill_process(struct task *t)
 }
 
 /* Nobody sees the answer: the gate's leaving comes first. */
-static long kill_thread(struct task *t, const struct sysargs *a, int signo)
+static long kill_thread(struct task *t, int signo)
 {
     task_end_alone(t, signo);
-    return answer_directly(a, -EINTR);
+    return answer_exactly(t, -EINTR);
 }
 
 /* As the kernel's audit record 1326: what kills and what is only logged always, the rest where asked for. */
@@ -202,13 +204,13 @@ static long carry_out(struct task *t, const struct sysargs *a, const struct secc
     case SECCOMP_RET_ERRNO:
         return seccomp_answer(t, a, -(data > 4095 ? 4095 : data));
     case SECCOMP_RET_TRAP:
-        return answer_directly(a, trap(t, a, d, data));
+        return answer_exactly(t, trap(t, a, d, data));
     case SECCOMP_RET_TRACE:
         return was_shown(t, a, d) ? 0 : -ENOSYS;
     case SECCOMP_RET_USER_NOTIF:
         return notify(t, by, a, d);
     case SECCOMP_RET_KILL_THREAD:
-        return kill_thread(t, a, SIGSYS);
+        return kill_thread(t, SIGSYS);
     default:
         return kill_process(t);
     }
@@ -344,7 +346,7 @@ long seccomp_check(struct task *t, const struct sysargs *a)
     if (t->seccomp_mode == SECCOMP_MODE_STRICT)
         return strict_allows(a->nr < GATE_JUDGE_BASE ? a->nr : a->nr - GATE_JUDGE_BASE)
                    ? 0
-                   : kill_thread(t, a, SIGKILL);
+                   : kill_thread(t, SIGKILL);
     struct seccomp_filter *f = t->seccomp;
     return f ? judge(t, f, a) : 0;
 }

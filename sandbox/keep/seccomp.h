@@ -13,8 +13,8 @@
 /* Whether a call is one that filters judge: not what the gate asks for itself. */
 bool seccomp_covers(const struct sysargs *a);
 
-/* 0: go on with the call. Else the call's end: -errno, or SYS_NOANSWER (answered here, or the task is being
- * killed). Only when t->seccomp_mode is not 0. */
+/* 0: go on with the call. Else the call's end: -errno, SYS_EXACT, or SYS_NOANSWER (the task is being killed).
+ * Only when t->seccomp_mode is not 0. */
 long seccomp_check(struct task *t, const struct sysargs *a);
 
 /* [T] What t's filters say of a call: SECCOMP_RET_* with its data; nothing comes of it. */

@@ -35,7 +35,7 @@ struct seccomp_filter {
 /* [T] t's newest filter is f from now on (a new reference) instead of what it had. NULL: none. */
 void seccomp_use(struct task *t, struct seccomp_filter *f);
 
-/* Answers t's call by result, an error or a value: SYS_NOANSWER. */
+/* The end of t's call by result, an error or a value: SYS_EXACT. */
 long seccomp_answer(struct task *t, const struct sysargs *a, long result);
 
 /* seccomp_native.c: t has a new filter. Its gate is told to trap what the chain has a say in and would not

@@ -59,12 +59,12 @@ static long look(struct parked *p)
 
 /* Made again, if it is, by its own instruction: with the number that the guest called, though its gate may
  * have asked with another. */
-static long interrupted(struct task *t, const struct sysargs *a, int nr)
+static long interrupted(struct task *t, int nr)
 {
     t->restart = ERESTARTSYS;
     t->restart_nr = nr;
-    (void)notif_answer(a, -EINTR);
-    return SYS_NOANSWER;
+    t->exact = -EINTR;
+    return SYS_EXACT;
 }
 
 static long finish(struct parked *p, long r)
@@ -76,7 +76,7 @@ static long finish(struct parked *p, long r)
         take_out(c);
     }
     if (is_restart(r))
-        return interrupted(p->task, &p->a, c->data.nr);
+        return interrupted(p->task, c->data.nr);
     if (c->flags & SECCOMP_USER_NOTIF_FLAG_CONTINUE)
         return SYS_PARKED;
     return seccomp_answer(p->task, &p->a, c->error ? c->error : c->val);
@@ -124,7 +124,7 @@ long seccomp_notify(struct task *t, const struct seccomp_filter *by, const struc
         return -ENOSYS;
     if (signal_pending(t)) {
         signal_kick(t);
-        return interrupted(t, a, d->nr);
+        return interrupted(t, d->nr);
     }
     return enqueue(t, by->notifier, steal_ptr(&c), a);
 }

@@ -456,7 +456,7 @@ static void put_arg(struct line *l, char letter, uint64_t v)
 
 static void put_result(struct line *l, bool hex)
 {
-    long r = l->result;
+    long r = l->result == SYS_EXACT ? l->t->exact : l->result;
     if (r == SYS_CONTINUE || r == SYS_CONTINUE_BLOCKING)
         put(l, "= ? (host)");
     else if (r == SYS_NOANSWER)

@@ -114,6 +114,10 @@ static void answer(struct task *t, const struct sysargs *a, long r)
 {
     if (r == SYS_NOANSWER)
         return;
+    if (r == SYS_EXACT) {
+        (void)notif_answer(a, t->exact);
+        return;
+    }
     if (r == SYS_CONTINUE || r == SYS_CONTINUE_BLOCKING) {
         t->continued = r == SYS_CONTINUE_BLOCKING;
         t->restart_nr = a->nr;

@@ -228,6 +228,7 @@ struct task {
     int seccomp_mode;                       /* SECCOMP_MODE_* */
     struct seccomp_filter *_Atomic seccomp; /* seccomp.c; newest first; other threads may add to it [T] */
     long seccomp_value;                     /* what GATE_ANSWERED stood for last */
+    long exact;                             /* what SYS_EXACT stands for */
     struct {
         bool is;
         int nr;
