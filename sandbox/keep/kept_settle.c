@@ -23,26 +23,20 @@ void kept_forbid(struct process *p)
     kept_store(&b->later->kept.granted, 0);
 }
 
-/* [T] A process with something kept that was not visited in this round: its first thread. NULL: none. */
+/* [T] Something is kept, and it was not visited in this round. */
+static bool is_wanted(struct mailbox *b, uint64_t round)
+{
+    const struct kept *k = kept_of(b);
+
+    if (!k || !atomic_load(&k->file) || b->kept_round == round)
+        return false;
+    b->kept_round = round;
+    return true;
+}
+
 static struct task *find(uint64_t round)
 {
-    struct container *c;
-    struct process *p, *tmp;
-    struct task *t;
-
-    DL_FOREACH(kernel.container, c)
-    HASH_ITER(hh_pid, c->pids->processes, p, tmp)
-    {
-        struct mailbox *b = p->mm && p->state == PROCESS_ALIVE ? p->mm->mailbox : NULL;
-        struct kept *k = kept_of(b);
-        if (!k || !atomic_load(&k->file) || b->kept_round == round)
-            continue;
-        b->kept_round = round;
-        DL_FOREACH2(p->threads, t, thread_next)
-        if (!t->exited && t->fdt)
-            return t;
-    }
-    return NULL;
+    return atomic_load(&kernel.kepts) ? mailbox_find(is_wanted, round) : NULL;
 }
 
 void kept_forbid_all(void)
@@ -51,7 +45,7 @@ void kept_forbid_all(void)
     struct task *t;
 
     LOCKED(&kernel.tasklist_lock);
-    while (atomic_load(&kernel.kepts) && (t = find(round)))
+    while ((t = find(round)))
         kept_forbid(t->process);
 }
 
@@ -140,7 +134,7 @@ static void settle_one(struct task *t)
 static struct task *next(uint64_t round)
 {
     LOCKED(&kernel.tasklist_lock);
-    struct task *t = atomic_load(&kernel.kepts) ? find(round) : NULL;
+    struct task *t = find(round);
 
     return t ? task_get(t) : NULL;
 }

@@ -215,27 +215,13 @@ void later_hear(struct task *t)
 /* Settling -------------------------------------------------------------------------------------------------
  */
 
-/* [T] A process with rights that was not visited in this round: its mailbox and its table. Or NULL. */
-static struct mailbox *find_allowed(uint64_t round, struct fdtable **ft)
+/* [T] There are rights, and it was not visited in this round. */
+static bool is_wanted(struct mailbox *b, uint64_t round)
 {
-    struct container *c;
-    struct process *p, *tmp;
-    struct task *t;
-
-    DL_FOREACH(kernel.container, c)
-    HASH_ITER(hh_pid, c->pids->processes, p, tmp)
-    {
-        struct mailbox *b = p->mm && p->state == PROCESS_ALIVE ? p->mm->mailbox : NULL;
-        if (!b || !atomic_load(&b->allowed) || b->later_round == round)
-            continue;
-        b->later_round = round;
-        DL_FOREACH2(p->threads, t, thread_next)
-        if (!t->exited && t->fdt) {
-            *ft = t->fdt;
-            return b;
-        }
-    }
-    return NULL;
+    if (!atomic_load(&b->allowed) || b->later_round == round)
+        return false;
+    b->later_round = round;
+    return true;
 }
 
 /* [T] The gate may be in the middle of a close. False: it does not come to its end, having lost the CPU. One
@@ -272,14 +258,13 @@ static void settle_closes(void)
 
     while (more && atomic_load(&kernel.laters)) {
         struct file *files[LATER_MOST];
-        struct fdtable *ft;
         unsigned n = 0;
         {
             LOCKED(&kernel.tasklist_lock);
-            struct mailbox *b = find_allowed(round, &ft);
-            more = b != NULL;
-            if (b)
-                n = settle(b, ft, files);
+            struct task *t = mailbox_find(is_wanted, round);
+            more = t != NULL;
+            if (t)
+                n = settle(box_of(t), t->fdt, files);
         }
         put_all(files, n);
     }

@@ -6,12 +6,13 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/container.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/kept.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task.h"
+#include "sandbox/keep/task_internal.h"
 
 #define SIZE ((size_t)MAILBOX_PAGES * MAILBOX_PAGE)
 #define MAILBOXES 64 /* of a keep: processes beyond have none */
@@ -53,6 +54,25 @@ void mailbox_later_over(struct mailbox *b)
 {
     if (atomic_exchange(&b->allowed, false))
         atomic_fetch_sub(&kernel.laters, 1);
+}
+
+struct task *mailbox_find(bool (*wanted)(struct mailbox *b, uint64_t round), uint64_t round)
+{
+    struct container *c;
+    struct process *p, *tmp;
+    struct task *t;
+
+    DL_FOREACH(kernel.container, c)
+    HASH_ITER(hh_pid, c->pids->processes, p, tmp)
+    {
+        struct mailbox *b = p->mm && p->state == PROCESS_ALIVE ? p->mm->mailbox : NULL;
+        if (!b || !wanted(b, round))
+            continue;
+        DL_FOREACH2(p->threads, t, thread_next)
+        if (!t->exited && t->fdt)
+            return t;
+    }
+    return NULL;
 }
 
 void mailbox_put(struct mailbox *b)

@@ -48,6 +48,10 @@ bool mailbox_may_be_used(const struct task *t);
 /* t's page, or NULL. In a call of t's. */
 struct gate_mailbox *mailbox_page(const struct task *t);
 
+/* [T] A living process whose mailbox is wanted: its first thread. NULL: none. `wanted` marks what it says yes
+ * to, so that a round has each process once. */
+struct task *mailbox_find(bool (*wanted)(struct mailbox *b, uint64_t round), uint64_t round);
+
 /* Around t's call a, which came by the doorbell from its gate, or by the page: uaccess.h finds there what the
  * page holds. mailbox_end says how much it left for the gate, before the call is answered. A worker serves
  * one call at a time. */
