@@ -12,10 +12,9 @@ void gate_io_setup(struct native_ucontext *uc, uint64_t events, uint64_t at)
     long r = sys6(GATE_AIO_SETUP, events, at, (uint64_t)&op, 0, 0, uc->mc.ip);
 
     if (r == 0) {
-        long ring = sys6(NR_mmap, 0, op.len, op.prot, op.flags, (uint64_t)op.fd, 0);
+        long ring = gate_map_lent(&op);
         r = sys3(GATE_AIO_DONE, op.fd, ring, at);
-        if (sys1(GATE_SHM_DONE, op.fd) == 1)
-            sys1(NR_close, op.fd);
+        gate_give_back(op.fd);
         if (r < 0 && !is_error(ring))
             sys2(NR_munmap, ring, op.len);
     }

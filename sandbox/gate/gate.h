@@ -10,6 +10,10 @@
 
 /* Tables that few programs come to use: away from what every one writes to as it begins. */
 #define GATE_LATE __attribute__((section(".bss.late")))
+/* A part of the guest's call by the mailbox (mailbox.c), and what is to be within each function that uses it.
+ */
+#define MAILBOX_TEXT __attribute__((section(".text.mailbox"), noinline))
+#define INLINE static inline __attribute__((always_inline))
 
 /* The thread's gate state, at the start of its area; the rest of the area is the native alternate stack. */
 struct gate_area {
@@ -107,6 +111,18 @@ static inline void gate_result(struct native_ucontext *uc, long r)
         r = sys0(GATE_VALUE);
     if (r != GATE_TRAPPED)
         uc->mc.ax = (uint64_t)r;
+}
+
+/* What the keep has lent a descriptor to map; then that is given back. */
+static inline long gate_map_lent(const struct gate_op *op)
+{
+    return sys6(NR_mmap, op->addr, op->len, op->prot, op->flags, (uint64_t)op->fd, 0);
+}
+
+static inline void gate_give_back(int fd)
+{
+    if (sys1(GATE_SHM_DONE, fd) == 1)
+        sys1(NR_close, fd);
 }
 
 void *memcpy(void *dst, const void *src, size_t n);

@@ -2,11 +2,6 @@
 
 #include <asm/unistd.h>
 
-#include "sandbox/gate/gate.h"
-
-#define MAILBOX_TEXT __attribute__((section(".text.mailbox"), noinline))
-#define INLINE static inline __attribute__((always_inline))
-
 #define SEEK_SET 0
 
 extern struct gate_shared gate_shared;

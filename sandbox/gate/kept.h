@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "sandbox/gate/gate.h"
 #include "sandbox/gate/mailbox.h"
 
 enum kept_op { KEPT_OP_NONE, KEPT_OP_OPEN, KEPT_OP_CLOSE };
@@ -16,13 +17,13 @@ int kept_stat(struct gate_later *l, uint64_t nr, const uint64_t *arg);
 int kept_begin(struct gate_later *l, uint64_t nr, const uint64_t *arg, uint32_t *keeps);
 /* Its result. Twice does no harm, as long as `closing` is set. */
 int64_t kept_do(struct gate_later *l, enum kept_op op);
-static inline __attribute__((always_inline)) void kept_over(struct gate_later *l, uint32_t *keeps)
+INLINE void kept_over(struct gate_later *l, uint32_t *keeps)
 {
     __atomic_store_n(&l->closing, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(keeps, KEPT_OP_NONE, __ATOMIC_RELEASE);
 }
 /* fd was closed natively, to be told later. */
-static inline __attribute__((always_inline)) void kept_closed(struct gate_later *l, uint64_t fd)
+INLINE void kept_closed(struct gate_later *l, uint64_t fd)
 {
     struct gate_kept *k = &l->kept;
 

@@ -9,9 +9,6 @@
 #include "sandbox/gate/kept.h"
 #include "sandbox/gate/poll.h"
 
-#define MAILBOX_TEXT __attribute__((section(".text.mailbox"), noinline))
-#define INLINE static inline __attribute__((always_inline))
-
 #define PROT_READ 1
 #define PROT_WRITE 2
 #define MAP_SHARED 1
@@ -474,8 +471,7 @@ void mailbox_map(int fd)
 {
     long p = sys6(NR_mmap, 0, MAILBOX_PAGES * MAILBOX_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
-    if (sys1(GATE_SHM_DONE, fd) == 1)
-        sys1(NR_close, fd);
+    gate_give_back(fd);
     if (p < 0 && p > -4096)
         return;
     sys3(__NR_madvise, p, MAILBOX_PAGES * MAILBOX_PAGE, MADV_DONTFORK);

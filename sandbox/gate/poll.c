@@ -5,9 +5,6 @@
 #include "sandbox/gate/gate.h"
 #include "sandbox/gate/mailbox.h"
 
-#define MAILBOX_TEXT __attribute__((section(".text.mailbox"), noinline))
-#define INLINE static inline __attribute__((always_inline))
-
 #define CTL_ADD 1
 #define CTL_DEL 2
 #define CTL_MOD 3

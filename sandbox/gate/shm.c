@@ -10,9 +10,8 @@ void gate_shmat(struct native_ucontext *uc, uint64_t id, uint64_t addr, uint64_t
     long r = sys6(GATE_SHMAT, id, addr, flags, (uint64_t)&op, 0, uc->mc.ip);
 
     if (r == 0) {
-        r = sys6(NR_mmap, op.addr, op.len, op.prot, op.flags, (uint64_t)op.fd, 0);
-        if (sys1(GATE_SHM_DONE, op.fd) == 1)
-            sys1(NR_close, op.fd);
+        r = gate_map_lent(&op);
+        gate_give_back(op.fd);
         if (r == -EEXIST)
             r = -EINVAL;
     }
