@@ -65,16 +65,6 @@ static int show_cpu_stat(struct task *t, struct pnode *n, struct strbuf *sb)
     return 0;
 }
 
-static int show_cpu_list(struct task *t, struct pnode *n, struct strbuf *sb)
-{
-    (void)n;
-    unsigned long mask[CPU_WORDS];
-    (void)procfs_cpus(t->process->container, mask);
-    proc_cpu_list(sb, mask);
-    sb_put(sb, "\n", 1);
-    return 0;
-}
-
 static int show_memory_stat(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)n;
@@ -110,8 +100,8 @@ const struct pentry cgroup_default_v2[] = {
     CG_TEXT("cpu.max", "max 100000\n"),
     CG("cpu.stat", show_cpu_stat),
     CG_TEXT("cpu.weight", "100\n"),
-    CG("cpuset.cpus", show_cpu_list),
-    CG("cpuset.cpus.effective", show_cpu_list),
+    CG("cpuset.cpus", proc_show_cpu_list),
+    CG("cpuset.cpus.effective", proc_show_cpu_list),
     CG_TEXT("cpuset.mems", "0\n"),
     CG_TEXT("cpuset.mems.effective", "0\n"),
     CG("memory.current", show_memory_current),
@@ -137,8 +127,8 @@ static const struct pentry cg1_cpu[] = {
 
 static const struct pentry cg1_cpuset[] = {
     CG("cgroup.procs", show_procs),
-    CG("cpuset.cpus", show_cpu_list),
-    CG("cpuset.effective_cpus", show_cpu_list),
+    CG("cpuset.cpus", proc_show_cpu_list),
+    CG("cpuset.effective_cpus", proc_show_cpu_list),
     CG_TEXT("cpuset.mems", "0\n"),
     CG("tasks", show_threads),
     {.name = NULL},

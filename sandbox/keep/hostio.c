@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 
 #include "sandbox/keep/signal.h"
@@ -125,6 +126,16 @@ int hostio_stat(struct task *t, struct file *f, struct stat *st)
 {
     (void)t;
     return fstat(f->hostfd, st) < 0 ? -errno : 0;
+}
+
+long hostio_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg)
+{
+    int n;
+    if (cmd != FIONREAD)
+        return -ENOTTY;
+    if (ioctl(f->hostfd, FIONREAD, &n) < 0)
+        return -errno;
+    return put_user(t, n, int, arg);
 }
 
 int hostfd_reopen(int hostfd, int flags)

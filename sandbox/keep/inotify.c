@@ -1,23 +1,11 @@
 /* inotify(7): a host inotify in the keep, whose watches are set through the keep's own descriptors. */
-#include <stdio.h>
 #include <sys/inotify.h>
-#include <sys/ioctl.h>
 
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/vfs.h"
-
-static long inotify_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg)
-{
-    int n;
-    if (cmd != FIONREAD)
-        return -ENOTTY;
-    if (ioctl(f->hostfd, FIONREAD, &n) < 0)
-        return -errno;
-    return put_user(t, n, int, arg);
-}
 
 static void inotify_release(struct file *f)
 {
@@ -28,7 +16,7 @@ static void inotify_release(struct file *f)
 static const struct file_ops inotify_ops = {
     .name = "anon_inode:inotify",
     .read = hostio_read,
-    .ioctl = inotify_ioctl,
+    .ioctl = hostio_ioctl,
     .stat = hostio_stat,
     .release = inotify_release,
 };

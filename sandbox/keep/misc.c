@@ -241,46 +241,12 @@ long sys_ioperm(struct task *t, const struct sysargs *a)
     return from + num <= from || from + num > 65536 ? -EINVAL : -EPERM;
 }
 
-/* The caller's own memory, by registers: the host's business. */
-static long host_runs_it(struct task *t, const struct sysargs *a)
+/* The caller's own memory, by registers: the host's business. So are the other calls that syscalls.def has
+ * answered by this. */
+long sys_mlock(struct task *t, const struct sysargs *a)
 {
     (void)t, (void)a;
     return SYS_CONTINUE;
-}
-
-long sys_mlock(struct task *t, const struct sysargs *a)
-{
-    return host_runs_it(t, a);
-}
-
-long sys_mlock2(struct task *t, const struct sysargs *a)
-{
-    return host_runs_it(t, a);
-}
-
-long sys_munlock(struct task *t, const struct sysargs *a)
-{
-    return host_runs_it(t, a);
-}
-
-long sys_mlockall(struct task *t, const struct sysargs *a)
-{
-    return host_runs_it(t, a);
-}
-
-long sys_munlockall(struct task *t, const struct sysargs *a)
-{
-    return host_runs_it(t, a);
-}
-
-long sys_msync(struct task *t, const struct sysargs *a)
-{
-    return host_runs_it(t, a);
-}
-
-long sys_mincore(struct task *t, const struct sysargs *a)
-{
-    return host_runs_it(t, a);
 }
 
 /* There is one memory node, and what a policy says about it makes no difference. */

@@ -1,8 +1,6 @@
 /* pipe, pipe2, and the operations on pipes and FIFOs. */
 #include "sandbox/keep/pipe.h"
 
-#include <sys/ioctl.h>
-
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/syscall.h"
@@ -17,16 +15,6 @@ ssize_t pipe_read(struct task *t, struct file *f, struct uio *u, off_t *pos)
 ssize_t pipe_write(struct task *t, struct file *f, struct uio *u, off_t *pos)
 {
     return hostio_write(t, f, u, pos);
-}
-
-long pipe_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg)
-{
-    int n;
-    if (cmd != FIONREAD)
-        return -ENOTTY;
-    if (ioctl(f->hostfd, FIONREAD, &n) < 0)
-        return -errno;
-    return put_user(t, n, int, arg);
 }
 
 int pipe_set_flags(struct task *t, struct file *f, unsigned flags)
@@ -71,7 +59,7 @@ const struct file_ops pipe_ops = {
     .name = "pipe",
     .read = pipe_read,
     .write = pipe_write,
-    .ioctl = pipe_ioctl,
+    .ioctl = hostio_ioctl,
     .stat = hostio_stat,
     .set_flags = pipe_set_flags,
     .link_name = hostio_link_name,

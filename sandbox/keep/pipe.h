@@ -9,7 +9,6 @@ extern const struct file_ops pipe_ops;
 
 ssize_t pipe_read(struct task *t, struct file *f, struct uio *u, off_t *pos);
 ssize_t pipe_write(struct task *t, struct file *f, struct uio *u, off_t *pos);
-long pipe_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg);
 int pipe_set_flags(struct task *t, struct file *f, unsigned flags);
 
 #endif

@@ -336,6 +336,16 @@ void proc_cpu_list(struct strbuf *sb, const unsigned long mask[CPU_WORDS])
     }
 }
 
+int proc_show_cpu_list(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    (void)n;
+    unsigned long mask[CPU_WORDS];
+    (void)procfs_cpus(t->process->container, mask);
+    proc_cpu_list(sb, mask);
+    sb_put(sb, "\n", 1);
+    return 0;
+}
+
 /* Groups of 32 bits, as many as the host's CPUs need. */
 void proc_cpu_mask(struct strbuf *sb, const unsigned long mask[CPU_WORDS])
 {

@@ -112,6 +112,8 @@ void proc_uuid(char out[37]);
 /* CPUs as a list ("0-1,3") and as a mask ("b"). */
 void proc_cpu_list(struct strbuf *sb, const unsigned long mask[CPU_WORDS]);
 void proc_cpu_mask(struct strbuf *sb, const unsigned long mask[CPU_WORDS]);
+/* A file with the list of those that the reader's container sees. */
+int proc_show_cpu_list(struct task *t, struct pnode *n, struct strbuf *sb);
 
 /* Tables of the parts
  * ---------------------------------------------------------------------------------------- */

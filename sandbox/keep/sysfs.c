@@ -38,16 +38,6 @@ static int show_cpu_range(struct task *t, struct pnode *n, struct strbuf *sb)
     return 0;
 }
 
-static int show_online(struct task *t, struct pnode *n, struct strbuf *sb)
-{
-    (void)n;
-    unsigned long mask[CPU_WORDS];
-    (void)procfs_cpus(t->process->container, mask);
-    proc_cpu_list(sb, mask);
-    sb_put(sb, "\n", 1);
-    return 0;
-}
-
 static int show_offline(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     (void)n;
@@ -101,10 +91,10 @@ static const struct pentry topology_entries[] = {
     SYS_FILE("core_cpus_list", show_own_number),
     SYS_FILE("core_id", show_own_number),
     SYS_FILE("core_siblings", show_all_mask),
-    SYS_FILE("core_siblings_list", show_online),
+    SYS_FILE("core_siblings_list", proc_show_cpu_list),
     SYS_TEXT("die_id", "0\n"),
     SYS_FILE("package_cpus", show_all_mask),
-    SYS_FILE("package_cpus_list", show_online),
+    SYS_FILE("package_cpus_list", proc_show_cpu_list),
     SYS_TEXT("physical_package_id", "0\n"),
     SYS_FILE("thread_siblings", show_own_mask),
     SYS_FILE("thread_siblings_list", show_own_number),
@@ -129,7 +119,7 @@ static const struct pentry cpu_entries[] = {
     SYS_TEXT("isolated", "\n"),
     SYS_TEXT("kernel_max", "8191\n"),
     SYS_FILE("offline", show_offline),
-    SYS_FILE("online", show_online),
+    SYS_FILE("online", proc_show_cpu_list),
     SYS_FILE("possible", show_cpu_range),
     SYS_FILE("present", show_cpu_range),
     {.name = NULL},
@@ -186,7 +176,7 @@ static int show_node_meminfo(struct task *t, struct pnode *n, struct strbuf *sb)
 }
 
 static const struct pentry node0_entries[] = {
-    SYS_FILE("cpulist", show_online),
+    SYS_FILE("cpulist", proc_show_cpu_list),
     SYS_FILE("cpumap", show_all_mask),
     SYS_TEXT("distance", "10\n"),
     SYS_FILE("meminfo", show_node_meminfo),
