@@ -458,6 +458,29 @@ static long end(struct trace *tr, uint64_t unused)
     return 0;
 }
 
+/* What has the tracee go on, stop or end. */
+static long direct(struct task *t, const struct sysargs *a)
+{
+    switch (a->arg[0]) {
+    case PTRACE_CONT:
+        return with_tracee(t, a, true, go_on);
+    case PTRACE_SYSCALL:
+        return with_tracee(t, a, true, to_call);
+    case PTRACE_SINGLESTEP:
+        return with_tracee(t, a, true, step);
+    case PTRACE_DETACH:
+        return with_tracee(t, a, true, detach);
+    case PTRACE_INTERRUPT:
+        return with_tracee(t, a, false, interrupt);
+    case PTRACE_LISTEN:
+        return with_tracee(t, a, true, listen);
+    case PTRACE_KILL:
+        return with_tracee(t, a, false, end);
+    default:
+        return stopped_task_is(t, (pid_t)a->arg[1]) ? -EIO : -ESRCH;
+    }
+}
+
 long sys_ptrace(struct task *t, const struct sysargs *a)
 {
     /* Threads beside a traced one are to be held while text is changed (hold.c). */
@@ -504,21 +527,7 @@ long sys_ptrace(struct task *t, const struct sysargs *a)
         return syscall_info(t, a);
     case PTRACE_SETOPTIONS:
         return with_tracee(t, a, true, set_options);
-    case PTRACE_CONT:
-        return with_tracee(t, a, true, go_on);
-    case PTRACE_SYSCALL:
-        return with_tracee(t, a, true, to_call);
-    case PTRACE_SINGLESTEP:
-        return with_tracee(t, a, true, step);
-    case PTRACE_DETACH:
-        return with_tracee(t, a, true, detach);
-    case PTRACE_INTERRUPT:
-        return with_tracee(t, a, false, interrupt);
-    case PTRACE_LISTEN:
-        return with_tracee(t, a, true, listen);
-    case PTRACE_KILL:
-        return with_tracee(t, a, false, end);
     default:
-        return stopped_task_is(t, (pid_t)a->arg[1]) ? -EIO : -ESRCH;
+        return direct(t, a);
     }
 }

@@ -1,50 +1,20 @@
 /* GATE_STOP: a thread stands in its gate, and its tracer sees one stop after the other (ptrace(2)), until
  * nothing is left to be seen and it goes on. Threads that are not traced stand here while their process is
- * stopped, if another of its threads is.
- *
- * The registers are read once, from the context that the gate names, and written back to it: the guest's own
- * memory, with what the guest could have put there itself. */
+ * stopped, if another of its threads is. */
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <ucontext.h>
 
-#include "sandbox/gate/abi.h"
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task_internal.h"
-#include "sandbox/keep/trace.h"
+#include "sandbox/keep/trace_internal.h"
 #include "sandbox/keep/uaccess.h"
 
-#define FLAG_TF 0x100UL
-#define USER_CS 0x33
-#define USER_SS 0x2b
 #define AGAIN (-0x5354L) /* look once more */
-#define PATCH_WAITED 1   /* enum patch_state (sandbox/gate/gate.h) */
-#define PATCH_EINTR 2
-
-enum stop_at { AT_NOTHING, AT_EVENT, AT_CALL, AT_SIGNAL };
-
-struct stop {
-    struct parked parked; /* first */
-    enum gate_stop why;
-    uint64_t nr;
-    uaddr_t context, buf;
-    struct user_regs_struct regs;
-    gregset_t gregs;
-    uint64_t fpstate;
-    enum stop_at at;
-    bool told;    /* what it came for */
-    bool filters; /* what the filters say of the call was asked; */
-    bool shown;   /* and told */
-    int signo;    /* with which the tracer has it go on */
-    siginfo_t info;
-    struct gate_signal gs;
-};
 
 static long look(struct parked *p);
 
@@ -76,109 +46,6 @@ void trace_resume(struct trace *tr, enum trace_mode mode, int signo)
     if (s)
         s->signo = signo;
     parked_due(tr->task);
-}
-
-/* Registers ------------------------------------------------------------------------------------------------
- */
-
-static const struct {
-    unsigned char reg, greg;
-} words[] = {
-    {0, REG_R15},  {1, REG_R14},  {2, REG_R13},  {3, REG_R12},  {4, REG_RBP},  {5, REG_RBX},
-    {6, REG_R11},  {7, REG_R10},  {8, REG_R9},   {9, REG_R8},   {10, REG_RAX}, {11, REG_RCX},
-    {12, REG_RDX}, {13, REG_RSI}, {14, REG_RDI}, {16, REG_RIP}, {18, REG_EFL}, {19, REG_RSP},
-};
-
-static void move_words(struct stop *s, bool to_context)
-{
-    unsigned long long *r = (unsigned long long *)&s->regs;
-
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-        if (to_context)
-            s->gregs[words[i].greg] = (greg_t)r[words[i].reg];
-        else
-            r[words[i].reg] = (unsigned long long)s->gregs[words[i].greg];
-    }
-}
-
-static bool at_call(struct task *t, uaddr_t ip)
-{
-    unsigned char text[2];
-
-    if (copy_from_user(t, text, ip, sizeof(text)) < 0)
-        return false;
-    return memcmp(text, "\x0f\x05", 2) == 0 || memcmp(text, "\x89\xe1", 2) == 0; /* patch.c's CMP shape */
-}
-
-/* As Linux shows a call that was interrupted: behind its instruction, with the reason in rax. */
-static void show_interrupted(struct stop *s, int nr, int reason, bool rewound)
-{
-    s->regs.orig_rax = (unsigned long long)nr;
-    s->regs.rax = (unsigned long long)-(long long)reason;
-    if (rewound)
-        s->regs.rip += 2;
-}
-
-/* What the host or the keep has made of the call in which the thread was. */
-static void find_interrupted(struct task *t, struct stop *s, unsigned in)
-{
-    const struct user_regs_struct *r = &s->regs;
-    bool eintr = (long long)r->rax == -EINTR;
-    bool futex = r->rax == SYS_futex, continued = t->continued && (int)r->rax == t->restart_nr;
-
-    if (t->restart && eintr)
-        show_interrupted(s, t->restart_nr, t->restart, false);
-    else if (in == PATCH_EINTR && eintr)
-        show_interrupted(s, (int)s->nr, ERESTARTNOHAND, false);
-    else if (r->rax < SYSCALL_MAX &&
-             (in == PATCH_WAITED || futex || continued || (t->trace && t->trace->in_call)) &&
-             at_call(t, r->rip))
-        show_interrupted(s, (int)r->rax, continued && !futex ? ERESTARTNOHAND : ERESTARTSYS, true);
-}
-
-/* [T] */
-static int take_registers(struct task *t, struct stop *s, const struct sysargs *a)
-{
-    ucontext_t *const at = (ucontext_t *)(uintptr_t)s->context; /* for its fields' addresses */
-    struct user_regs_struct *r = &s->regs;
-
-    if (get_user(t, &s->gregs, (uaddr_t)(uintptr_t)&at->uc_mcontext.gregs) < 0 ||
-        get_user(t, &s->fpstate, (uaddr_t)(uintptr_t)&at->uc_mcontext.fpregs) < 0)
-        return -EFAULT;
-    move_words(s, false);
-    r->orig_rax = (unsigned long long)-1;
-    r->cs = USER_CS;
-    r->ss = USER_SS;
-    r->fs_base = a->arg[4];
-    r->gs_base = a->arg[5];
-    if (t->trace && t->trace->forced_tf)
-        r->eflags &= ~FLAG_TF;
-    if (s->why == GATE_STOP_ENTER || s->why == GATE_STOP_EXIT)
-        r->orig_rax = s->nr;
-    if (s->why == GATE_STOP_ENTER)
-        r->rax = (unsigned long long)-ENOSYS;
-    else if (s->why == GATE_STOP_EXIT && t->restart && (long long)r->rax == -EINTR)
-        r->rax = (unsigned long long)-(long long)t->restart;
-    else if (s->why == GATE_STOP_SIGNAL)
-        find_interrupted(t, s, a->arg[2] >> 8 & 3);
-    return 0;
-}
-
-static bool was_interrupted(const struct user_regs_struct *r)
-{
-    return (long long)r->orig_rax >= 0 && is_restart((long)r->rax);
-}
-
-/* As Linux does when it leaves the kernel; sa_flags: of the handler that runs first, if one does. */
-static void restart(struct user_regs_struct *r, bool handled, uint64_t sa_flags)
-{
-    if (!was_interrupted(r))
-        return;
-    long long v = -(long long)r->rax;
-    bool again = v == ERESTARTNOINTR || !handled || (v == ERESTARTSYS && (sa_flags & SA_RESTART));
-    r->rax = again ? r->orig_rax : (unsigned long long)-EINTR;
-    if (again)
-        r->rip -= 2;
 }
 
 /* Stops ----------------------------------------------------------------------------------------------------
@@ -289,7 +156,7 @@ static bool is_made_again(const struct stop *s)
 {
     struct task *t = s->parked.task;
 
-    return s->why == GATE_STOP_SIGNAL && was_interrupted(&s->regs) && !trace_is_due(t) &&
+    return s->why == GATE_STOP_SIGNAL && stop_was_interrupted(&s->regs) && !trace_is_due(t) &&
            !signal_deliverable(t);
 }
 
@@ -553,7 +420,7 @@ static void compose(struct stop *s, const struct sysargs *a, long r)
         if (r == 0)
             regs->rax = regs->orig_rax;
     } else if (s->why != GATE_STOP_VFORK) {
-        restart(regs, r == 1, s->gs.flags);
+        stop_restart(regs, r == 1, s->gs.flags);
         t->restart = 0;
         t->continued = false;
         if (t->restore_mask && r != 1)
@@ -567,7 +434,7 @@ static void compose(struct stop *s, const struct sysargs *a, long r)
         if (trace_is_due(t))
             signal_kick(t);
     }
-    move_words(s, true);
+    stop_put_registers(s);
     s->gs.trace = flags_of(tr);
     t->gate_traced = s->gs.trace != 0;
     if (regs->fs_base != a->arg[4])
@@ -623,7 +490,7 @@ long gate_stop(struct task *t, const struct sysargs *a)
     {
         LOCKED(&kernel.tasklist_lock);
         t->signal_buf = s->buf;
-        if (take_registers(t, s, a) == 0) {
+        if (stop_take_registers(t, s, a) == 0) {
             r = look(&s->parked);
             if (r == SYS_PARKED && !t->process->group_exit)
                 return task_park(t, a, &s->parked);
