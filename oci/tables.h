@@ -19,7 +19,8 @@ oci_names oci_memory_mode; /* parse_confine.c */
 oci_names oci_memory_flag;
 oci_names oci_cap_name; /* caps.h */
 
-/* False for a field ("linux", "intelRdt") that is not acted upon, so that it is an error or gets a warning. */
+/* False for a field ("linux", "intelRdt") that is not acted upon, so that it is an error or gets a warning.
+ */
 bool oci_honours(const char *object, const char *field);
 
 #endif

@@ -99,9 +99,10 @@ static int connect_to(const struct oci_config *c, struct pod *p, struct err *e)
     if (!shares(c, OCI_NS_NET, "net", t->rec.porter.pid) ||
         !shares(c, OCI_NS_USER, "user", t->rec.porter.pid) ||
         !shares(c, OCI_NS_TIME, "time", t->rec.porter.pid)) {
-        log_info("the container does not share the network, user or time namespace of its pod's sandbox %s: it "
-                 "gets a keep of its own",
-                 t->dir.id);
+        log_info(
+            "the container does not share the network, user or time namespace of its pod's sandbox %s: it "
+            "gets a keep of its own",
+            t->dir.id);
         p->role = POD_NONE;
         return 0;
     }

@@ -31,7 +31,7 @@ struct rootfs_plan {
     /* The container's ids as the host has them, where the caller is not yet in its user namespace: what is
      * made belongs to its root. NULL: there is no other, or the caller is in it. */
     const struct userns_ids *ids;
-    int userns; /* that namespace, or -1 */
+    int userns;   /* that namespace, or -1 */
     bool overlay; /* the root is only read: what is written stays in memory */
     rootfs_hook before_pivot;
     void *arg;

@@ -11,7 +11,7 @@
 #define SLOT_RET 0
 #define SLOT_NR 8
 #define SLOT_VALID 12
-#define VALID_IDS 1 /* GATE_VALID_IDS */
+#define VALID_IDS 1  /* GATE_VALID_IDS */
 #define VALID_SELF 8 /* GATE_VALID_SELF */
 #define ACTIONS 0x1f0580
 #define SLOT_PID 16
