@@ -2,50 +2,20 @@
  * is killed at a time by chance. At last everything is gone that was the children's. Then it says "done" and
  * sleeps, to be looked at. */
 #include <dirent.h>
-#include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <mqueue.h>
 #include <sched.h>
-#include <signal.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
-static void send_fds(int sock, const int *fds, int n)
-{
-    union {
-        char buf[CMSG_SPACE(4 * sizeof(int))];
-        struct cmsghdr align;
-    } c = {0};
-    char byte = 'x';
-    struct iovec iov = {&byte, 1};
-    struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.buf};
-    mh.msg_controllen = CMSG_SPACE((size_t)n * sizeof(int));
-    struct cmsghdr *h = CMSG_FIRSTHDR(&mh);
-    h->cmsg_level = SOL_SOCKET;
-    h->cmsg_type = SCM_RIGHTS;
-    h->cmsg_len = CMSG_LEN((size_t)n * sizeof(int));
-    memcpy(CMSG_DATA(h), fds, (size_t)n * sizeof(int));
-    (void)sendmsg(sock, &mh, MSG_DONTWAIT);
-}
+#include "tests/guest/filtered.h"
+#include "tests/guest/scm.h"
 
 /* Descriptors in a socket that nobody reads, the socket's own among them. */
 static void parcels(void)
@@ -54,9 +24,9 @@ static void parcels(void)
 
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, a) || socketpair(AF_UNIX, SOCK_DGRAM, 0, b))
         return;
-    send_fds(a[0], (int[]){b[0], b[1], open("/test/file", O_RDONLY)}, 3);
-    send_fds(a[0], a, 2);
-    send_fds(b[0], (int[]){open("/bin", O_RDONLY | O_DIRECTORY), eventfd(0, 0)}, 2);
+    (void)send_fds(a[0], (int[]){b[0], b[1], open("/test/file", O_RDONLY)}, 3);
+    (void)send_fds(a[0], a, 2);
+    (void)send_fds(b[0], (int[]){open("/bin", O_RDONLY | O_DIRECTORY), eventfd(0, 0)}, 2);
 }
 
 static void sockets(void)
@@ -150,16 +120,13 @@ static void children(void)
 /* Calls that wait for a supervisor that is their own, or has become another program. */
 static void notified(void)
 {
-    struct sock_filter f[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)},
-                              {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_getppid},
-                              {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_USER_NOTIF},
-                              {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
-    struct sock_fprog p = {.len = 4, .filter = f};
+    const struct sock_filter f[] = {LOAD(nr), IF_CALL(SYS_getppid, SECCOMP_RET_USER_NOTIF),
+                                    RET(SECCOMP_RET_ALLOW)};
 
     if (fork() != 0)
         return;
     (void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    int fd = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &p);
+    int fd = TRY(f, SECCOMP_FILTER_FLAG_NEW_LISTENER);
     if (fork() == 0) {
         (void)syscall(SYS_getppid);
         _exit(0);

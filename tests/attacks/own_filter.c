@@ -3,27 +3,16 @@
  * another gets one. Then with the gate's signal held back, so that the keep goes on expecting one: the right
  * program in the wrong place, while a thread swaps it for another, and in the right place, while a thread and
  * a process try to change what is there. Ends with 42 where none was let through. */
-#include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/gate/judged.h"
 #include "tests/attacks/gate_call.h"
+#include "tests/guest/filtered.h"
 
 static struct sock_filter refuse_all[] = {{BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EXFULL}};
 static struct sock_fprog hostile = {.len = 1, .filter = refuse_all};
@@ -76,12 +65,9 @@ static void *ask(void *arg)
 
 static int install(unsigned nr, unsigned flags)
 {
-    struct sock_filter f[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)},
-                              {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, nr},
-                              {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EDOM},
-                              {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
-    struct sock_fprog p = {.len = 4, .filter = f};
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &p);
+    const struct sock_filter f[] = {LOAD(nr), IF_CALL(nr, SECCOMP_RET_ERRNO | EDOM), RET(SECCOMP_RET_ALLOW)};
+
+    return TRY(f, flags);
 }
 
 /* In a child. */
@@ -273,7 +259,7 @@ static int attack_held(void)
     return sched_yield() == -1 && errno == EDOM ? 0 : 6;
 }
 
-static int in_child(int (*fn)(void))
+static int status_of(int (*fn)(void))
 {
     int status = -1;
     pid_t pid = fork();
@@ -288,7 +274,7 @@ int main(void)
     setvbuf(stdout, NULL, _IONBF, 0);
     if (find_sites() == 0)
         return 1;
-    int status = in_child(attack), held = in_child(attack_held);
+    int status = status_of(attack), held = status_of(attack_held);
     printf("%d sites, %x, %x\n", nsites, (unsigned)status, (unsigned)held);
     return status == 0 && held == 0 ? 42 : 1;
 }

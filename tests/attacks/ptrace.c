@@ -2,28 +2,14 @@
  * writes to its tracee's gate, starts tracees in the middle of the gate, makes calls into others while they
  * are under way, and has the gate's own calls made by tracees and by itself. `ptrace pod` tries to trace what
  * is not its container's. Ends with 42 where nothing worked. */
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <signal.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "sandbox/gate/abi.h"
 #include "tests/attacks/gate_call.h"
+#include "tests/guest/filtered.h"
 
 #define STUCK_MS 20 /* what a tracee is given before it is killed; whether that is enough does not matter */
 
@@ -273,17 +259,11 @@ static long changed(pid_t pid, uint64_t nr, const uint64_t args[6])
 /* The filter's word counts for what a call has become. */
 static void filtered(void)
 {
-    static struct sock_filter f[] = {
-        {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)},
-        {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SYS_getuid},
-        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_sigaltstack},
-        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EXFULL},
-        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
-    };
-    static const struct sock_fprog prog = {.len = 5, .filter = f};
+    const struct sock_filter f[] = {LOAD(nr), IF_CALL(SYS_getuid, SECCOMP_RET_ERRNO | EXFULL),
+                                    IF_CALL(SYS_sigaltstack, SECCOMP_RET_ERRNO | EXFULL),
+                                    RET(SECCOMP_RET_ALLOW)};
 
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0)
-        _exit(1);
+    INSTALL(f, 0);
     raise(SIGUSR1);
     idle();
 }
@@ -325,17 +305,10 @@ static long call_traced(long nr)
 /* Makes calls that its filter wants its tracer to see, at the gate's instruction without a word before. */
 static void unseen(void)
 {
-    static struct sock_filter f[] = {
-        {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)},
-        {BPF_JMP | BPF_JEQ | BPF_K, 1, 0, SYS_getuid},
-        {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_getppid},
-        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE},
-        {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
-    };
-    static const struct sock_fprog prog = {.len = 5, .filter = f};
+    const struct sock_filter f[] = {LOAD(nr), IF_CALL(SYS_getuid, SECCOMP_RET_TRACE),
+                                    IF_CALL(SYS_getppid, SECCOMP_RET_TRACE), RET(SECCOMP_RET_ALLOW)};
 
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0)
-        _exit(1);
+    INSTALL(f, 0);
     if (syscall(SYS_getppid) <= 0)
         _exit(2);
     if (call_traced(SYS_getuid) != -ENOSYS || call_traced(SYS_getppid) != -ENOSYS)

@@ -207,7 +207,7 @@ static int outlived(void)
             send_fd(sv[1], large());
             _exit(0);
         }
-        int fd = recv_fd(sv[0]);
+        int fd = receive_fd(sv[0], MSG_CMSG_CLOEXEC);
         end_of(pid);
         close(sv[0]);
         close(sv[1]);

@@ -5,13 +5,11 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 
+#include "tests/guest/filtered.h"
+#include "tests/guest/scm.h"
 #include "tests/guest/watched.h"
 
 static int shared_ep;
@@ -68,32 +66,6 @@ static void test_fork(struct ends e)
     close(shared_ep);
 }
 
-static void send_fd(int sock, int fd)
-{
-    char c = 'f', control[CMSG_SPACE(sizeof(int))] = {0};
-    struct iovec v = {&c, 1};
-    struct msghdr m = {
-        .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
-    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-    h->cmsg_level = SOL_SOCKET;
-    h->cmsg_type = SCM_RIGHTS;
-    h->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(h), &fd, sizeof(int));
-    MUST(sendmsg(sock, &m, 0) == 1);
-}
-
-static int receive_fd(int sock)
-{
-    char c, control[CMSG_SPACE(sizeof(int))] = {0};
-    struct iovec v = {&c, 1};
-    struct msghdr m = {
-        .msg_iov = &v, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
-    int fd = -1;
-    MUST(recvmsg(sock, &m, 0) == 1 && CMSG_FIRSTHDR(&m));
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof(int));
-    return fd;
-}
-
 static void test_in_flight(struct ends e)
 {
     struct ends u = make_unix();
@@ -101,10 +73,10 @@ static void test_in_flight(struct ends e)
     warm(ep, e);
     MUST(add(ep, e.in, 1) == 0);
     feed(e);
-    send_fd(u.out, e.in);
+    MUST(send_fds(u.out, &e.in, 1) == 0);
     MUST(close(e.in) == 0);
     CHECK("in flight", says(ep, 1, 1));
-    int fd = receive_fd(u.in);
+    int fd = receive_fd(u.in, 0);
     CHECK("arrived", says(ep, 1, 1));
     MUST(fd == e.in || dup2(fd, e.in) == e.in);
     CHECK("at the number it was", del(ep, e.in) == 0 && add(ep, e.in, 2) == 0 && says(ep, 1, 2));
@@ -127,7 +99,7 @@ static void test_passed(struct ends e)
     pid_t pid = fork();
     if (pid == 0) {
         check_failures = 0;
-        int got = receive_fd(u.in);
+        int got = receive_fd(u.in, 0);
         struct ends own = make_tcp();
         MUST(dup2(own.in, e.in) == e.in);
         CHECK_ERRNO("another file", del(got, e.in), ENOENT);
@@ -137,13 +109,13 @@ static void test_passed(struct ends e)
         drain(own);
         warm(make_epoll(), own);
         feed(own);
-        send_fd(u.in, got);
+        MUST(send_fds(u.in, &got, 1) == 0);
         MUST(read(u.in, &got, 1) == 1);
         _exit(check_failures ? 1 : 0);
     }
-    send_fd(u.out, ep);
+    MUST(send_fds(u.out, &ep, 1) == 0);
     close(ep);
-    ep = receive_fd(u.out);
+    ep = receive_fd(u.out, 0);
     CHECK("by all who have it", says(ep, 1, 40));
     feed(e);
     CHECK("with ours", says(ep, 2, 41));
@@ -300,21 +272,19 @@ static void test_full_table(void)
     shut((struct ends){in, out});
 }
 
-/* A filter that looks at reads: from then on nothing may bypass it, and all is as it was. */
+/* A filter that looks at the call: from then on nothing may bypass it, and all is as it was. */
 static void filtered(void)
 {
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+    const struct sock_filter code[] = {
+        LOAD(nr),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_ctl, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 16 + 8),
+        LOAD(args[1]),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, EPOLL_CTL_MOD, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EDOM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        RET(SECCOMP_RET_ERRNO | EDOM),
+        RET(SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog prog = {sizeof(code) / sizeof(code[0]), code};
     struct ends late = make_tcp();
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
+    INSTALL(code, 0);
     CHECK_ERRNO("the filter's word", ctl(shared_ep, EPOLL_CTL_MOD, shared.in, EPOLLIN, 2), EDOM);
     CHECK_ERRNO("what was there is there", add(shared_ep, shared.in, 3), EEXIST);
     feed(shared);

@@ -3,19 +3,15 @@
  *
  * Also run with: --lanes=off */
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/filtered.h"
 
 #define PAGE 4096UL
 #define RW (PROT_READ | PROT_WRITE)
@@ -215,19 +211,13 @@ static void *replaces(void *arg)
 /* A denied call is to be denied, wherever it would have been answered. */
 static void without_mmap(void)
 {
-    struct sock_filter prog[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EDOM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog fprog = {sizeof(prog) / sizeof(prog[0]), prog};
+    const struct sock_filter deny[] = {LOAD(nr), IF_CALL(SYS_mmap, SECCOMP_RET_ERRNO | EDOM),
+                                       RET(SECCOMP_RET_ALLOW)};
     char *p = mmap(NULL, 2 * PAGE, RW, ANON, -1, 0);
     int fd = file_of('f', O_RDONLY);
     MUST(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, 0) != MAP_FAILED &&
          fixed(p, PROT_READ, MAP_PRIVATE, fd, 0) == p);
-    MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &fprog) == 0);
+    INSTALL(deny, 0);
     errno = 0;
     bool denied = fixed(p + PAGE, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED && errno == EDOM;
     _exit(denied && p[0] == 'f' && p[PAGE] == 0 ? 0 : 1);

@@ -5,9 +5,9 @@
 #include <linux/audit.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include "tests/guest/filtered.h"
+#include "tests/guest/scm.h"
 
 #define LISTENS SECCOMP_FILTER_FLAG_NEW_LISTENER
 #define KILLABLE (LISTENS | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
@@ -40,38 +40,7 @@ static inline int filter_call(unsigned flags, long nr)
 
 static inline void send_fd(int sock, int fd)
 {
-    char byte = 0;
-    struct iovec iov = {&byte, 1};
-    union {
-        char buf[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } c = {0};
-    struct msghdr mh = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf)};
-    struct cmsghdr *h = CMSG_FIRSTHDR(&mh);
-
-    h->cmsg_level = SOL_SOCKET;
-    h->cmsg_type = SCM_RIGHTS;
-    h->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(h), &fd, sizeof(fd));
-    MUST(sendmsg(sock, &mh, 0) == 1);
-}
-
-static inline int recv_fd(int sock)
-{
-    char byte;
-    struct iovec iov = {&byte, 1};
-    union {
-        char buf[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } c = {0};
-    struct msghdr mh = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf)};
-    int fd;
-
-    MUST(recvmsg(sock, &mh, MSG_CMSG_CLOEXEC) == 1 && CMSG_FIRSTHDR(&mh));
-    memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&mh)), sizeof(fd));
-    return fd;
+    MUST(send_fds(sock, &fd, 1) == 0);
 }
 
 struct target {
@@ -98,7 +67,8 @@ static inline struct target target_of(int (*fn)(void), unsigned flags, long nr, 
         _exit(fn());
     }
     close(sv[1]);
-    t.fd = recv_fd(sv[0]);
+    t.fd = receive_fd(sv[0], MSG_CMSG_CLOEXEC);
+    MUST(t.fd >= 0);
     close(sv[0]);
     return t;
 }

@@ -61,7 +61,7 @@ static void bad_registers(void)
     pid_t pid = traced_child(marks);
 
     started(pid);
-    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    r = regs_of(pid);
     errno = 0;
     CHECK_ERRNO("cs 0", ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.cs), 0L), EIO);
     CHECK_ERRNO("ss 0", ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.ss), 0L), EIO);
@@ -69,7 +69,7 @@ static void bad_registers(void)
     CHECK_ERRNO("unaligned", ptrace(PTRACE_POKEUSER, pid, 3L, 0L), EIO);
     CHECK_ERRNO("beyond", ptrace(PTRACE_PEEKUSER, pid, 0x10000L, 0L), EIO);
     CHECK("all flags", ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, regs.eflags), -1L & ~0x100L) == 0);
-    ptrace(PTRACE_GETREGS, pid, 0, &now);
+    now = regs_of(pid);
     value("flags that can be set", (long)(now.eflags & ~r.eflags & ~0x10000UL) != 0);
     CHECK("no IOPL", (now.eflags & 0x3000) == 0);
     ptrace(PTRACE_SETREGS, pid, 0, &r);
@@ -95,7 +95,7 @@ static void text(void)
     CHECK("not in ours", *(volatile unsigned char *)(void *)marks == (old & 0xff));
     ptrace(PTRACE_CONT, pid, 0, 0);
     CHECK("is met", stopped_by(wait_for(pid), SIGTRAP));
-    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    r = regs_of(pid);
     CHECK("right behind it", r.rip == (unsigned long)marks + 1);
     ptrace(PTRACE_POKETEXT, pid, marks, old);
     r.rip--;
@@ -104,7 +104,7 @@ static void text(void)
         ptrace(PTRACE_SINGLESTEP, pid, 0, 0);
         CHECK("a step", stopped_by(wait_for(pid), SIGTRAP));
         unsigned long before = r.rip;
-        ptrace(PTRACE_GETREGS, pid, 0, &r);
+        r = regs_of(pid);
         CHECK("of one instruction", r.rip > before && r.rip < before + 8);
     }
     CHECK("the flag is hidden", !(r.eflags & 0x100));
@@ -179,7 +179,7 @@ static void calls(void)
         ptrace(PTRACE_SYSCALL, pid, 0, 0); /* what raise does at its end */
     }
     for (size_t k = 0; k < sizeof(want) / sizeof(want[0]); k++) {
-        ptrace(PTRACE_GETREGS, pid, 0, &r);
+        r = regs_of(pid);
         ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(i), &i);
         value("call", (long)r.orig_rax);
         CHECK("entry", (long)r.orig_rax == want[k] && (long)r.rax == -ENOSYS);
@@ -191,7 +191,7 @@ static void calls(void)
             break;
         ptrace(PTRACE_SYSCALL, pid, 0, 0);
         CHECK("stops at its end", stopped_by(wait_for(pid), SIGTRAP | 0x80));
-        ptrace(PTRACE_GETREGS, pid, 0, &r);
+        r = regs_of(pid);
         ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(i), &i);
         CHECK("exit", i.op == PTRACE_SYSCALL_INFO_EXIT && i.exit.rval == (long)r.rax &&
                           i.exit.is_error == ((long)r.rax < 0));
@@ -223,7 +223,7 @@ static void interrupting(void)
     CHECK("but then", is_event(wait_for(pid), PTRACE_EVENT_STOP));
     ptrace(PTRACE_SYSCALL, pid, 0, 0);
     CHECK("pause is made again", stopped_by(wait_for(pid), SIGTRAP | 0x80));
-    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    r = regs_of(pid);
     value("the call", (long)r.orig_rax);
     ptrace(PTRACE_SYSCALL, pid, 0, 0);
     await_sleep(pid);
@@ -231,7 +231,7 @@ static void interrupting(void)
     CHECK("the call's end", stopped_by(wait_for(pid), SIGTRAP | 0x80));
     ptrace(PTRACE_SYSCALL, pid, 0, 0);
     CHECK("makes up for it", stopped_by(wait_for(pid), SIGTRAP | 0x80));
-    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    r = regs_of(pid);
     CHECK("it begins again", (long)r.rax == -ENOSYS);
     kill(pid, SIGKILL);
     wait_for(pid);

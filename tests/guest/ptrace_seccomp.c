@@ -2,14 +2,10 @@
  *
  * Also run with: --strace
  * Also run with: --lanes=off */
-#include <linux/ptrace.h>
 #include <sched.h>
-#include <sys/user.h>
 
 #include "tests/guest/filtered.h"
-
-/* Not with glibc's own <sys/ptrace.h>, which knows the same names. */
-long ptrace(int request, ...);
+#include "tests/guest/traced.h"
 
 #define EVENT (SIGTRAP | PTRACE_EVENT_SECCOMP << 8)
 
@@ -25,13 +21,6 @@ static void filter(void)
                                     IF_CALL(SYS_getpgid, SECCOMP_RET_TRACE | 11),
                                     RET(SECCOMP_RET_ALLOW)};
     INSTALL(f, 0);
-}
-
-static int wait_for(pid_t pid)
-{
-    int status = -1;
-    MUST(waitpid(pid, &status, __WALL) == pid);
-    return status;
 }
 
 /* A traced child, which stands before its filter is made. */
@@ -69,16 +58,9 @@ static unsigned long message(pid_t pid)
     return m;
 }
 
-static struct user_regs_struct regs(pid_t pid)
-{
-    struct user_regs_struct r;
-    MUST(ptrace(PTRACE_GETREGS, pid, 0, &r) == 0);
-    return r;
-}
-
 static void change(pid_t pid, long nr, long rax)
 {
-    struct user_regs_struct r = regs(pid);
+    struct user_regs_struct r = regs_of(pid);
     r.orig_rax = (unsigned long)nr;
     r.rax = (unsigned long)rax;
     MUST(ptrace(PTRACE_SETREGS, pid, 0, &r) == 0);
@@ -100,9 +82,9 @@ static void events(void)
 {
     pid_t pid = traced(asks_parent);
     CHECK("an event", goes_on(pid, PTRACE_CONT) >> 8 == EVENT && message(pid) == 7);
-    struct user_regs_struct r = regs(pid);
+    struct user_regs_struct r = regs_of(pid);
     CHECK("before the call", r.orig_rax == SYS_getppid && (long)r.rax == -ENOSYS && r.rdi == 1 && r.rdx == 3);
-    struct ptrace_syscall_info i = {0};
+    struct __ptrace_syscall_info i = {0};
     long n = ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(i), &i);
     CHECK("told so", n > 0 && i.op == PTRACE_SYSCALL_INFO_SECCOMP && i.seccomp.nr == SYS_getppid &&
                          i.seccomp.args[1] == 2 && i.seccomp.ret_data == 7);
@@ -122,7 +104,7 @@ static void events(void)
     pid = traced(asks_parent);
     goes_on(pid, PTRACE_CONT);
     change(pid, SYS_getpgid, -ENOSYS);
-    struct user_regs_struct own = regs(pid);
+    struct user_regs_struct own = regs_of(pid);
     own.rdi = 0;
     MUST(ptrace(PTRACE_SETREGS, pid, 0, &own) == 0);
     exits_with("but not asked about again", pid, getpgrp());
@@ -134,24 +116,24 @@ static void with_calls(void)
     pid_t pid = traced(asks_parent);
     do
         status = goes_on(pid, PTRACE_SYSCALL);
-    while (regs(pid).orig_rax != SYS_getppid);
+    while (regs_of(pid).orig_rax != SYS_getppid);
     CHECK("the call's beginning", status >> 8 == (SIGTRAP | 0x80));
     CHECK("then the filter's event", goes_on(pid, PTRACE_SYSCALL) >> 8 == EVENT && message(pid) == 7);
     CHECK("then its end",
-          goes_on(pid, PTRACE_SYSCALL) >> 8 == (SIGTRAP | 0x80) && (pid_t)regs(pid).rax == getpid());
+          goes_on(pid, PTRACE_SYSCALL) >> 8 == (SIGTRAP | 0x80) && (pid_t)regs_of(pid).rax == getpid());
     exits_with("and on", pid, getpid());
     pid = traced(asks_parent);
     goes_on(pid, PTRACE_CONT);
     CHECK("the end only",
-          goes_on(pid, PTRACE_SYSCALL) >> 8 == (SIGTRAP | 0x80) && (pid_t)regs(pid).rax == getpid());
+          goes_on(pid, PTRACE_SYSCALL) >> 8 == (SIGTRAP | 0x80) && (pid_t)regs_of(pid).rax == getpid());
     exits_with("and on again", pid, getpid());
     pid = traced(asks_parent);
     do
         status = goes_on(pid, PTRACE_SYSCALL);
-    while (regs(pid).orig_rax != SYS_getppid);
+    while (regs_of(pid).orig_rax != SYS_getppid);
     change(pid, SYS_gettid, -ENOSYS);
     CHECK("another before the filter",
-          goes_on(pid, PTRACE_SYSCALL) >> 8 == (SIGTRAP | 0x80) && (pid_t)regs(pid).rax == pid);
+          goes_on(pid, PTRACE_SYSCALL) >> 8 == (SIGTRAP | 0x80) && (pid_t)regs_of(pid).rax == pid);
     exits_with("has no event", pid, pid);
 }
 

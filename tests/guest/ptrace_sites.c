@@ -87,7 +87,7 @@ static bool steps(pid_t pid, int i)
     const unsigned char *p = slot(i), *call = p + (i % 2 ? 2 : 5);
     struct user_regs_struct r, old;
 
-    ptrace(PTRACE_GETREGS, pid, 0, &old);
+    old = regs_of(pid);
     r = old;
     r.rip = (uintptr_t)p;
     r.rdi = SYS_getpid;
@@ -143,7 +143,7 @@ static bool breaks(pid_t pid, int i)
     unsigned char *p = slot(i);
     long v = ptrace(PTRACE_PEEKTEXT, pid, p + off, 0);
 
-    ptrace(PTRACE_GETREGS, pid, 0, &old);
+    old = regs_of(pid);
     r = old;
     r.rip = (uintptr_t)p;
     r.rdi = SYS_getpid;
@@ -152,7 +152,7 @@ static bool breaks(pid_t pid, int i)
     ptrace(PTRACE_SETREGS, pid, 0, &r);
     ptrace(PTRACE_CONT, pid, 0, 0);
     int status = wait_for(pid);
-    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    r = regs_of(pid);
     ptrace(PTRACE_POKETEXT, pid, p + off, v);
     ptrace(PTRACE_SETREGS, pid, 0, &old);
     return stopped_by(status, SIGTRAP) && r.rip == (uintptr_t)p + (unsigned)off + 1 && r.rax == SYS_getpid;

@@ -121,25 +121,25 @@ static void interrupted(void)
     do {
         ptrace(PTRACE_SYSCALL, pid, 0, 0);
         status = wait_for(pid);
-        ptrace(PTRACE_GETREGS, pid, 0, &r);
+        r = regs_of(pid);
     } while (stopped_by(status, SIGTRAP | 0x80) && r.orig_rax != SYS_read);
     ptrace(PTRACE_SYSCALL, pid, 0, 0);
     await_sleep(pid);
     kill(pid, SIGUSR1);
     CHECK("the call ends", stopped_by(wait_for(pid), SIGTRAP | 0x80));
-    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    r = regs_of(pid);
     CHECK("ERESTARTSYS", (long)r.rax == -512 && r.orig_rax == SYS_read);
     ptrace(PTRACE_SYSCALL, pid, 0, 0);
     CHECK("the signal", stopped_by(wait_for(pid), SIGUSR1));
     ptrace(PTRACE_SYSCALL, pid, 0, SIGUSR1);
     CHECK("the way back from the handler", stopped_by(wait_for(pid), SIGTRAP | 0x80));
-    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    r = regs_of(pid);
     CHECK("rt_sigreturn", r.orig_rax == SYS_rt_sigreturn);
     ptrace(PTRACE_SYSCALL, pid, 0, 0);
     CHECK("is over", stopped_by(wait_for(pid), SIGTRAP | 0x80));
     ptrace(PTRACE_SYSCALL, pid, 0, 0);
     CHECK("and again", stopped_by(wait_for(pid), SIGTRAP | 0x80));
-    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    r = regs_of(pid);
     CHECK("it is made again", r.orig_rax == SYS_read && (long)r.rax == -ENOSYS);
     kill(pid, SIGKILL);
     wait_for(pid);
@@ -148,14 +148,31 @@ static void interrupted(void)
 /* Events ---------------------------------------------------------------------------------------------------
  */
 
+/* With its child's status. */
+_Noreturn static void exit_as(pid_t child)
+{
+    int status;
+    waitpid(child, &status, 0);
+    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+}
+
+/* Its next stop, of which that its child has ended is none. */
+static int wait_past_sigchld(pid_t pid)
+{
+    int status = wait_for(pid);
+    if (stopped_by(status, SIGCHLD)) {
+        ptrace(PTRACE_CONT, pid, 0, SIGCHLD);
+        status = wait_for(pid);
+    }
+    return status;
+}
+
 static void forks(void)
 {
     pid_t pid = fork();
     if (pid == 0)
         _exit(21);
-    int status;
-    waitpid(pid, &status, 0);
-    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+    exit_as(pid);
 }
 
 static void fork_event(void)
@@ -176,11 +193,7 @@ static void fork_event(void)
     CHECK("with its status", message == 21 << 8);
     ptrace(PTRACE_CONT, child, 0, 0);
     ended((pid_t)child, 21);
-    int status = wait_for(pid);
-    if (stopped_by(status, SIGCHLD)) {
-        ptrace(PTRACE_CONT, pid, 0, SIGCHLD);
-        status = wait_for(pid);
-    }
+    int status = wait_past_sigchld(pid);
     CHECK("its own end", is_event(status, PTRACE_EVENT_EXIT));
     ptrace(PTRACE_CONT, pid, 0, 0);
     ended(pid, 21);
@@ -195,9 +208,7 @@ static void vforks(void)
         execl(self, self, "exit", (char *)NULL);
         _exit(1);
     }
-    int status;
-    waitpid(pid, &status, 0);
-    _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
+    exit_as(pid);
 }
 
 static void vfork_event(void)
@@ -222,11 +233,7 @@ static void vfork_event(void)
     ptrace(PTRACE_CONT, pid, 0, 0);
     ptrace(PTRACE_CONT, child, 0, 0);
     ended((pid_t)child, 31);
-    int status = wait_for(pid);
-    if (stopped_by(status, SIGCHLD)) {
-        ptrace(PTRACE_CONT, pid, 0, SIGCHLD);
-        status = wait_for(pid);
-    }
+    int status = wait_past_sigchld(pid);
     CHECK("ends", WIFEXITED(status) && WEXITSTATUS(status) == 31);
 }
 
@@ -311,7 +318,7 @@ static void exec_event(void)
     CHECK("TRACEEXEC", is_event(wait_for(pid), PTRACE_EVENT_EXEC));
     ptrace(PTRACE_SYSCALL, pid, 0, 0);
     CHECK("the end of execve or the next call", stopped_by(wait_for(pid), SIGTRAP | 0x80));
-    ptrace(PTRACE_GETREGS, pid, 0, &r);
+    r = regs_of(pid);
     CHECK("in the new program", r.rsp != 0);
     ptrace(PTRACE_CONT, pid, 0, 0);
     ended(pid, 31);

@@ -6,7 +6,7 @@
 
 #include "tests/guest/check.h"
 
-/* With a byte, without waiting. 0, or -1 with errno. */
+/* At most 8, with a byte, without waiting. 0, or -1 with errno. */
 static inline int send_fds(int sock, const int *fds, unsigned n)
 {
     union {
@@ -25,7 +25,7 @@ static inline int send_fds(int sock, const int *fds, unsigned n)
     return sendmsg(sock, &mh, MSG_DONTWAIT) == 1 ? 0 : -1;
 }
 
-/* The first descriptor of the next message, or -1. */
+/* The first descriptor of the next message, or -1. flags: as for recvmsg(2). */
 static inline int receive_fd(int sock, int flags)
 {
     union {
@@ -37,7 +37,7 @@ static inline int receive_fd(int sock, int flags)
     struct msghdr mh = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = sizeof(c.buf)};
     int fd = -1;
-    if (recvmsg(sock, &mh, flags | MSG_DONTWAIT) < 0)
+    if (recvmsg(sock, &mh, flags) < 0)
         return -1;
     struct cmsghdr *h = CMSG_FIRSTHDR(&mh);
     if (h && h->cmsg_type == SCM_RIGHTS)

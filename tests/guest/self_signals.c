@@ -11,6 +11,7 @@
 #include <ucontext.h>
 
 #include "tests/guest/filtered.h"
+#include "tests/guest/siginfo.h"
 
 #define OFTEN 100
 
@@ -86,18 +87,7 @@ static void on_alarm(int signo, siginfo_t *info, void *context)
 
 static void set(int signo, void (*fn)(int, siginfo_t *, void *), int flags)
 {
-    struct sigaction sa = {.sa_sigaction = fn, .sa_flags = SA_SIGINFO | flags};
-    sigemptyset(&sa.sa_mask);
-    sigaddset(&sa.sa_mask, SIGUSR2);
-    MUST(sigaction(signo, &sa, NULL) == 0);
-}
-
-static void block(int how, int signo)
-{
-    sigset_t s;
-    sigemptyset(&s);
-    sigaddset(&s, signo);
-    MUST(sigprocmask(how, &s, NULL) == 0);
+    handle_info(signo, fn, flags, SIGUSR2);
 }
 
 /* From now on all three are as fast as they get. */

@@ -8,7 +8,7 @@
 #include <sys/time.h>
 #include <ucontext.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/siginfo.h"
 
 static volatile sig_atomic_t hits, last_signo, last_code, last_pid, last_uid, last_value, depth, max_depth;
 static void *volatile last_sp;
@@ -30,17 +30,7 @@ static void note(int signo, siginfo_t *info, void *context)
 
 static void set(int signo, void (*fn)(int, siginfo_t *, void *), int flags)
 {
-    struct sigaction sa = {.sa_sigaction = fn, .sa_flags = SA_SIGINFO | flags};
-    sigemptyset(&sa.sa_mask);
-    MUST(sigaction(signo, &sa, NULL) == 0);
-}
-
-static void block(int how, int signo)
-{
-    sigset_t s;
-    sigemptyset(&s);
-    sigaddset(&s, signo);
-    MUST(sigprocmask(how, &s, NULL) == 0);
+    handle_info(signo, fn, flags, 0);
 }
 
 static void test_siginfo(void)

@@ -43,6 +43,15 @@ static inline pid_t traced_child(void (*then)(void))
     return pid;
 }
 
+/* The registers of one that stands. */
+static inline struct user_regs_struct regs_of(pid_t pid)
+{
+    struct user_regs_struct r;
+
+    MUST(ptrace(PTRACE_GETREGS, pid, 0, &r) == 0);
+    return r;
+}
+
 static inline void started(pid_t pid)
 {
     int status = wait_for(pid);

@@ -77,13 +77,13 @@ static void deep(void)
     CHECK("the outermost is sent", send_fds(outer[0], &inner, 1) == 0);
     close(inner);
     stir();
-    int fd = receive_fd(outer[1], MSG_PEEK);
+    int fd = receive_fd(outer[1], MSG_PEEK | MSG_DONTWAIT);
     CHECK("peeked", fd >= 0);
     close(fd);
     stir();
-    fd = receive_fd(outer[1], 0);
+    fd = receive_fd(outer[1], MSG_DONTWAIT);
     for (int i = 0; i < DEPTH && fd >= 0; i++) {
-        int next = receive_fd(fd, 0);
+        int next = receive_fd(fd, MSG_DONTWAIT);
         close(fd);
         stir();
         fd = next;
@@ -113,10 +113,10 @@ static void reachable(void)
     close(s[1]);
     close(p[1]);
     stir();
-    int in = receive_fd(outer[1], 0);
+    int in = receive_fd(outer[1], MSG_DONTWAIT);
     CHECK("received", in >= 0);
     stir();
-    int fd = receive_fd(in, 0);
+    int fd = receive_fd(in, MSG_DONTWAIT);
     CHECK("its contents", fd >= 0 && write(fd, "z", 1) == 1);
     close(fd);
     close(in);
