@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sandbox/keep/later.h"
+#include "sandbox/keep/park.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/trace.h"
 #include "sandbox/keep/pseudo_fs.h"
@@ -138,6 +139,14 @@ bool proc_mm(const struct proc_who *w, struct proc_mm *ret)
     return true;
 }
 
+/* [T] On Linux who is woken runs at once, however long it takes the host to let the keep's thread go on. */
+static bool is_asleep(const struct task *t)
+{
+    if (t->sleep == SLEEP_PARKED)
+        return !t->parked->due;
+    return t->sleep != SLEEP_NONE && !t->sleep_woken;
+}
+
 char proc_state(const struct proc_who *w, char host_state)
 {
     LOCKED(&kernel.tasklist_lock);
@@ -147,10 +156,10 @@ char proc_state(const struct proc_who *w, char host_state)
         return 't';
     if (w->t ? task_is_stopped(w->t) : w->p->stopped)
         return 'T';
-    if (w->t && w->t->sleep != SLEEP_NONE)
+    if (w->t && is_asleep(w->t))
         return 'S';
     /* On the host a thread sleeps while the keep works for it: that is a running task. */
-    if (w->t && (atomic_load(&w->t->life) & TASK_BUSY))
+    if (w->t && (w->t->sleep != SLEEP_NONE || (atomic_load(&w->t->life) & TASK_BUSY)))
         return 'R';
     return host_state == 'S' || host_state == 'D' ? host_state : 'R';
 }

@@ -40,6 +40,9 @@ struct host_stat {
 };
 /* Of a process (tid 0) or thread. All zeros and false if the host has none (any more). */
 bool host_stat_read(pid_t pid, pid_t tid, struct host_stat *hs);
+/* The host's thread waits for an answer of the keep's, by where it is in the host (proc_pid_wchan(5); a host
+ * that does not say: false). */
+bool host_rings(pid_t pid, pid_t tid);
 /* Takes the text apart (for host_stat_read and tests). */
 bool host_stat_parse(const char *text, struct host_stat *hs);
 /* Resident pages by /proc/PID/statm; 0 if there is none. */

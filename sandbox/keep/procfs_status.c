@@ -145,14 +145,21 @@ static void read_host(const struct facts *f, const struct proc_who *w, struct ho
     }
 }
 
+/* Whose call the keep has not heard of yet runs, too, though the host has it wait for that. */
+static char host_state_of(pid_t pid, pid_t tid, const struct host_stat *hs)
+{
+    char state = (char)hs->f[3];
+    return (state == 'S' || state == 'D') && host_rings(pid, tid) ? 'R' : state;
+}
+
 /* The leader may have ended while others run: the process's host state is then theirs. */
 static char state_of(const struct proc_who *w, const struct facts *f, const struct host_stat *hs)
 {
     if (f->thread || f->host_tid <= 0 || f->host_tid == f->host_pid)
-        return proc_state(w, (char)hs->f[3]);
+        return proc_state(w, host_state_of(f->host_pid, f->thread ? f->host_tid : f->host_pid, hs));
     struct host_stat leader;
     (void)host_stat_read(f->host_pid, f->host_tid, &leader);
-    return proc_state(w, (char)leader.f[3]);
+    return proc_state(w, host_state_of(f->host_pid, f->host_tid, &leader));
 }
 
 int proc_pid_show_stat(struct task *t, struct pnode *n, struct strbuf *sb)

@@ -337,6 +337,7 @@ int session_wait_for_start(struct task *t)
     /* Not task_wait: a stop signal, too, would end that one, again and again. */
     while (!c->started && !t->process->group_exit) {
         t->sleep_cond = &kernel.started_cond;
+        t->sleep_woken = false;
         t->sleep = SLEEP_COND;
         pthread_cond_wait(&kernel.started_cond, &kernel.tasklist_lock);
         t->sleep = SLEEP_NONE;

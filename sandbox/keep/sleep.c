@@ -38,6 +38,7 @@ const sigset_t *host_wait_sigmask(void)
 void task_interrupt(struct task *t)
 {
     if (t->sleep == SLEEP_COND) {
+        t->sleep_woken = true;
         pthread_cond_broadcast(t->sleep_cond);
     } else if (t->sleep == SLEEP_HOST && !t->sleep_woken) {
         t->sleep_woken = true;
@@ -64,6 +65,7 @@ static void await_thaw(struct task *t)
     worker_about_to_block();
     while (p->container->frozen && !p->group_exit && !(atomic_load(&t->life) & TASK_DYING)) {
         t->sleep_cond = &kernel.thawed;
+        t->sleep_woken = false;
         t->sleep = SLEEP_COND;
         pthread_cond_wait(&kernel.thawed, &kernel.tasklist_lock);
         t->sleep = SLEEP_NONE;
@@ -111,6 +113,7 @@ int task_wait(struct task *t, pthread_cond_t *cond, const struct timespec *deadl
     }
     worker_about_to_block();
     t->sleep_cond = cond;
+    t->sleep_woken = false;
     t->sleep_stopped = false;
     t->sleep = SLEEP_COND;
     int r = deadline ? pthread_cond_clockwait(cond, &kernel.tasklist_lock, CLOCK_MONOTONIC, deadline)

@@ -208,7 +208,7 @@ struct task {
     sigset64 sigwait;       /* what rt_sigtimedwait waits for */
 
     enum task_sleep sleep;
-    bool sleep_woken;           /* SLEEP_HOST: the private signal was sent */
+    bool sleep_woken;           /* by task_interrupt(), though its thread may not run yet */
     bool sleep_stopped;         /* a stop ended the wait, which SIGCONT may have undone since */
     pthread_cond_t *sleep_cond; /* SLEEP_COND */
     pid_t sleep_tid;            /* SLEEP_HOST: the keep's thread to interrupt */

@@ -346,6 +346,29 @@ static void by_undone_stop(unsigned i)
     value("  an undone stop", st);
 }
 
+/* Who is woken does not sleep any more, whether or not it has been let go on yet. */
+static void test_woken(void)
+{
+    unsigned asleep = 0, ended = 0, i = 0;
+    while (calls[i].run != call_sigtimedwait)
+        i++;
+    for (int round = 0; round < 30; round++) {
+        char state;
+        int st;
+        pid_t pid = begin_call(i, NULL);
+        kill(pid, SIGSTOP);
+        kill(pid, SIGCONT);
+        do {
+            state = state_of(pid, pid);
+            asleep += state == 'S' && !seen->returned;
+        } while (!seen->returned && !asleep);
+        waitpid(pid, &st, 0);
+        ended += st == 0;
+    }
+    value("  awake, but said to sleep", asleep);
+    value("  returned", ended);
+}
+
 int main(void)
 {
     struct flock l = {.l_type = F_WRLCK};
@@ -362,6 +385,7 @@ int main(void)
         by_stop_and_kill(i);
         by_undone_stop(i);
     }
+    test_woken();
     unlink("/tmp/interrupts.fifo");
     unlink("/tmp/interrupts.lock");
     return check_done();
