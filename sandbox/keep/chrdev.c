@@ -154,6 +154,11 @@ static int open_memory(unsigned min, int flags, struct file **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
+bool chrdev_swallows(const struct file *f)
+{
+    return f->ops == &null_ops || f->ops == &random_ops;
+}
+
 int chrdev_open(struct task *t, dev_t rdev, int flags, struct file **ret)
 {
     unsigned maj = major(rdev), min = minor(rdev);

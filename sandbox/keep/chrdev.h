@@ -12,5 +12,7 @@ void chrdev_init(void);
 /* Opens device rdev (null, zero, full, random, urandom, kmsg, tty, console, ptmx, or one of the host's that
  * the container has). 0 with *ret; -ENXIO: no such driver. */
 int chrdev_open(struct task *t, dev_t rdev, int flags, struct file **ret);
+/* What splice(2) sends to f goes nowhere: the device is null, random or urandom. */
+bool chrdev_swallows(const struct file *f);
 
 #endif

@@ -207,7 +207,9 @@ static int do_open(struct opening *o, struct file **ret)
     return r == WALK_SLOW ? open_slow(o, ret) : r;
 }
 
-int vfs_open(struct task *t, int dfd, const char *path, int flags, mode_t mode, struct file **ret)
+/* refuse: as in struct walk. */
+static int open_walked(struct task *t, int dfd, const char *path, int flags, mode_t mode, uint64_t refuse,
+                       struct file **ret)
 {
     struct opening o = {.t = t, .flags = flags, .mode = mode};
     int r = check_flags(&o.flags, &o.mode);
@@ -216,9 +218,16 @@ int vfs_open(struct task *t, int dfd, const char *path, int flags, mode_t mode, 
         r = walk_begin(&o.w, t, dfd, path, 0);
     if (r < 0)
         return r;
+    o.w.refuse = refuse;
+    o.w.resolve |= refuse;
     r = do_open(&o, ret);
     walk_end(&o.w);
     return r;
+}
+
+int vfs_open(struct task *t, int dfd, const char *path, int flags, mode_t mode, struct file **ret)
+{
+    return open_walked(t, dfd, path, flags, mode, 0, ret);
 }
 
 int dentry_open(struct task *t, struct dentry *d, int flags, struct file **ret)
@@ -299,9 +308,9 @@ static int check_how(const struct open_how *how)
     return how->resolve & RESOLVE_CACHED ? -EAGAIN : 0;
 }
 
-/* openat2 with restrictions: only where the host can walk the whole path, since it enforces them. Where our
- * own file systems are concerned the answer is the one for a kernel that can not promise it, which callers
- * must expect. */
+/* openat2 with restrictions to a part of the tree: only where the host can walk the whole path, since it
+ * enforces them. Where our own file systems are concerned the answer is the one for a kernel that can not
+ * promise it, which callers must expect. */
 static int open_restricted(struct task *t, int dfd, const char *path, const struct open_how *how,
                            struct file **ret)
 {
@@ -352,9 +361,9 @@ long sys_openat2(struct task *t, const struct sysargs *a)
         r = path_from_user(t, path, a->arg[1]);
     if (r < 0)
         return r;
-    if (how.resolve)
+    if (how.resolve & ~(uint64_t)(RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS))
         r = open_restricted(t, (int)a->arg[0], path, &how, &f);
     else
-        r = vfs_open(t, (int)a->arg[0], path, (int)how.flags, (mode_t)how.mode, &f);
+        r = open_walked(t, (int)a->arg[0], path, (int)how.flags, (mode_t)how.mode, how.resolve, &f);
     return r < 0 ? r : fd_return_lane(t, a, f, how.flags & O_CLOEXEC);
 }

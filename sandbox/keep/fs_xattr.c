@@ -63,12 +63,28 @@ static ssize_t call_fd(int fd, struct xattr_call *c)
     }
 }
 
+static bool is_of_users(const struct xattr_call *c)
+{
+    return c->op != XATTR_LIST && strncmp(c->name, "user.", 5) == 0;
+}
+
+/* xattr(7): only files and directories have those of users. */
+static int check_users(struct dentry *d, const struct xattr_call *c)
+{
+    mode_t type = is_of_users(c) ? dentry_type(d) : S_IFREG;
+
+    return type == S_IFREG || type == S_IFDIR ? 0 : c->op == XATTR_GET ? -ENODATA : -EPERM;
+}
+
 static ssize_t call_dentry(struct task *t, struct dentry *d, struct xattr_call *c)
 {
     char name[40];
 
     if ((c->op == XATTR_SET || c->op == XATTR_REMOVE) && mount_readonly(d))
         return -EROFS;
+    int r = check_users(d, c);
+    if (r < 0)
+        return r;
     if (d->fd < 0)
         return c->op == XATTR_LIST ? 0 : -EOPNOTSUPP;
     dentry_procname(d, name);
@@ -109,7 +125,7 @@ static ssize_t call_walk(struct task *t, const char *path, unsigned look, struct
 
     if (r < 0)
         return r;
-    if (w.plain && !w.self) {
+    if (w.plain && !w.self && !(device_any() && is_of_users(c))) {
         bool slow;
         ssize_t n = call_plain(&w, look & WALK_FOLLOW, c, &slow);
         if (!slow)

@@ -33,6 +33,8 @@ static int inet_type_check(struct task *t, int family, int type, int protocol)
     }
     if (!t->process->container->net_host)
         return -EAFNOSUPPORT;
+    if (protocol < 0 || protocol >= IPPROTO_MAX)
+        return -EINVAL;
     switch (type) {
     case SOCK_STREAM:
         return protocol == 0 || protocol == IPPROTO_TCP ? 0 : -EPROTONOSUPPORT;
@@ -42,7 +44,7 @@ static int inet_type_check(struct task *t, int family, int type, int protocol)
                    ? 0
                    : -EPROTONOSUPPORT;
     case SOCK_RAW:
-        return -EPERM;
+        return protocol ? -EPERM : -EPROTONOSUPPORT;
     default:
         return -ESOCKTNOSUPPORT;
     }

@@ -256,6 +256,10 @@ static int slow_one(struct slow *s, struct walked *out)
         s->flags |= WALK_DIRECTORY;
     if (dentry_type(next) == S_IFLNK && (!last || trailing || (s->flags & WALK_FOLLOW))) {
         bool magic = next->node && (next->node->ops->follow || next->node->ops->open_link);
+        if ((s->w->refuse & RESOLVE_NO_SYMLINKS) || (magic && (s->w->refuse & RESOLVE_NO_MAGICLINKS))) {
+            dentry_put(next);
+            return -ELOOP;
+        }
         if (!(last && magic && !trailing && (s->flags & WALK_MAGIC))) {
             r = follow_link(s, next, rest);
             dentry_put(next);

@@ -95,22 +95,28 @@ static const struct pnode_ops fd_link_ops = {
 /* fdinfo/N -------------------------------------------------------------------------------------------------
  */
 
-/* Event and timer descriptors are the host's: so are their lines ("eventfd-count: ..."). */
+/* Event, timer and inotify descriptors are the host's: so are their lines ("eventfd-count: ..."), but for the
+ * handles of files that are watched. */
 static void host_fdinfo(const struct file *f, struct strbuf *sb)
 {
-    static const char *const lines[] = {
-        "eventfd-", "clockid:", "ticks:", "settime ", "it_value:", "it_interval:"};
+    static const char *const lines[] = {"eventfd-",  "clockid:",     "ticks:",     "settime ",
+                                        "it_value:", "it_interval:", "inotify wd:"};
     const char *name = f->ops->name ? f->ops->name : "";
-    if (strcmp(name, "anon_inode:[eventfd]") != 0 && strcmp(name, "anon_inode:[timerfd]") != 0)
+    if (strcmp(name, "anon_inode:[eventfd]") != 0 && strcmp(name, "anon_inode:[timerfd]") != 0 &&
+        strcmp(name, "anon_inode:inotify") != 0)
         return;
     _cleanup_sb_ struct strbuf host = {0};
     if (host_proc_read(&host, "self/fdinfo/%d", f->hostfd) < 0 || !host.s)
         return;
     char *save;
-    for (char *line = strtok_r(host.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+    for (char *line = strtok_r(host.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+        char *handle = strstr(line, "fhandle-");
+        if (handle)
+            *handle = 0;
         for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
             if (!strncmp(line, lines[i], strlen(lines[i])))
                 sb_printf(sb, "%s\n", line);
+    }
 }
 
 static int fdinfo_show(struct task *t, struct pnode *n, struct strbuf *sb)

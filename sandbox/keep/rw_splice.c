@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "sandbox/gate/mailbox.h"
+#include "sandbox/keep/chrdev.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/signal.h"
 #include "sandbox/keep/sock.h"
@@ -236,6 +237,56 @@ static ssize_t step_carry(struct mover *m, size_t left)
     return out_write(m, &u);
 }
 
+static bool is_pipe(const struct file *f)
+{
+    struct stat st;
+    return f->hostfd >= 0 && fstat(f->hostfd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+/* Waits for one byte's room or one byte, as vmsplice does, and cuts u to what can then be moved at once. */
+static int wait_for_some(struct task *t, struct file *f, struct uio *u, bool fill, bool nonblock)
+{
+    int have = 0, r = 0;
+    struct pollfd p = {.fd = f->hostfd, .events = fill ? POLLOUT : POLLIN};
+
+    if (poll(&p, 1, 0) == 0)
+        r = nonblock ? -EAGAIN : host_wait(t, f->hostfd, p.events, NULL);
+    if (r < 0)
+        return r;
+    long size = fcntl(f->hostfd, F_GETPIPE_SZ);
+    if (fill && size > 0 && ioctl(f->hostfd, FIONREAD, &have) == 0 && size > have &&
+        u->resid > (size_t)(size - have))
+        u->resid = (size_t)(size - have);
+    return 0;
+}
+
+/* One end is a pipe, the other a file of the keep's own that splice(2) knows: by way of a buffer. */
+static ssize_t splice_own(struct mover *m)
+{
+    bool fill = is_pipe(m->out);
+    struct file *own = fill ? m->in : m->out, *pipe = fill ? m->out : m->in;
+    bool possible = fill ? (own->kind & FILE_SEEKABLE) && !(own->kind & FILE_DIR) : chrdev_swallows(own);
+    _cleanup_iobuf_ struct iobuf b;
+    struct uio u;
+
+    if (own->hostfd >= 0 || !possible || !is_pipe(pipe))
+        return -EINVAL;
+    if (iobuf_init(&b, m->len) < 0)
+        return -ENOMEM;
+    uio_init_kernel(&u, b.p, m->len < b.size ? m->len : b.size);
+    ssize_t n = wait_for_some(m->t, pipe, &u, fill, m->nonblock);
+    if (n == 0 && fill && !m->in_off) {
+        LOCKED(&own->pos_lock);
+        n = in_read(m, &u, &own->pos);
+    } else if (n == 0) {
+        n = in_read(m, &u, m->in_off);
+    }
+    if (n <= 0)
+        return n;
+    uio_init_kernel(&u, b.p, (size_t)n);
+    return out_write(m, &u);
+}
+
 long sys_splice(struct task *t, const struct sysargs *a)
 {
     off_t in_off = 0, out_off = 0;
@@ -257,14 +308,13 @@ long sys_splice(struct task *t, const struct sysargs *a)
         return r;
     if ((m.in_off && !(in->kind & FILE_SEEKABLE)) || (m.out_off && !(out->kind & FILE_SEEKABLE)))
         return -ESPIPE;
-    if (!can_splice(in, out))
-        return -EINVAL;
     m.nonblock = (flags & SPLICE_F_NONBLOCK) || file_nonblock(in) || file_nonblock(out);
+    bool by_host = can_splice(in, out);
     if (could_wait(in) || could_wait(out)) {
         m.step = step_carry;
         m.nonblock = true;
     }
-    ssize_t n = mover_run(&m, false);
+    ssize_t n = by_host ? mover_run(&m, false) : splice_own(&m);
     if (n > 0 && m.in_off && put_user(t, in_off, off_t, a->arg[1]) < 0)
         return -EFAULT;
     if (n > 0 && m.out_off && put_user(t, out_off, off_t, a->arg[3]) < 0)
@@ -289,29 +339,6 @@ long sys_tee(struct task *t, const struct sysargs *a)
         return -EINVAL;
     m.nonblock = (flags & SPLICE_F_NONBLOCK) || file_nonblock(in) || file_nonblock(out);
     return mover_run(&m, false);
-}
-
-static bool is_pipe(const struct file *f)
-{
-    struct stat st;
-    return f->hostfd >= 0 && fstat(f->hostfd, &st) == 0 && S_ISFIFO(st.st_mode);
-}
-
-/* Waits for one byte's room or one byte, as vmsplice does, and cuts u to what can then be moved at once. */
-static int wait_for_some(struct task *t, struct file *f, struct uio *u, bool fill, bool nonblock)
-{
-    int have = 0, r = 0;
-    struct pollfd p = {.fd = f->hostfd, .events = fill ? POLLOUT : POLLIN};
-
-    if (poll(&p, 1, 0) == 0)
-        r = nonblock ? -EAGAIN : host_wait(t, f->hostfd, p.events, NULL);
-    if (r < 0)
-        return r;
-    long size = fcntl(f->hostfd, F_GETPIPE_SZ);
-    if (fill && size > 0 && ioctl(f->hostfd, FIONREAD, &have) == 0 && size > have &&
-        u->resid > (size_t)(size - have))
-        u->resid = (size_t)(size - have);
-    return 0;
 }
 
 /* Bytes are copied, whichever way: a gift of pages is a hint. The file's own O_NONBLOCK says nothing here. */

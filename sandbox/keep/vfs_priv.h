@@ -199,6 +199,7 @@ struct walk {
     bool straight;              /* walk_parent: neither on the way nor at the last name is anything of ours */
     size_t dir;                 /* walk_parent, where straight: how much of rel is the directory */
     uint64_t resolve;           /* RESOLVE_* for openat2 */
+    uint64_t refuse;            /* RESOLVE_NO_SYMLINKS, RESOLVE_NO_MAGICLINKS: links that are ELOOP */
 };
 
 struct walked {

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -333,6 +334,55 @@ static void devices(void)
     CHECK("/dev/shm", stat("/dev/shm", &st) == 0 && (st.st_mode & 07777) == 01777);
 }
 
+/* Files and directories have them, and nothing else. */
+static void users_attributes(void)
+{
+    static const char *const others[] = {"null", "fifo", "socket", "/dev/ptmx"};
+    MUST(mknod("null", S_IFCHR | 0666, makedev(1, 3)) == 0 && mknod("fifo", S_IFIFO | 0666, 0) == 0 &&
+         mknod("socket", S_IFSOCK | 0666, 0) == 0);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        CHECK_ERRNO("not to be set", setxattr(others[i], "user.a", "x", 1, 0), EPERM);
+        CHECK_ERRNO("not there", getxattr(others[i], "user.a", buf, 10), ENODATA);
+        CHECK_ERRNO("nor to be removed", removexattr(others[i], "user.a"), EPERM);
+    }
+    int fd = open("null", O_RDWR);
+    CHECK_ERRNO("by a descriptor", fsetxattr(fd, "user.a", "x", 1, 0), EPERM);
+    close(fd);
+}
+
+static int open2(const char *path, uint64_t flags, uint64_t resolve)
+{
+    struct open_how how = {.flags = flags, .resolve = resolve};
+    int fd = (int)syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how));
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? -1 : 0;
+}
+
+static void no_links(void)
+{
+    static const uint64_t no_magic = RESOLVE_NO_MAGICLINKS, none = RESOLVE_NO_SYMLINKS;
+    static const char *const magic[] = {"/proc/self/exe", "/proc/self/fd/0", "/proc/self/root/etc",
+                                        "/dev/fd/0"};
+    for (size_t i = 0; i < sizeof(magic) / sizeof(magic[0]); i++) {
+        CHECK_ERRNO("a magic link", open2(magic[i], O_RDONLY, no_magic), ELOOP);
+        CHECK_ERRNO("its place", open2(magic[i], O_PATH, no_magic), ELOOP);
+        CHECK_ERRNO("any link", open2(magic[i], O_RDONLY, none), ELOOP);
+    }
+    CHECK("the link itself", open2("/proc/self/exe", O_PATH | O_NOFOLLOW, no_magic) == 0);
+    CHECK_ERRNO("not behind another", open2("/proc/self/exe", O_PATH | O_NOFOLLOW, none), ELOOP);
+    CHECK("one that is text", open2("/proc/self/status", O_RDONLY, no_magic) == 0);
+    CHECK_ERRNO("is a link", open2("/proc/self/status", O_RDONLY, none), ELOOP);
+    CHECK("no link", open2("/proc/version", O_RDONLY, none) == 0);
+    CHECK("to a directory", open2("/proc/sys/kernel", O_RDONLY | O_DIRECTORY, none | no_magic) == 0);
+    CHECK("a device", open2("/dev/null", O_RDWR, none) == 0);
+    CHECK("a new file", open2("made", O_RDWR | O_CREAT, none) == 0);
+    CHECK_ERRNO("nothing", open2("/proc/nothing", O_RDONLY, none), ENOENT);
+    MUST(symlink("made", "link") == 0);
+    CHECK_ERRNO("one of the program's", open2("link", O_RDONLY, none), ELOOP);
+    CHECK("which is not magic", open2("link", O_RDONLY, no_magic) == 0);
+}
+
 int main(void)
 {
     MUST(mkdir("/tmp/files", 0755) == 0 && chdir("/tmp/files") == 0);
@@ -346,5 +396,7 @@ int main(void)
     test_directories();
     CHECK("chroot", in_child(changed_root) == 0);
     devices();
+    users_attributes();
+    no_links();
     return check_done();
 }

@@ -229,6 +229,21 @@ static void as_nobody(void)
     CHECK_ERRNO("a packet socket", socket(AF_PACKET, SOCK_RAW, 0), EPERM);
 }
 
+static void test_kinds(void)
+{
+    CHECK_ERRNO("no such protocol", socket(AF_INET, SOCK_STREAM, 255), EPROTONOSUPPORT);
+    CHECK_ERRNO("of another kind", socket(AF_INET, SOCK_STREAM, IPPROTO_UDP), EPROTONOSUPPORT);
+    CHECK_ERRNO("no number of one", socket(AF_INET, SOCK_STREAM, 1000), EINVAL);
+    CHECK_ERRNO("nor below", socket(AF_INET6, SOCK_DGRAM, -1), EINVAL);
+    CHECK_ERRNO("before the type counts", socket(AF_INET, 4, 1000), EINVAL);
+    CHECK_ERRNO("no such type", socket(AF_INET, 4, IPPROTO_TCP), ESOCKTNOSUPPORT);
+    CHECK_ERRNO("no type at all", socket(AF_INET, 11, 0), EINVAL);
+    CHECK_ERRNO("raw without a protocol", socket(AF_INET, SOCK_RAW, 0), EPROTONOSUPPORT);
+    CHECK_ERRNO("no such family", socket(99, SOCK_STREAM, 0), EAFNOSUPPORT);
+    CHECK_ERRNO("a unix socket of TCP", socket(AF_UNIX, SOCK_STREAM, IPPROTO_TCP), EPROTONOSUPPORT);
+    CHECK_ERRNO("of no such type", socket(AF_UNIX, 4, 0), ESOCKTNOSUPPORT);
+}
+
 static void test_errors(void)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x08080808)};
@@ -259,6 +274,7 @@ int main(void)
     test_options();
     test_udp();
     test_six();
+    test_kinds();
     test_errors();
     return check_done();
 }

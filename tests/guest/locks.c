@@ -150,6 +150,23 @@ static void test_ofd(void)
     close(b);
 }
 
+/* Whom it watches, as /proc shows it (proc(5)). */
+static void shown(int in)
+{
+    char line[300];
+    unsigned long ino = 0;
+    unsigned wd = 0, mask = 0, lines = 0;
+    struct stat st;
+    snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", in);
+    FILE *f = fopen(line, "r");
+    MUST(f && stat("/tmp/watched", &st) == 0);
+    while (fgets(line, sizeof(line), f))
+        lines += sscanf(line, "inotify wd:%x ino:%lx sdev:%*x mask:%x ignored_mask:0", &wd, &ino, &mask) == 3;
+    fclose(f);
+    CHECK("a line for the watch", lines == 1 && wd == 1 && ino == st.st_ino);
+    value("with its mask", mask);
+}
+
 static void test_inotify(void)
 {
     int in = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
@@ -158,6 +175,7 @@ static void test_inotify(void)
     int wd = inotify_add_watch(in, "/tmp/watched", IN_CREATE | IN_DELETE | IN_MODIFY | IN_MOVED_FROM);
     CHECK("a watch", wd == 1);
     CHECK_ERRNO("nothing yet", read(in, buf, sizeof(buf)), EAGAIN);
+    shown(in);
     int f = open("/tmp/watched/file", O_CREAT | O_WRONLY, 0600);
     struct pollfd p = {.fd = in, .events = POLLIN};
     struct inotify_event *e = (struct inotify_event *)buf;

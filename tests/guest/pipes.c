@@ -362,6 +362,43 @@ static void test_moving(void)
     close(fd);
 }
 
+/* From what the kernel makes up, and to where it goes nowhere. */
+static void test_devices(void)
+{
+    int p[2], null = open("/dev/null", O_RDWR), random = open("/dev/urandom", O_RDWR),
+              version = open("/proc/version", O_RDONLY), zero = open("/dev/zero", O_RDONLY);
+    char buf[4096], text[4096];
+    MUST(pipe(p) == 0 && null >= 0 && random >= 0 && version >= 0 && zero >= 0);
+    MUST(write(p[1], "0123456789", 10) == 10);
+    CHECK("into /dev/null",
+          splice(p[0], NULL, null, NULL, 4, 0) == 4 && read(p[0], buf, 1) == 1 && *buf == '4');
+    CHECK("all that there is", splice(p[0], NULL, null, NULL, 100, 0) == 5);
+    CHECK_ERRNO("then nothing", splice(p[0], NULL, null, NULL, 4, SPLICE_F_NONBLOCK), EAGAIN);
+    CHECK("out of /dev/urandom", splice(random, NULL, p[1], NULL, 7, 0) == 7 && read(p[0], buf, 99) == 7);
+    CHECK("out of /dev/zero",
+          splice(zero, NULL, p[1], NULL, 7, 0) == 7 && read(p[0], buf, 99) == 7 && !buf[6]);
+    ssize_t n = read(version, text, sizeof(text));
+    MUST(n > 9 && lseek(version, 0, SEEK_SET) == 0);
+    CHECK("out of /proc", splice(version, NULL, p[1], NULL, 5, 0) == 5 && lseek(version, 0, SEEK_CUR) == 5);
+    off_t at = 7;
+    CHECK("from a place of it", splice(version, &at, p[1], NULL, 2, 0) == 2 && at == 9);
+    CHECK("what is there",
+          read(p[0], buf, 99) == 7 && !memcmp(buf, text, 5) && !memcmp(buf + 5, text + 7, 2));
+    CHECK("to the end",
+          splice(version, NULL, p[1], NULL, 10000, 0) == n - 5 && read(p[0], buf, 4096) == n - 5);
+    CHECK("and no further", splice(version, NULL, p[1], NULL, 100, 0) == 0);
+    CHECK_ERRNO("no pipe", splice(random, NULL, null, NULL, 5, 0), EINVAL);
+    fcntl(p[1], F_SETFL, O_NONBLOCK);
+    while (write(p[1], buf, sizeof(buf)) > 0)
+        ;
+    CHECK_ERRNO("a full one", splice(random, NULL, p[1], NULL, 5, 0), EAGAIN);
+    close(p[1]);
+    while (splice(p[0], NULL, null, NULL, 1 << 20, 0) > 0)
+        ;
+    CHECK("an end", splice(p[0], NULL, null, NULL, 4, 0) == 0);
+    close(p[0]);
+}
+
 int main(void)
 {
     test_pipe();
@@ -374,5 +411,6 @@ int main(void)
     test_signalfd();
     test_moving();
     test_vmsplice();
+    test_devices();
     return check_done();
 }
