@@ -258,16 +258,14 @@ static int load(struct task *t, struct exec_plan *p, const struct sysargs *a, st
     return copy_all_to_user(t, copies, ARRAY_SIZE(copies));
 }
 
-/* After an exec by a thread that did not lead its group the host thread is the old leader's. */
-static struct task *executing_task(struct task *t)
+/* A reference to the thread beside t that has a plan. */
+static struct task *planning_task(const struct task *t)
 {
     struct task *x;
 
-    if (t->exec)
-        return task_get(t);
     LOCKED(&kernel.tasklist_lock);
     DL_FOREACH2(t->process->threads, x, thread_next)
-    if (x->exec)
+    if (__atomic_load_n(&x->exec, __ATOMIC_RELAXED) && x != t)
         return task_get(x);
     return NULL;
 }
@@ -299,22 +297,39 @@ static long commit(struct task *caller, struct task *t, const struct sysargs *a)
     return r < 0 || kernel.strace ? r : SYS_NOANSWER;
 }
 
-long gate_exec_done(struct task *caller, const struct sysargs *a)
+static long done(struct task *caller, struct task *t, const struct sysargs *a)
 {
-    struct task *t = executing_task(caller);
-    long r;
-
-    if (!t)
-        return -EPERM;
     size_t need = exec_stack_size(t->exec);
+
     if (need > STACK_AT_ONCE && !t->exec->grown) {
         t->exec->grown = true;
-        r = (long)(need + STACK_AT_ONCE);
-    } else {
-        r = session_wait_for_start(t);
-        if (r == 0)
-            r = commit(caller, t, a);
+        return (long)(need + STACK_AT_ONCE);
+    }
+    long r = session_wait_for_start(t);
+    return r == 0 ? commit(caller, t, a) : r;
+}
+
+/* After an exec by a thread that did not lead its group the host thread is the old leader's. The other one's
+ * plan is this worker's only while nobody else serves it, whoever kills it meanwhile, and whatever a guest
+ * calls that has executed nothing. */
+static long done_for_another(struct task *caller, const struct sysargs *a)
+{
+    struct task *t = planning_task(caller);
+    long r = -EPERM;
+
+    if (!t)
+        return r;
+    if (task_claim(t)) {
+        if (t->exec)
+            r = done(caller, t, a);
+        if (task_let_go(t))
+            task_exit(t, t->exit_status);
     }
     task_put(t);
     return r;
+}
+
+long gate_exec_done(struct task *caller, const struct sysargs *a)
+{
+    return caller->exec ? done(caller, caller, a) : done_for_another(caller, a);
 }

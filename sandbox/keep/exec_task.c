@@ -45,7 +45,19 @@ static void become_leader(struct task *t)
         task_unlink(old); /* it had only stayed for its number */
 }
 
-/* [T] */
+/* [T] Its memory is gone. The number of its host thread, if it was the process's first, is t's now: nothing
+ * of o's is to be written there. */
+static void forget_memory(struct task *o)
+{
+    task_forget_host(o);
+    o->host_tid = o->lender = 0;
+    o->mask_in_slot = false;
+    o->signal_buf = 0;
+    o->robust_list = o->clear_child_tid = 0;
+}
+
+/* [T] One of them may be whom this worker serves, as its host thread's number goes on: then another worker
+ * may still be in the call in which it was killed. */
 static void end_other_threads(struct task *t)
 {
     struct task *o;
@@ -56,14 +68,12 @@ static void end_other_threads(struct task *t)
         if (o == t || o->exited)
             continue;
         o->exit_status = SIGKILL;
-        o->mask_in_slot = false; /* of the old memory */
-        o->lender = 0;
-        o->robust_list = o->clear_child_tid = 0;
+        forget_memory(o);
         unsigned life = atomic_fetch_or(&o->life, TASK_DYING);
         if (life & TASK_BUSY)
             o->old_mm = mm_get(t->process->mm);
-        if ((life & TASK_BUSY) && !task_is_current(o))
-            task_interrupt(o);
+        if ((life & TASK_BUSY) > (task_is_current(o) ? TASK_BUSY_ONE : 0))
+            task_interrupt(o); /* who leaves last sees to the rest */
         else if (!(life & (TASK_DYING | TASK_EXITED)))
             task_bury_later(o);
     }

@@ -9,6 +9,7 @@
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/trace.h"
 #include "sandbox/keep/uaccess.h"
+#include "sandbox/platform/listener.h"
 
 /* [T] The next signal with a handler; carries out the default actions on its way there. 0: none. */
 int signal_next_handled(struct task *t, siginfo_t *info)
@@ -91,7 +92,8 @@ static void fill(struct task *t, struct gate_signal *gs)
     signal_handle(t, &info, gs);
 }
 
-static long answer(struct task *t, uaddr_t buf, struct gate_signal *gs)
+/* A thread that is gone, by its group's execve most likely, takes nobody with it. */
+static long answer(struct task *t, const struct sysargs *a, uaddr_t buf, struct gate_signal *gs)
 {
     const struct user_copy parts[2] = {
         {buf, gs, sizeof(*gs)},
@@ -99,7 +101,8 @@ static long answer(struct task *t, uaddr_t buf, struct gate_signal *gs)
     };
 
     if (copy_all_to_user(t, parts, t->mask_in_slot && gs->deliver ? 2 : 1) < 0) {
-        process_exit(t->process, SIGSEGV, true);
+        if (notif_is_pending(a))
+            process_exit(t->process, SIGSEGV, true);
         return -EFAULT;
     }
     if (gs->deliver)
@@ -134,9 +137,9 @@ static bool compose(struct task *t, const struct sysargs *a, struct gate_signal 
     return true;
 }
 
-static long answer_or_stop(struct task *t, uaddr_t buf, struct gate_signal *gs, bool stops)
+static long answer_or_stop(struct task *t, const struct sysargs *a, struct gate_signal *gs, bool stops)
 {
-    long r = answer(t, buf, gs);
+    long r = answer(t, a, a->arg[0], gs);
     return stops && r >= 0 ? GATE_SIGNAL_STOP : r;
 }
 
@@ -147,7 +150,7 @@ long gate_signal(struct task *t, const struct sysargs *a)
         return GATE_SIGNAL_END;
     t->signal_buf = a->arg[0];
     bool stops = !compose(t, a, &gs);
-    return answer_or_stop(t, a->arg[0], &gs, stops);
+    return answer_or_stop(t, a, &gs, stops);
 }
 
 void signal_push(struct task *t, const struct sysargs *a)
@@ -158,10 +161,10 @@ void signal_push(struct task *t, const struct sysargs *a)
         LOCKED(&kernel.tasklist_lock);
         kicked = t->kicked && !t->ended_by && t->signal_buf;
     }
-    if (!kicked || from_gate(a))
+    if (!kicked || from_gate(a) || !notif_is_pending(a))
         return;
     if (compose(t, a, &gs))
-        (void)answer(t, t->signal_buf, &gs);
+        (void)answer(t, a, t->signal_buf, &gs);
 }
 
 /* [T] What host limits and lanes raise comes natively, too, but is an ordinary signal. */
@@ -191,7 +194,7 @@ long gate_fault(struct task *t, const struct sysargs *a)
         raise_fault(t, &info);
         stops = !fill_untraced(t, &gs);
     }
-    return answer_or_stop(t, a->arg[0], &gs, stops);
+    return answer_or_stop(t, a, &gs, stops);
 }
 
 long gate_sigreturn(struct task *t, const struct sysargs *a)

@@ -208,6 +208,7 @@ bool task_is_current(const struct task *t)
 
 #define YIELDS 32
 #define NAP_NS 50000L
+#define NAPS 20000 /* a second, for a call that is nearly over */
 
 /* Another thread is at a call of t's that is nearly over: it needs no more than a CPU. */
 static unsigned await_other(const struct task *t)
@@ -264,7 +265,8 @@ void task_leave(struct task *t)
 
 void task_answer_early(struct task *t)
 {
-    early = task_get(t);
+    if (early != t) /* it may be claimed */
+        early = task_get(t);
     atomic_fetch_or(&t->life, TASK_SERVED);
 }
 
@@ -283,6 +285,22 @@ bool task_enter_idle(struct task *t)
     if (!atomic_compare_exchange_strong(&t->life, &idle, TASK_BUSY_ONE | TASK_SERVED))
         return false;
     current = t;
+    return true;
+}
+
+bool task_claim(struct task *t)
+{
+    const struct timespec nap = {.tv_nsec = NAP_NS};
+    unsigned idle = 0;
+
+    for (unsigned i = 0; !atomic_compare_exchange_strong(&t->life, &idle, TASK_BUSY_ONE | TASK_SERVED); i++) {
+        if ((idle & (TASK_DYING | TASK_EXITED | TASK_PARKED)) || i == NAPS)
+            return false;
+        worker_about_to_block();
+        (void)nanosleep(&nap, NULL);
+        idle = 0;
+    }
+    early = task_get(t);
     return true;
 }
 

@@ -327,8 +327,11 @@ void task_hand_over(struct task *outer);
 void task_take_over(struct task *t);
 /* [T] t, which is parked, stays what it is until task_let_go, whoever kills it. By one thread at a time. */
 void task_hold(struct task *t);
-/* [T] True: t was killed meanwhile, and is to end by task_exit once no lock is held. */
+/* True: t was killed meanwhile, and is to end by task_exit once no lock is held. */
 bool task_let_go(struct task *t);
+/* Within the bracket of another task: t is this thread's, too, as within a bracket, until task_let_go; who
+ * serves its next call waits until this worker has left. False: t is in a call that lasts, or it ends. */
+bool task_claim(struct task *t);
 /* The same for a call that came without a notification: false also where a worker is at a call of t's. One
  * that comes meanwhile waits, so this is for short calls only. */
 bool task_enter_idle(struct task *t);

@@ -13,6 +13,7 @@
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/trace_internal.h"
 #include "sandbox/keep/uaccess.h"
+#include "sandbox/platform/listener.h"
 
 #define AGAIN (-0x5354L) /* look once more */
 
@@ -463,7 +464,8 @@ static long finish(struct parked *p, long r)
         {t->slot + offsetof(struct gate_slot, blocked), &t->blocked, sizeof(t->blocked)},
     };
     if (copy_all_to_user(t, parts, t->mask_in_slot && r == 1 ? 3 : 2) < 0) {
-        process_exit(t->process, SIGSEGV, true);
+        if (notif_is_pending(&p->a))
+            process_exit(t->process, SIGSEGV, true);
         return -EFAULT;
     }
     if (r == 1)

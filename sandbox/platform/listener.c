@@ -494,6 +494,11 @@ int notif_continue(const struct sysargs *a)
     return respond(a, &resp);
 }
 
+bool notif_is_pending(const struct sysargs *a)
+{
+    return ioctl(a->listener->fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &a->id) == 0;
+}
+
 static int addfd(const struct sysargs *a, int fd, int at, unsigned flags)
 {
     struct seccomp_notif_addfd add = {

@@ -45,6 +45,8 @@ void listener_resume(struct parked *p);
 /* Answers. answer_continue lets the host run the call. 0, or -errno (ENOENT: the task is gone). */
 int notif_answer(const struct sysargs *a, long result);
 int notif_continue(const struct sysargs *a);
+/* False: the thread that made the call is gone. What its process's memory is by now, nobody knows. */
+bool notif_is_pending(const struct sysargs *a);
 /* Puts host descriptor fd into the task as notif_addfd does; its number there is the call's answer. 0 or
  * -errno. The guest goes on, and may make its next call, before this returns: see syscall_answer_fd. */
 int notif_answer_fd(const struct sysargs *a, int fd, int at);

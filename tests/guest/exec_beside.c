@@ -9,6 +9,8 @@
 
 #define OFTEN 300
 #define ROUNDS 8
+#define KILLS 60
+#define KILL_STEP_US 50
 
 static char fifo[] = "/tmp/exec_beside";
 static pid_t volatile opener;
@@ -47,20 +49,78 @@ static void exec_beside(void)
     _exit(99);
 }
 
-int main(int argc, char **argv)
+/* The other way round: the thread that executes goes on under the number of the one that waited. */
+static void *exec_here(void *arg)
+{
+    (void)arg;
+    AWAIT(opener);
+    await_sleep_of(getpid(), getpid());
+    execl("/proc/self/exe", "exec_beside", "second", NULL);
+    _exit(99);
+}
+
+static void exec_instead(void)
+{
+    pthread_t t;
+
+    open_often();
+    MUST(pthread_create(&t, NULL, exec_here, NULL) == 0);
+    opener = getpid();
+    (void)raw_open(fifo, O_RDONLY);
+    _exit(98);
+}
+
+/* Killed at any moment, before the new program runs or after. */
+static void *exec_killed(void *arg)
+{
+    (void)arg;
+    execl("/proc/self/exe", "exec_beside", "waits", NULL);
+    _exit(97);
+}
+
+static int killed_ones(void)
+{
+    int good = 0, status;
+
+    for (int i = 0; i < KILLS; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            pthread_t t;
+            MUST(pthread_create(&t, NULL, exec_killed, NULL) == 0);
+            for (;;)
+                pause();
+        }
+        usleep((useconds_t)(i * KILL_STEP_US));
+        MUST(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid);
+        good += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    }
+    return good;
+}
+
+static int good_ones(void (*child)(void))
 {
     int good = 0;
 
-    (void)argv;
+    for (int i = 0; i < ROUNDS; i++) {
+        int status = in_child(child);
+        good += WIFEXITED(status) && WEXITSTATUS(status) == 23;
+    }
+    return good;
+}
+
+int main(int argc, char **argv)
+{
+
+    if (argc > 1 && strcmp(argv[1], "waits") == 0)
+        pause();
     if (argc > 1)
         return 23;
     MUST(mkfifo(fifo, 0600) == 0);
-    for (int i = 0; i < ROUNDS; i++) {
-        int status = in_child(exec_beside);
-        good += WIFEXITED(status) && WEXITSTATUS(status) == 23;
-    }
-    CHECK("the new program runs", good == ROUNDS);
+    CHECK("the new program runs", good_ones(exec_beside) == ROUNDS);
     CHECK_ERRNO("nobody has it open", open(fifo, O_WRONLY | O_NONBLOCK), ENXIO);
+    CHECK("and instead of the first thread", good_ones(exec_instead) == ROUNDS);
+    CHECK_ERRNO("nobody has it open, again", open(fifo, O_WRONLY | O_NONBLOCK), ENXIO);
+    CHECK("killed while it executes", killed_ones() == KILLS);
     CHECK("it can go", unlink(fifo) == 0);
     return check_done();
 }
