@@ -89,6 +89,9 @@ enum gate_call {
     GATE_AIO_DONE,
     /* aio_destroy(id, buf, 0, 0, 0, address): as shmdt. */
     GATE_AIO_DESTROY,
+    /* dies(signal): the gate itself can not go on, as where there is no room for a handler's frame: the
+     * process ends by SIGBUS, or SIGSEGV. */
+    GATE_DIES,
     GATE_CALL_END,
     /* judge(arg 0 .. arg 4, instruction pointer of the call) at GATE_JUDGE_BASE + its number: a call that the
      * gate is to make or to answer, which a filter has a say in. Returns GATE_JUDGE_PASSED, or what the call

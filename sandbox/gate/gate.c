@@ -4,6 +4,7 @@
 #define SA_SIGINFO 4UL
 #define SA_RESTORER 0x04000000UL
 #define SA_ONSTACK 0x08000000UL
+#define SA_NODEFER 0x40000000UL
 #define SA_RESTART 0x10000000UL
 #define SIGCHLD 17
 #define ENOSYS 38
@@ -47,13 +48,16 @@ void *memset(void *dst, int c, size_t n)
     return dst;
 }
 
+/* Faults come through at all times: the host would end the process, and the keep not hear by what signal. */
+#define BUT_FAULTS ~(1UL << (SIGBUS - 1) | 1UL << (SIGSEGV - 1))
+
 static void handle(int sig, void (*fn)(int, struct native_siginfo *, struct native_ucontext *))
 {
     struct native_sigaction sa = {
         .handler = fn,
-        .flags = SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART,
+        .flags = SA_SIGINFO | SA_RESTORER | SA_ONSTACK | SA_RESTART | (is_fault(sig) ? SA_NODEFER : 0),
         .restorer = gate_restorer,
-        .mask = ~0UL,
+        .mask = BUT_FAULTS,
     };
 
     sys4(NR_rt_sigaction, sig, &sa, 0, 8);

@@ -41,6 +41,14 @@ static inline uint16_t *area_clones(const struct gate_area *a)
     return (uint16_t *)area_top(a);
 }
 
+#define SIGBUS 7
+#define SIGSEGV 11
+
+static inline int is_fault(int sig)
+{
+    return sig == SIGSEGV || sig == SIGBUS;
+}
+
 struct gate_area *area_current(void);
 struct gate_area *area_alloc(void);
 /* After a fork only the caller's thread is there. */

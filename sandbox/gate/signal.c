@@ -5,8 +5,6 @@
 #define SA_ONSTACK 0x08000000UL
 #define SA_RESTART 0x10000000UL
 #define SIGTRAP 5
-#define SIGBUS 7
-#define SIGSEGV 11
 #define SS_ONSTACK 1
 #define SS_DISABLE 2
 #define SS_AUTODISARM ((int32_t)(1U << 31))
@@ -135,9 +133,10 @@ void gate_on_kick(int sig, struct native_siginfo *si, struct native_ucontext *uc
         gate_apply_signal(uc, sys1(GATE_SIGNAL, s), s);
 }
 
-static int is_fault(int sig)
+/* In a handler of the gate's: those run in the thread's area, as do only parts of a call (patch_faulted). */
+static int in_handler(const struct native_ucontext *uc)
 {
-    return sig == SIGSEGV || sig == SIGBUS;
+    return uc->mc.sp - (uint64_t)area_current() < GATE_AREA_SIZE;
 }
 
 void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *uc)
@@ -147,6 +146,8 @@ void gate_on_fault(int sig, struct native_siginfo *si, struct native_ucontext *u
     if ((sig == SIGTRAP && (self_trapped(uc) || trace_returned(uc) || patch_trapped(uc))) ||
         (is_fault(sig) && patch_faulted(uc)))
         return;
+    if (is_fault(sig) && in_handler(uc))
+        sys1(GATE_DIES, sig);
     (void)take_pushed(uc, s); /* this native signal came before the kick, with a lower number */
     gate_apply_signal(uc, sys4(GATE_FAULT, s, si, uc->mc.err, uc->mc.trapno), s);
 }

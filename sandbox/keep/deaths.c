@@ -1,13 +1,166 @@
 #include "sandbox/keep/deaths.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 
 #include "sandbox/keep/container.h"
-#include "sandbox/keep/task.h"
+#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/vfs_priv.h"
+
+/* Watching
+ * -------------------------------------------------------------------------------------------------------- */
+
+#define YOUNG_NS (20 * NSEC_PER_SEC / 1000)
+#define TICK_NS (NSEC_PER_SEC / 100) /* of /proc/PID/stat */
+#define STARTTIME 22                 /* proc(5): the field there */
+#define YOUNG_EVENT UINT64_MAX       /* kernel.young_fd's */
+
+static int64_t boot_now(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_BOOTTIME, &ts);
+    return ts_ns(&ts);
+}
+
+int deaths_init(void)
+{
+    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = YOUNG_EVENT};
+
+    kernel.deaths_fd = epoll_create1(EPOLL_CLOEXEC);
+    kernel.young_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (kernel.deaths_fd < 0 || kernel.young_fd < 0)
+        return -errno;
+    return epoll_ctl(kernel.deaths_fd, EPOLL_CTL_ADD, kernel.young_fd, &ev) < 0 ? -errno : 0;
+}
+
+/* The field of /proc/PID/stat, whose second one, the name, may have anything in it. NULL: there is none. */
+static const char *stat_field(const char *text, int number)
+{
+    const char *p = strrchr(text, ')');
+
+    for (int i = 2; p && i < number; i++)
+        p = strchr(p + 1, ' ');
+    return p;
+}
+
+/* Whether the host has given p's number away again: who has it now began after p had it, by more than a tick,
+ * as all other numbers were given in between. Where that cannot be read, either who has it ends at this
+ * moment, which the pidfd tells, too; or memory is short (ENOENT, as proc(5) has it), which says nothing. */
+static bool is_anothers(const struct process *p)
+{
+    char path[32], text[1024];
+
+    (void)snprintf(path, sizeof(path), "%d/stat", (int)p->host_pid);
+    vfs_assume_self();
+    _cleanup_close_ int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (n <= 0)
+        return false;
+    text[n] = 0;
+    const char *began = stat_field(text, STARTTIME);
+    return began && strtoll(began, NULL, 10) > p->attached / TICK_NS;
+}
+
+void deaths_forget(struct process *p)
+{
+    if (!p->young)
+        return;
+    p->young = false;
+    DL_DELETE2(kernel.young, p, young_prev, young_next);
+}
+
+static void watch(struct process *p, int pidfd)
+{
+    struct epoll_event ev = {
+        .events = EPOLLIN | EPOLLONESHOT,
+        .data.u64 = (uint64_t)(unsigned)pidfd << 32 | (unsigned)p->pid,
+    };
+
+    deaths_forget(p);
+    p->pidfd = pidfd;
+    (void)epoll_ctl(kernel.deaths_fd, EPOLL_CTL_ADD, pidfd, &ev);
+}
+
+/* 0: it is watched; -ESRCH: it is gone; otherwise nothing is known. */
+static int look(struct process *p)
+{
+    int fd = (int)syscall(SYS_pidfd_open, p->host_pid, 0);
+
+    if (fd < 0)
+        return errno == EINVAL ? -ESRCH : -errno; /* EINVAL: the number is a thread's by now */
+    if (is_anothers(p)) {
+        (void)close(fd);
+        return -ESRCH;
+    }
+    watch(p, fd);
+    return 0;
+}
+
+bool deaths_watch(struct process *p)
+{
+    return p->pidfd >= 0 || (p->young && look(p) == 0);
+}
+
+static void arm(void)
+{
+    if (!kernel.young || kernel.young_armed)
+        return;
+    int64_t left = kernel.young->look_at - boot_now();
+    const struct itimerspec at = {.it_value = ns_ts(left > 0 ? left : 1)};
+    kernel.young_armed = timerfd_settime(kernel.young_fd, 0, &at, NULL) == 0;
+}
+
+/* [T] p is the last to be looked at. */
+static void queue(struct process *p, int64_t now)
+{
+    p->young = true;
+    p->look_at = now + YOUNG_NS;
+    DL_APPEND2(kernel.young, p, young_prev, young_next);
+    arm();
+}
+
+void deaths_attached(struct process *p)
+{
+    p->attached = boot_now();
+    if (p->state != PROCESS_ALIVE)
+        return;
+    queue(p, p->attached);
+    if (!p->parent || !kernel.young_armed) /* one that is to live */
+        (void)deaths_watch(p);
+}
+
+static void watch_the_old(void)
+{
+    uint64_t times;
+    struct process *p;
+
+    (void)!read(kernel.young_fd, &times, sizeof(times));
+    LOCKED(&kernel.tasklist_lock);
+    kernel.young_armed = false;
+    int64_t now = boot_now();
+    while ((p = kernel.young) && p->look_at <= now) {
+        int r = look(p);
+        if (r == 0)
+            continue;
+        deaths_forget(p);
+        if (r == -ESRCH)
+            process_kill_locked(p, SIGKILL, false);
+        else
+            queue(p, now);
+    }
+    arm();
+}
+
+/* Ends
+ * -------------------------------------------------------------------------------------------------------- */
 
 /* Linux 6.13: what a pidfd tells; from 6.15 on the exit status, once the process was reaped, too. */
 struct pidfd_info_ {
@@ -76,6 +229,10 @@ void deaths_bury(void)
     while ((n = epoll_wait(kernel.deaths_fd, events, ARRAY_SIZE(events), 0)) > 0) {
         for (int i = 0; i < n; i++) {
             _cleanup_close_ int pidfd = -1;
+            if (events[i].data.u64 == YOUNG_EVENT) {
+                watch_the_old();
+                continue;
+            }
             struct process *p = find_dead(events[i].data.u64, &pidfd);
             if (!p)
                 continue;

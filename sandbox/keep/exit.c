@@ -5,6 +5,7 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/clone.h"
+#include "sandbox/keep/deaths.h"
 #include "sandbox/keep/exec.h"
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/syscall.h"
@@ -359,6 +360,7 @@ static void process_finish(struct process *p, int status, struct leftovers *left
     hup_if_orphaned(p, p->parent, p);
     sigpending_flush(p, &p->pending, ~0ULL);
     left->mm = steal_ptr(&p->mm);
+    deaths_forget(p);
     left->pidfd = steal_fd(&p->pidfd);
     left->ctty = steal_ptr(&p->ctty);
     session_exited(p);
@@ -400,11 +402,15 @@ static bool is_last(const struct task *t)
 
 /* It was killed: the host closes its descriptors some time soon; a frozen process, later, which is not
  * waited for. */
-static void await_host_death(const struct process *p)
+static void await_host_death(struct process *p)
 {
-    struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
-    if (p->pidfd < 0)
-        return;
+    struct pollfd pfd = {.events = POLLIN};
+    {
+        LOCKED(&kernel.tasklist_lock);
+        if (!deaths_watch(p))
+            return;
+        pfd.fd = p->pidfd;
+    }
     worker_about_to_block();
     (void)poll(&pfd, 1, p->container->frozen ? FROZEN_MS : HOST_DEATH_MS);
 }

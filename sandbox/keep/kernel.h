@@ -87,6 +87,9 @@ struct kernel {
     struct timespec boot;           /* CLOCK_BOOTTIME at start */
     struct procfs *procfs;          /* procfs.h: what was read from the host at start, and the sysctls */
     int deaths_fd;              /* an epoll over the guests' host processes, while nobody expects their end */
+    int young_fd;               /* deaths.c: in there, a timer for those that are not yet */
+    struct process *young;      /* these (utlist); tasklist_lock */
+    bool young_armed;           /* tasklist_lock */
     int dead_fd;                /* neither to be read nor written: what a revoked lane becomes */
     int ready_fd;               /* an eventfd that is always readable and writable */
     pthread_mutex_t epoll_lock; /* who watches what; an object lock */

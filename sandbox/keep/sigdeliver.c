@@ -197,6 +197,12 @@ long gate_fault(struct task *t, const struct sysargs *a)
     return answer_or_stop(t, a, &gs, stops);
 }
 
+long gate_dies(struct task *t, const struct sysargs *a)
+{
+    process_exit(t->process, a->arg[0] == SIGBUS ? SIGBUS : SIGSEGV, true);
+    return 0;
+}
+
 long gate_sigreturn(struct task *t, const struct sysargs *a)
 {
     t->restart = 0;

@@ -73,6 +73,7 @@ long gate_signal(struct task *t, const struct sysargs *a);
 long gate_fault(struct task *t, const struct sysargs *a);
 long gate_sigreturn(struct task *t, const struct sysargs *a);
 long gate_settle(struct task *t, const struct sysargs *a);
+long gate_dies(struct task *t, const struct sysargs *a);
 /* t's call a, from its own code, is about to be answered: if a kick waits for that, what its gate would ask
  * then is written to where it last wanted it, and saves that doorbell. The thread stands still until the
  * answer, and the first thing it does then is to take the kick. No lock held. */

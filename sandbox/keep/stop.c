@@ -2,12 +2,13 @@
  */
 #include <sys/syscall.h>
 
+#include "sandbox/keep/deaths.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/trace.h"
 
-void process_host_signal(const struct process *p, int signo)
+void process_host_signal(struct process *p, int signo)
 {
-    if (p->pidfd >= 0)
+    if (deaths_watch(p))
         (void)syscall(SYS_pidfd_send_signal, p->pidfd, signo, NULL, 0);
 }
 

@@ -52,6 +52,7 @@ static const syscall_fn gate_calls[GATE_CALL_END - GATE_CALL_BASE] = {
     [GATE_SHMDT - GATE_CALL_BASE] = gate_shmdt,
     [GATE_VALUE - GATE_CALL_BASE] = seccomp_value,
     [GATE_SETTLE - GATE_CALL_BASE] = gate_settle,
+    [GATE_DIES - GATE_CALL_BASE] = gate_dies,
     [GATE_STOP - GATE_CALL_BASE] = gate_stop,
     [GATE_AIO_SETUP - GATE_CALL_BASE] = gate_aio_setup,
     [GATE_AIO_DONE - GATE_CALL_BASE] = gate_aio_done,

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
-#include <sys/epoll.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/deaths.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/vfs.h"
@@ -22,9 +22,9 @@ int tasks_init(void)
         return -ENOMEM;
     pthread_mutex_init(&tt->host_lock, NULL);
     pthread_mutex_init(&tt->dying_lock, NULL);
-    kernel.deaths_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (kernel.deaths_fd < 0)
-        return -errno;
+    int r = deaths_init();
+    if (r < 0)
+        return r;
     kernel.tasks = tt;
     return 0;
 }
@@ -129,25 +129,14 @@ static void kill_late_comer(const struct process *p, pid_t host_tid)
     (void)syscall(SYS_pidfd_send_signal, p->pidfd < 0 ? fd : p->pidfd, SIGKILL, NULL, 0);
 }
 
-/* [T] The control thread hears when the host process ends, until the pidfd is closed. */
-static void watch_host(struct process *p, pid_t host_pid)
-{
-    quiet_process_begins(host_pid);
-    p->host_pid = host_pid;
-    p->pidfd = (int)syscall(SYS_pidfd_open, host_pid, 0);
-    struct epoll_event ev = {
-        .events = EPOLLIN | EPOLLONESHOT,
-        .data.u64 = (uint64_t)(unsigned)p->pidfd << 32 | (unsigned)p->pid,
-    };
-    if (p->pidfd >= 0)
-        (void)epoll_ctl(kernel.deaths_fd, EPOLL_CTL_ADD, p->pidfd, &ev);
-}
-
 void task_host_known(struct task *t, pid_t host_tid)
 {
     struct process *p = t->process;
-    if (p->leader == t && p->pidfd < 0)
-        watch_host(p, host_tid);
+    if (p->leader == t && !p->host_pid) {
+        quiet_process_begins(host_tid);
+        p->host_pid = host_tid;
+        deaths_attached(p);
+    }
     if (p->group_exit || (atomic_load(&t->life) & TASK_DYING)) {
         kill_late_comer(p, host_tid);
         return;

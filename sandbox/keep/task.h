@@ -110,7 +110,7 @@ struct process {
     struct container *container; /* a reference */
     pid_t pid;                   /* the thread group's id, as the guest sees it */
     pid_t host_pid;              /* as the keep sees it */
-    int pidfd;                   /* of the host process; -1 until attached */
+    int pidfd;                   /* of the host process; -1: not watched yet (deaths.h) */
     enum process_state state;
     int exit_status; /* as wait4 reports it */
 
@@ -147,13 +147,16 @@ struct process {
     struct posix_timer *timers; /* timer.c */
     int next_timer_id;
     int oom_score_adj;
-    struct timespec start_time;      /* CLOCK_BOOTTIME */
-    struct timespec utime, stime;    /* final, once it has exited */
-    struct timespec cutime, cstime;  /* of reaped children */
-    long maxrss, cmaxrss;            /* KiB */
-    struct session *session;         /* session.h: it was started from outside; NULL otherwise */
-    struct signalfd_wait *signalfds; /* signalfd.c: who to tell of new signals */
-    struct pidfd_wait *pidfds;       /* pidfd.c: who to tell of the end */
+    struct timespec start_time;              /* CLOCK_BOOTTIME */
+    struct timespec utime, stime;            /* final, once it has exited */
+    struct timespec cutime, cstime;          /* of reaped children */
+    long maxrss, cmaxrss;                    /* KiB */
+    struct session *session;                 /* session.h: it was started from outside; NULL otherwise */
+    struct signalfd_wait *signalfds;         /* signalfd.c: who to tell of new signals */
+    struct pidfd_wait *pidfds;               /* pidfd.c: who to tell of the end */
+    struct process *young_prev, *young_next; /* deaths.c */
+    bool young;                              /* it is in kernel.young */
+    int64_t attached, look_at; /* when it got its host process, when that is looked at: CLOCK_BOOTTIME, ns */
     UT_hash_handle hh_pid;
 };
 
@@ -284,8 +287,8 @@ bool pgrp_is_orphaned(const struct pid_ns *ns, pid_t pgid, const struct process 
 
 /* By the host's thread id (leaf lock inside); takes a reference. */
 struct task *task_by_host_tid(pid_t host_tid);
-/* Attaches the host thread: from now on signals reach it. For a process's first thread host_pid and pidfd are
- * set too. The thread must be known to be alive (its notification is pending). tasklist_lock not held. */
+/* Attaches the host thread: from now on signals reach it. For a process's first thread host_pid is
+ * set, too. The thread must be known to be alive (its notification is pending). tasklist_lock not held. */
 void task_set_host_tid(struct task *t, pid_t host_tid);
 
 /* Scheduling, I/O priority, memory policy and personality of a session's first task, before it runs

@@ -65,7 +65,7 @@ void signal_kick(struct task *t);    /* [T] the gate is to ask, once */
 void signal_settle(struct task *t);  /* [T] acts on what can be delivered now; kicks for the rest */
 void process_stop(struct process *p, int signo); /* [T] */
 bool process_continue(struct process *p);        /* [T] True: SIGCONT is to be sent to the host process */
-void process_host_signal(const struct process *p, int signo);
+void process_host_signal(struct process *p, int signo);                         /* [T] */
 void sigpending_flush(struct process *p, struct sigpending *sp, sigset64 mask); /* [T] */
 sigset64 signal_deliverable(struct task *t); /* [T] pending and not blocked */
 bool signal_wake(struct task *t); /* [T] true: its gate will ask, or somebody looks again before it runs */

@@ -230,6 +230,55 @@ static void die_no_stack(void)
     overflow_stack(100000);
 }
 
+static void no_frame_to_return_to(void)
+{
+    signal(SIGSEGV, SIG_DFL);
+    __asm__ volatile("mov $4096, %%esp\n mov $15, %%eax\n syscall" ::: "memory");
+}
+
+/* From one and the same instruction, with the stack that it is to have at that moment. */
+static __attribute__((noinline)) long signal_self(pid_t pid, int signo, const void *sp)
+{
+    long r;
+    __asm__ volatile("mov %%rsp, %%rbx\n mov %3, %%rsp\n mov $62, %%eax\n syscall\n mov %%rbx, %%rsp"
+                     : "=a"(r)
+                     : "D"(pid), "S"(signo), "r"(sp)
+                     : "rbx", "rcx", "r11", "memory");
+    return r;
+}
+
+static volatile sig_atomic_t heard;
+
+static void hear(int signo)
+{
+    heard += signo == SIGUSR1;
+}
+
+static void signal_without_room(void)
+{
+    signal(SIGSEGV, SIG_DFL);
+    (void)signal_self(getpid(), SIGUSR1, (const void *)4096);
+}
+
+#define HOT 200
+
+/* A handler's frame has no place, in a process that has only just begun. */
+static void test_deaths_at_hot_sites(void)
+{
+    static char stack[65536];
+    signal(SIGUSR1, hear);
+    for (int i = 0; i < HOT; i++)
+        (void)signal_self(getpid(), SIGUSR1, stack + sizeof(stack) - 16);
+    CHECK("heard", heard == HOT);
+    int died = 0;
+    for (int i = 0; i < 20; i++) {
+        int st = in_child(signal_without_room);
+        died += WIFSIGNALED(st) && WTERMSIG(st) == SIGSEGV;
+    }
+    CHECK("a signal to oneself without room kills", died == 20);
+    signal(SIGUSR1, SIG_DFL);
+}
+
 #define DEATHS 60 /* which signal it was comes to be known a moment later */
 
 static void test_deaths(void)
@@ -238,12 +287,15 @@ static void test_deaths(void)
     CHECK("a blocked fault kills", WIFSIGNALED(st) && WTERMSIG(st) == SIGSEGV);
     st = in_child(die_ignored);
     CHECK("an ignored fault kills", WIFSIGNALED(st) && WTERMSIG(st) == SIGSEGV);
+    st = in_child(no_frame_to_return_to);
+    CHECK("a return from no handler kills", WIFSIGNALED(st) && WTERMSIG(st) == SIGSEGV);
     int died = 0;
     for (int i = 0; i < DEATHS; i++) {
         st = in_child(die_no_stack);
         died += WIFSIGNALED(st) && WTERMSIG(st) == SIGSEGV;
     }
     CHECK("no room for the frame kills", died == DEATHS);
+    test_deaths_at_hot_sites();
 }
 
 int main(void)
