@@ -266,11 +266,11 @@ static ssize_t splice_own(struct mover *m)
     bool fill = is_pipe(m->out);
     struct file *own = fill ? m->in : m->out, *pipe = fill ? m->out : m->in;
     bool possible = fill ? (own->kind & FILE_SEEKABLE) && !(own->kind & FILE_DIR) : chrdev_swallows(own);
-    _cleanup_iobuf_ struct iobuf b;
     struct uio u;
 
     if (own->hostfd >= 0 || !possible || !is_pipe(pipe))
         return -EINVAL;
+    _cleanup_iobuf_ struct iobuf b;
     if (iobuf_init(&b, m->len) < 0)
         return -ENOMEM;
     uio_init_kernel(&u, b.p, m->len < b.size ? m->len : b.size);
