@@ -495,8 +495,6 @@ static uaddr_t hot_site(struct task *t, const struct sysargs *a)
 
 void fast_missed(struct task *t, const struct sysargs *a, long r)
 {
-    if (!t->process->mm) /* the call has ended its process, by a filter or by itself */
-        return;
     bool moves = is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls));
     bool self = fast_sends_to_itself(t, a);
     bool missed = t->used_lane ? moves : r >= 0 && (self || is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls)));

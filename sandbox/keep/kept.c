@@ -246,6 +246,11 @@ void kept_after(struct task *t, const struct sysargs *a)
     kept_put(f);
 }
 
+void kept_parked(void)
+{
+    now = NULL;
+}
+
 void kept_waits(struct task *t)
 {
     struct mailbox *b = now && now->listener && task_is_current(t) ? kept_box(t) : NULL;

@@ -27,6 +27,8 @@ bool kept_opened(struct task *t, const struct sysargs *a, int fd, struct file *f
 void kept_installed(struct task *t, int fd);
 /* t's call a is about to wait. No lock held. */
 void kept_waits(struct task *t);
+/* This worker goes on without its call, which is parked. */
+void kept_parked(void);
 /* A number of t's that is GATE_KEPT_FD becomes a file's. The table's lock held. */
 void kept_off(struct task *t);
 /* p's gate is to ask before it opens anything. [T], or in a call of p's. */

@@ -166,12 +166,16 @@ static unsigned index_of(const struct task *t)
                       sizeof(struct gate_slot));
 }
 
-struct gate_mailbox *mailbox_page(const struct task *t)
+struct gate_mailbox *mailbox_page_in(const struct mailbox *b, const struct task *t)
 {
-    struct mailbox *b = t->process->mm->mailbox;
     unsigned i = index_of(t);
 
     return b && t->slot && i < MAILBOX_THREADS ? b->page[i] : NULL;
+}
+
+struct gate_mailbox *mailbox_page(const struct task *t)
+{
+    return mailbox_page_in(t->process->mm->mailbox, t);
 }
 
 void mailbox_attach(struct task *t)

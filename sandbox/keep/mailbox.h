@@ -47,6 +47,8 @@ bool mailbox_takes(int nr);
 bool mailbox_may_be_used(const struct task *t);
 /* t's page, or NULL. In a call of t's. */
 struct gate_mailbox *mailbox_page(const struct task *t);
+/* The same of b, which is, or was a moment ago, its process's: another thread may execute a program. */
+struct gate_mailbox *mailbox_page_in(const struct mailbox *b, const struct task *t);
 
 /* [T] A living process whose mailbox is wanted: its first thread. NULL: none. `wanted` marks what it says yes
  * to, so that a round has each process once. */

@@ -364,10 +364,9 @@ static struct mailbox_server *server_of(struct container *c)
     return s;
 }
 
-static void admit(struct task *t, struct gate_mailbox *page, int64_t at)
+static void admit(struct task *t, struct mailbox *b, struct gate_mailbox *page, int64_t at)
 {
     struct mailbox_server *s = server_of(t->process->container);
-    struct mailbox *b = t->process->mm->mailbox;
     unsigned index = (unsigned)(((char *)page - (char *)b->page[0]) / MAILBOX_PAGE);
 
     if (!s || at < atomic_load(&s->not_before))
@@ -388,11 +387,11 @@ static void admit(struct task *t, struct gate_mailbox *page, int64_t at)
 
 void mailbox_rung(struct task *t)
 {
-    struct gate_mailbox *page = mailbox_page(t);
+    struct mailbox *b = t->process->mm->mailbox;
+    struct gate_mailbox *page = mailbox_page_in(b, t);
 
     if (!page)
         return;
-    struct mailbox *b = t->process->mm->mailbox;
     int64_t at = now();
     bool in_a_row = at - atomic_exchange_explicit(&b->rung, at, memory_order_relaxed) < BUSY_GAP;
     unsigned calls = in_a_row ? atomic_load_explicit(&b->calls, memory_order_relaxed) + 1 : 0;
@@ -403,5 +402,5 @@ void mailbox_rung(struct task *t)
     }
     if (calls < BUSY_CALLS || __atomic_load_n(&page->served, __ATOMIC_RELAXED))
         return;
-    admit(t, page, at);
+    admit(t, b, page, at);
 }

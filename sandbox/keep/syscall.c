@@ -111,6 +111,13 @@ static long run(struct task *t, const struct sysargs *a, syscall_fn fn)
     return r;
 }
 
+/* By its own call: from then on nothing keeps its process, whose other threads may end at any time, from
+ * giving back its memory. */
+static bool has_ended(const struct task *t)
+{
+    return atomic_load(&t->life) & TASK_EXITED;
+}
+
 static void answer(struct task *t, const struct sysargs *a, long r)
 {
     if (r == SYS_NOANSWER)
@@ -131,7 +138,7 @@ static void answer(struct task *t, const struct sysargs *a, long r)
         t->restart_nr = a->nr;
         r = -EINTR;
     }
-    if (t->kicked)
+    if (t->kicked && !has_ended(t))
         signal_push(t, a);
     (void)notif_answer(a, r);
 }
@@ -167,6 +174,12 @@ static bool is_overdue(const struct task *t, const struct sysargs *a)
     return t->ended_by && a->nr != GATE_SIGNAL && !(a->nr == SYS_exit && from_gate(a));
 }
 
+static void leave_parked(void)
+{
+    kept_parked();
+    tasks_bury();
+}
+
 /* r: 0, or what the filters have said. */
 static void go_on(struct task *t, const struct sysargs *a, struct gate_mailbox *mailbox, long r)
 {
@@ -176,12 +189,14 @@ static void go_on(struct task *t, const struct sysargs *a, struct gate_mailbox *
     if (r == 0)
         r = fn ? run(t, a, fn) : -ENOSYS;
     if (r == SYS_PARKED) {
-        tasks_bury();
+        leave_parked();
         return;
     }
-    if (r != SYS_NOANSWER)
-        kept_after(t, a);
-    fast_missed(t, a, r);
+    if (!has_ended(t)) {
+        if (r != SYS_NOANSWER)
+            kept_after(t, a);
+        fast_missed(t, a, r);
+    }
     mailbox_end();
     if (mailbox)
         mailbox_rung(t);
@@ -194,6 +209,7 @@ void syscall_go_on(struct task *t, const struct sysargs *a)
 {
     if (t->process->container->frozen)
         task_await_thaw(t);
+    (void)kept_hear(t, a); /* by this worker, which may be another */
     go_on(t, a, NULL, 0);
 }
 
@@ -219,7 +235,7 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
     (void)kept_hear(t, a); /* which a doorbell is */
     long r = t->seccomp_mode && seccomp_covers(a) ? seccomp_check(t, a) : 0;
     if (r == SYS_PARKED)
-        tasks_bury();
+        leave_parked();
     else
         go_on(t, a, mailbox_takes(a->nr) ? mailbox_page(t) : NULL, r);
 }
