@@ -68,10 +68,12 @@ static bool is_lent(struct task *t, const struct sysargs *a, struct kept *k)
 /* The file is nobody else's, and its process may have such at all. */
 static bool is_fit(struct task *t, int fd, const struct file *f)
 {
+    if (!fast_is_alone(t) || fdtable_shared(t->fdt)) /* others may have closed it */
+        return false;
     return fd < GATE_KEPT_FD && (f->kind & FILE_PLAIN) && f->dentry && f->hostfd >= 0 &&
            atomic_load(&f->refs) == 1 && !atomic_load(&f->locked) && atomic_load(&kernel.inotifies) == 0 &&
-           !t->trace && fast_is_alone(t) && fast_is_possible(t) && mailbox_may_be_used(t) &&
-           !fdtable_shared(t->fdt) && !fdtable_has_locks(t->fdt) && atomic_load(&t->fs->refs) == 1;
+           !t->trace && fast_is_possible(t) && mailbox_may_be_used(t) && !fdtable_has_locks(t->fdt) &&
+           atomic_load(&t->fs->refs) == 1;
 }
 
 /* later_lock held. The gate, which waits for the answer to its open, may act. */

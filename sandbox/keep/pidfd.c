@@ -75,6 +75,12 @@ int pidfd_install(struct task *t, struct process *p, unsigned flags)
         free(w);
         return -errno;
     }
+    struct file *f = file_new(&pidfd_ops, O_RDWR | (flags & O_NONBLOCK), 0, w->hostfd, w);
+    if (!f) {
+        (void)close(w->hostfd);
+        free(w);
+        return -ENOMEM;
+    }
     {
         LOCKED(&kernel.tasklist_lock);
         w->process = process_get(p);
@@ -82,9 +88,9 @@ int pidfd_install(struct task *t, struct process *p, unsigned flags)
         if (p->state != PROCESS_ALIVE)
             make_readable(w);
     }
-    int r = hostio_install(t, &pidfd_ops, O_RDWR | O_CLOEXEC | (flags & O_NONBLOCK), 0, w->hostfd, w);
-    if (r < 0)
-        detach(w);
+    int r = fd_install(t, f, true, 0);
+    if (r < 0) /* out of the list, before what it names is another file */
+        file_put(f);
     return r;
 }
 

@@ -190,13 +190,16 @@ static long signalfd_new(struct task *t, sigset64 mask, int flags)
         free(w);
         return -errno;
     }
-    bind_to(w, t->process);
-    int r = hostio_install(t, &signalfd_ops, (unsigned)flags | O_RDWR, 0, w->hostfd, w);
-    if (r < 0) {
-        w->hostfd = -1;
-        bind_to(w, NULL);
+    struct file *f = file_new(&signalfd_ops, (unsigned)flags | O_RDWR, 0, w->hostfd, w);
+    if (!f) {
+        (void)close(w->hostfd);
         free(w);
+        return -ENOMEM;
     }
+    bind_to(w, t->process);
+    int r = fd_install(t, f, flags & SFD_CLOEXEC, 0);
+    if (r < 0) /* out of the list, before what it names is another file */
+        file_put(f);
     return r;
 }
 
