@@ -14,7 +14,8 @@
 
 #define FIRST_PAUSE_NS (10 * 1000000LL)
 #define CALLS 8
-#define PASSED_OVER 8
+#define PASSED_OVER 8 /* at first; each time twice as often, as to call one means to list all threads */
+#define PASSED_OVER_MOST 64
 #define NAP_NS 200000
 #define NAPS 50000
 
@@ -55,14 +56,6 @@ void quiet_over(struct task *t)
  * ---------------------------------------------------------------------------------------------------------
  */
 
-static bool is_known(const struct process *p, pid_t host_tid)
-{
-    for (const struct task *t = p->threads; t; t = t->thread_next)
-        if (t->host_tid == host_tid && !t->exited)
-            return true;
-    return false;
-}
-
 static bool was_kicked(const struct quiet *q, pid_t host_tid)
 {
     for (unsigned i = 0; i < q->nkicked && i < QUIET_KICKED; i++)
@@ -88,7 +81,7 @@ static void kick_unknown(struct quiet *q)
     }
     for (const struct dirent *e; (e = readdir(dir));) {
         pid_t tid = (pid_t)atoi(e->d_name);
-        if (tid <= 0 || is_known(p, tid) || was_kicked(q, tid))
+        if (tid <= 0 || task_host_is_known(p, tid) || was_kicked(q, tid))
             continue;
         if (syscall(SYS_tgkill, p->host_pid, tid, GATE_KICK_SIGNAL) == 0)
             q->kicked[q->nkicked++ % QUIET_KICKED] = tid;
@@ -117,10 +110,14 @@ void quiet_call(struct task *t)
     ktimer_set(&q->timer, mono_now() + q->pause);
 }
 
-void quiet_passed_over(const struct process *p)
+void quiet_passed_over(struct process *p)
 {
-    if (p->quiet && ++p->quiet->passed_over == PASSED_OVER)
-        quiet_call(p->quiet->task);
+    unsigned patience = p->quiet_patience ? p->quiet_patience : PASSED_OVER;
+
+    if (!p->quiet || ++p->quiet->passed_over != patience)
+        return;
+    p->quiet_patience = patience < PASSED_OVER_MOST ? patience * 2 : patience;
+    quiet_call(p->quiet->task);
 }
 
 /* Another thread of p's that surely lives on the host, other than t. */

@@ -36,7 +36,7 @@ void quiet_over(struct task *t);
 /* [T] t is to come to the keep soon. Nothing where it is not quiet: it will attach. */
 void quiet_call(struct task *t);
 /* [T] A thread of p's has to attach, since another is quiet. One that is so for long is called. */
-void quiet_passed_over(const struct process *p);
+void quiet_passed_over(struct process *p);
 /* [T] t has ended, quiet or not. */
 void quiet_thread_ended(struct task *t);
 /* [T] A process has got this number from the host, so that nobody else has it. */

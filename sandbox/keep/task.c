@@ -107,6 +107,14 @@ void task_forget_host(struct task *t)
         HASH_DELETE(hh_host, kernel.tasks->by_host, t);
 }
 
+bool task_host_is_known(const struct process *p, pid_t host_tid)
+{
+    const struct task *t = NULL;
+    LOCKED(&kernel.tasks->host_lock);
+    HASH_FIND(hh_host, kernel.tasks->by_host, &host_tid, sizeof(host_tid), t);
+    return t && t->process == p && !t->exited;
+}
+
 void task_host_moved(struct task *t, pid_t host_tid)
 {
     task_forget_host(t);

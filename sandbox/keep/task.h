@@ -140,7 +140,8 @@ struct process {
     struct sigpending pending; /* for the whole group */
     sigset64 marked;           /* of those, what every thread's gate knows of */
     struct mm *mm;
-    struct quiet *quiet; /* quiet.h; NULL: all its threads were heard of, or are to attach */
+    struct quiet *quiet;     /* quiet.h; NULL: all its threads were heard of, or are to attach */
+    unsigned quiet_patience; /* how many attach until that one is called; 0: as many as at first */
     struct rlimit rlim[RLIM_NLIMITS];
     unsigned nsigqueued;        /* entries in all queues of the group */
     struct itimer itimer[3];    /* ITIMER_REAL (alarm), ITIMER_VIRTUAL, ITIMER_PROF */

@@ -36,7 +36,8 @@ void process_unlink(
 void task_host_known(struct task *t, pid_t host_tid); /* [T] task_set_host_tid's */
 void task_host_moved(struct task *t, pid_t host_tid); /* [T] t's host thread goes by this number now */
 void task_forget_host(struct task *t);                /* out of the host's table */
-void task_bury_later(struct task *t);                 /* takes a reference of its own */
+bool task_host_is_known(const struct process *p, pid_t host_tid); /* [T] as a living thread's of p */
+void task_bury_later(struct task *t);                             /* takes a reference of its own */
 
 /* sched.c: [T] passed on as far as the host agrees; a failure is not the guest's to see. */
 void task_tell_nice(struct task *o) __attribute__((weak));

@@ -411,7 +411,7 @@ static void test_waiting(void)
     q.number = clone(wait_for_word, q.stack + STACK, THREAD_FLAGS, &q, &q.tid, NULL, &q.tid);
     MUST(q.number > 0);
     AWAIT(atomic_load(&q.runs));
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 2 * PASSING; i++) {
         quiet_make(&other);
         join(&other);
     }
