@@ -118,21 +118,31 @@ static int show_inside(struct target *t, const struct cgroup *cg, struct err *e)
     return launch_expect(keep, CONTROL_DONE, e);
 }
 
+static int apply(struct target *t, const struct oci_resources *res, struct err *e)
+{
+    struct cgroup cg;
+
+    if (cgroup_load(&cg, t->dir.dir, e) < 0)
+        return -1;
+    unsigned before = cg.ntrees;
+    if (cgroup_widen(&cg, res, t->dir.dir, e) || cgroup_update(&cg, res, e))
+        return -1;
+    return cg.ntrees > before ? show_inside(t, &cg, e) : 0;
+}
+
 static int update(const struct globals *g, const char *id, const struct oci_resources *res, struct err *e)
 {
     _cleanup_(target_close) struct target t = TARGET_INIT;
-    struct cgroup cg;
 
     if (target_open(g, id, true, &t, e))
         return -1;
-    if (target_status(&t) == STATUS_STOPPED)
-        return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", id);
-    if (cgroup_load(&cg, t.dir.dir, e) < 0)
-        return -1;
-    unsigned before = cg.ntrees;
-    if (cgroup_widen(&cg, res, t.dir.dir, e) || cgroup_update(&cg, res, e))
-        return -1;
-    return cg.ntrees > before ? show_inside(&t, &cg, e) : 0;
+    if (target_status(&t) != STATUS_STOPPED) {
+        if (apply(&t, res, e) == 0)
+            return 0;
+        if (target_status(&t) != STATUS_STOPPED)
+            return -1;
+    } /* else that it has ended is the reason for whatever could not be done */
+    return err_set(e, ERR_NOT_RUNNING, 0, "container not running: %.255s", id);
 }
 
 static int run(const struct globals *g, char **argv, struct err *e)
