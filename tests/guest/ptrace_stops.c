@@ -371,6 +371,22 @@ static void attaching(void)
     CHECK_ERRNO("no request", ptrace(0x7777, pid, 0, 0), ESRCH);
 }
 
+static void attaching_to_a_stopped_one(void)
+{
+    siginfo_t si;
+    pid_t pid = idle_child();
+
+    kill(pid, SIGSTOP);
+    CHECK("stopped", waitpid(pid, NULL, WUNTRACED) == pid && ptrace(PTRACE_ATTACH, pid, 0, 0) == 0);
+    CHECK("told again, as a group-stop",
+          stopped_by(wait_for(pid), SIGSTOP) && ptrace(PTRACE_GETSIGINFO, pid, 0, &si) == -1);
+    ptrace(PTRACE_CONT, pid, 0, 0);
+    CHECK("then the signal of ATTACH",
+          stopped_by(wait_for(pid), SIGSTOP) && ptrace(PTRACE_GETSIGINFO, pid, 0, &si) == 0);
+    kill(pid, SIGKILL);
+    wait_for(pid);
+}
+
 static void seizing(void)
 {
     int status;
@@ -573,6 +589,7 @@ int main(int argc, char **argv)
     clone_event();
     exec_event();
     attaching();
+    attaching_to_a_stopped_one();
     seizing();
     tracers_end();
     other_tracer();
