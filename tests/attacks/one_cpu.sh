@@ -17,7 +17,7 @@ keep=$(jq .keep "$state/$id/state.json")
 watch_start "$keep" || skip "no tracing"
 ls "/proc/$keep/task" >"$instance/set_event_pid"
 touch "$bundle/rootfs/test/go"
-until_true 60 grep -q done "$scratch/out" || bad "it does not come to its end"
+until_true $hang grep -q done "$scratch/out" || bad "it does not come to its end"
 watch_stop
 calls=$(awk '{ n += $1 } END { print n + 0 }' "$native")
 asked=$(awk '$2 == 204 { n += $1 } END { print n + 0 }' "$native")

@@ -276,7 +276,7 @@ TABLE
     hook prestart /bin/sh sh -c "sleep $NAP & exit 0"
     hook startContainer /bin/sh sh -c "sleep $NAP & exit 0"
     run_it x
-    pkill -f "^sleep $NAP$" # the first is still there
+    wait_for pkill -f "^sleep $NAP$" # the first is still there
 }
 
 @test "hooks: much output, much input" {

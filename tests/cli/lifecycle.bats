@@ -99,7 +99,7 @@ fails_with() { # message command...
     create x --pid-file "$BATS_TEST_TMPDIR/pid"
     pid=$(cat "$BATS_TEST_TMPDIR/pid")
     bailey delete x
-    [ -z "$(grep '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null)" ]
+    gone "$pid"
     nothing_left
 }
 
@@ -134,9 +134,8 @@ fails_with() { # message command...
     bailey kill --all x 9
     wait_for status_is x stopped
     [ "$(bailey state x | jq .exitStatus)" = 137 ]
-    for pid in $pids; do
-        [ -z "$(grep '^State:.[^Z]' "/proc/$pid/status" 2>/dev/null)" ]
-    done
+    # shellcheck disable=SC2086
+    gone $pids
 }
 
 @test "delete --force of one that runs" {

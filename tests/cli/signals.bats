@@ -138,9 +138,12 @@ host_state_of() { # pid
     [ "$(host_state_of "$(pid_of x)")" = S ]
     status_is x running
     wait_for sh -c "'$BAILEY' --root '$STATE' exec x cat /proc/1/stat | grep -q ' T '"
-    before=$(wc -c <"$BATS_TEST_TMPDIR/out")
-    sleep 0.3
-    [ "$(wc -c <"$BATS_TEST_TMPDIR/out")" = "$before" ]
+    still() { # what it had begun to say comes yet
+        before=$(wc -c <"$BATS_TEST_TMPDIR/out")
+        sleep 0.3
+        [ "$(wc -c <"$BATS_TEST_TMPDIR/out")" = "$before" ]
+    }
+    wait_for still
     bailey kill x CONT
     more() { [ "$(wc -c <"$BATS_TEST_TMPDIR/out")" -gt "$before" ]; }
     wait_for more

@@ -1,5 +1,12 @@
 # Job control without a terminal: background jobs, wait in its forms, stop and continue, signals to groups.
 cd /tmp || exit 1
+# until_state PID LETTER, in one program that the shell waits for.
+cat >until_state <<'EOF'
+for _ in $(seq 3000); do
+    read -r _ _ state _ <"/proc/$1/stat" && [ "$state" = "$2" ] && exit
+    sleep 0.02
+done
+EOF
 
 echo "== wait"
 (exit 3) & a=$!
@@ -8,9 +15,13 @@ wait $a; echo $?
 wait $b; echo $?
 wait $b; echo "again $?"
 wait 99999; echo "none of ours $?"
-for i in 5 6 7; do (sleep 0.0$i; exit $i) & done
+# Each ends while the shell waits: what has ended before, wait -n need not find any more.
+for i in 5 6 7; do (until [ -e end$i ]; do sleep 0.02; done; sh until_state $$ S; exit $i) & done
 sum=0
-for i in 1 2 3; do wait -n; sum=$((sum + $?)); done
+for i in 5 6 7; do
+    : >end$i
+    wait -n; sum=$((sum + $?))
+done
 echo "sum $sum"
 sleep 1000 & s=$!
 kill $s
@@ -29,13 +40,6 @@ until wait $s; r=$?; [ $r -lt 128 ]; do :; done; echo "then $r"
 trap - USR1
 
 echo "== stop and continue"
-# until_state PID LETTER, in one program that the shell waits for.
-cat >until_state <<'EOF'
-for _ in $(seq 3000); do
-    read -r _ _ state _ <"/proc/$1/stat" && [ "$state" = "$2" ] && exit
-    sleep 0.02
-done
-EOF
 set -m
 mkfifo fifo
 cat fifo & s=$!
@@ -49,10 +53,10 @@ sh until_state $s S
 jobs -r | sed 's/ *$//'
 echo through >fifo
 wait $s; echo "continued and done $?"
-sleep 0.3 & s=$!
+sleep 1 & s=$!
 kill -STOP $s
 kill -CONT $s
-wait $s; echo "slept on $?"
+wait -f $s; echo "slept on $?" # -f: not until it is seen to be stopped
 
 echo "== groups"
 (sleep 1000 | sleep 1000 | sleep 1000) & s=$!

@@ -1,6 +1,7 @@
-# Job control as a user at a terminal has it: bash on a pty, driven key by key.
+# Job control as a user at a terminal has it: bash on a pty, driven key by key. A key that is for a program is typed when that
+# program has said that it is there: what has been started in the foreground has the terminal by then.
 #: shell /usr/bin/expect -f
-set timeout 10
+set timeout 300
 log_user 0
 proc must {what} {
     expect {
@@ -14,40 +15,43 @@ spawn -noecho bash --norc --noprofile -i
 must "ready> $"
 send "stty -echo\r"
 must "ready> $"
-send "sleep 100\r"
-sleep 0.4
+# No shell: dash may be waiting for its vfork's child, which is stopped, out of reach itself. What is continued in the foreground
+# has the terminal by then.
+send "perl -e '$| = 1; \$SIG{CONT} = sub { print \"went on\\n\" }; print \"up\\n\"; sleep 1000 while 1'\r"
+must "up\r\n"
 send "\x1a"
-must "Stopped +sleep 100"
+must "Stopped +perl"
 must "ready> $"
 send "fg\r"
-must "sleep 100"
-sleep 0.2
+must "went on\r\n"
 send "\x03"
 must "ready> $"
 send "echo status \$?\r"
 must "status 130"
 must "ready> $"
-send "cat\r"
-sleep 0.3
+send "echo now; cat\r"
+must "now"
 send "typed\r"
 must "typed\r\n"
 send "\x04"
 must "ready> $"
-send "sleep 0.5 &\r"
+send "sh -c 'until \[ -e /tmp/end ]; do sleep 0.1; done' &\r"
 must "1\\\] \[0-9\]+"
 must "ready> $"
 send "fg\r"
-must "sleep 0.5"
+must "sh -c 'until"
+exec touch /tmp/end
 must "ready> $"
-send "cat & sleep 0.3\r"
-must "Stopped|ready> $"
+send "cat & until jobs | grep -q Stopped; do sleep 0.1; done\r"
+must "ready> $"
 send "jobs\r"
 must "Stopped +cat"
-send "kill -KILL %1; sleep 0.1\r"
+must "ready> $"
+send "kill -KILL %1; while \[ -e /proc/\$! ]; do sleep 0.1; done\r"
 must "Killed +cat"
 must "ready> $"
-send "sleep 100 | sleep 100\r"
-sleep 0.4
+send "sh -c 'echo one >&2; exec sleep 1000' | sh -c 'echo two; exec sleep 1000'\r"
+must "one.*two|two.*one"
 send "\x1c"
 must "Quit"
 must "ready> $"
