@@ -307,7 +307,10 @@ static long unshare_files(struct task *t)
     if (!own)
         return -ENOMEM;
     struct fdtable *old = t->fdt;
-    t->fdt = own;
+    {
+        LOCKED(&kernel.tasklist_lock); /* others look, through /proc */
+        t->fdt = own;
+    }
     fdtable_put(old);
     return 0;
 }
@@ -318,7 +321,10 @@ static long unshare_fs(struct task *t)
     if (!own)
         return -ENOMEM;
     struct fs *old = t->fs;
-    t->fs = own;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        t->fs = own;
+    }
     fs_put(old);
     return 0;
 }

@@ -153,18 +153,14 @@ struct mount **mount_snapshot(struct mount_ns *ns, unsigned *n)
     return all;
 }
 
-void mount_ns_show(struct task *t, struct strbuf *sb, bool mountinfo)
+void mount_ns_show(struct task *t, struct mount_ns *ns, struct dentry *top, struct strbuf *sb, bool mountinfo)
 {
-    struct mount_ns *ns = t->process->container->mounts;
     char root[PATH_MAX] = "/";
     const char *target;
     unsigned n;
 
-    if (t->fs) {
-        _cleanup_dentry_ struct dentry *top = fs_root(t->fs);
-        if (top != ns->main->root && dentry_path_abs(top, root, sizeof(root)) < 0)
-            return;
-    }
+    if (top && top != ns->main->root && dentry_path_abs(top, root, sizeof(root)) < 0)
+        return;
     struct mount **all = mount_snapshot(ns, &n);
     for (unsigned i = 0; i < n; i++) {
         if (seen_from(root, all[i]->target, &target) && is_there(t, all[i])) {

@@ -6,6 +6,7 @@
 #include "sandbox/keep/idmap.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/quiet.h"
+#include "sandbox/keep/fs_struct.h"
 #include "sandbox/keep/vfs.h"
 
 /* Calls fn with whom the node is about; -ESRCH when that is gone. */
@@ -223,13 +224,21 @@ static ssize_t write_oom_adj(struct task *t, struct pnode *n, const char *data, 
 /* Mounts ---------------------------------------------------------------------------------------------------
  */
 
+/* Its root directory, a reference; NULL: it has none (any more). */
+static struct dentry *root_of(const struct proc_who *w)
+{
+    LOCKED(&kernel.tasklist_lock);
+    bool has = w->t && w->p->state == PROCESS_ALIVE && !w->t->exited && w->t->fs;
+    return has ? fs_root(w->t->fs) : NULL;
+}
+
 static int show_mounts(struct task *t, struct pnode *n, struct strbuf *sb)
 {
-    (void)t;
     WITH_WHO(n, w);
     if (!w.t || w.p->state != PROCESS_ALIVE)
         return -EINVAL;
-    mount_ns_show(w.t, sb, n->key);
+    _cleanup_dentry_ struct dentry *top = root_of(&w);
+    mount_ns_show(t, w.p->container->mounts, top, sb, n->key);
     return 0;
 }
 

@@ -121,8 +121,10 @@ void mount_ns_release(struct container *c);
 /* Hides masked paths (empty file or directory) and makes others read-only, as far as they exist. After
  * mount_ns_init. Both arrays end with NULL, or are NULL. 0 or -errno. */
 int mount_ns_protect(struct container *c, char *const *masked, char *const *readonly);
-/* mountinfo(5), mounts and mountstats text for /proc. */
+/* mountinfo(5), mounts and mountstats text for /proc, as who has its root directory at top sees them; NULL:
+ * at the top. t asks. */
 struct strbuf;
-void mount_ns_show(struct task *t, struct strbuf *sb, bool mountinfo);
+void mount_ns_show(struct task *t, struct mount_ns *ns, struct dentry *top, struct strbuf *sb,
+                   bool mountinfo);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/fs_struct.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/klog.h"
 #include "sandbox/keep/mqueue.h"
@@ -63,7 +64,9 @@ NOT_HERE(struct file *file_new(const struct file_ops *ops, unsigned flags, unsig
 NOT_HERE(void file_put(struct file *f))
 NOT_HERE(int file_reopen(struct task *t, struct file *f, int flags, struct file **ret))
 NOT_HERE(long klog_read_once(struct task *t, uaddr_t buf, size_t len, bool nonblock))
-NOT_HERE(void mount_ns_show(struct task *t, struct strbuf *sb, bool mountinfo))
+NOT_HERE(struct dentry *fs_root(struct fs *fs))
+NOT_HERE(void mount_ns_show(struct task *t, struct mount_ns *ns, struct dentry *top, struct strbuf *sb,
+                            bool mountinfo))
 NOT_HERE(struct process *process_get(struct process *p))
 NOT_HERE(void process_put(struct process *p))
 NOT_HERE(sigset64 task_mask(struct task *t))
