@@ -7,7 +7,9 @@
 
 #include "sandbox/gate/gate.h"
 #include "sandbox/gate/kept.h"
+#include "sandbox/gate/mailbox_thread.h"
 #include "sandbox/gate/poll.h"
+#include "sandbox/gate/signalfd.h"
 
 #define PROT_READ 1
 #define PROT_WRITE 2
@@ -21,6 +23,7 @@
 #define O_RDWR 2U
 #define O_NONBLOCK 04000U
 #define O_OTHERS 01062000U /* that F_SETFL changes: O_APPEND, O_ASYNC, O_DIRECT, O_NOATIME */
+#define MSG_NOSIGNAL 0x4000U
 #define EINTR 4
 #define EBADF 9
 #define EFAULT 14
@@ -33,42 +36,6 @@
 #define LOOKS_DONE 1000
 #define MISSES 2 /* until it is believed that nobody looks */
 
-enum phase {
-    PHASE_BEGUN,  /* nothing has happened that could not be done again */
-    PHASE_POSTED, /* it may be the keep's already */
-    PHASE_DONE,   /* made, with `result` */
-    PHASE_COPIED, /* and so is what it gives */
-    PHASE_RING,   /* it is for the site's own instruction */
-    PHASE_NATIVE, /* the keep has done its part of a close, the host has not yet */
-    PHASE_POLLS,  /* PHASE_BEGUN, of a call that may be waiting (`waits`) */
-    PHASE_SENDS,  /* a sendfile; `sent` says whether PHASE_BEGUN or nearly PHASE_DONE */
-    PHASE_KEPT,   /* nearly PHASE_DONE: what `keeps` says is to be done */
-};
-
-struct mailbox_thread {
-    uint64_t ax, di, si, dx, r10, r8, r9, cx, bx, bp, sp, r12, r13, r14, r15;
-    struct gate_mailbox *page; /* NULL: none */
-    uint64_t stack;
-    uint64_t result, to;
-    uint32_t phase;
-    uint32_t gives;  /* a result of it that is no error comes with bytes for the guest */
-    uint32_t missed; /* calls in a row that nobody took */
-    uint32_t waits;  /* see PHASE_POLLS */
-    uint32_t tells;  /* it is a close that the keep hears of later, */
-    uint32_t told;   /* after so many others */
-    int64_t sent;    /* what the host said to the bytes of a sendfile; 0: it was not asked yet */
-    uint64_t at;     /* where in the file they are from */
-    uint32_t keeps;  /* enum kept_op: `closing` is set for it, perhaps */
-    uint32_t pad[15];
-};
-
-#define AT(field, n) (__builtin_offsetof(struct mailbox_thread, field) == (n))
-_Static_assert(AT(ax, 0) && AT(di, 8) && AT(si, 16) && AT(dx, 24) && AT(r10, 32) && AT(r8, 40) &&
-                   AT(r9, 48) && AT(cx, 56) && AT(bx, 64) && AT(bp, 72) && AT(sp, 80) && AT(r12, 88) &&
-                   AT(r15, 112) && AT(page, 120) && AT(stack, 128) && AT(result, 136) && AT(to, 144) &&
-                   AT(phase, 152) && AT(sent, 176) && PHASE_DONE == 2 && sizeof(struct mailbox_thread) == 256,
-               "mailbox.S");
-
 struct mailbox_thread mailbox_threads[MAILBOX_THREADS] GATE_LATE;
 static struct gate_later *later; /* NULL: none */
 extern struct gate_shared gate_shared;
@@ -77,7 +44,6 @@ extern const char gate_mailbox_begin[], gate_mailbox_end[];
 extern const char gate_mailbox_send[], gate_mailbox_sent[], gate_mailbox_noted[];
 void mailbox_call(struct mailbox_thread *t);
 void mailbox_native(struct mailbox_thread *t);
-void mailbox_send(struct mailbox_thread *t, const void *bytes, uint64_t n);
 
 struct shape {
     int8_t string, in, out;
@@ -401,7 +367,7 @@ MAILBOX_TEXT static void sendfile_call(struct mailbox_thread *t)
     uint64_t n = read_piece(t);
 
     if (n)
-        mailbox_send(t, piece, n);
+        mailbox_host(t, piece, n, MSG_NOSIGNAL, __NR_sendto);
     if (is_for_keep(t->sent)) {
         enter(t, PHASE_RING);
         return;
@@ -410,6 +376,28 @@ MAILBOX_TEXT static void sendfile_call(struct mailbox_thread *t)
         note_position(t);
     t->result = (uint64_t)t->sent;
     enter(t, PHASE_DONE);
+}
+
+/* A read of a signalfd, by its token. 0: it is the keep's to answer. */
+INLINE int signalfd_call(struct mailbox_thread *t)
+{
+    if (!later || !signalfd_is(later, t->ax, &t->di))
+        return 0;
+    t->sent = 0;
+    t->at = 0;
+    t->gives = 0;
+    enter(t, PHASE_TAKES);
+    const uint64_t one[2] = {(uint64_t)&t->at, sizeof(t->at)}; /* struct iovec */
+    mailbox_host(t, one, 1, (uint64_t)-1, __NR_preadv2);
+    if (!signalfd_has(t->sent, t->at)) {
+        enter(t, PHASE_RING);
+        return 1;
+    }
+    copy((volatile char *)t->si, later->signal[t->at % 2], SIGNALFD_INFO);
+    gate_shared.slots[t - mailbox_threads].transfers++;
+    t->result = SIGNALFD_INFO;
+    enter(t, PHASE_DONE);
+    return 1;
 }
 
 /* For the guest, what mailbox_call has found. */
@@ -428,7 +416,7 @@ MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
     }
     if (t->ax == __NR_sendfile)
         sendfile_call(t);
-    if (t->ax == __NR_sendfile || kept_call(t) || close_call(t) || flags_call(t)) {
+    if (t->ax == __NR_sendfile || kept_call(t) || close_call(t) || flags_call(t) || signalfd_call(t)) {
         leave(t);
         return;
     }
@@ -528,6 +516,19 @@ static void finish_sent(struct mailbox_thread *t)
     t->phase = PHASE_DONE;
 }
 
+/* The same for a read of a signalfd: who has the token has the signal. */
+static void finish_taken(struct mailbox_thread *t)
+{
+    if (!signalfd_has(t->sent, t->at))
+        return;
+    int good = guest_can_write(t->si, SIGNALFD_INFO);
+
+    if (good)
+        copy((volatile char *)t->si, later->signal[t->at % 2], SIGNALFD_INFO);
+    t->result = good ? SIGNALFD_INFO : (uint64_t)-EFAULT;
+    t->phase = PHASE_DONE;
+}
+
 /* How far the call has come, and the rest of it where it can not be begun again. */
 static void finish(struct mailbox_thread *t, const struct native_sigcontext *r)
 {
@@ -539,6 +540,8 @@ static void finish(struct mailbox_thread *t, const struct native_sigcontext *r)
         t->sent = (int64_t)r->ax;
     if (t->phase == PHASE_SENDS)
         finish_sent(t);
+    if (t->phase == PHASE_TAKES)
+        finish_taken(t);
     if (t->phase == PHASE_KEPT) {
         t->result = (uint64_t)kept_do(later, t->keeps);
         t->phase = PHASE_DONE;

@@ -84,6 +84,11 @@ struct gate_kept {
     char path[KEPT_PATH];
 };
 
+/* Values of the event descriptor that a signalfd is (signalfd.h). */
+#define SIGNALFD_ASK 1U /* there are signals: the keep is to be asked */
+#define SIGNALFD_TOKEN 2U
+#define SIGNALFD_INFO 128U /* struct signalfd_siginfo */
+
 struct gate_later {
     uint64_t may[GATE_LANE_FDS / 64];   /* the keep's: a bit for each descriptor that may be closed so */
     uint32_t closing;                   /* the gate's: it acts on what it finds in may */
@@ -95,6 +100,9 @@ struct gate_later {
     uint32_t fresh;        /* the keep's: 1 + a socket that nobody but this gate knows yet; 0: none */
     uint32_t nonblock;     /* the gate's: whether that is O_NONBLOCK, as it was made or by F_SETFL since */
     struct gate_kept kept; /* `closing` is 1 while the gate changes its state */
+    uint32_t signalfd;     /* the keep's: 1 + a signalfd whose tokens are the gate's to take; 0: none */
+    uint32_t pad;
+    char signal[2][SIGNALFD_INFO]; /* the keep's: what token SIGNALFD_TOKEN + n stands for */
 };
 
 _Static_assert(sizeof(struct gate_later) <= MAILBOX_PAGE, "so is what comes behind them");

@@ -421,7 +421,7 @@ void fast_forked(struct task *parent, struct mm *child, unsigned long flags)
         child->lanes_off = true;
     }
     /* With other threads at work, the host's copies of memory and descriptors are of different moments. */
-    if (!fdtable_shared(parent->fdt))
+    if (!fdtable_shared(parent->fdt) && !fdtable_has_tokens(parent->fdt))
         return;
     memset(&child->lanes, 0, sizeof(child->lanes));
     child->lanes_unset = true;
@@ -519,8 +519,8 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
         fast_actions_tell(t);
     t->patch_ip = site;
     t->patch_nr = (uint32_t)a->nr;
-    t->wants_mailbox =
-        mailed || a->nr == SYS_poll || a->nr == SYS_ppoll || a->nr == SYS_sendfile; /* their way in */
+    t->wants_mailbox = t->wants_mailbox || mailed || a->nr == SYS_poll || a->nr == SYS_ppoll ||
+                       a->nr == SYS_sendfile; /* their way in */
     signal_kick(t);
 }
 

@@ -73,7 +73,7 @@ struct fdtable *fdtable_dup(struct fdtable *ft)
     }
     memcpy(n->slots, ft->slots, ft->size * sizeof(*ft->slots));
     /* With others at work on the table, the host's copy may be made of another state than this one. */
-    bool sole = sole_owner(ft);
+    bool sole = sole_owner(ft) && !atomic_load(&ft->tokens);
     for (unsigned i = 0; i < n->size; i++) {
         if (n->slots[i].file)
             file_get(n->slots[i].file);
@@ -88,6 +88,11 @@ struct fdtable *fdtable_dup(struct fdtable *ft)
 bool fdtable_is_strange(struct fdtable *ft)
 {
     return atomic_load(&ft->strange) && sole_owner(ft);
+}
+
+bool fdtable_has_tokens(struct fdtable *ft)
+{
+    return atomic_load(&ft->tokens);
 }
 
 bool fdtable_clear_native(struct fdtable *ft)
@@ -113,6 +118,7 @@ static void slot_clear(struct fdtable *ft, unsigned fd)
 void fdtable_close_on_exec(struct fdtable *ft)
 {
     atomic_store(&ft->strange, false); /* the host has closed it all */
+    atomic_store(&ft->tokens, false);
     for (unsigned fd = 0; fd < ft->size; fd++) {
         struct file *f = NULL;
         {

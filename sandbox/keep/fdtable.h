@@ -32,8 +32,10 @@ bool fd_close_range(struct task *t, const struct sysargs *a, unsigned first, uns
  * say. */
 bool fdtable_lent(struct fdtable *ft);
 /* ft is the copy of a table that others were using: the host's copy is of another moment, and may hold what
- * no slot of either knows of. */
+ * no slot of either knows of. Or of one that fdtable_has_tokens. */
 bool fdtable_is_strange(struct fdtable *ft);
+/* The host's process may hold a signalfd that is its own (signalfd.c), and no child of it is to have that. */
+bool fdtable_has_tokens(struct fdtable *ft);
 /* The host is about to close all that it holds for ft's only thread. False: ft is not strange. */
 bool fdtable_clear_native(struct fdtable *ft);
 /* The process of t's call a ends: takes that back. */

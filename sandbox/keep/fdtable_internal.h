@@ -27,6 +27,7 @@ struct fdtable {
     unsigned first_free; /* no free slot is below it */
     atomic_bool locks;   /* see fdtable_note_locks */
     atomic_bool strange; /* see fdtable_is_strange */
+    atomic_bool tokens;  /* see fdtable_has_tokens */
 };
 
 static inline bool sole_owner(struct fdtable *ft)

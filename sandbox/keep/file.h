@@ -160,6 +160,9 @@ bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f
 /* The same at once, and whether or not t's gate may use it: for a call that the host is to run itself. 0 or
  * -errno, -EBADF where fd is too high for the host's table. */
 int lane_stream_now(struct task *t, const struct sysargs *a, int fd, struct file *f);
+/* f, a signalfd that was read at fd, becomes a lane once that pays: 0. -EAGAIN: it does not yet; -ENODEV:
+ * there is no mailbox, which it takes; or another -errno. */
+int lane_tokens(struct task *t, const struct sysargs *a, int fd, struct file *f);
 /* As lane_donate, but only once that pays: for transfers of len bytes that the keep could as well make
  * itself. True: the host may run the call. */
 bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len);

@@ -270,6 +270,25 @@ int lane_stream_now(struct task *t, const struct sysargs *a, int fd, struct file
     return r;
 }
 
+int lane_tokens(struct task *t, const struct sysargs *a, int fd, struct file *f)
+{
+    struct fdtable *ft = t->fdt;
+    LOCKED(&ft->lock);
+    if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f)
+        return -EBADF;
+    struct slot *s = &ft->slots[fd];
+    if (s->lane != LANE_HERE && s->uses < LANE_USES) {
+        s->uses++;
+        return -EAGAIN;
+    }
+    if (!t->process->mm->mailbox)
+        return -ENODEV;
+    int r = donate(t, ft, a, fd, f);
+    if (r == 0)
+        atomic_store(&ft->tokens, true);
+    return r;
+}
+
 bool lane_is(struct task *t, int fd)
 {
     struct fdtable *ft = t->fdt;

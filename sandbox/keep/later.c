@@ -88,6 +88,8 @@ void later_forbid(struct task *t, unsigned fd)
         return;
     __atomic_fetch_and(&b->later->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
     __atomic_fetch_and(&b->later->sends[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_RELAXED);
+    if (__atomic_load_n(&b->later->signalfd, __ATOMIC_RELAXED) == fd + 1)
+        __atomic_store_n(&b->later->signalfd, 0, __ATOMIC_SEQ_CST);
 }
 
 void later_forbid_closed(struct mailbox *b, unsigned fd)
@@ -123,6 +125,8 @@ void later_forbid_all(struct task *t)
 {
     struct mailbox *b = box_of(t);
 
+    if (b)
+        __atomic_store_n(&b->later->signalfd, 0, __ATOMIC_SEQ_CST);
     if (b && atomic_load(&b->allowed))
         forbid_all(b);
 }

@@ -40,6 +40,8 @@ static void facts_free(struct facts *f)
 static void fill_signals(struct facts *f, const struct proc_who *w)
 {
     const struct process *p = w->p;
+    if (p->offered)
+        signalfd_hear(w->p);
     f->shared_pending = p->pending.set;
     if (w->t) {
         f->pending = w->t->pending.set;

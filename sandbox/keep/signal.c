@@ -60,6 +60,8 @@ static void sigqueue_free(struct process *p, struct sigqueue *q)
 
 void sigpending_flush(struct process *p, struct sigpending *sp, sigset64 mask)
 {
+    if (sp == &p->pending && (p->offered & mask))
+        signalfd_recall(p);
     if (!(sp->set & mask))
         return;
     sp->set &= ~mask;
@@ -132,6 +134,8 @@ static int dequeue_from(struct process *p, struct sigpending *sp, sigset64 mask,
 
 int signal_dequeue(struct task *t, sigset64 mask, siginfo_t *info)
 {
+    if (t->process->offered & mask)
+        signalfd_recall(t->process);
     int signo = dequeue_from(t->process, &t->pending, mask, info);
     if (!signo)
         signo = dequeue_from(t->process, &t->process->pending, mask, info);
@@ -142,6 +146,8 @@ int signal_dequeue(struct task *t, sigset64 mask, siginfo_t *info)
 
 sigset64 signal_pending_set(const struct task *t)
 {
+    if (t->process->offered)
+        signalfd_hear(t->process);
     return t->pending.set | t->process->pending.set;
 }
 
@@ -340,6 +346,8 @@ static int send(struct process *p, struct task *target, const siginfo_t *info, s
     int signo = info->si_signo;
     if (p->state != PROCESS_ALIVE || p->group_exit || signo < 1 || signo > KSIG_MAX)
         return 0;
+    if (p->offered)
+        signalfd_hear(p);
     bool goes_on = undo_opposite(p, signo);
     int r = take(p, target, info, prepared, from_outside);
     if (goes_on)

@@ -61,6 +61,10 @@ bool signal_blocked_or_ignored(struct task *t, int signo);
 /* [T] Called when a signal has been queued for p or one of its threads, or taken / when p has ended. Theirs:
  * signalfd.c, pidfd.c. */
 void signalfd_notify(struct process *p) __attribute__((weak));
+/* [T] Where p->offered: signals that a gate has taken since are not pending any more; or, nor can they be
+ * taken so. */
+void signalfd_hear(struct process *p) __attribute__((weak));
+void signalfd_recall(struct process *p) __attribute__((weak));
 void pidfd_notify(struct process *p) __attribute__((weak));
 
 /* Once, in the keep's first thread before any worker (they inherit the mask). 0 or -errno. */

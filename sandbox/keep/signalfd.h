@@ -3,9 +3,13 @@
 #ifndef BAILEY_KEEP_SIGNALFD_H
 #define BAILEY_KEEP_SIGNALFD_H
 
+#include "sandbox/keep/file.h"
 #include "sandbox/keep/kernel.h"
 
 /* If f is a signalfd: from now on it stands for the signals of t's process, which is about to wait for it. */
 void signalfd_rebind(struct file *f, struct task *t);
+/* f was read at t's number fd, by its call a. True: it is a signalfd, and t's gate may read such without the
+ * keep, from now on or soon. In a call of t's; no lock held. */
+bool signalfd_was_read(struct task *t, const struct sysargs *a, int fd, struct file *f);
 
 #endif

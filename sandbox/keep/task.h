@@ -154,6 +154,7 @@ struct process {
     long maxrss, cmaxrss;                    /* KiB */
     struct session *session;                 /* session.h: it was started from outside; NULL otherwise */
     struct signalfd_wait *signalfds;         /* signalfd.c: who to tell of new signals */
+    sigset64 offered;                        /* of `pending`, what its gate may take by itself (signalfd.c) */
     struct pidfd_wait *pidfds;               /* pidfd.c: who to tell of the end */
     struct process *young_prev, *young_next; /* deaths.c */
     bool young;                              /* it is in kernel.young */

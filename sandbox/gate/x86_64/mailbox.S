@@ -30,12 +30,10 @@
 #define PHASE 152
 #define SENT 176
 #define PHASE_DONE 2
-#define NR_sendto 44
-#define MSG_NOSIGNAL 0x4000
 
     .section .text.mailbox.entry, "ax"
     .globl gate_mailbox, gate_mailbox_saved, mailbox_native, gate_mailbox_call, gate_mailbox_called, gate_mailbox_stored
-    .globl mailbox_send, gate_mailbox_send, gate_mailbox_sent, gate_mailbox_noted
+    .globl mailbox_host, gate_mailbox_send, gate_mailbox_sent, gate_mailbox_noted
     .balign 64
 1:  lea -2(%rcx), %r11
     jmp *%r11
@@ -110,16 +108,17 @@ gate_mailbox_stored:
     pop %rbx
     ret
 
-/* mailbox_send(thread, bytes, n): to the thread's first argument. What the host says is in thread->sent. */
-mailbox_send:
+/* mailbox_host(thread, a, b, c, nr): the host's call nr(thread's first argument, a, b, c, 0, 0). What it says is in
+ * thread->sent. */
+mailbox_host:
     push %rbx
     mov %rdi, %rbx
     mov DI(%rbx), %rdi
-    mov $MSG_NOSIGNAL, %r10d
+    mov %rcx, %r10
+    mov %r8, %rax
     xor %r8d, %r8d
     xor %r9d, %r9d
     xor %ecx, %ecx
-    mov $NR_sendto, %eax
 gate_mailbox_send:
     syscall
 gate_mailbox_sent:
