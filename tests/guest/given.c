@@ -199,7 +199,7 @@ static long tid_address_of(void **p)
 static void *see_leader_end(void *arg)
 {
     (void)arg;
-    struct timespec ts = {.tv_sec = 10};
+    struct timespec ts = {.tv_sec = 100};
     while (__atomic_load_n(&word, __ATOMIC_SEQ_CST) == 1)
         if (syscall(SYS_futex, &word, FUTEX_WAIT, 1, &ts, NULL, 0) < 0 && errno == ETIMEDOUT)
             _exit(2);

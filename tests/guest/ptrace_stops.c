@@ -104,7 +104,7 @@ static void reads(void)
     handle(SIGUSR1, SA_RESTART);
     if (pipe(p) < 0)
         _exit(1);
-    alarm(10);
+    alarm(100);
     long n = read(p[0], &c, 1);
     _exit(n == 1 ? 3 : 4);
 }

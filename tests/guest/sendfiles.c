@@ -146,13 +146,13 @@ static void test_nonblock(void)
             wrong += n == 0 || off != before + (n > 0 ? n : 0) || (n < 0 && errno != EAGAIN);
             sent += n > 0 ? (size_t)n : 0;
         } while (n > 0);
-        MUST(poll(&(struct pollfd){.fd = e.in, .events = POLLIN}, 1, 10000) == 1);
+        MUST(poll(&(struct pollfd){.fd = e.in, .events = POLLIN}, 1, PATIENCE_MS) == 1);
         while ((n = read(e.in, got, 7000)) > 0)
             for (ssize_t i = 0; i < n; i++)
                 wrong += got[i] != content[received++ % SIZE];
     }
     while (received < sent) {
-        MUST(poll(&(struct pollfd){.fd = e.in, .events = POLLIN}, 1, 10000) == 1);
+        MUST(poll(&(struct pollfd){.fd = e.in, .events = POLLIN}, 1, PATIENCE_MS) == 1);
         ssize_t n = read(e.in, got, sizeof(got));
         MUST(n > 0);
         for (ssize_t i = 0; i < n; i++)
@@ -287,7 +287,7 @@ static void test_broken(void)
     wrong = warm(e, fd);
     struct linger hard = {1, 0};
     MUST(setsockopt(e.in, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard)) == 0 && close(e.in) == 0);
-    MUST(poll(&(struct pollfd){.fd = e.out, .events = POLLIN}, 1, 10000) == 1);
+    MUST(poll(&(struct pollfd){.fd = e.out, .events = POLLIN}, 1, PATIENCE_MS) == 1);
     CHECK_ERRNO("a reset is told once", sendfile(e.out, fd, NULL, 100), ECONNRESET);
     CHECK_ERRNO("and then it is broken", sendfile(e.out, fd, NULL, 100), EPIPE);
     MUST(signal(SIGPIPE, SIG_DFL) != SIG_ERR);

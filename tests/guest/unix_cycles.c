@@ -41,7 +41,7 @@ static bool hangs_up(int pipe)
 {
     struct pollfd pfd = {.fd = pipe, .events = POLLIN};
 
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 800; i++) {
         stir();
         if (poll(&pfd, 1, 50) == 1 && (pfd.revents & POLLHUP))
             return true;

@@ -92,7 +92,7 @@ static void reap(pid_t pid)
 static bool hangs_up(int pipe)
 {
     struct pollfd p = {.fd = pipe, .events = POLLIN};
-    return poll(&p, 1, 10000) == 1 && (p.revents & POLLHUP);
+    return poll(&p, 1, PATIENCE_MS) == 1 && (p.revents & POLLHUP);
 }
 
 static void test_order(void)
@@ -248,7 +248,7 @@ static void test_lost(void)
     close(p[1]);
     close(q[1]);
     bool gone = false;
-    for (int i = 0; i < 50 && !gone; i++) {
+    for (int i = 0; i < 400 && !gone; i++) {
         struct pollfd f = {.fd = q[0], .events = POLLIN};
         make_pair(SOCK_STREAM, p);
         (void)send_fd(p[0], "x", p[1]);
