@@ -28,7 +28,7 @@ static bool host_enforces(int resource)
 static void tell_host(const struct process *p, int resource, const struct rlimit *r)
 {
     struct rlimit host = *r, now;
-    if (!host_enforces(resource) || p->host_pid <= 0)
+    if (!host_enforces(resource) || p->host_pid <= 0 || p->state != PROCESS_ALIVE)
         return;
     if (prlimit(p->host_pid, (enum __rlimit_resource)resource, NULL, &now) < 0)
         return;

@@ -73,6 +73,8 @@ static int check_policy(const struct task *t, const struct task *o, const struct
 /* [T] Passed on as far as the host agrees; a failure is not the guest's to see. */
 void task_tell_nice(struct task *o)
 {
+    if (o->exited) /* its number on the host may be another's */
+        return;
     if (o->host_tid)
         (void)syscall(SYS_setpriority, PRIO_PROCESS, o->host_tid, o->nice);
     else
