@@ -91,10 +91,12 @@ bool host_stat_read(pid_t pid, pid_t tid, struct host_stat *hs)
     return r == 0 && sb.s && host_stat_parse(sb.s, hs);
 }
 
-bool host_rings(pid_t pid, pid_t tid)
+enum host_wait host_waits(pid_t pid, pid_t tid)
 {
     _cleanup_sb_ struct strbuf sb = {0};
-    return host_proc_read(&sb, "%d/task/%d/wchan", pid, tid) == 0 && sb.s && strstr(sb.s, "seccomp");
+    if (host_proc_read(&sb, "%d/task/%d/wchan", pid, tid) < 0 || !sb.s || strcmp(sb.s, "0") == 0)
+        return HOST_WAITS_NOWHERE;
+    return strstr(sb.s, "seccomp") ? HOST_WAITS_FOR_KEEP : HOST_WAITS;
 }
 
 uint64_t host_rss_pages(pid_t pid)

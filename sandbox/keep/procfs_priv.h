@@ -40,9 +40,10 @@ struct host_stat {
 };
 /* Of a process (tid 0) or thread. All zeros and false if the host has none (any more). */
 bool host_stat_read(pid_t pid, pid_t tid, struct host_stat *hs);
-/* The host's thread waits for an answer of the keep's, by where it is in the host (proc_pid_wchan(5); a host
- * that does not say: false). */
-bool host_rings(pid_t pid, pid_t tid);
+/* Where in the host a thread waits (proc_pid_wchan(5)): for an answer of the keep's; elsewhere; nowhere, as
+ * it is on a CPU or the host does not say. */
+enum host_wait { HOST_WAITS_NOWHERE, HOST_WAITS_FOR_KEEP, HOST_WAITS };
+enum host_wait host_waits(pid_t pid, pid_t tid);
 /* Takes the text apart (for host_stat_read and tests). */
 bool host_stat_parse(const char *text, struct host_stat *hs);
 /* Resident pages by /proc/PID/statm; 0 if there is none. */

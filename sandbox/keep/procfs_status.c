@@ -147,11 +147,24 @@ static void read_host(const struct facts *f, const struct proc_who *w, struct ho
     }
 }
 
-/* Whose call the keep has not heard of yet runs, too, though the host has it wait for that. */
+#define HOST_LOOKS 4
+
+/* Whose call the keep has not heard of yet runs, too, though the host has it wait for that. Who was on a CPU
+ * when it was looked where it waits, is looked at again: it may have been answered since it was seen to wait.
+ */
 static char host_state_of(pid_t pid, pid_t tid, const struct host_stat *hs)
 {
+    struct host_stat again;
     char state = (char)hs->f[3];
-    return (state == 'S' || state == 'D') && host_rings(pid, tid) ? 'R' : state;
+
+    for (int i = 0; i < HOST_LOOKS && (state == 'S' || state == 'D'); i++) {
+        enum host_wait w = host_waits(pid, tid);
+        if (w != HOST_WAITS_NOWHERE)
+            return w == HOST_WAITS_FOR_KEEP ? 'R' : state;
+        (void)host_stat_read(pid, tid, &again);
+        state = (char)again.f[3];
+    }
+    return state;
 }
 
 /* The leader may have ended while others run: the process's host state is then theirs. */
