@@ -29,7 +29,7 @@ struct gate_area *area_init(void)
 {
     struct gate_area *a = (struct gate_area *)gate_first_area;
 
-    areas = a; /* before its page is read: that would be a fault of its own */
+    __atomic_store_n(&areas, a, __ATOMIC_SEQ_CST); /* before its page is read: a fault of its own */
     a->in_use = 1;
     a->slot = next_slot();
     a->alt.flags = 2; /* SS_DISABLE */

@@ -118,6 +118,7 @@ _Noreturn void gate_start(uint64_t *native_sp)
             patch_init(p[1]);
     }
     install_handlers();
+    mailbox_init(area);
     uint64_t slot = patch_own_slot();
     while ((need = sys5(GATE_EXEC_DONE, &exec_buf, native_sp, vdso, slot, native_sp[1])) > 0)
         grow_stack((uint64_t)native_sp, need);

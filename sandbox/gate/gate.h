@@ -139,6 +139,9 @@ void *memset(void *dst, int c, size_t n);
 /* mailbox.c ------------------------------------------------------------------------------------------------
  */
 
+/* For a program's first thread: what mailbox_own reads is written to before, or that is a fault of its own.
+ */
+void mailbox_init(const struct gate_area *a);
 /* The area's thread may use the mailbox of its slot, once there is one. */
 void mailbox_own(const struct gate_area *a);
 /* Maps the process's mailboxes from descriptor fd, which is closed. */

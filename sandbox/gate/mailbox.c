@@ -444,6 +444,11 @@ static unsigned index_of(const struct gate_slot *slot)
     return (unsigned)(slot - gate_shared.slots);
 }
 
+void mailbox_init(const struct gate_area *a)
+{
+    mailbox_threads[index_of(a->slot)].stack = area_top(a) & ~15UL;
+}
+
 void mailbox_own(const struct gate_area *a)
 {
     unsigned i = a->slot ? index_of(a->slot) : MAILBOX_THREADS;

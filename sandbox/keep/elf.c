@@ -128,7 +128,8 @@ static struct gate_op *new_op(struct gate_exec *ge, uint32_t kind)
     return op;
 }
 
-static void map_segment(const struct elf_image *img, const Elf64_Phdr *ph, int guest_fd, struct gate_exec *ge)
+static void map_segment(const struct elf_image *img, const Elf64_Phdr *ph, int guest_fd, uint32_t place,
+                        struct gate_exec *ge)
 {
     uint64_t start = img->base + ph->p_vaddr, file_end = start + ph->p_filesz, end = start + ph->p_memsz;
     uint32_t prot = (ph->p_flags & PF_R ? PROT_READ : 0u) | (ph->p_flags & PF_W ? PROT_WRITE : 0u) |
@@ -141,7 +142,7 @@ static void map_segment(const struct elf_image *img, const Elf64_Phdr *ph, int g
         op->len = PAGE_UP(file_end) - PAGE_DOWN(start);
         op->off = PAGE_DOWN(ph->p_offset);
         op->prot = prot;
-        op->flags = MAP_PRIVATE | MAP_FIXED;
+        op->flags = MAP_PRIVATE | place;
     }
     /* The rest of the last page from the file is memory too, and must read as zero. */
     if (end > file_end && file_end % PAGE && ph->p_filesz > 0 && (prot & PROT_WRITE)) {
@@ -155,46 +156,37 @@ static void map_segment(const struct elf_image *img, const Elf64_Phdr *ph, int g
         op->addr = bss;
         op->len = PAGE_UP(end) - bss;
         op->prot = prot;
-        op->flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS;
+        op->flags = MAP_PRIVATE | place | MAP_ANONYMOUS;
     }
 }
 
-/* Every page of the extent belongs to a segment, and the first one is of the file. */
+/* Every page of the extent belongs to one segment. */
 static bool is_solid(const struct elf_image *img)
 {
-    uint64_t end = img->low;
-
-    for (unsigned i = 0; i < img->n; i++) {
-        if (PAGE_DOWN(img->seg[i].p_vaddr) > end)
+    for (unsigned i = 1; i < img->n; i++)
+        if (PAGE_DOWN(img->seg[i].p_vaddr) != PAGE_UP(img->seg[i - 1].p_vaddr + img->seg[i - 1].p_memsz))
             return false;
-        end = PAGE_UP(img->seg[i].p_vaddr + img->seg[i].p_memsz);
-    }
-    return img->seg[0].p_filesz > 0;
+    return true;
 }
 
-/* The whole extent first, so that nothing else can be in the way of a part: as far as it goes by the first
- * segment, which the others then lie on. */
-static unsigned take_extent(const struct elf_image *img, int guest_fd, struct gate_exec *ge)
+/* The whole extent, so that nothing else can be in the way of a part, or come to lie between two. */
+static void take_extent(const struct elf_image *img, struct gate_exec *ge)
 {
-    if (is_solid(img) && img->seg[0].p_filesz == img->seg[0].p_memsz) {
-        map_segment(img, &img->seg[0], guest_fd, ge);
-        ge->ops[ge->nops - 1].len = img->high - img->low;
-        ge->ops[ge->nops - 1].flags = MAP_PRIVATE | MAP_FIXED_NOREPLACE;
-        return 1;
-    }
     struct gate_op *hold = new_op(ge, GATE_OP_MAP);
     hold->addr = img->base + img->low;
     hold->len = img->high - img->low;
     hold->prot = PROT_NONE;
     hold->flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-    return 0;
 }
 
 int elf_map_ops(const struct elf_image *img, int guest_fd, struct gate_exec *ge)
 {
     if (ge->nops >= GATE_EXEC_OPS)
         return -ENOEXEC;
-    for (unsigned i = take_extent(img, guest_fd, ge); i < img->n; i++)
-        map_segment(img, &img->seg[i], guest_fd, ge);
+    const uint32_t place = is_solid(img) ? MAP_FIXED_NOREPLACE : MAP_FIXED;
+    if (place == MAP_FIXED)
+        take_extent(img, ge);
+    for (unsigned i = 0; i < img->n; i++)
+        map_segment(img, &img->seg[i], guest_fd, place, ge);
     return ge->nops <= GATE_EXEC_OPS ? 0 : -ENOEXEC;
 }

@@ -18,10 +18,12 @@
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/uaccess.h"
 #include "sandbox/platform/listener.h"
 
 #define SCRIPT_LINE 256
 #define SCRIPT_DEPTH 5
+#define PAGE_SIZE 4096UL
 
 void exec_plan_free(struct exec_plan *p)
 {
@@ -240,23 +242,53 @@ int exec_prepare(struct task *t, int dfd, const char *path, char *const *args, c
     return plan(t, p, dfd, path, flags, ret);
 }
 
+#define PATH_AHEAD 256
+
+/* How the path and the lists begin: read at once, where none of them begins where nothing is. */
+struct ahead {
+    char path[PATH_AHEAD];
+    uint64_t args[STRVEC_POINTERS], env[STRVEC_POINTERS];
+    bool there;
+};
+
+static void read_ahead(struct task *t, const struct sysargs *a, struct ahead *h)
+{
+    size_t n = PAGE_SIZE - a->arg[1] % PAGE_SIZE;
+    const struct user_fetch parts[] = {{h->path, a->arg[1], n < PATH_AHEAD ? n : PATH_AHEAD},
+                                       {h->args, a->arg[2], strvec_ahead(a->arg[2])},
+                                       {h->env, a->arg[3], strvec_ahead(a->arg[3])}};
+
+    memset(h->path, 0xff, sizeof(h->path));
+    h->there = copy_all_from_user(t, parts, ARRAY_SIZE(parts)) == 0;
+}
+
+static long path_ahead(struct task *t, char path[4096], uaddr_t at, const struct ahead *h)
+{
+    if (!h->there || !memchr(h->path, 0, sizeof(h->path)))
+        return path_from_user(t, path, at);
+    memcpy(path, h->path, sizeof(h->path));
+    return 0;
+}
+
 long gate_exec(struct task *t, const struct sysargs *a)
 {
     char path[4096];
     int flags = (int)a->arg[4];
+    struct ahead h;
     struct exec_plan *p;
 
     if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
         return -EINVAL;
-    long r = path_from_user(t, path, a->arg[1]);
+    read_ahead(t, a, &h);
+    long r = path_ahead(t, path, a->arg[1], &h);
     if (r < 0)
         return r;
     p = calloc(1, sizeof(*p));
     if (!p)
         return -ENOMEM;
-    r = strvec_from_user(&p->args, t, a->arg[2]);
+    r = strvec_from_user_ahead(&p->args, t, a->arg[2], h.there ? h.args : NULL);
     if (r == 0)
-        r = strvec_from_user(&p->env, t, a->arg[3]);
+        r = strvec_from_user_ahead(&p->env, t, a->arg[3], h.there ? h.env : NULL);
     if (r < 0) {
         exec_plan_free(p);
         return r;

@@ -7,7 +7,6 @@
 
 #define ARG_STRLEN_MAX (32 * 4096UL)      /* execve(2): MAX_ARG_STRLEN */
 #define ARG_TOTAL_MAX (6 * 1024 * 1024UL) /* three quarters of the 8 MiB default stack */
-#define POINTERS_AT_ONCE 64
 #define PAGE 4096UL
 
 static int reserve(struct strvec *v, size_t more)
@@ -96,43 +95,55 @@ static int add_user_string(struct strvec *v, struct task *t, uaddr_t s, struct w
     return 0;
 }
 
-/* Reads up to POINTERS_AT_ONCE pointers without crossing into a page that may not be there. */
-static int read_pointers(struct task *t, uaddr_t at, uint64_t *p, unsigned *n)
+/* Up to STRVEC_POINTERS pointers, without crossing into a page that may not be there. */
+size_t strvec_ahead(uaddr_t array)
 {
-    size_t bytes = PAGE - at % PAGE;
+    size_t bytes = PAGE - array % PAGE;
 
-    if (bytes > POINTERS_AT_ONCE * sizeof(*p))
-        bytes = POINTERS_AT_ONCE * sizeof(*p);
-    if (bytes < sizeof(*p))
-        bytes = sizeof(*p);
-    *n = (unsigned)(bytes / sizeof(*p));
-    return copy_from_user(t, p, at, *n * sizeof(*p));
+    if (!array)
+        return 0;
+    if (bytes > STRVEC_POINTERS * sizeof(uint64_t))
+        return STRVEC_POINTERS * sizeof(uint64_t);
+    return bytes < sizeof(uint64_t) ? sizeof(uint64_t) : bytes - bytes % sizeof(uint64_t);
+}
+
+/* 1: the list ends here; 0; or -errno. */
+static int add_user_strings(struct strvec *v, struct task *t, const uint64_t *p, size_t n, struct window *w)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!p[i])
+            return 1;
+        int r = add_user_string(v, t, p[i], w);
+        if (r < 0)
+            return r;
+        if (v->n * sizeof(p[0]) + v->len > ARG_TOTAL_MAX)
+            return -E2BIG;
+    }
+    return 0;
+}
+
+int strvec_from_user_ahead(struct strvec *v, struct task *t, uaddr_t array,
+                           const uint64_t first[STRVEC_POINTERS])
+{
+    uint64_t p[STRVEC_POINTERS];
+    struct window w;
+    int r = 0;
+
+    w.base = w.len = 0;
+    while (r == 0 && array) {
+        size_t bytes = strvec_ahead(array);
+        if (!first && copy_from_user(t, p, array, bytes) < 0)
+            return -EFAULT;
+        r = add_user_strings(v, t, first ? first : p, bytes / sizeof(*p), &w);
+        first = NULL;
+        array += bytes;
+    }
+    return r < 0 ? r : 0;
 }
 
 int strvec_from_user(struct strvec *v, struct task *t, uaddr_t array)
 {
-    uint64_t p[POINTERS_AT_ONCE];
-    struct window w;
-    unsigned n;
-
-    w.base = w.len = 0;
-    if (!array)
-        return 0;
-    for (;;) {
-        int r = read_pointers(t, array, p, &n);
-        if (r < 0)
-            return r;
-        for (unsigned i = 0; i < n; i++) {
-            if (!p[i])
-                return 0;
-            r = add_user_string(v, t, p[i], &w);
-            if (r < 0)
-                return r;
-            if (v->n * sizeof(p[0]) + v->len > ARG_TOTAL_MAX)
-                return -E2BIG;
-        }
-        array += n * sizeof(*p);
-    }
+    return strvec_from_user_ahead(v, t, array, NULL);
 }
 
 int strvec_replace_head(struct strvec *v, unsigned drop, const char *const *head, unsigned nhead)

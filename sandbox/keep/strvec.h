@@ -16,6 +16,12 @@ int strvec_add_all(struct strvec *v, char *const *strings);
 /* The same from guest memory: a NULL-terminated array of pointers (NULL itself: an empty list). -EFAULT too.
  */
 int strvec_from_user(struct strvec *v, struct task *t, uaddr_t array);
+/* With how it begins, which was read along with something else: the first strvec_ahead(array) bytes. NULL: it
+ * was not. */
+#define STRVEC_POINTERS 64
+size_t strvec_ahead(uaddr_t array);
+int strvec_from_user_ahead(struct strvec *v, struct task *t, uaddr_t array,
+                           const uint64_t first[STRVEC_POINTERS]);
 /* Puts the strings before all others, in place of the first `drop` ones. */
 int strvec_replace_head(struct strvec *v, unsigned drop, const char *const *head, unsigned nhead);
 void strvec_free(struct strvec *v);

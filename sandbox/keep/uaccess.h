@@ -19,6 +19,14 @@ struct user_copy {
 };
 int copy_all_to_user(struct task *t, const struct user_copy *c, unsigned n);
 
+/* The same the other way. -EFAULT: some of it is not there; what was read is not said. */
+struct user_fetch {
+    void *to;
+    uaddr_t from;
+    size_t n;
+};
+int copy_all_from_user(struct task *t, const struct user_fetch *f, unsigned n);
+
 /* Copies a NUL-terminated string of at most size - 1 bytes. Returns its length; -EFAULT; -ENAMETOOLONG. */
 long strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size);
 

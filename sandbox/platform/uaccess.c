@@ -58,6 +58,21 @@ int copy_all_to_user(struct task *t, const struct user_copy *c, unsigned n)
     return process_vm_writev(task_memory_tid(t), l, n, r, n, 0) == (ssize_t)all ? 0 : -EFAULT;
 }
 
+int copy_all_from_user(struct task *t, const struct user_fetch *f, unsigned n)
+{
+    struct iovec l[COPIES_MAX], r[COPIES_MAX];
+    size_t all = 0;
+
+    if (n > COPIES_MAX)
+        return -EFAULT;
+    for (unsigned i = 0; i < n; i++) {
+        l[i] = (struct iovec){f[i].to, f[i].n};
+        r[i] = (struct iovec){(void *)f[i].from, f[i].n};
+        all += f[i].n;
+    }
+    return process_vm_readv(task_memory_tid(t), l, n, r, n, 0) == (ssize_t)all ? 0 : -EFAULT;
+}
+
 /* Strings are read up to a page's end at a time: what follows it may not be mapped. The first bite is short,
  * since most strings are. */
 long strncpy_from_user(struct task *t, char *dst, uaddr_t src, size_t size)

@@ -3,6 +3,7 @@
  *
  * Also run with: --lanes=off
  * Also run with: --strace */
+#include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
@@ -275,6 +276,54 @@ static void owners_die(void)
     waitpid(pid, NULL, 0);
     CHECK("a process exits with it", pthread_mutex_lock(m) == EOWNERDEAD);
 }
+
+#define OWNER_DIED 0x40000000U
+
+/* A list of the program's own, with one lock; nowhere, if `list` is NULL. */
+static void die_with(struct robust_list_head *list, uint32_t *lock)
+{
+    static struct robust_list held;
+    if (list) {
+        held.next = &list->list;
+        list->list.next = &held;
+        list->futex_offset = (char *)lock - (char *)&held;
+        *lock = (uint32_t)syscall(SYS_gettid);
+    }
+    MUST(syscall(SYS_set_robust_list, list, sizeof(*list)) == 0);
+    _exit(0);
+}
+
+/* One process after the other has its list where the last one had it, or somewhere else. */
+static void lists_differ(void)
+{
+    static struct robust_list_head here;
+    struct robust_list_head *gone =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint32_t *lock = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_mutex_t *m = robust_new();
+    int right = 0;
+    for (int i = 0; i < 24; i++) {
+        struct robust_list_head *list = i % 4 == 1 ? &here : i % 4 == 2 ? gone : NULL;
+        *lock = 0;
+        if (i == 12)
+            munmap(gone, 4096);
+        pid_t pid = fork();
+        if (pid == 0 && i % 4 == 3) {
+            pthread_mutex_lock(m);
+            _exit(0);
+        }
+        if (pid == 0)
+            die_with(list == gone && i > 12 ? NULL : list, lock);
+        waitpid(pid, NULL, 0);
+        if (i % 4 == 3)
+            right += pthread_mutex_lock(m) == EOWNERDEAD && pthread_mutex_consistent(m) == 0 &&
+                     pthread_mutex_unlock(m) == 0;
+        else
+            right += *lock == (list && !(list == gone && i > 12) ? OWNER_DIED : 0);
+    }
+    CHECK("lists in turns", right == 24);
+}
+
 static void all(void)
 {
     alarm(PATIENCE);
@@ -287,6 +336,7 @@ static void all(void)
     at_the_dying();
     nested();
     owners_die();
+    lists_differ();
 }
 
 int main(void)
