@@ -275,6 +275,8 @@ struct gate_lanes {
 #define GATE_POLL_MOST 8 /* descriptors of a poll by the gate */
 /* And one that is ready when something has changed that matters to struct gate_kept (mailbox.h). */
 #define GATE_KEPT_FD (GATE_POLL_FD - 1)
+/* And the file that is kept, whatever number of the guest's stands for it. */
+#define GATE_HOME_FD (GATE_KEPT_FD - 1)
 
 /* A system call instruction that traps, and how often it did. */
 struct gate_site {

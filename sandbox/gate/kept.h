@@ -22,6 +22,24 @@ INLINE void kept_over(struct gate_later *l, uint32_t *keeps)
     __atomic_store_n(&l->closing, 0, __ATOMIC_SEQ_CST);
     __atomic_store_n(keeps, KEPT_OP_NONE, __ATOMIC_RELEASE);
 }
+/* What a call on its number is on the file itself. */
+struct kept_call {
+    uint64_t nr, arg[4];
+    struct {
+        uint64_t base, len;
+    } one;
+};
+
+/* True: call nr with these arguments is on the file that is kept, and is *c of the host's. It may meet a bad
+ * address. Part of .text.mailbox. */
+int kept_use(const struct gate_later *l, uint64_t nr, const uint64_t *arg, struct kept_call *c);
+/* Whether number fd stands for it now. */
+INLINE int kept_is(const struct gate_later *l, uint64_t fd)
+{
+    const struct gate_kept *k = &l->kept;
+
+    return k->state == KEPT_OPEN && fd == k->fd && __atomic_load_n(&k->granted, __ATOMIC_SEQ_CST) != 0;
+}
 /* fd was closed natively, to be told later. */
 INLINE void kept_closed(struct gate_later *l, uint64_t fd)
 {
@@ -31,8 +49,6 @@ INLINE void kept_closed(struct gate_later *l, uint64_t fd)
         k->lowest = (uint32_t)fd;
         k->exact = 1;
     }
-    if (fd == k->fd && k->state == KEPT_OPEN)
-        __atomic_store_n(&k->state, KEPT_NONE, __ATOMIC_SEQ_CST);
 }
 /* What is dormant and not granted any more is closed. Part of .text.mailbox; for handlers, too. */
 void kept_drop(struct gate_later *l);

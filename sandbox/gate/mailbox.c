@@ -9,6 +9,7 @@
 #include "sandbox/gate/kept.h"
 #include "sandbox/gate/mailbox_thread.h"
 #include "sandbox/gate/poll.h"
+#include "sandbox/gate/shapes.h"
 #include "sandbox/gate/signalfd.h"
 
 #define PROT_READ 1
@@ -44,39 +45,7 @@ extern const char gate_mailbox_begin[], gate_mailbox_end[];
 extern const char gate_mailbox_send[], gate_mailbox_sent[], gate_mailbox_noted[];
 void mailbox_call(struct mailbox_thread *t);
 void mailbox_native(struct mailbox_thread *t);
-
-struct shape {
-    int8_t string, in, out;
-    uint8_t in_size;
-    uint16_t out_size;
-};
-
-static const struct shape shapes[] = {
-    {-1, -1, -1, 0, 0},
-#define MAILBOX(call, string, in, in_size, out, out_size) {string, in, out, in_size, out_size},
-#include "sandbox/gate/mailbox.def"
-#undef MAILBOX
-};
-
-enum {
-    SHAPE_NONE,
-#define MAILBOX(call, string, in, in_size, out, out_size) SHAPE_##call,
-#include "sandbox/gate/mailbox.def"
-#undef MAILBOX
-};
-
-INLINE const struct shape *shape_of(uint64_t nr)
-{
-    switch (nr) {
-#define MAILBOX(call, string, in, in_size, out, out_size)                                                    \
-    case __NR_##call:                                                                                        \
-        return &shapes[SHAPE_##call];
-#include "sandbox/gate/mailbox.def"
-#undef MAILBOX
-    default:
-        return &shapes[SHAPE_NONE];
-    }
-}
+void mailbox_instead(struct mailbox_thread *t, const struct kept_call *c);
 
 /* Volatile, so that the compiler makes no call of it: that would be outside of .text.mailbox. */
 INLINE void copy(volatile char *dst, const volatile char *src, uint64_t n)
@@ -250,6 +219,14 @@ INLINE int kept_call(struct mailbox_thread *t)
         enter(t, PHASE_DONE);
         return 1;
     }
+    struct kept_call c;
+    if (kept_use(l, t->ax, &t->di, &c)) {
+        gate_shared.slots[t - mailbox_threads].transfers++;
+        mailbox_instead(t, &c);
+        if (t->result == (uint64_t)-EBADF)
+            enter(t, PHASE_RING);
+        return 1;
+    }
     if (!kept_begin(l, t->ax, &t->di, &t->keeps))
         return 0;
     enter(t, PHASE_KEPT);
@@ -329,8 +306,12 @@ INLINE uint64_t read_piece(struct mailbox_thread *t)
     uint64_t out = t->di, in = t->si, n = t->r10;
     int64_t at;
 
+    int kept = later && kept_is(later, in);
+    if (kept)
+        in = GATE_HOME_FD;
+    t->in = (uint32_t)in;
     if (!later || !is_lane(later->sends, out) || !is_lane(gate_shared.lanes.any, out) ||
-        !is_lane(gate_shared.lanes.plain, in) || n - 1 >= SENDFILE_MOST)
+        (!kept && !is_lane(gate_shared.lanes.plain, in)) || n - 1 >= SENDFILE_MOST)
         return 0;
     at = t->dx ? *(const volatile int64_t *)t->dx : sys3(__NR_lseek, in, 0, SEEK_CUR);
     if (at < 0 || at > INT64_MAX - (int64_t)n)
@@ -350,7 +331,7 @@ INLINE void note_position(struct mailbox_thread *t)
     if (t->dx)
         *(volatile int64_t *)t->dx = (int64_t)t->at + t->sent;
     else
-        sys3(__NR_lseek, t->si, t->at + (uint64_t)t->sent, SEEK_SET);
+        sys3(__NR_lseek, t->in, t->at + (uint64_t)t->sent, SEEK_SET);
 }
 
 /* The keep is asked where nothing has been sent, and asking again costs no error that would then be gone. */

@@ -62,25 +62,28 @@ _Static_assert(sizeof(struct gate_mailbox) <= MAILBOX_PAGE, "a mailbox is a page
 #define LATER_MOST 16U
 
 /* A file that the process opens, closes and opens again all the time (sandbox/keep/kept.c has the rules): the
- * gate leaves the descriptor where it is when it is closed, and has it again when the same call opens it. */
+ * gate has it at GATE_HOME_FD, and gives it out by the lowest number that is free when the same call opens
+ * it: nothing of the host's is at that number. */
 #define KEPT_PATH 256U
 
 enum kept_state {
     KEPT_NONE,
-    KEPT_OPEN,    /* a plain lane like any other */
+    KEPT_OPEN,    /* as fd */
     KEPT_DORMANT, /* closed, as far as anybody is concerned */
 };
 
 struct gate_kept {
     uint32_t granted; /* the keep's: what follows is true */
     uint32_t state;   /* enum kept_state; the gate's, where it is granted */
-    uint32_t fd;
-    uint32_t flags;  /* of its open(2) */
-    uint32_t size;   /* of path, with its end */
-    uint32_t asking; /* the gate's: it asks GATE_KEPT_FD whether something has changed, and has no answer */
-    uint32_t lowest; /* all descriptors below are in use, */
-    uint32_t exact;  /* and this one is not. The keep's, and then the gate's */
+    uint32_t fd;      /* the keep's, and then the gate's */
+    uint32_t flags;   /* of its open(2) */
+    uint32_t size;    /* of path, with its end */
+    uint32_t asking;  /* the gate's: it asks GATE_KEPT_FD whether something has changed, and has no answer */
+    uint32_t lowest;  /* all descriptors below are in use, */
+    uint32_t exact;   /* and this one is not. The keep's, and then the gate's */
     uint32_t opened, closed, asked; /* the gate's counts, of open, close and stat */
+    uint32_t limit;                 /* the keep's: RLIMIT_NOFILE */
+    uint32_t any, plain;            /* the gate's: fd's bits of struct gate_lanes before */
     char path[KEPT_PATH];
 };
 

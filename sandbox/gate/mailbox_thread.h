@@ -31,7 +31,8 @@ struct mailbox_thread {
     int64_t sent;    /* what mailbox_host's call has given, for a sendfile or a token; 0: not made yet */
     uint64_t at;     /* where in the file the bytes are from; or the token */
     uint32_t keeps;  /* enum kept_op: `closing` is set for it, perhaps */
-    uint32_t pad[15];
+    uint32_t in;     /* the descriptor that a sendfile's bytes are from */
+    uint32_t pad[14];
 };
 
 #define AT(field, n) (__builtin_offsetof(struct mailbox_thread, field) == (n))

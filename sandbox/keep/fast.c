@@ -243,17 +243,6 @@ void fast_lane_renew(struct task *t, unsigned fd)
     write_words(t, mm, fd);
 }
 
-void fast_lane_kept(struct mm *mm, unsigned fd, bool open)
-{
-    uint64_t bit = open ? 1UL << (fd % 64) : 0;
-
-    if (fd >= GATE_LANE_FDS)
-        return;
-    LOCKED(&mm->lanes_lock);
-    mm->lanes.any[fd / 64] = (mm->lanes.any[fd / 64] & ~(1UL << (fd % 64))) | bit;
-    mm->lanes.plain[fd / 64] = (mm->lanes.plain[fd / 64] & ~(1UL << (fd % 64))) | bit;
-}
-
 struct barred {
     struct task *task;
     const struct file *file;

@@ -53,8 +53,6 @@ bool fast_opened(struct task *t, bool may);
 void fast_lane_clear(struct task *t, unsigned fd);
 /* Both at once: fd is about to be another file, and that a lane that is not FILE_PLAIN. */
 void fast_lane_renew(struct task *t, unsigned fd);
-/* A gate has set fd's bits by itself, or taken them away (kept.c). No lock held that comes behind it. */
-void fast_lane_kept(struct mm *mm, unsigned fd, bool open);
 /* f is barred: no gate uses it any more. f is only compared with; a table's lock is taken for each task. No
  * lock held. */
 void fast_bar(const struct file *f);

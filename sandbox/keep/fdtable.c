@@ -346,14 +346,20 @@ struct file *fdtable_closed(struct fdtable *ft, unsigned fd)
     return f;
 }
 
+/* Lock held. */
+static bool is_at(const struct fdtable *ft, unsigned fd, const struct file *f)
+{
+    const struct slot *s = fd < ft->size ? &ft->slots[fd] : NULL;
+    return s && s->file ? s->file == f && s->lane != LANE_HERE : !f;
+}
+
 bool fdtable_lull(struct fdtable *ft, unsigned fd, const struct file *f)
 {
     struct file *had = NULL;
     {
         LOCKED(&ft->lock);
-        if (fd < ft->size && ft->slots[fd].file == f && ft->slots[fd].lane == LANE_HERE) {
+        if (is_at(ft, fd, f)) {
             had = ft->slots[fd].file;
-            ft->slots[fd].lane = LANE_STALE;
             slot_clear(ft, fd);
         }
     }
@@ -365,30 +371,21 @@ bool fdtable_lull(struct fdtable *ft, unsigned fd, const struct file *f)
 bool fdtable_rouse(struct fdtable *ft, unsigned fd, struct file *f, bool cloexec)
 {
     LOCKED(&ft->lock);
-    struct slot *s = fd < ft->size ? &ft->slots[fd] : NULL;
-    if (!s || s->file || s->lane != LANE_STALE)
+    if (table_grow(ft, fd) < 0)
+        return false;
+    struct slot *s = &ft->slots[fd];
+    if (s->file || s->lane == LANE_HERE || s->lane == LANE_CLOSING)
         return false;
     s->file = file_get(f);
     s->cloexec = cloexec;
-    s->lane = LANE_HERE;
+    s->uses = 0;
     return true;
 }
 
 bool fdtable_is(struct fdtable *ft, unsigned fd, const struct file *f)
 {
     LOCKED(&ft->lock);
-    return fd < ft->size && ft->slots[fd].file == f && (!f || ft->slots[fd].lane == LANE_HERE);
-}
-
-void fdtable_forget(struct fdtable *ft, const struct sysargs *a, unsigned fd)
-{
-    LOCKED(&ft->lock);
-    if (fd >= ft->size || ft->slots[fd].lane != LANE_STALE)
-        return;
-    if (a)
-        lane_revoke(ft, a, fd);
-    else
-        ft->slots[fd].lane = LANE_NONE;
+    return is_at(ft, fd, f);
 }
 
 unsigned fdtable_lowest(struct fdtable *ft)

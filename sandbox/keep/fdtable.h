@@ -23,6 +23,8 @@ struct file *fdtable_get_file(struct fdtable *ft, int fd);
 
 /* Puts a host descriptor that no file stands for into t at a native number. 0 or -errno. */
 int fd_lend(struct task *t, const struct sysargs *a, int hostfd, int number);
+/* Takes that away again, unless something else lies there by now. */
+void fd_unlend(struct task *t, const struct sysargs *a, int number);
 /* Closes fd. *native is set where the call must be continued, so that the host closes a lane. 0 or -EBADF;
  * -ERESTARTNOINTR where that takes a notification, and a has none. */
 int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native);
@@ -46,15 +48,12 @@ int fd_cloexec(struct task *t, int fd, int set);
 /* The host has closed fd already, a plain lane: its file, out of the table, with the slot's reference. NULL:
  * it is none, or ft has had record locks. */
 struct file *fdtable_closed(struct fdtable *ft, unsigned fd);
-/* The gate has closed fd, the file f, but the host's process still holds it; or it has it again, where
- * nothing else has that number. The slot's reference is dropped, or made. False: it can not have. */
+/* The gate has closed fd, the file f, which is no lane there; or it has it again, where nothing else has that
+ * number. The slot's reference is dropped, or made. False: it can not have. */
 bool fdtable_lull(struct fdtable *ft, unsigned fd, const struct file *f);
 bool fdtable_rouse(struct fdtable *ft, unsigned fd, struct file *f, bool cloexec);
-/* f is a lane at fd; NULL: that is free. */
+/* f is at fd, and no lane; NULL: that is free. */
 bool fdtable_is(struct fdtable *ft, unsigned fd, const struct file *f);
-/* What the host's process holds at a number that the table has for something else, or nothing: it does so no
- * more, by t's call a, or (NULL) as its gate says. */
-void fdtable_forget(struct fdtable *ft, const struct sysargs *a, unsigned fd);
 /* The lowest number that is free. */
 unsigned fdtable_lowest(struct fdtable *ft);
 /* ft has record locks, or has had some. */

@@ -166,6 +166,8 @@ ssize_t lane_read(struct file *f, struct uio *u, const off_t *pos, int rwf)
         if (n < 0)
             return done ? done : -errno;
         ssize_t put = n ? uio_put(u, b.p, (size_t)n) : 0;
+        if (!pos && put < n) /* only what the guest has got is read */
+            (void)lseek(f->hostfd, (put > 0 ? put : 0) - n, SEEK_CUR);
         if (put < 0)
             return done ? done : put;
         done += put;

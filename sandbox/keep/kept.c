@@ -1,10 +1,12 @@
 /* Files that a process opens, closes and opens again all the time: a web server's pages, say.
  *
- * Once the same open(2) has given the same number a few times, the gate of a process with one thread may
- * leave the descriptor where it is when it is closed (dormant), and have it again when the same call opens
- * it, by a seek to the file's beginning. stat(2) of the path is then fstat(2) of it. The keep hears of it
- * with the process's next call, as of closes that are told later (later.c), and takes the file out of the
- * table, or puts it there again, before it serves that. Nobody can tell the difference, since
+ * Once the same open(2) has been made a few times, the gate of a process with one thread has the descriptor
+ * at a number of its own (GATE_HOME_FD), and gives the lowest free number for it when the same call opens it,
+ * after a seek to the file's beginning. What it is asked for at that number (reads, fstat, lseek, sendfile)
+ * it makes at its own; close(2) leaves it there, dormant. Nothing is native at the guest's number, so that
+ * connections may come and go by it. stat(2) of the path is fstat(2) of the file. The keep hears of all
+ * that with the process's next call, as of closes that are told later (later.c), and takes the file out of
+ * the table, or puts it there, before it serves that. Nobody can tell the difference, since
  *
  * - the path leads to the same file, and the process may open it: every directory on the way, symbolic links'
  *   too, and the file are watched by an inotify of the keep's, on file systems where that hears of
@@ -15,7 +17,8 @@
  *   closed itself since;
  * - the description is like a new one: nobody else has ever had it, or could: dup, fork, and whatever else
  *   could share or change it are calls by the doorbell, and of those only such as can not (harmless) leave
- *   anything kept. For all others it is closed, or an open file like any other, before they are served;
+ *   anything kept. For all others it is native no more, and closed, or an open file like any other, before
+ *   they are served;
  * - who looks at what is open where, at the space that a file takes, or unmounts something, first has all
  *   dormant descriptors closed (kept_settle): by their process if it is in the keep, or else by its gate,
  * which is kicked;
@@ -83,38 +86,40 @@ static void count_one(uint32_t *had, const uint32_t *is, int nr)
     counters_posted(nr, more < COUNT_MOST ? more : 0);
 }
 
-/* later_lock held, as for all that follows here. The gate has closed it; native: the host's process still has
- * it. False: it can not have. */
-static bool lull(struct mm *mm, struct mailbox *b, struct fdtable *ft, bool native)
+/* later_lock held, as for all that follows here. */
+static void lull(struct kept *k, struct fdtable *ft)
 {
-    struct kept *k = kept_of(b);
-    unsigned fd = (unsigned)k->fd;
-
-    if (!fdtable_lull(ft, fd, k->file))
-        return false;
-    if (!native)
-        fdtable_forget(ft, NULL, fd);
     k->open = false;
-    fast_lane_kept(mm, fd, false);
-    later_forbid_closed(b, fd);
-    return true;
+    (void)fdtable_lull(ft, (unsigned)k->fd, k->file);
 }
 
-static bool rouse(struct mm *mm, struct kept *k, struct fdtable *ft)
+/* fd is no lane, nor was it one. Its gate makes nothing of the bits meanwhile. */
+void kept_clear_bits(struct task *t, struct gate_kept *g, unsigned fd)
 {
-    if (!fdtable_rouse(ft, (unsigned)k->fd, k->file, k->cloexec))
+    kept_store(&g->any, 0);
+    kept_store(&g->plain, 0);
+    fast_lane_clear(t, fd);
+}
+
+/* False: that number can not stand for the file. */
+static bool rouse(struct task *t, struct mailbox *b, uint32_t fd)
+{
+    struct kept *k = kept_of(b);
+
+    if (fd >= GATE_HOME_FD || !fdtable_rouse(t->fdt, fd, k->file, k->cloexec))
         return false;
     k->open = true;
-    fast_lane_kept(mm, (unsigned)k->fd, true);
+    k->fd = (int)fd;
+    kept_clear_bits(t, &b->later->kept, fd);
     return true;
 }
 
 /* The table as the gate says it is. */
-void kept_sync(struct mm *mm, struct mailbox *b, struct fdtable *ft)
+void kept_sync(struct task *t, struct mailbox *b)
 {
     struct kept *k = kept_of(b);
     struct gate_kept *g = &b->later->kept;
-    uint32_t state = kept_load(&g->state);
+    uint32_t state = kept_load(&g->state), fd = kept_load(&g->fd);
     bool open = state == KEPT_OPEN;
 
     count_one(&k->counted[0], &g->opened, SYS_openat);
@@ -122,13 +127,13 @@ void kept_sync(struct mm *mm, struct mailbox *b, struct fdtable *ft)
     count_one(&k->counted[2], &g->asked, SYS_newfstatat);
     if (k->gone)
         return;
-    if (!open && state != KEPT_DORMANT) { /* dropped; or closed, to be told, and that was heard */
-        k->gone = true;
-        if (k->open)
-            (void)lull(mm, b, ft, false);
-    } else if (open != k->open) {
-        k->gone = open ? !rouse(mm, k, ft) : !lull(mm, b, ft, true);
+    if (k->open && (!open || fd != (uint32_t)k->fd))
+        lull(k, t->fdt);
+    if (open && !k->open && !rouse(t, b, fd)) {
+        atomic_store(&k->granted, false);
+        kept_store(&g->granted, 0);
     }
+    k->gone = !open && state != KEPT_DORMANT;
 }
 
 void kept_want_more(struct kept *k)
@@ -148,6 +153,7 @@ struct file *kept_forget(struct mailbox *b)
     atomic_store(&k->granted, false);
     kept_store(&g->granted, 0);
     kept_store(&g->state, KEPT_NONE);
+    k->open = false;
     if (kept_uses(g) - k->begun >= USES_PAY)
         k->wanted = ROW_MIN;
     else
@@ -159,15 +165,22 @@ struct file *kept_forget(struct mailbox *b)
     return f;
 }
 
-/* The same; what is dormant is closed by t's call a. */
+/* The same; what is native of it is taken away by t's call a. */
 struct file *kept_end(struct task *t, const struct sysargs *a, struct mailbox *b)
 {
     struct kept *k = kept_of(b);
     bool leaves = a->nr == SYS_exit_group || a->nr == SYS_exit;
 
-    if (!k->open)
-        fdtable_forget(t->fdt, k->gone || leaves ? NULL : a, (unsigned)k->fd);
+    if (!k->gone && !leaves)
+        fd_unlend(t, a, GATE_HOME_FD);
     return kept_forget(b);
+}
+
+/* What has been left is native no more. */
+void kept_take_left(struct task *t, const struct sysargs *a, struct kept *k)
+{
+    if (atomic_exchange(&k->left, false))
+        fd_unlend(t, a, GATE_HOME_FD);
 }
 
 /* The lowest free number of t's, for its gate. */
@@ -175,6 +188,7 @@ void kept_publish(struct task *t, struct mailbox *b)
 {
     struct gate_kept *g = &b->later->kept;
 
+    kept_store(&g->limit, fd_limit(t));
     kept_store(&g->lowest, fdtable_lowest(t->fdt));
     kept_store(&g->exact, 1);
 }
@@ -182,10 +196,10 @@ void kept_publish(struct task *t, struct mailbox *b)
 /* Calls ----------------------------------------------------------------------------------------------------
  */
 
-/* What is dormant is in the way of a new file, and only a doorbell can put that in its place. */
-static bool would_take(const struct task *t, const struct sysargs *a, const struct kept *k)
+/* What only a doorbell can be answered with. */
+static bool closes(const struct sysargs *a, const struct kept *k)
 {
-    return (a->nr == SYS_open || a->nr == SYS_openat) && fdtable_lowest(t->fdt) == (unsigned)k->fd;
+    return a->nr == SYS_close && k->open && (uint32_t)a->arg[0] == (uint32_t)k->fd;
 }
 
 bool kept_hear(struct task *t, const struct sysargs *a)
@@ -195,15 +209,18 @@ bool kept_hear(struct task *t, const struct sysargs *a)
     struct file *f = NULL;
 
     now = NULL;
-    if (!k || !atomic_load(&k->file))
+    if (!k || (!atomic_load(&k->file) && !atomic_load(&k->left)))
         return true;
     {
         LOCKED(&b->later_lock);
+        if (atomic_load(&k->left) && !a->listener)
+            return false;
+        kept_take_left(t, a, k);
         if (!k->file)
             return true;
-        kept_sync(t->process->mm, b, t->fdt);
+        kept_sync(t, b);
         bool ends = k->gone || !k->granted || kept_load(&b->later->kept.asking) || !is_harmless(a->nr);
-        if (!a->listener && !k->open && !k->gone && (ends || would_take(t, a, k)))
+        if (!a->listener && !k->gone && (ends || closes(a, k)))
             return false;
         if (ends)
             f = kept_end(t, a, b);
@@ -217,7 +234,8 @@ bool kept_hear(struct task *t, const struct sysargs *a)
 /* later_lock held. Whether it is still what it was before the call. */
 static bool is_in_place(const struct task *t, const struct kept *k)
 {
-    return fdtable_is(t->fdt, (unsigned)k->fd, k->open ? k->file : NULL);
+    return (!k->open || fdtable_is(t->fdt, (unsigned)k->fd, k->file)) &&
+           fdtable_is(t->fdt, GATE_HOME_FD, NULL);
 }
 
 void kept_after(struct task *t, const struct sysargs *a)
@@ -227,21 +245,17 @@ void kept_after(struct task *t, const struct sysargs *a)
     struct file *f = NULL;
 
     now = NULL;
-    if (!k || (!k->stale && !atomic_load(&k->file)))
+    if (!k || (!atomic_load(&k->file) && !atomic_load(&k->left)))
         return;
     {
         LOCKED(&b->later_lock);
-        if (k->stale)
-            fdtable_forget(t->fdt, a, (unsigned)k->fd);
-        k->stale = false;
-        if (k->file && !is_in_place(t, k)) {
-            fdtable_forget(t->fdt, a, (unsigned)k->fd);
-            f = kept_forget(b);
-        } else if (k->file && !k->granted && a->listener) {
+        bool ends = k->file && (!k->granted || !is_in_place(t, k));
+        if (ends && a->listener)
             f = kept_end(t, a, b);
-        } else if (k->file) {
+        else if (k->file && !ends)
             kept_publish(t, b);
-        }
+        if (a->listener)
+            kept_take_left(t, a, k);
     }
     kept_put(f);
 }
@@ -249,6 +263,17 @@ void kept_after(struct task *t, const struct sysargs *a)
 void kept_parked(void)
 {
     now = NULL;
+}
+
+bool kept_serves(struct task *t, int fd)
+{
+    struct mailbox *b = kept_box(t);
+    struct kept *k = kept_of(b);
+
+    if (!k || !atomic_load(&k->file))
+        return false;
+    LOCKED(&b->later_lock);
+    return k->file && k->granted && k->open && k->fd == fd;
 }
 
 void kept_waits(struct task *t)
@@ -277,9 +302,10 @@ void kept_installed(struct task *t, int fd)
         return;
     {
         LOCKED(&b->later_lock);
-        if (k->file && fd == k->fd) {
+        if (k->file && (fd == GATE_HOME_FD || fd == GATE_KEPT_FD)) {
+            k->off = true;
+            atomic_store(&k->left, fd == GATE_HOME_FD); /* unless the new file comes to lie there */
             f = kept_forget(b);
-            k->stale = true; /* unless the new file comes to lie there */
         } else if (k->file) {
             kept_publish(t, b);
         }

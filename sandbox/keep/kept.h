@@ -20,16 +20,17 @@ void kept_after(struct task *t, const struct sysargs *a);
 void kept_opening(struct task *t, const char *path, unsigned flags);
 /* That has been said so often that it is worth a doorbell, where this call has none. */
 bool kept_is_due(struct task *t);
-/* f has got number fd of t's table. True: it is kept, if it becomes a lane there with the answer to the call
- * a. No lock held. */
+/* f has got number fd of t's table in the call a. True: it is kept, and to be no lane there. No lock held. */
 bool kept_opened(struct task *t, const struct sysargs *a, int fd, struct file *f, bool cloexec);
 /* A new file has got number fd of t's table, and comes with the answer, before kept_after. No lock held. */
 void kept_installed(struct task *t, int fd);
+/* Number fd of t's table is a file that is kept: what t's gate can use there without a lane. No lock held. */
+bool kept_serves(struct task *t, int fd);
 /* t's call a is about to wait. No lock held. */
 void kept_waits(struct task *t);
 /* This worker goes on without its call, which is parked. */
 void kept_parked(void);
-/* A number of t's that is GATE_KEPT_FD becomes a file's. The table's lock held. */
+/* A number of t's that is GATE_KEPT_FD or GATE_HOME_FD becomes a file's. The table's lock held. */
 void kept_off(struct task *t);
 /* p's gate is to ask before it opens anything. [T], or in a call of p's. */
 void kept_forbid(struct process *p);

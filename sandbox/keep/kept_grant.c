@@ -7,6 +7,7 @@
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/task.h"
 
 #define SAME_FLAGS                                                                                           \
@@ -65,12 +66,27 @@ static bool is_lent(struct task *t, const struct sysargs *a, struct kept *k)
     return k->lent && !k->off;
 }
 
+/* The gate has f at GATE_HOME_FD; what was kept, is not. */
+static bool is_home(struct task *t, const struct sysargs *a, struct kept *k, struct file *f)
+{
+    struct mailbox *b = kept_box(t);
+    struct file *old = NULL;
+    {
+        LOCKED(&b->later_lock);
+        atomic_store(&k->left, true);
+        if (k->file)
+            old = kept_forget(b);
+    }
+    kept_put(old);
+    return fd_lend(t, a, f->hostfd, GATE_HOME_FD) == 0;
+}
+
 /* The file is nobody else's, and its process may have such at all. */
 static bool is_fit(struct task *t, int fd, const struct file *f)
 {
     if (!fast_is_alone(t) || fdtable_shared(t->fdt)) /* others may have closed it */
         return false;
-    return fd < GATE_KEPT_FD && (f->kind & FILE_PLAIN) && f->dentry && f->hostfd >= 0 &&
+    return fd < GATE_HOME_FD && (f->kind & FILE_PLAIN) && f->dentry && f->hostfd >= 0 &&
            atomic_load(&f->refs) == 1 && !atomic_load(&f->locked) && atomic_load(&kernel.inotifies) == 0 &&
            !t->trace && fast_is_possible(t) && mailbox_may_be_used(t) && !fdtable_has_locks(t->fdt) &&
            atomic_load(&t->fs->refs) == 1;
@@ -84,7 +100,8 @@ static void grant(struct task *t, struct mailbox *b, int fd, struct file *f, boo
 
     k->fd = fd;
     k->open = true;
-    k->gone = k->stale = false;
+    k->gone = false;
+    atomic_store(&k->left, false);
     k->cloexec = cloexec;
     k->begun = k->uses = kept_uses(g);
     k->idle = 0;
@@ -92,7 +109,9 @@ static void grant(struct task *t, struct mailbox *b, int fd, struct file *f, boo
     atomic_store(&k->file, file_get(f));
     atomic_fetch_add(&kernel.kepts, 1);
     atomic_store(&kernel.later_wanted, true);
-    g->fd = (uint32_t)fd;
+    kept_clear_bits(t, g, (unsigned)fd);
+    later_forbid(t, (unsigned)fd);
+    kept_store(&g->fd, (uint32_t)fd);
     g->flags = k->flags;
     g->size = (uint32_t)strlen(k->path) + 1;
     memcpy(g->path, k->path, g->size);
@@ -115,35 +134,26 @@ bool kept_is_due(struct task *t)
 }
 
 /* True: the open, which k knows of, is one of a row that is long enough. */
-static bool is_usual(struct kept *k, int fd)
+static bool is_usual(struct kept *k)
 {
     bool due = k->due;
 
     k->due = false;
-    if (k->at != fd)
-        k->row = 0;
-    k->at = fd;
     return ++k->row >= k->wanted || due;
 }
 
 /* What is watched for others stays so until this is granted, hence the lock. */
-static bool watch_and_grant(struct task *t, const struct sysargs *a, int fd, struct file *f, bool cloexec)
+static bool watch_and_grant(struct task *t, int fd, struct file *f, bool cloexec)
 {
     struct mailbox *b = kept_box(t);
     struct kept *k = kept_of(b);
-    struct file *old = NULL;
 
-    {
-        LOCKED(&kernel.kept_lock);
-        if (!kept_watch(t, k->path, k->flags, f, k->epfd))
-            return false;
-        pthread_mutex_lock(&b->later_lock);
-        if (k->file)
-            old = kept_end(t, a, b); /* at another number */
-        grant(t, b, fd, f, cloexec);
-        pthread_mutex_unlock(&b->later_lock);
-    }
-    kept_put(old);
+    LOCKED(&kernel.kept_lock);
+    if (!kept_watch(t, k->path, k->flags, f, k->epfd))
+        return false;
+    pthread_mutex_lock(&b->later_lock);
+    grant(t, b, fd, f, cloexec);
+    pthread_mutex_unlock(&b->later_lock);
     return true;
 }
 
@@ -155,10 +165,13 @@ bool kept_opened(struct task *t, const struct sysargs *a, int fd, struct file *f
     if (!k || !k->pending)
         return false;
     k->pending = false;
-    if (!is_usual(k, fd) || !a->listener)
+    if (!is_usual(k) || !a->listener)
         return false;
     unsigned mounts = atomic_load(&kernel.mount_generation);
-    if (!is_fit(t, fd, f) || !has_epoll(k) || !is_lent(t, a, k) || !watch_and_grant(t, a, fd, f, cloexec)) {
+    if (!is_fit(t, fd, f) || !has_epoll(k) || !is_lent(t, a, k) || !is_home(t, a, k, f) ||
+        !watch_and_grant(t, fd, f, cloexec)) {
+        LOCKED(&kept_box(t)->later_lock);
+        kept_take_left(t, a, k); /* before the guest goes on */
         kept_want_more(k);
         return false;
     }

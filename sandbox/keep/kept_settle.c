@@ -3,6 +3,7 @@
 
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/platform/listener.h"
 
@@ -56,21 +57,35 @@ static void await_gate(const struct mailbox *b)
         __builtin_ia32_pause();
 }
 
-/* later_lock held. What is not dormant is an open file like any other from now on. */
+/* Files to be put once no lock is held: the one that was kept, and those that have been closed. */
+struct freed {
+    struct file *kept, *closed[LATER_MOST];
+    unsigned n;
+};
+
+static void put_freed(struct freed *f)
+{
+    kept_put(f->kept);
+    later_put(f->closed, f->n);
+}
+
+/* later_lock held. What is not dormant is an open file like any other from now on; with the process's next
+ * call it is not native any more. */
 static struct file *let_go(struct task *t, struct mailbox *b)
 {
     struct kept *k = kept_of(b);
 
     if (!k->file)
         return NULL;
-    kept_sync(t->process->mm, b, t->fdt);
-    if (k->gone && !k->open)
-        fdtable_forget(t->fdt, NULL, (unsigned)k->fd);
-    return k->gone || k->open ? kept_forget(b) : NULL;
+    kept_sync(t, b);
+    if (!k->gone && !k->open)
+        return NULL;
+    atomic_store(&k->left, !k->gone);
+    return kept_forget(b);
 }
 
-/* [T] Ends what t's process has. True: its gate has yet to close it. */
-static bool release(struct task *t, struct file **f)
+/* [T] Ends what t's process has. True: its gate has yet to close it. *f is empty. */
+static bool release(struct task *t, struct freed *f)
 {
     struct mailbox *b = kept_box(t);
     struct kept *k = kept_of(b);
@@ -78,8 +93,9 @@ static bool release(struct task *t, struct file **f)
     kept_forbid(t->process);
     await_gate(b);
     if (!kept_load(&b->later->closing)) {
+        f->n = later_take(b, t->fdt, f->closed); /* or its number could be one of those */
         LOCKED(&b->later_lock);
-        *f = let_go(t, b);
+        f->kept = let_go(t, b);
     }
     return atomic_load(&k->file) && !task_is_current(t); /* else kept_after sees to the rest */
 }
@@ -97,7 +113,7 @@ static void await_closed(const struct mailbox *b)
 /* t was kicked: waits for it. b: its mailbox, a reference. */
 static void await_release(struct task *t, struct mailbox *b)
 {
-    struct file *f = NULL;
+    struct freed f = {0};
 
     await_closed(b);
     {
@@ -105,14 +121,14 @@ static void await_release(struct task *t, struct mailbox *b)
         if (!t->exited && t->fdt && kept_box(t) == b)
             kept_of(b)->slow = release(t, &f); /* one that does not come is not waited for again */
     }
-    kept_put(f);
+    put_freed(&f);
 }
 
 /* All of one process's, if it has any. */
 static void settle_one(struct task *t)
 {
     struct mailbox *b = NULL;
-    struct file *f = NULL;
+    struct freed f = {0};
     bool waits = false;
     {
         LOCKED(&kernel.tasklist_lock);
@@ -123,7 +139,7 @@ static void settle_one(struct task *t)
         if (waits)
             atomic_fetch_add(&b->refs, 1);
     }
-    kept_put(f);
+    put_freed(&f);
     if (waits) {
         await_release(t, b);
         mailbox_put(b);
@@ -154,7 +170,7 @@ void kept_settle(void)
  * for a time in the host. */
 static void tidy_one(struct task *t)
 {
-    struct file *f = NULL;
+    struct freed f = {0};
     {
         LOCKED(&kernel.tasklist_lock);
         struct mailbox *b = t->exited || !t->fdt ? NULL : kept_box(t);
@@ -167,7 +183,7 @@ static void tidy_one(struct task *t)
             signal_kick(t);
         }
     }
-    kept_put(f);
+    put_freed(&f);
 }
 
 bool kept_tidy(void)

@@ -69,7 +69,7 @@ static int donate(struct task *t, struct fdtable *ft, const struct sysargs *a, i
     }
     if (fd >= GATE_POLL_FD && fd < GATE_LANE_FDS)
         fast_polls_off(t);
-    if (fd == GATE_KEPT_FD)
+    if (fd == GATE_KEPT_FD || fd == GATE_HOME_FD)
         kept_off(t);
     int r = addfd_here(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd);
     if (r < 0)
@@ -86,6 +86,14 @@ int fd_lend(struct task *t, const struct sysargs *a, int hostfd, int number)
         return -EBUSY;
     int r = addfd_here(t, a, hostfd, number);
     return r < 0 ? r : 0;
+}
+
+void fd_unlend(struct task *t, const struct sysargs *a, int number)
+{
+    struct fdtable *ft = t->fdt;
+    LOCKED(&ft->lock);
+    if ((unsigned)number >= ft->size || ft->slots[number].lane == LANE_NONE)
+        (void)notif_addfd(a, kernel.dead_fd, number);
 }
 
 int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f)
@@ -111,7 +119,7 @@ static void lane_set_plain(struct task *t, struct fdtable *ft, unsigned fd, cons
 bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len)
 {
     struct fdtable *ft = t->fdt;
-    if (!(f->kind & FILE_LANE) || f->hostfd < 0 || kernel.lanes_off)
+    if (!(f->kind & FILE_LANE) || f->hostfd < 0 || kernel.lanes_off || kept_serves(t, fd))
         return false;
     LOCKED(&ft->lock);
     if ((unsigned)fd >= ft->size || ft->slots[fd].file != f)
@@ -132,7 +140,7 @@ bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f,
 
 bool lane_plain(struct task *t, const struct sysargs *a, int fd, struct file *f)
 {
-    return (f->kind & FILE_PLAIN) && sole_owner(t->fdt) && lane_ready(t, a, fd, f, 0);
+    return (f->kind & FILE_PLAIN) && sole_owner(t->fdt) && (kept_serves(t, fd) || lane_ready(t, a, fd, f, 0));
 }
 
 bool lane_pays_at_open(struct task *t, unsigned times)
@@ -149,7 +157,7 @@ long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, boo
     if (fd < 0 || !plain)
         return fd;
     bool pays = fast_opened(t, a->listener != NULL) && lane_pays_at_open(t, 1);
-    if (!kept_opened(t, a, fd, f, cloexec) && !pays)
+    if (kept_opened(t, a, fd, f, cloexec) || !pays)
         return fd;
     LOCKED(&ft->lock);
     struct slot *s = &ft->slots[fd];

@@ -92,12 +92,6 @@ void later_forbid(struct task *t, unsigned fd)
         __atomic_store_n(&b->later->signalfd, 0, __ATOMIC_SEQ_CST);
 }
 
-void later_forbid_closed(struct mailbox *b, unsigned fd)
-{
-    if (fd < GATE_LANE_FDS)
-        __atomic_fetch_and(&b->later->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
-}
-
 void later_sends(struct task *t, unsigned fd, const struct file *f)
 {
     const unsigned stream = FILE_STREAM | FILE_RAW_WRITE;
@@ -174,9 +168,8 @@ static void hear_fresh(struct mailbox *b, struct fdtable *ft)
 /* Notes ----------------------------------------------------------------------------------------------------
  */
 
-/* The files that b's process has closed since, out of its table ft; they are the caller's to put. More than
- * there is room for has no honest gate noted. */
-static unsigned take_told(struct mailbox *b, struct fdtable *ft, struct file *files[LATER_MOST])
+/* More than there is room for has no honest gate noted. */
+unsigned later_take(struct mailbox *b, struct fdtable *ft, struct file **files)
 {
     struct gate_later *l = b->later;
     unsigned n = 0;
@@ -197,7 +190,7 @@ static unsigned take_told(struct mailbox *b, struct fdtable *ft, struct file *fi
     return n;
 }
 
-static void put_all(struct file *files[LATER_MOST], unsigned n)
+void later_put(struct file **files, unsigned n)
 {
     for (unsigned i = 0; i < n; i++) {
         counters_posted(SYS_close, 1);
@@ -213,7 +206,7 @@ void later_hear(struct task *t)
     if (b && atomic_load(&b->fresh))
         hear_fresh(b, t->fdt);
     if (b && __atomic_load_n(&b->later->told, __ATOMIC_ACQUIRE) != atomic_load(&b->heard))
-        put_all(files, take_told(b, t->fdt, files));
+        later_put(files, later_take(b, t->fdt, files));
 }
 
 /* Settling -------------------------------------------------------------------------------------------------
@@ -252,7 +245,7 @@ static unsigned settle(struct mailbox *b, struct fdtable *ft, struct file *files
         mailbox_later_over(b);
     else
         atomic_store(&kernel.later_wanted, true); /* it is looked at again */
-    return take_told(b, ft, files);
+    return later_take(b, ft, files);
 }
 
 static void settle_closes(void)
@@ -270,7 +263,7 @@ static void settle_closes(void)
             if (t)
                 n = settle(box_of(t), t->fdt, files);
         }
-        put_all(files, n);
+        later_put(files, n);
     }
 }
 

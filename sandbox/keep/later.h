@@ -6,6 +6,7 @@
 
 #include "sandbox/keep/file.h"
 
+struct fdtable;
 struct mailbox;
 struct mm;
 
@@ -14,8 +15,6 @@ struct mm;
 void later_allow(struct task *t, unsigned fd, const struct file *f);
 /* t's number fd is about to be something else. */
 void later_forbid(struct task *t, unsigned fd);
-/* The same of b's process, where fd is dormant (kept.c). */
-void later_forbid_closed(struct mailbox *b, unsigned fd);
 /* The same for all of t's: other threads or processes come to use its memory, or its files' locks matter. */
 void later_forbid_all(struct task *t);
 /* f, at its number fd of t's table, is a stream socket and a lane: t's gate may send files to it. */
@@ -29,6 +28,10 @@ bool later_may_be_fresh(struct task *t, struct file *f);
 /* f has become the file of number fd of t's own table, in a call of t's that later_may_be_fresh allowed: its
  * host socket is O_NONBLOCK, and does not follow the guest's flag before that was heard of. No lock held. */
 void later_fresh(struct task *t, unsigned fd, struct file *f);
+/* The files that b's process has closed since, out of its table ft: LATER_MOST at most, for later_put once no
+ * lock is held. [T], or in a call of the process's. */
+unsigned later_take(struct mailbox *b, struct fdtable *ft, struct file **files);
+void later_put(struct file **files, unsigned n);
 /* Before a call of t's, and within its bracket: what its gate has closed, is, and so is O_NONBLOCK what it
  * has set. No lock held. */
 void later_hear(struct task *t);

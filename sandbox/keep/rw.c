@@ -8,6 +8,7 @@
 
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/kept.h"
 #include "sandbox/keep/signalfd.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
@@ -92,8 +93,10 @@ static ssize_t transfer(struct transfer *x, int fd, struct uio *u)
 {
     ssize_t n = transfer_here(x, u);
     if (n > 0)
-        x->t->used_lane = lane_stream(x->t, x->a, fd, x->f) ||
-                          (x->dir == DIR_READ && signalfd_was_read(x->t, x->a, fd, x->f));
+        x->t->used_lane = x->f->kind & FILE_PLAIN
+                              ? kept_serves(x->t, fd)
+                              : lane_stream(x->t, x->a, fd, x->f) ||
+                                    (x->dir == DIR_READ && signalfd_was_read(x->t, x->a, fd, x->f));
     return n;
 }
 

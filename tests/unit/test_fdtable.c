@@ -84,6 +84,13 @@ bool kept_opened(struct task *t, const struct sysargs *a, int fd, struct file *f
     return false;
 }
 
+bool kept_serves(struct task *t, int fd)
+{
+    (void)t;
+    (void)fd;
+    return false;
+}
+
 void kept_off(struct task *t)
 {
     (void)t;

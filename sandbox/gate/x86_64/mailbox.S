@@ -32,7 +32,7 @@
 #define PHASE_DONE 2
 
     .section .text.mailbox.entry, "ax"
-    .globl gate_mailbox, gate_mailbox_saved, mailbox_native, gate_mailbox_call, gate_mailbox_called, gate_mailbox_stored
+    .globl gate_mailbox, gate_mailbox_saved, mailbox_native, mailbox_instead, gate_mailbox_call, gate_mailbox_called, gate_mailbox_stored
     .globl mailbox_host, gate_mailbox_send, gate_mailbox_sent, gate_mailbox_noted
     .balign 64
 1:  lea -2(%rcx), %r11
@@ -87,6 +87,20 @@ gate_mailbox_saved:
     mov R15(%r11), %r15
     mov TO(%r11), %r11
     jmp *%r11
+
+/* mailbox_instead(thread, call): that one of the host's, of four arguments, for the thread's call. */
+mailbox_instead:
+    push %rbx
+    mov %rdi, %rbx
+    mov %rsi, %r11
+    mov (%r11), %rax
+    mov 8(%r11), %rdi
+    mov 16(%r11), %rsi
+    mov 24(%r11), %rdx
+    mov 32(%r11), %r10
+    xor %r8d, %r8d
+    xor %r9d, %r9d
+    jmp gate_mailbox_call
 
 /* mailbox_native(thread): the thread's call from here, by the doorbell or (close) natively. */
 mailbox_native:
