@@ -24,6 +24,11 @@ no_conmon() {
     [ -z "$(find /sys/fs/cgroup -path "*/$GROUP/conmon" -type d)" ]
 }
 
+# conmon leaves a file `oom` where it is started.
+setup() {
+    cd "$S" || return 1
+}
+
 teardown() {
     podman pod rm --all --force --time 0
     podman rm --all --force --time 0 --volumes
