@@ -41,7 +41,7 @@ struct making_options {
         {"no-pivot", 0, NULL, offsetof(struct making_options, no_pivot),                                     \
          "no effect: the program never sees the host's root, pivoted or not"},                               \
         {"no-new-keyring", 0, NULL, offsetof(struct making_options, no_new_keyring),                         \
-         "no effect: there are no keyrings inside, and the caller's can not be reached"},                     \
+         "no effect: there are no keyrings inside, and the caller's can not be reached"},                    \
         {"no-subreaper", 0, NULL, offsetof(struct making_options, no_subreaper),                             \
          "no effect: bailey is no subreaper, the porter reaps"},                                             \
     {                                                                                                        \

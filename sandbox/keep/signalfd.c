@@ -72,7 +72,7 @@ static bool may_offer(const struct signalfd_wait *w)
 {
     const struct process *p = w->owner;
 
-    return w->box && !w->shared && p->nthreads == 1 && p->state == PROCESS_ALIVE && p->signalfds == w &&
+    return p && w->box && !w->shared && p->nthreads == 1 && p->state == PROCESS_ALIVE && p->signalfds == w &&
            !w->next;
 }
 
@@ -141,12 +141,13 @@ static sigset64 describe(struct signalfd_wait *w)
 
 static void set_value(struct signalfd_wait *w, uint64_t value)
 {
-    sigset64 offered = value >= SIGNALFD_TOKEN ? describe(w) : 0;
+    sigset64 offered = value >= SIGNALFD_TOKEN && w->box ? describe(w) : 0;
 
     if (write(w->hostfd, &value, sizeof(value)) != sizeof(value))
         return; /* its guest has filled it */
     w->value = value;
-    w->owner->offered |= offered;
+    if (offered)
+        w->owner->offered |= offered;
 }
 
 /* Its token is gone: so is the signal. */
