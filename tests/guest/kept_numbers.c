@@ -16,10 +16,11 @@
 #include "tests/guest/check.h"
 
 #define PATH "/tmp/kept_numbers"
-#define TEXT "0123456789abcdef"
-#define SIZE ((ssize_t)sizeof(TEXT) - 1)
+#define SIZE ((ssize_t)sizeof(text) - 1)
 #define FLAGS (O_RDONLY | O_NONBLOCK)
 #define PAIRS 12
+
+static const char text[] = "0123456789abcdef";
 #define ROUNDS 600
 #define HIGH 1000 /* from here to HIGH_END the sandbox may have uses of its own for what is free */
 #define HIGH_END 1024
@@ -41,7 +42,7 @@ static void make_file(void)
 {
     int fd = open(PATH, O_CREAT | O_TRUNC | O_WRONLY, 0644);
 
-    MUST(fd >= 0 && write(fd, TEXT, SIZE) == SIZE && close(fd) == 0);
+    MUST(fd >= 0 && write(fd, text, SIZE) == SIZE && close(fd) == 0);
 }
 
 /* The lowest number that nothing stands for, by asking for each. */
@@ -83,10 +84,10 @@ static int use(int fd)
     int wrong = 0;
 
     wrong += fstat(fd, &st) != 0 || st.st_size != SIZE || !S_ISREG(st.st_mode);
-    wrong += read(fd, a, 3) != 3 || memcmp(a, TEXT, 3) != 0 || lseek(fd, 0, SEEK_CUR) != 3;
-    wrong += pread(fd, b, 2, 7) != 2 || memcmp(b, TEXT + 7, 2) != 0 || lseek(fd, 1, SEEK_CUR) != 4;
-    wrong += readv(fd, v, 2) != 4 || memcmp(c, TEXT + 4, 2) != 0 || memcmp(d, TEXT + 6, 2) != 0;
-    wrong += preadv(fd, v, 2, 1) != 4 || memcmp(c, TEXT + 1, 2) != 0 || lseek(fd, 0, SEEK_CUR) != 8;
+    wrong += read(fd, a, 3) != 3 || memcmp(a, text, 3) != 0 || lseek(fd, 0, SEEK_CUR) != 3;
+    wrong += pread(fd, b, 2, 7) != 2 || memcmp(b, text + 7, 2) != 0 || lseek(fd, 1, SEEK_CUR) != 4;
+    wrong += readv(fd, v, 2) != 4 || memcmp(c, text + 4, 2) != 0 || memcmp(d, text + 6, 2) != 0;
+    wrong += preadv(fd, v, 2, 1) != 4 || memcmp(c, text + 1, 2) != 0 || lseek(fd, 0, SEEK_CUR) != 8;
     wrong += lseek(fd, -1, SEEK_END) != SIZE - 1 || read(fd, a, 3) != 1 || read(fd, a, 3) != 0;
     return wrong;
 }
@@ -102,7 +103,7 @@ static int serve(int fd, int i)
     wrong += lseek(fd, 0, SEEK_CUR) != 5 || sendfile(conns[i], fd, &off, 64) != SIZE - 4 || off != SIZE;
     wrong += lseek(fd, 0, SEEK_CUR) != 5 || sendfile(conns[i], fd, &off, 64) != 0;
     wrong += recv(clients[i], got, sizeof(got), MSG_WAITALL | MSG_DONTWAIT) != SIZE - 1;
-    wrong += memcmp(got, TEXT + 2, 3) != 0 || memcmp(got + 3, TEXT + 4, SIZE - 4) != 0;
+    wrong += memcmp(got, text + 2, 3) != 0 || memcmp(got + 3, text + 4, SIZE - 4) != 0;
     return wrong;
 }
 
@@ -192,7 +193,7 @@ static int map(int fd)
 {
     char *m = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 0);
 
-    return m == MAP_FAILED || memcmp(m, TEXT, (size_t)SIZE) != 0 || munmap(m, 4096) != 0;
+    return m == MAP_FAILED || memcmp(m, text, (size_t)SIZE) != 0 || munmap(m, 4096) != 0;
 }
 
 static int wait_for(int fd)
