@@ -19,12 +19,11 @@
 #define SIZE ((ssize_t)sizeof(text) - 1)
 #define FLAGS (O_RDONLY | O_NONBLOCK)
 #define PAIRS 12
-
-static const char text[] = "0123456789abcdef";
 #define ROUNDS 600
 #define HIGH 1000 /* from here to HIGH_END the sandbox may have uses of its own for what is free */
 #define HIGH_END 1024
 
+static const char text[] = "0123456789abcdef";
 static int listener, clients[PAIRS], conns[PAIRS];
 static struct sockaddr_in addr = {.sin_family = AF_INET};
 
