@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/ends.h"
 
 #define ROUNDS 2000
 #define ENDS 100
@@ -17,20 +17,8 @@ static void part(void)
             _exit(1);
 }
 
-static int status_has_umask(const char *path)
-{
-    char text[4096];
-    int fd = open(path, O_RDONLY);
-    if (fd < 0)
-        return 0;
-    ssize_t n = read(fd, text, sizeof(text) - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = 0;
-    return n > 0 && strstr(text, "\nUmask:\t0022\n") != NULL;
-}
-
-/* True: there is one, with the root directory's mount. */
-static int has_mounts(const char *path)
+/* True: the file is there, and has this in what one read of it gives. */
+static int has(const char *path, const char *part)
 {
     char text[16384];
     int fd = open(path, O_RDONLY);
@@ -39,7 +27,18 @@ static int has_mounts(const char *path)
     ssize_t n = read(fd, text, sizeof(text) - 1);
     close(fd);
     text[n > 0 ? n : 0] = 0;
-    return n > 0 && strstr(text, " / / ") != NULL;
+    return n > 0 && strstr(text, part) != NULL;
+}
+
+static int status_has_umask(const char *path)
+{
+    return has(path, "\nUmask:\t0022\n");
+}
+
+/* True: there is one, with the root directory's mount. */
+static int has_mounts(const char *path)
+{
+    return has(path, " / / ");
 }
 
 static int look_to_the_end(void)
@@ -59,35 +58,66 @@ static int look_to_the_end(void)
     return ends;
 }
 
+struct paths {
+    char cwd[64], root[64], status[64], fd[64];
+};
+
+static struct paths paths_of(pid_t pid)
+{
+    struct paths p;
+
+    snprintf(p.cwd, sizeof(p.cwd), "/proc/%d/cwd", pid);
+    snprintf(p.root, sizeof(p.root), "/proc/%d/root", pid);
+    snprintf(p.status, sizeof(p.status), "/proc/%d/status", pid);
+    snprintf(p.fd, sizeof(p.fd), "/proc/%d/fd/0", pid);
+    return p;
+}
+
+static int all_is_there(const struct paths *p)
+{
+    char link[64];
+
+    return readlink(p->cwd, link, sizeof(link)) == 4 && memcmp(link, "/tmp", 4) == 0 &&
+           readlink(p->root, link, sizeof(link)) == 1 && link[0] == '/' && status_has_umask(p->status) &&
+           readlink(p->fd, link, sizeof(link)) > 0;
+}
+
+/* Says when it is done, and does not end before it is let go. */
+static _Noreturn void child(struct ends done, struct ends go)
+{
+    char c = 0;
+
+    close(go.out);
+    part();
+    MUST(write(done.out, &c, 1) == 1 && read(go.in, &c, 1) == 0);
+    _exit(0);
+}
+
 int main(void)
 {
-    char cwd[64], root[64], status[64], fd[64], link[64];
+    struct ends done = make_pipe(), go = make_pipe();
     int good = 0, looks = 0, st;
+    ssize_t n;
+    char c;
 
     umask(022);
     MUST(chdir("/tmp") == 0);
     pid_t pid = fork();
-    if (pid == 0) {
-        part();
-        _exit(0);
-    }
-    snprintf(cwd, sizeof(cwd), "/proc/%d/cwd", pid);
-    snprintf(root, sizeof(root), "/proc/%d/root", pid);
-    snprintf(status, sizeof(status), "/proc/%d/status", pid);
-    snprintf(fd, sizeof(fd), "/proc/%d/fd/0", pid);
-    while (waitpid(pid, &st, WNOHANG) == 0) {
-        int ok = readlink(cwd, link, sizeof(link)) == 4 && memcmp(link, "/tmp", 4) == 0 &&
-                 readlink(root, link, sizeof(link)) == 1 && link[0] == '/' && status_has_umask(status) &&
-                 readlink(fd, link, sizeof(link)) > 0;
-        siginfo_t info = {0};
-        /* It may have ended meanwhile. */
-        if (!ok && waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid)
-            continue;
-        good += ok;
+    if (pid == 0)
+        child(done, go);
+    close(done.out);
+    MUST(fcntl(done.in, F_SETFL, O_NONBLOCK) == 0);
+    const struct paths p = paths_of(pid);
+    while ((n = read(done.in, &c, 1)) < 0 && errno == EAGAIN) {
+        good += all_is_there(&p);
         looks++;
     }
-    CHECK("it ended well", WIFEXITED(st) && WEXITSTATUS(st) == 0);
+    CHECK("it parted with all", n == 1);
     CHECK("all was there, whenever it was looked at", good == looks);
+    close(go.out);
+    while (waitpid(pid, &st, WNOHANG) == 0)
+        (void)all_is_there(&p);
+    CHECK("it ended well", WIFEXITED(st) && WEXITSTATUS(st) == 0);
     CHECK("mounts, to a process's end", look_to_the_end() == ENDS);
     return check_done();
 }
