@@ -9,7 +9,7 @@
 #define AT(member) offsetof(struct globals, member)
 const struct option_def global_options[] = {
     {"root", 0, "DIR", AT(root_dir),
-     "where the state of containers is kept (/run/bailey; without root $XDG_RUNTIME_DIR/bailey)"},
+     "where the state of containers is kept (/run/bailey; a user's own: $XDG_RUNTIME_DIR/bailey)"},
     {"log", 0, "FILE", AT(log),
      "append log records to FILE; also file:FILE, journald:IDENT, syslog:IDENT (stderr)"},
     {"log-format", 0, "text|json", AT(log_format), "the form of log records (text)"},

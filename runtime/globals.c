@@ -1,20 +1,36 @@
 /* What the global options come to. */
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cleanup.h"
 #include "runtime/cmd.h"
 #include "runtime/options.h"
 
 static const char default_root[] = "/run/bailey";
+
+/* Whether this is the root of a user namespace only, as podman's is that a user runs. USER=root says that the
+ * one outside is root all the same, whose XDG_RUNTIME_DIR may go with his session while his containers stay.
+ */
+static bool is_users_root(void)
+{
+    const char *user = getenv("USER");
+    unsigned inside = 0, outside = 0, count = 0;
+    _cleanup_fclose_ FILE *f = fopen("/proc/self/uid_map", "re");
+
+    if (!f || fscanf(f, "%u %u %u", &inside, &outside, &count) != 3)
+        return false;
+    return (inside != 0 || outside != 0 || count != UINT32_MAX) && (!user || strcmp(user, "root") != 0);
+}
 
 /* Who is not root has no /run, but a directory of its own that ends with its session. */
 static int settle_root(struct globals *g, struct err *e)
 {
     static char path[4096];
     const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
-    bool own = geteuid() != 0 || g->rootless == ROOTLESS_TRUE;
+    bool own = geteuid() != 0 || g->rootless == ROOTLESS_TRUE || (runtime_dir && is_users_root());
 
     g->root = g->root_dir ? g->root_dir : default_root;
     if (g->root_dir || !own || !runtime_dir || runtime_dir[0] != '/')

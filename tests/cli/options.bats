@@ -112,6 +112,20 @@ open(sys.argv[2], \"wb\").write(s.recv(4096))" "$1" "$3/got" 3>&- &
     "$BAILEY" --root "$BATS_TEST_TMPDIR/xdg/bailey" delete -f x
 }
 
+@test "the root of a user's namespace has its state below XDG_RUNTIME_DIR, the host's root there has not" {
+    local xdg=$BATS_TEST_TMPDIR/xdg inside=(unshare --user --map-root-user)
+    detached "$BAILEY" --root "$xdg/bailey" create -b "$BUNDLE" x
+    run env -u USER XDG_RUNTIME_DIR="$xdg" "${inside[@]}" "$BAILEY" list -q
+    [ "$output" = x ]
+    run env USER=someone XDG_RUNTIME_DIR="$xdg" "${inside[@]}" "$BAILEY" list -q
+    [ "$output" = x ]
+    run env USER=root XDG_RUNTIME_DIR="$xdg" "${inside[@]}" "$BAILEY" state x
+    [ "$status" -eq 1 ]
+    run env -u USER XDG_RUNTIME_DIR="$xdg" "$BAILEY" state x
+    [ "$status" -eq 1 ]
+    "$BAILEY" --root "$xdg/bailey" delete -f x
+}
+
 @test "--config: a configuration of another name" {
     mv "$BUNDLE/config.json" "$BATS_TEST_TMPDIR/other.json"
     cd "$BATS_TEST_TMPDIR"
