@@ -10,7 +10,7 @@
 
 #include "common/cleanup.h"
 #include "sandbox/keep/container.h"
-#include "sandbox/keep/pseudo.h"
+#include "sandbox/keep/strbuf.h"
 
 enum { FILE_MAX = 1 << 20 };
 

@@ -42,14 +42,9 @@ struct cred *cred_dup(const struct cred *c)
     return n;
 }
 
-bool cred_capable(const struct cred *c, int cap)
-{
-    return c->cap_effective >> cap & 1;
-}
-
 bool capable(const struct task *t, int cap)
 {
-    return cred_capable(t->cred, cap);
+    return t->cred->cap_effective >> cap & 1;
 }
 
 void cred_uids_changed(struct cred *n, const struct cred *old)

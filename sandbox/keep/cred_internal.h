@@ -4,7 +4,6 @@
 
 #include "sandbox/keep/task.h"
 
-bool cred_capable(const struct cred *c, int cap);
 /* Capabilities follow the change of uids from old to n (n is private). */
 void cred_uids_changed(struct cred *n, const struct cred *old);
 void cred_fsuid_changed(struct cred *n, const struct cred *old);

@@ -11,15 +11,14 @@
 #include <sys/wait.h>
 
 #include "sandbox/keep/container.h"
+#include "sandbox/keep/hostproc.h"
 #include "sandbox/keep/task_internal.h"
-#include "sandbox/keep/vfs_priv.h"
 
 /* Watching
  * -------------------------------------------------------------------------------------------------------- */
 
 #define YOUNG_NS (20 * NSEC_PER_SEC / 1000)
 #define TICK_NS (NSEC_PER_SEC / 100) /* of /proc/PID/stat */
-#define STARTTIME 22                 /* proc(5): the field there */
 #define YOUNG_EVENT UINT64_MAX       /* kernel.young_fd's */
 
 static int64_t boot_now(void)
@@ -41,32 +40,15 @@ int deaths_init(void)
     return epoll_ctl(kernel.deaths_fd, EPOLL_CTL_ADD, kernel.young_fd, &ev) < 0 ? -errno : 0;
 }
 
-/* The field of /proc/PID/stat, whose second one, the name, may have anything in it. NULL: there is none. */
-static const char *stat_field(const char *text, int number)
-{
-    const char *p = strrchr(text, ')');
-
-    for (int i = 2; p && i < number; i++)
-        p = strchr(p + 1, ' ');
-    return p;
-}
-
 /* Whether the host has given p's number away again: who has it now began after p had it, by more than a tick,
  * as all other numbers were given in between. Where that cannot be read, either who has it ends at this
  * moment, which the pidfd tells, too; or memory is short (ENOENT, as proc(5) has it), which says nothing. */
 static bool is_anothers(const struct process *p)
 {
-    char path[32], text[1024];
+    struct host_stat now;
 
-    (void)snprintf(path, sizeof(path), "%d/stat", (int)p->host_pid);
-    vfs_assume_self();
-    _cleanup_close_ int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (n <= 0)
-        return false;
-    text[n] = 0;
-    const char *began = stat_field(text, STARTTIME);
-    return began && strtoll(began, NULL, 10) > p->attached / TICK_NS;
+    return host_stat_read(p->host_pid, 0, &now) &&
+           (int64_t)now.f[HOST_STAT_STARTTIME] > p->attached / TICK_NS;
 }
 
 void deaths_forget(struct process *p)

@@ -8,9 +8,9 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/hostproc.h"
 #include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
-#include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/maps.h"

@@ -13,7 +13,7 @@
 #include <time.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/hostproc.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/trace.h"
 

@@ -9,7 +9,7 @@
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
-#include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/hostproc.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"

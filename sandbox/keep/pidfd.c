@@ -9,7 +9,7 @@
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
-#include "sandbox/keep/pseudo.h"
+#include "sandbox/keep/strbuf.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 

@@ -49,7 +49,4 @@ unsigned long procfs_limit(enum keep_limit l);
  * it is read-only; -EINVAL: not with that value. Needs nothing else of procfs. */
 int procfs_sysctl_check(const char *setting);
 
-/* The (first) number of a sysctl, by its path below /proc/sys. 0, or -ENOENT. */
-int procfs_sysctl(const char *path, long *ret);
-
 #endif

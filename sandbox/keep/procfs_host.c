@@ -1,112 +1,12 @@
-/* What /proc takes from the host: texts read once at the start, and the live numbers of guests' host
- * processes. */
+/* What /proc makes of the host's numbers: texts read once at the start, sums over guests, processors and
+ * memory by the container's limits. */
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
-#include "common/log.h"
 #include "sandbox/keep/procfs_priv.h"
-#include "sandbox/keep/vfs.h"
-
-#define HOST_TEXT_MAX (64UL << 20)
-
-static int read_all(int fd, struct strbuf *sb)
-{
-    char buf[8192];
-    for (;;) {
-        ssize_t n = read(fd, buf, sizeof(buf));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return sb->failed ? -ENOMEM : 0;
-        sb_put(sb, buf, (size_t)n);
-        if (sb->failed || sb->len > HOST_TEXT_MAX)
-            return -ENOMEM;
-    }
-}
-
-int host_proc_read(struct strbuf *sb, const char *fmt, ...)
-{
-    char path[128];
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vsnprintf(path, sizeof(path), fmt, ap);
-    va_end(ap);
-    if (n < 0 || (size_t)n >= sizeof(path))
-        return -ENAMETOOLONG;
-    if (kernel.procfd < 0)
-        return -ENOENT;
-    vfs_assume_self();
-    _cleanup_close_ int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -errno : read_all(fd, sb);
-}
-
-bool host_proc_has_fd(pid_t tid, unsigned fd)
-{
-    char path[48];
-    struct stat st;
-    (void)snprintf(path, sizeof(path), "%d/fd/%u", (int)tid, fd);
-    vfs_assume_self();
-    return fstatat(kernel.procfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
-}
-
-int host_file_read(struct strbuf *sb, const char *path)
-{
-    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -errno : read_all(fd, sb);
-}
-
-/* The name in parentheses may hold anything, more parentheses too: what follows its last one is numbers. */
-bool host_stat_parse(const char *text, struct host_stat *hs)
-{
-    memset(hs, 0, sizeof(*hs));
-    const char *c = strrchr(text, ')');
-    if (!c || c[1] != ' ' || !c[2])
-        return false;
-    hs->f[3] = (unsigned char)c[2];
-    c += 3;
-    for (unsigned i = 4; i < ARRAY_SIZE(hs->f); i++) {
-        char *end;
-        hs->f[i] = strtoull(c, &end, 10);
-        if (end == c)
-            return i > 40;
-        c = end;
-    }
-    return true;
-}
-
-bool host_stat_read(pid_t pid, pid_t tid, struct host_stat *hs)
-{
-    memset(hs, 0, sizeof(*hs));
-    if (pid <= 0)
-        return false;
-    _cleanup_sb_ struct strbuf sb = {0};
-    int r = tid > 0 ? host_proc_read(&sb, "%d/task/%d/stat", pid, tid) : host_proc_read(&sb, "%d/stat", pid);
-    return r == 0 && sb.s && host_stat_parse(sb.s, hs);
-}
-
-enum host_wait host_waits(pid_t pid, pid_t tid)
-{
-    _cleanup_sb_ struct strbuf sb = {0};
-    if (host_proc_read(&sb, "%d/task/%d/wchan", pid, tid) < 0 || !sb.s || strcmp(sb.s, "0") == 0)
-        return HOST_WAITS_NOWHERE;
-    return strstr(sb.s, "seccomp") ? HOST_WAITS_FOR_KEEP : HOST_WAITS;
-}
-
-uint64_t host_rss_pages(pid_t pid)
-{
-    _cleanup_sb_ struct strbuf sb = {0};
-    if (pid <= 0 || host_proc_read(&sb, "%d/statm", pid) < 0 || !sb.s)
-        return 0;
-    unsigned long size, resident;
-    return sscanf(sb.s, "%lu %lu", &size, &resident) == 2 ? resident : 0;
-}
 
 /* At the start ---------------------------------------------------------------------------------------------
  */

@@ -3,6 +3,7 @@
 #define BAILEY_KEEP_PROCFS_PRIV_H
 
 #include "sandbox/keep/container.h"
+#include "sandbox/keep/hostproc.h"
 #include "sandbox/keep/procfs.h"
 #include "sandbox/keep/pseudo.h"
 #include "sandbox/keep/task.h"
@@ -22,32 +23,6 @@ struct procfs {
     struct sysctl_value *sysctl;
     atomic_ulong limits[LIMITS]; /* no lock */
 };
-
-/* The host's side ------------------------------------------------------------------------------------------
- */
-
-/* Reads a whole file of the host's procfs, named relative to its root, with the keep's own rights. 0 or
- * -errno. */
-int host_proc_read(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Descriptor fd is open in the host's thread tid, which is alive. */
-bool host_proc_has_fd(pid_t tid, unsigned fd);
-/* As above by an absolute path; only before the keep has left the host's mounts. */
-int host_file_read(struct strbuf *sb, const char *path);
-
-/* The fields of /proc/PID/stat by their number in proc(5): f[3] is the state's letter. */
-struct host_stat {
-    uint64_t f[53];
-};
-/* Of a process (tid 0) or thread. All zeros and false if the host has none (any more). */
-bool host_stat_read(pid_t pid, pid_t tid, struct host_stat *hs);
-/* Where in the host a thread waits (proc_pid_wchan(5)): for an answer of the keep's; elsewhere; nowhere, as
- * it is on a CPU or the host does not say. */
-enum host_wait { HOST_WAITS_NOWHERE, HOST_WAITS_FOR_KEEP, HOST_WAITS };
-enum host_wait host_waits(pid_t pid, pid_t tid);
-/* Takes the text apart (for host_stat_read and tests). */
-bool host_stat_parse(const char *text, struct host_stat *hs);
-/* Resident pages by /proc/PID/statm; 0 if there is none. */
-uint64_t host_rss_pages(pid_t pid);
 
 /* Processes ------------------------------------------------------------------------------------------------
  */

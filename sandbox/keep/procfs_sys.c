@@ -308,16 +308,6 @@ int proc_sysctl_init(struct procfs *pf, const struct keep_boot *b)
     return 0;
 }
 
-int procfs_sysctl(const char *path, long *ret)
-{
-    int i = find(path);
-    if (i < 0 || sysctls[i].kind != KIND_NUM || !kernel.procfs || !kernel.procfs->sysctl)
-        return -ENOENT;
-    LOCKED(&kernel.procfs->lock);
-    *ret = strtol(kernel.procfs->sysctl[i].s, NULL, 10);
-    return 0;
-}
-
 /* Nodes -----------------------------------------------------------------------------------------------------
  */
 

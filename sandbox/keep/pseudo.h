@@ -7,17 +7,7 @@
 
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/kernel.h"
-
-/* A growing text buffer; failed is set (and stays) when memory was short. */
-struct strbuf {
-    char *s;
-    size_t len, cap;
-    bool failed;
-};
-void sb_printf(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void sb_put(struct strbuf *sb, const void *data, size_t len);
-void sb_free(struct strbuf *sb);
-#define _cleanup_sb_ _cleanup_(sb_free)
+#include "sandbox/keep/strbuf.h"
 
 struct pnode;
 struct dentry;

@@ -8,7 +8,7 @@
 #include "sandbox/gate/judged.h"
 #include "sandbox/keep/bpf.h"
 #include "sandbox/keep/maps.h"
-#include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/hostproc.h"
 #include "sandbox/keep/seccomp_internal.h"
 #include "sandbox/keep/uaccess.h"
 

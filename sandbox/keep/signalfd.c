@@ -17,7 +17,7 @@
  * - a description that others share is theirs to read for their own signals: from when another process reads
  * it, there are no tokens any more. A fork's child, which could take them, begins without its parent's native
  * descriptors. */
-#include "sandbox/keep/pseudo.h"
+#include "sandbox/keep/strbuf.h"
 #include "sandbox/keep/signalfd.h"
 
 #include <poll.h>

@@ -141,11 +141,6 @@ int strvec_from_user_ahead(struct strvec *v, struct task *t, uaddr_t array,
     return r < 0 ? r : 0;
 }
 
-int strvec_from_user(struct strvec *v, struct task *t, uaddr_t array)
-{
-    return strvec_from_user_ahead(v, t, array, NULL);
-}
-
 int strvec_replace_head(struct strvec *v, unsigned drop, const char *const *head, unsigned nhead)
 {
     struct strvec out = {0};

@@ -13,11 +13,9 @@ struct strvec {
 /* 0, -ENOMEM, or -E2BIG beyond what execve(2) takes. */
 int strvec_add(struct strvec *v, const char *s, size_t len);
 int strvec_add_all(struct strvec *v, char *const *strings);
-/* The same from guest memory: a NULL-terminated array of pointers (NULL itself: an empty list). -EFAULT too.
- */
-int strvec_from_user(struct strvec *v, struct task *t, uaddr_t array);
-/* With how it begins, which was read along with something else: the first strvec_ahead(array) bytes. NULL: it
- * was not. */
+/* The same from guest memory: a NULL-terminated array of pointers (NULL itself: an empty list), and how it
+ * begins, where that was read along with something else: its first strvec_ahead(array) bytes. NULL: it was
+ * not. -EFAULT too. */
 #define STRVEC_POINTERS 64
 size_t strvec_ahead(uaddr_t array);
 int strvec_from_user_ahead(struct strvec *v, struct task *t, uaddr_t array,

@@ -6,7 +6,7 @@
 
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/procfs.h"
-#include "sandbox/keep/pseudo.h"
+#include "sandbox/keep/strbuf.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/sysv.h"
 #include "sandbox/keep/task.h"

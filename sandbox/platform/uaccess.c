@@ -43,34 +43,44 @@ int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
 
 #define COPIES_MAX 8
 
+/* What one call of the host's copies, for either side. */
+struct parts {
+    struct iovec own[COPIES_MAX], guest[COPIES_MAX];
+    unsigned n;
+    ssize_t all;
+};
+
+static void add_part(struct parts *p, const void *own, uaddr_t guest, size_t n)
+{
+    p->own[p->n] = (struct iovec){(void *)(uintptr_t)own, n};
+    p->guest[p->n++] = (struct iovec){(void *)guest, n};
+    p->all += (ssize_t)n;
+}
+
 int copy_all_to_user(struct task *t, const struct user_copy *c, unsigned n)
 {
-    struct iovec l[COPIES_MAX], r[COPIES_MAX];
-    size_t all = 0;
+    struct parts p;
 
     if (n > COPIES_MAX)
         return -EFAULT;
-    for (unsigned i = 0; i < n; i++) {
-        l[i] = (struct iovec){(void *)(uintptr_t)c[i].from, c[i].n};
-        r[i] = (struct iovec){(void *)c[i].to, c[i].n};
-        all += c[i].n;
-    }
-    return process_vm_writev(task_memory_tid(t), l, n, r, n, 0) == (ssize_t)all ? 0 : -EFAULT;
+    p.n = 0;
+    p.all = 0;
+    for (unsigned i = 0; i < n; i++)
+        add_part(&p, c[i].from, c[i].to, c[i].n);
+    return process_vm_writev(task_memory_tid(t), p.own, n, p.guest, n, 0) == p.all ? 0 : -EFAULT;
 }
 
 int copy_all_from_user(struct task *t, const struct user_fetch *f, unsigned n)
 {
-    struct iovec l[COPIES_MAX], r[COPIES_MAX];
-    size_t all = 0;
+    struct parts p;
 
     if (n > COPIES_MAX)
         return -EFAULT;
-    for (unsigned i = 0; i < n; i++) {
-        l[i] = (struct iovec){f[i].to, f[i].n};
-        r[i] = (struct iovec){(void *)f[i].from, f[i].n};
-        all += f[i].n;
-    }
-    return process_vm_readv(task_memory_tid(t), l, n, r, n, 0) == (ssize_t)all ? 0 : -EFAULT;
+    p.n = 0;
+    p.all = 0;
+    for (unsigned i = 0; i < n; i++)
+        add_part(&p, f[i].to, f[i].from, f[i].n);
+    return process_vm_readv(task_memory_tid(t), p.own, n, p.guest, n, 0) == p.all ? 0 : -EFAULT;
 }
 
 /* Strings are read up to a page's end at a time: what follows it may not be mapped. The first bite is short,

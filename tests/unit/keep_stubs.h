@@ -17,7 +17,7 @@
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/pidfd.h"
-#include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/procfs.h"
 #include "sandbox/keep/seccomp_internal.h"
 #include "sandbox/keep/seccomp_notify.h"
 #include "sandbox/keep/session.h"
@@ -30,19 +30,6 @@
 #include "sandbox/platform/listener.h"
 
 struct kernel kernel = {.tasklist_lock = PTHREAD_MUTEX_INITIALIZER};
-
-/* There are no guests to read maps of. */
-int host_proc_read(struct strbuf *sb, const char *fmt, ...)
-{
-    (void)sb;
-    (void)fmt;
-    return -ENOENT;
-}
-
-void sb_free(struct strbuf *sb)
-{
-    (void)sb;
-}
 
 static int init_status = -1;
 
