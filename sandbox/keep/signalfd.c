@@ -404,6 +404,8 @@ static long do_signalfd(struct task *t, const struct sysargs *a, int flags)
         return -EINVAL;
     struct signalfd_wait *w = f->priv;
     LOCKED(&kernel.tasklist_lock);
+    if (is_offered(w)) /* the token is for a signal of the mask that was */
+        make_unreadable(w);
     w->mask = mask;
     update(w);
     return fd;

@@ -162,6 +162,23 @@ static void test_others_take(void)
     CHECK("and undone", !is_pending(SIGTSTP) && gives(fd, SIGCONT) && is_empty(fd));
 }
 
+/* Each of two that are pending is the only one of a mask. */
+static void test_masks(int fd)
+{
+    sigset_t usr1, usr2;
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    sigemptyset(&usr2);
+    sigaddset(&usr2, SIGUSR2);
+    MUST(signalfd(fd, &usr1, 0) == fd);
+    kill(getpid(), SIGUSR1);
+    kill(getpid(), SIGUSR2);
+    MUST(signalfd(fd, &usr2, 0) == fd);
+    CHECK("the mask's", gives(fd, SIGUSR2) && is_empty(fd) && is_pending(SIGUSR1) && !is_pending(SIGUSR2));
+    MUST(signalfd(fd, &set, 0) == fd);
+    CHECK("and the other", gives(fd, SIGUSR1) && is_empty(fd));
+}
+
 static void test_descriptors(void)
 {
     int fd = open_warm(), two[2], ep = epoll_create1(0);
@@ -177,6 +194,7 @@ static void test_descriptors(void)
     CHECK("another mask", is_empty(fd) && epoll_wait(ep, &now, 1, 0) == 0 && is_pending(SIGUSR1));
     MUST(signalfd(fd, &set, 0) == fd);
     CHECK("and back", epoll_wait(ep, &now, 1, 0) == 1 && gives(fd, SIGUSR1));
+    test_masks(fd);
     int dupped = dup(fd);
     kill(getpid(), SIGUSR1);
     CHECK("by another number", is_ready(fd) && gives(dupped, SIGUSR1) && is_empty(fd) && is_empty(dupped));
