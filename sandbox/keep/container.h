@@ -37,6 +37,7 @@ struct pid_ns {
     bool wrapped;      /* numbers may be in use as group or session only */
     unsigned nstopped; /* processes that are stopped */
     unsigned long forks;
+    unsigned logins; /* sessions of loginuid */
 };
 
 /* A UTS namespace; names under tasklist_lock. */

@@ -88,6 +88,8 @@ static struct task *task_copy(struct process *p, struct task *parent, unsigned l
     t->mempolicy_nodes = parent->mempolicy_nodes;
     t->timer_slack = t->default_slack = parent->timer_slack;
     t->listener = parent->listener;
+    t->login_uid = parent->login_uid;
+    t->login_session = parent->login_session;
     t->vfork_child = flags & CLONE_VFORK;
     t->fs = flags & CLONE_FS ? fs_get(parent->fs) : fs_dup(parent->fs);
     t->fdt = flags & CLONE_FILES ? fdtable_get(parent->fdt) : fdtable_dup(parent->fdt);

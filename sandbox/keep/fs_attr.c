@@ -348,12 +348,21 @@ long sys_futimesat(struct task *t, const struct sysargs *a)
 /* truncate, fallocate
  * --------------------------------------------------------------------------------------------- */
 
+/* The files of /proc and the like take any length, and stay what they are. */
+static long set_length(struct task *t, struct file *f, off_t len)
+{
+    struct stat st;
+
+    if (f->ops->truncate)
+        return f->ops->truncate(t, f, len);
+    return f->dentry && dentry_stat(t, f->dentry, &st) == 0 && S_ISREG(st.st_mode) ? 0 : -EINVAL;
+}
+
 long sys_truncate(struct task *t, const struct sysargs *a)
 {
     char path[PATH_MAX];
     _cleanup_file_ struct file *f = NULL;
     off_t len = (off_t)a->arg[1];
-    struct stat st;
 
     if (len < 0)
         return -EINVAL;
@@ -364,9 +373,7 @@ long sys_truncate(struct task *t, const struct sysargs *a)
         return -EINVAL; /* a FIFO or a socket */
     if (r < 0)
         return r;
-    if (f->ops->truncate)
-        return f->ops->truncate(t, f, len);
-    return f->dentry && dentry_stat(t, f->dentry, &st) == 0 && S_ISREG(st.st_mode) ? 0 : -EINVAL;
+    return set_length(t, f, len);
 }
 
 long sys_ftruncate(struct task *t, const struct sysargs *a)
@@ -378,9 +385,9 @@ long sys_ftruncate(struct task *t, const struct sysargs *a)
         return -EINVAL;
     if (!f)
         return -EBADF;
-    if ((atomic_load(&f->flags) & O_ACCMODE) == O_RDONLY || !f->ops->truncate)
+    if ((atomic_load(&f->flags) & O_ACCMODE) == O_RDONLY)
         return -EINVAL;
-    return f->ops->truncate(t, f, len);
+    return set_length(t, f, len);
 }
 
 long sys_fallocate(struct task *t, const struct sysargs *a)

@@ -403,7 +403,10 @@ static int show_time_offsets(struct task *t, struct pnode *n, struct strbuf *sb)
         {.name = "gid_map", .mode = PROC_FILE(0644), .show = show_gid_map, .write = no_write},               \
         {.name = "io", .mode = PROC_FILE(0400), .ops = &proc_private_ops, .show = show_io},                  \
         {.name = "limits", .mode = PROC_FILE(0444), .show = show_limits},                                    \
-        {.name = "loginuid", .mode = PROC_FILE(0644), .text = "4294967295", .write = no_write},              \
+        {.name = "loginuid",                                                                                 \
+         .mode = PROC_FILE(0644),                                                                            \
+         .show = proc_pid_show_loginuid,                                                                     \
+         .write = proc_pid_write_loginuid},                                                                  \
         {.name = "maps", .mode = PROC_FILE(0444), .ops = &proc_private_ops, .show = proc_pid_show_maps},     \
         {.name = "mem", .mode = PROC_FILE(0600), .ops = &proc_mem_ops},                                      \
         {.name = "mountinfo", .mode = PROC_FILE(0444), .show = show_mounts, .key = 1},                       \
@@ -424,7 +427,7 @@ static int show_time_offsets(struct task *t, struct pnode *n, struct strbuf *sb)
         {.name = "root", .mode = PROC_LINK, .ops = &proc_root_link_ops},                                     \
         {.name = "sched", .mode = PROC_FILE(0644), .show = show_sched, .write = swallow},                    \
         {.name = "schedstat", .mode = PROC_FILE(0444), .show = show_schedstat},                              \
-        {.name = "sessionid", .mode = PROC_FILE(0444), .text = "4294967295"},                                \
+        {.name = "sessionid", .mode = PROC_FILE(0444), .show = proc_pid_show_sessionid},                     \
         {.name = "setgroups", .mode = PROC_FILE(0644), .show = show_setgroups, .write = no_write},           \
         {.name = "smaps", .mode = PROC_FILE(0444), .ops = &proc_private_ops, .show = proc_pid_show_smaps},   \
         {.name = "smaps_rollup",                                                                             \

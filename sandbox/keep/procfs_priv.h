@@ -115,6 +115,9 @@ int proc_show_softirqs(struct task *t, struct pnode *n, struct strbuf *sb);
 
 int proc_pid_show_stat(struct task *t, struct pnode *n, struct strbuf *sb);
 int proc_pid_show_status(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_pid_show_loginuid(struct task *t, struct pnode *n, struct strbuf *sb);
+int proc_pid_show_sessionid(struct task *t, struct pnode *n, struct strbuf *sb);
+ssize_t proc_pid_write_loginuid(struct task *t, struct pnode *n, const char *data, size_t len, off_t pos);
 int proc_pid_show_statm(struct task *t, struct pnode *n, struct strbuf *sb);
 int proc_pid_show_cmdline(struct task *t, struct pnode *n, struct strbuf *sb);
 int proc_pid_show_environ(struct task *t, struct pnode *n, struct strbuf *sb);

@@ -56,6 +56,7 @@ struct task *task_new(struct process *p)
     atomic_init(&t->refs, 1);
     t->process = process_get(p);
     t->timer_slack = t->default_slack = 50000;
+    t->login_uid = t->login_session = NOBODY_LOGGED_IN;
     return t;
 }
 

@@ -174,6 +174,8 @@ enum task_life {
     TASK_BUSY = 0xff00
 };
 
+#define NOBODY_LOGGED_IN UINT32_MAX
+
 /* How the keep waits on behalf of a task, so that a signal can end it (wait.h). */
 enum task_sleep { SLEEP_NONE, SLEEP_COND, SLEEP_HOST, SLEEP_PARKED };
 
@@ -228,6 +230,8 @@ struct task {
     uaddr_t robust_list;
     uaddr_t clear_child_tid; /* by set_tid_address; a clone's own is the host's business */
     uaddr_t native_ctid;     /* a clone's own */
+    uid_t login_uid;         /* of /proc/PID/loginuid */
+    unsigned login_session;  /* both: or NOBODY_LOGGED_IN */
     int pdeath_signal;
     bool no_new_privs;
     int seccomp_mode;                       /* SECCOMP_MODE_* */

@@ -173,6 +173,51 @@ static void test_refused(void)
     CHECK("getcpu", syscall(SYS_getcpu, NULL, NULL, NULL) == 0);
 }
 
+static bool writes(const char *path, const char *what)
+{
+    int fd = open(path, O_WRONLY);
+    bool good = fd >= 0 && write(fd, what, strlen(what)) == (ssize_t)strlen(what);
+    int saved = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return good;
+}
+
+static bool is(const char *path, const char *what)
+{
+    return slurp(path) && strcmp(text, what) == 0;
+}
+
+/* As pam_loginuid(8) does for sshd and cron. Who is logged in already (the caller, with runc) stays it. */
+static void test_login(void)
+{
+    char session[32];
+    CHECK("/proc/self/loginuid", slurp("/proc/self/loginuid") && *text);
+    if (strcmp(text, "4294967295") == 0) {
+        CHECK("no session", is("/proc/self/sessionid", "4294967295"));
+        CHECK("what is no number", !writes("/proc/self/loginuid", "a") && errno == EINVAL);
+        CHECK("a number too large", !writes("/proc/self/loginuid", "4294967296") && errno == ERANGE);
+        CHECK("another's", !writes("/proc/1/loginuid", "5") && errno == EPERM);
+        int fd = open("/proc/self/loginuid", O_RDWR);
+        CHECK("/proc takes any length", ftruncate(fd, 0) == 0 && ftruncate(fd, 100) == 0);
+        close(fd);
+        CHECK("a login", writes("/proc/self/loginuid", "1000") && is("/proc/self/loginuid", "1000"));
+    }
+    CHECK("once only", !writes("/proc/self/loginuid", "1001") && errno == EPERM);
+    MUST(slurp("/proc/self/sessionid"));
+    (void)snprintf(session, sizeof(session), "%.31s", text);
+    CHECK("it has a session", strcmp(session, "4294967295") != 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(slurp("/proc/self/loginuid") && strcmp(text, "4294967295") != 0 &&
+                      is("/proc/self/sessionid", session)
+                  ? 0
+                  : 1);
+    int status = 1;
+    CHECK("a child's, too", waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -182,5 +227,12 @@ int main(void)
     test_listing();
     test_random();
     test_refused();
+    pid_t pid = fork(); /* its parent is not to be logged in */
+    if (pid == 0) {
+        test_login();
+        _exit(check_failures != 0);
+    }
+    int status = 1;
+    CHECK("a process that logs in", waitpid(pid, &status, 0) == pid && status == 0);
     return check_done();
 }

@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/pseudo.o sandbox/keep/pseudo_fs.o sandbox/keep/cgroup*.o sandbox/keep/procfs.o sandbox/keep/procfs_fd.o sandbox/keep/hostproc.o sandbox/keep/strbuf.o sandbox/keep/procfs_host.o sandbox/keep/procfs_mem.o sandbox/keep/procfs_net.o sandbox/keep/procfs_pid.o sandbox/keep/procfs_status.o sandbox/keep/procfs_sys.o sandbox/keep/procfs_system.o sandbox/keep/sysfs.o common/log.o common/err.o sandbox/keep/idmap.o */
+/* objects: sandbox/keep/pseudo.o sandbox/keep/pseudo_fs.o sandbox/keep/cgroup*.o sandbox/keep/procfs.o sandbox/keep/procfs_fd.o sandbox/keep/hostproc.o sandbox/keep/strbuf.o sandbox/keep/procfs_host.o sandbox/keep/procfs_login.o sandbox/keep/procfs_mem.o sandbox/keep/procfs_net.o sandbox/keep/procfs_pid.o sandbox/keep/procfs_status.o sandbox/keep/procfs_sys.o sandbox/keep/procfs_system.o sandbox/keep/sysfs.o common/log.o common/err.o sandbox/keep/idmap.o */
 /* The parts of /proc that turn text into text. */
 #include <errno.h>
 #include <setjmp.h>
