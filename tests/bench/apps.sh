@@ -33,7 +33,7 @@ wait_for() { # port
 group_redis() {
     redis-server --port 6399 --daemonize yes --save '' --logfile /dev/null >/dev/null
     wait_for 6399
-    timeout "$limit" redis-benchmark -p 6399 -n 20000 -c 20 -t set,get --csv |
+    timeout "$limit" redis-benchmark -p 6399 -n 100000 -c 20 -t set,get --csv |
         awk -F'"' '/SET|GET/ { sum += 1 / $4; n++ } END { print "redis", n / sum }'
     [ -n "$hold" ] || redis-cli -p 6399 shutdown nosave 2>/dev/null
 }

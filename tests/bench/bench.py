@@ -170,8 +170,8 @@ def main():
     names = list(found)
     text = "\n\n".join([report.table(names, judged), report.table([n for n in names if n in ("runc", "runsc", "bailey")], whole),
                         report.means_table(means)])
-    missed = sum(not v.passed for j in judged + whole for v in j.verdicts) + sum(not m[3] for m in means)
-    held = sum(v.passed for j in judged + whole for v in j.verdicts) + sum(m[3] for m in means)
+    promised = [v.passed for j in judged + whole for v in j.verdicts] + [m.passed for m in means if m.passed is not None]
+    missed, held = promised.count(False), promised.count(True)
     made_of = ", ".join(f"{n} {b / 1048576:.2f} MiB" for n, b in parts)
     note = (f"Measured on {machine()}; medians of {options.rounds} interleaved rounds ({options.runsc} of runsc), of programs {options.apps}; ratios are medians "
             f"of those within a round. A bare notification round trip: {report.seconds(samples.median('round trip', 'stat') or 0)}; load average at the end {os.getloadavg()[2]:.1f}. An idle sandbox by process: {made_of}. {held} promises hold, {missed} do not.")

@@ -9,6 +9,9 @@ Judged = namedtuple("Judged", "row cells verdicts")
 # itself, of is empty and figure says it; else figure is what there is to add.
 Verdict = namedtuple("Verdict", "of ratio factor limit passed figure")
 
+# A mean and whether its promise holds; passed None: nothing is promised.
+MeanJudged = namedtuple("MeanJudged", "mean ratio passed limit")
+
 
 def seconds(ns):
     for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
@@ -67,17 +70,20 @@ def judge(row, samples):
     return Judged(row, {n: samples.median(n, row.key) for n in samples.by_name}, [v for v in found if v])
 
 
+def judge_mean(mean, ratio):
+    if mean.promise is None:
+        return MeanJudged(mean, ratio, None, "")
+    passed = ratio >= mean.promise if mean.at_least else ratio <= mean.promise
+    return MeanJudged(mean, ratio, passed, f"{'at least' if mean.at_least else 'at most'} {mean.promise}")
+
+
 def means(samples):
-    """The two geometric means over whole programs: (what, ratio, promise, passed)."""
+    """Each of rows.MEANS that something was measured of."""
     found = []
-    for what, of, promise, more in (
-        ("servers, geometric mean", rows.SERVED, rows.SERVED_MEAN, True),
-        ("other programs, geometric mean", rows.SPENT, rows.SPENT_MEAN, False),
-    ):
-        ratios = list(filter(None, (samples.ratio("bailey", r.key, "runc") for r in of)))
+    for mean in rows.MEANS:
+        ratios = list(filter(None, (samples.ratio("bailey", r.key, "runc") for r in mean.of)))
         if ratios:
-            ratio = statistics.geometric_mean(ratios)
-            found.append((what, ratio, promise, ratio >= promise if more else ratio <= promise))
+            found.append(judge_mean(mean, statistics.geometric_mean(ratios)))
     return found
 
 
@@ -99,7 +105,7 @@ def table(names, judged):
 
 def means_table(found):
     lines = ["| what | against runc | limit | |", "| --- | ---: | --- | --- |"]
-    for what, ratio, promise, passed in found:
-        least = "at least" if what.startswith("servers") else "at most"
-        lines.append(f"| {what} | {ratio:.2f} | {least} {promise} | {'pass' if passed else 'miss'} |")
+    for m in found:
+        word = "" if m.passed is None else "pass" if m.passed else "miss"
+        lines.append(f"| {m.mean.what} | {m.ratio:.2f} | {m.limit} | {word} |")
     return "\n".join(lines)

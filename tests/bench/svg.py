@@ -33,9 +33,10 @@ def entries(judged, means):
             over = (factor / v.ratio if j.row.unit == "rate" else v.ratio / factor) if factor and v.ratio else 0
             figure = f"{report.times(v.ratio)} x {v.of}" if v.of else v.figure
             yield j.row.what, over, f"{figure} (limit {v.limit})", v.passed
-    for what, ratio, promise, passed in means:
-        over = promise / ratio if what.startswith("servers") else ratio / promise
-        yield what, over, f"{ratio:.2f} x runc (limit {promise})", passed
+    for m in means:
+        if m.passed is not None:
+            over = m.mean.promise / m.ratio if m.mean.at_least else m.ratio / m.mean.promise
+            yield m.mean.what, over, f"{m.ratio:.2f} x runc (limit {m.mean.promise})", m.passed
 
 
 def bar(y, over, passed):
