@@ -12,8 +12,6 @@ int parse_mounts(struct json_reader *r, const struct json *root, struct oci_conf
 int parse_hooks(struct json_reader *r, const struct json *root, struct oci_config *c);
 int parse_linux(struct json_reader *r, const struct json *root, struct oci_config *c);
 int parse_resources(struct json_reader *r, const struct json *lx, struct oci_resources *ret);
-/* The value of "resources" itself, as `bailey update --resources` reads it. */
-int parse_resources_object(struct json_reader *r, const struct json *obj, struct oci_resources *ret);
 int parse_scheduler(struct json_reader *r, const struct json *process, struct oci_scheduler *ret);
 int parse_io_priority(struct json_reader *r, const struct json *process, struct oci_int *ret);
 int parse_affinity(struct json_reader *r, const struct json *process, struct oci_process *p);

@@ -214,7 +214,8 @@ static int check_unified(struct json_reader *r, const struct json *obj, const st
     return 0;
 }
 
-int parse_resources_object(struct json_reader *r, const struct json *obj, struct oci_resources *ret)
+/* The value of "resources" itself. */
+static int parse_object(struct json_reader *r, const struct json *obj, struct oci_resources *ret)
 {
     if (parse_memory(r, obj, ret) || parse_cpu(r, obj, ret) || parse_pids(r, obj, ret) ||
         parse_io(r, obj, ret) || parse_network(r, obj, ret) || parse_rdma(r, obj, ret) ||
@@ -229,7 +230,7 @@ int parse_resources(struct json_reader *r, const struct json *lx, struct oci_res
 {
     const struct json *obj;
 
-    return json_object(r, lx, "resources", &obj) ? -1 : parse_resources_object(r, obj, ret);
+    return json_object(r, lx, "resources", &obj) ? -1 : parse_object(r, obj, ret);
 }
 
 int oci_resources_parse(struct arena *a, const char *text, size_t len, const char *name,
@@ -240,5 +241,5 @@ int oci_resources_parse(struct arena *a, const char *text, size_t len, const cha
 
     if (json_parse(a, text, len, name, &v, e) || json_must_be(&r, v, JSON_OBJECT))
         return -1;
-    return parse_resources_object(&r, v, ret);
+    return parse_object(&r, v, ret);
 }

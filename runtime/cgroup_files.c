@@ -23,7 +23,7 @@ static const struct {
     [CG_RDMA] = {"rdma", "rdma"},
 };
 
-const char *cgroup_ctl_name(enum cgroup_ctl ctl, int version)
+static const char *ctl_name(enum cgroup_ctl ctl, int version)
 {
     return version == 1 ? names[ctl].v1 : names[ctl].v2;
 }
@@ -31,7 +31,7 @@ const char *cgroup_ctl_name(enum cgroup_ctl ctl, int version)
 enum cgroup_ctl cgroup_ctl_by_name(const char *name, size_t len, int version)
 {
     for (enum cgroup_ctl c = 0; c < CG_CTLS; c++) {
-        const char *n = cgroup_ctl_name(c, version);
+        const char *n = ctl_name(c, version);
         if (n && strlen(n) == len && strncmp(n, name, len) == 0)
             return c;
     }

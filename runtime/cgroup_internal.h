@@ -11,8 +11,7 @@ struct oci_device_rule;
 /* The hierarchy with that controller, or NULL. */
 const struct cgroup_tree *cgroup_tree_of(const struct cgroup *cg, enum cgroup_ctl ctl);
 
-/* Name by which version 1 (in mount options) or 2 (in cgroup.controllers) knows it. */
-const char *cgroup_ctl_name(enum cgroup_ctl ctl, int version);
+/* By the name that version 1 (in mount options) or 2 (in cgroup.controllers) has for it; CG_COUNT: none. */
 enum cgroup_ctl cgroup_ctl_by_name(const char *name, size_t len, int version);
 
 /* MOUNT + PATH + "/" + file; false where that is too long. */

@@ -12,6 +12,11 @@
 #include "oci/config.h"
 #include "runtime/cgroup_internal.h"
 
+struct cgroup_view {
+    int fds[CGROUP_FDS]; /* as CONTROL_CGROUP wants them: the text, then a directory each; -1: none */
+    unsigned n;
+};
+
 static bool is_writable(const struct oci_config *c)
 {
     bool writable = false;
@@ -71,7 +76,8 @@ static void add_line(const struct cgroup *cg, bool inside, bool writable, char *
     fprintf(out, "%d %d %u %s:%s\n", at, hierarchy == 0 ? 2 : 1, hierarchy, controllers, inside ? "/" : path);
 }
 
-int cgroup_view_open(const struct cgroup *cg, const struct oci_config *c, pid_t porter, struct cgroup_view *v,
+/* Fills *v, which is to be closed by view_close, on failure too. */
+static int view_open(const struct cgroup *cg, const struct oci_config *c, pid_t porter, struct cgroup_view *v,
                      struct err *e)
 {
     char file[64], *save = NULL;
@@ -91,7 +97,7 @@ int cgroup_view_open(const struct cgroup *cg, const struct oci_config *c, pid_t 
     return fflush(out) ? err_set(e, ERR_SYS, errno, "%s", file) : 0;
 }
 
-void cgroup_view_close(struct cgroup_view *v)
+static void view_close(struct cgroup_view *v)
 {
     for (int i = 0; i < CGROUP_FDS; i++)
         cleanup_close_p(&v->fds[i]);
@@ -101,9 +107,9 @@ int cgroup_view_send(int sock, const struct cgroup *cg, const struct oci_config 
                      struct err *e)
 {
     struct control_msg m = {.type = CONTROL_CGROUP};
-    _cleanup_(cgroup_view_close) struct cgroup_view v;
+    _cleanup_(view_close) struct cgroup_view v;
 
-    if (cgroup_view_open(cg, c, porter, &v, e))
+    if (view_open(cg, c, porter, &v, e))
         return -1;
     int r = msg_send_fds(sock, &m, sizeof(m), v.fds, v.n);
     return r < 0 ? msg_failed(r, "the sandbox", e) : 0;

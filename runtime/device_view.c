@@ -24,7 +24,10 @@ static bool is_about(const struct oci_device_rule *r, char type, int64_t major, 
            (!r->minor.set || r->minor.v == minor);
 }
 
-unsigned device_view_access(const struct oci_config *c, char type, int64_t major, int64_t minor)
+/* What linux.resources.devices lets the container do with a device, type 'b' or 'c': a mode of 0400 for
+ * reading, 0200 for writing. The last rule about it counts, for what it speaks of; without one all is allowed
+ * (OCI, config-linux: Allowed Device list). */
+static unsigned access_to(const struct oci_config *c, char type, int64_t major, int64_t minor)
 {
     unsigned access = S_IRUSR | S_IWUSR;
 
@@ -93,7 +96,7 @@ static bool is_asked_for(const struct oci_config *c, const struct oci_device *d)
 static int make_node(int dir, const struct oci_config *c, const struct oci_device *d)
 {
     char type = d->type == 'b' ? 'b' : 'c', name[HOSTDEV_NAME];
-    unsigned access = device_view_access(c, type, d->major, d->minor);
+    unsigned access = access_to(c, type, d->major, d->minor);
     dev_t dev = makedev(d->major, d->minor);
 
     hostdev_name(name, type, dev);

@@ -8,11 +8,6 @@
 
 struct oci_config;
 
-/* What linux.resources.devices lets the container do with a device, type 'b' or 'c': a mode of 0400 for
- * reading, 0200 for writing. The last rule about it counts, for what it speaks of; without one all is allowed
- * (OCI, config-linux: Allowed Device list). */
-unsigned device_view_access(const struct oci_config *c, char type, int64_t major, int64_t minor);
-
 /* In config.json's annotations: "all", or the paths of some of linux.devices with commas between them. Only
  * what it asks for reaches a driver of the host's. */
 #define DEVICE_VIEW_ANNOTATION "dev.bailey.hostDevices"

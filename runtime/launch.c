@@ -103,7 +103,7 @@ static int links_open(struct links *k, const struct launch *l, struct err *e)
     return k->gate < 0 ? -1 : 0;
 }
 
-int launch_expect_msg(int sock, uint32_t type, struct control_msg *m, struct err *e)
+static int expect_msg(int sock, uint32_t type, struct control_msg *m, struct err *e)
 {
     int r = msg_recv(sock, m, sizeof(*m), NULL);
 
@@ -121,7 +121,7 @@ int launch_expect(int sock, uint32_t type, struct err *e)
 {
     struct control_msg m;
 
-    return launch_expect_msg(sock, type, &m, e);
+    return expect_msg(sock, type, &m, e);
 }
 
 int launch_say(int sock, uint32_t type, struct err *e)
@@ -195,8 +195,7 @@ static int enter_userns(const struct launch *l, int userns, int control, bool *r
         return -1;
     if (userns < 0 && unshare(CLONE_NEWUSER) < 0)
         return err_set(e, ERR_SYS, errno, "unshare(CLONE_NEWUSER)");
-    if (launch_say(control, CONTROL_IN_USERNS, e) < 0 ||
-        launch_expect_msg(control, CONTROL_MAPPED, &m, e) < 0)
+    if (launch_say(control, CONTROL_IN_USERNS, e) < 0 || expect_msg(control, CONTROL_MAPPED, &m, e) < 0)
         return -1;
     *ret_partial = m.value;
     return drop_keep_caps(l->pod, e);

@@ -46,8 +46,6 @@ pid_t launch_pid_of(int pidfd);
 /* Sends a request without arguments; waits for an answer of that type (FAILED: its error is *e). */
 int launch_say(int sock, uint32_t type, struct err *e);
 int launch_expect(int sock, uint32_t type, struct err *e);
-struct control_msg;
-int launch_expect_msg(int sock, uint32_t type, struct control_msg *ret, struct err *e);
 /* Kills and reaps a child; nothing if pid <= 0. */
 void launch_put_down(pid_t pid);
 

@@ -222,7 +222,8 @@ int options_permute(const struct option_def *defs, const char *of, char **argv, 
     return 0;
 }
 
-void options_usage(const struct option_def *d, char *buf, size_t size)
+/* "-n, --name VALUE". */
+static void usage(const struct option_def *d, char *buf, size_t size)
 {
     snprintf(buf, size, "%c%c%s --%s%s%s", d->letter ? '-' : ' ', d->letter ? d->letter : ' ',
              d->letter ? "," : " ", d->name, d->arg ? " " : "", d->arg ? d->arg : "");
@@ -232,7 +233,7 @@ void options_help(const struct option_def *defs)
 {
     for (const struct option_def *d = defs; d->name; d++) {
         char left[96];
-        options_usage(d, left, sizeof(left));
+        usage(d, left, sizeof(left));
         if (strlen(left) > HELP_COLUMN)
             printf("  %s\n  %*s %s\n", left, HELP_COLUMN, "", d->help);
         else

@@ -44,9 +44,6 @@ int options_choice(const char *choices, const char *word);
 int options_number(const char *name, const char *text, long long min, long long max, long long *ret,
                    struct err *e);
 
-/* "-n, --name VALUE". */
-void options_usage(const struct option_def *d, char *buf, size_t size);
-
 /* Prints one line per option to stdout. */
 void options_help(const struct option_def *defs);
 

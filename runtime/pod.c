@@ -40,7 +40,9 @@ static enum pod_role role(const struct oci_pair *list, size_t n, const char **re
     return POD_NONE;
 }
 
-enum pod_role pod_role_of(const struct oci_config *c, const char **ret_sandbox)
+/* What the annotations say: io.kubernetes.cri.container-type and sandbox-id, or io.kubernetes.cri-o.
+ * ContainerType and SandboxID. *ret_sandbox: the sandbox's id, for POD_MEMBER. */
+static enum pod_role role_of(const struct oci_config *c, const char **ret_sandbox)
 {
     return role(c->annotations, c->nannotations, ret_sandbox);
 }
@@ -116,7 +118,7 @@ int pod_find(const struct globals *g, const struct oci_config *c, struct pod *p,
     const char *id;
     struct err why = ERR_INIT;
 
-    p->role = pod_role_of(c, &id);
+    p->role = role_of(c, &id);
     if (p->role != POD_MEMBER)
         return 0;
     if (state_check_id(id, &why))

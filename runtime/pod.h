@@ -26,11 +26,7 @@ struct pod {
         .role = POD_NONE, .sandbox = TARGET_INIT, .conn = -1                                                 \
     }
 
-/* What the annotations say: io.kubernetes.cri.container-type and sandbox-id, or io.kubernetes.cri-o.
- * ContainerType and SandboxID. *ret_sandbox: the sandbox's id, for POD_MEMBER. */
-enum pod_role pod_role_of(const struct oci_config *c, const char **ret_sandbox);
-
-/* The same of a container that was made. */
+/* By the annotations of a container that was made. */
 bool pod_is_sandbox(const struct record *r);
 
 /* Finds and connects to the keep that c is to join. A member whose sandbox is not one of this runtime's

@@ -109,7 +109,8 @@ static bool lists(const char *controllers, const char *name)
     return false;
 }
 
-const struct keep_cgroup_tree *keep_cgroup_of(const struct container *c, const char *controller)
+/* The hierarchy (with a directory) that has the controller, or NULL. */
+static const struct keep_cgroup_tree *tree_of(const struct container *c, const char *controller)
 {
     const struct keep_cgroup *g = c->cgroup;
     const struct keep_cgroup_tree *two = NULL;
@@ -139,10 +140,11 @@ static int read_at(int dir, const char *name, struct strbuf *ret)
     return ret->failed ? -ENOMEM : 0;
 }
 
-int keep_cgroup_read(const struct container *c, const char *controller, const char *v1, const char *v2,
+/* Reads a file of that controller's, by its name in either version, as text. -1: there is none. */
+static int read_file(const struct container *c, const char *controller, const char *v1, const char *v2,
                      struct strbuf *ret)
 {
-    const struct keep_cgroup_tree *t = keep_cgroup_of(c, controller);
+    const struct keep_cgroup_tree *t = tree_of(c, controller);
     const char *name = t && t->version == 1 ? v1 : v2;
 
     return t && name && read_at(t->dir, name, ret) == 0 && ret->s ? 0 : -1;
@@ -154,7 +156,7 @@ static bool number(const struct container *c, const char *controller, const char
 {
     _cleanup_sb_ struct strbuf sb = {0};
 
-    if (keep_cgroup_read(c, controller, v1, v2, &sb))
+    if (read_file(c, controller, v1, v2, &sb))
         return false;
     *ret = strncmp(sb.s, "max", 3) == 0 ? UINT64_MAX : strtoull(sb.s, NULL, 10);
     return true;
@@ -162,7 +164,7 @@ static bool number(const struct container *c, const char *controller, const char
 
 uint64_t keep_cgroup_pids_max(const struct container *c)
 {
-    const struct keep_cgroup_tree *t = keep_cgroup_of(c, "pids");
+    const struct keep_cgroup_tree *t = tree_of(c, "pids");
     char text[32];
 
     ssize_t n = t && t->pids_max >= 0 ? pread(t->pids_max, text, sizeof(text) - 1, 0) : -1;
@@ -174,7 +176,7 @@ uint64_t keep_cgroup_pids_max(const struct container *c)
 
 unsigned keep_cgroup_quota(const struct container *c)
 {
-    const struct keep_cgroup_tree *t = keep_cgroup_of(c, "cpu");
+    const struct keep_cgroup_tree *t = tree_of(c, "cpu");
     _cleanup_sb_ struct strbuf sb = {0};
     uint64_t quota = UINT64_MAX, period = 0;
 
@@ -182,8 +184,7 @@ unsigned keep_cgroup_quota(const struct container *c)
         if (!number(c, "cpu", "cpu.cfs_quota_us", NULL, &quota) ||
             !number(c, "cpu", "cpu.cfs_period_us", NULL, &period))
             return 0;
-    } else if (keep_cgroup_read(c, "cpu", NULL, "cpu.max", &sb) ||
-               sscanf(sb.s, "%lu %lu", &quota, &period) != 2) {
+    } else if (read_file(c, "cpu", NULL, "cpu.max", &sb) || sscanf(sb.s, "%lu %lu", &quota, &period) != 2) {
         return 0;
     }
     if (quota > INT64_MAX || period == 0) /* -1 in version 1 */
@@ -198,7 +199,7 @@ bool keep_cgroup_cpuset(const struct container *c, unsigned long mask[CPU_WORDS]
     const unsigned long bits = 8 * sizeof(*mask);
     bool any = false;
 
-    if (keep_cgroup_read(c, "cpuset", "cpuset.effective_cpus", "cpuset.cpus.effective", &sb))
+    if (read_file(c, "cpuset", "cpuset.effective_cpus", "cpuset.cpus.effective", &sb))
         return false;
     memset(mask, 0, CPU_WORDS * sizeof(*mask));
     for (char *s = sb.s, *end; *s >= '0' && *s <= '9'; s = end + (*end == ',')) {
@@ -243,11 +244,11 @@ static void swap_of_v1(const struct container *c, const char *stat, struct keep_
 
 bool keep_cgroup_memory(const struct container *c, struct keep_cgroup_memory *m)
 {
-    const struct keep_cgroup_tree *t = keep_cgroup_of(c, "memory");
+    const struct keep_cgroup_tree *t = tree_of(c, "memory");
     _cleanup_sb_ struct strbuf sb = {0};
 
     *m = (struct keep_cgroup_memory){.limit = UINT64_MAX, .swap_limit = UINT64_MAX};
-    if (keep_cgroup_read(c, "memory", "memory.stat", "memory.stat", &sb) ||
+    if (read_file(c, "memory", "memory.stat", "memory.stat", &sb) ||
         !number(c, "memory", "memory.usage_in_bytes", "memory.current", &m->used))
         return false;
     m->shmem = value_of(sb.s, t->version == 1 ? "total_shmem" : "shmem", 0);

@@ -37,13 +37,6 @@ int keep_cgroup_take(struct container *c, int fds[CGROUP_FDS]);
 
 void keep_cgroup_release(struct container *c);
 
-/* The hierarchy (with a directory) that has the controller, or NULL. */
-const struct keep_cgroup_tree *keep_cgroup_of(const struct container *c, const char *controller);
-
-/* Reads a file of that controller's, by its name in either version, as text. -1: there is none. */
-int keep_cgroup_read(const struct container *c, const char *controller, const char *v1, const char *v2,
-                     struct strbuf *ret);
-
 /* Tasks that there may be, UINT64_MAX: any number. */
 uint64_t keep_cgroup_pids_max(const struct container *c);
 

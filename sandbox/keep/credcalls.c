@@ -51,6 +51,47 @@ void cred_commit(struct task *t, struct cred *n)
     fast_ids_changed(t);
 }
 
+/* Of credentials that are not in use yet: setreuid(2) and setresuid(2) have the same rules for both kinds. */
+struct id_set {
+    uint32_t *real, *effective, *saved;
+};
+
+/* False: who may not set any id may not set these. */
+static bool set_two(const struct id_set *set, uint32_t r, uint32_t e, bool may_any)
+{
+    const uint32_t real = *set->real, effective = *set->effective;
+
+    if (r != KEEP_ID && r != real && r != effective && !may_any)
+        return false;
+    if (e != KEEP_ID && e != real && e != effective && e != *set->saved && !may_any)
+        return false;
+    if (r != KEEP_ID)
+        *set->real = r;
+    if (e != KEEP_ID)
+        *set->effective = e;
+    if (r != KEEP_ID || (e != KEEP_ID && e != real))
+        *set->saved = *set->effective;
+    return true;
+}
+
+static bool has(const struct id_set *set, uint32_t id)
+{
+    return id == KEEP_ID || id == *set->real || id == *set->effective || id == *set->saved;
+}
+
+static bool set_three(const struct id_set *set, uint32_t r, uint32_t e, uint32_t s, bool may_any)
+{
+    if (!may_any && !(has(set, r) && has(set, e) && has(set, s)))
+        return false;
+    if (r != KEEP_ID)
+        *set->real = r;
+    if (e != KEEP_ID)
+        *set->effective = e;
+    if (s != KEEP_ID)
+        *set->saved = s;
+    return true;
+}
+
 /* User ids -------------------------------------------------------------------------------------------------
  */
 
@@ -81,49 +122,26 @@ long sys_setuid(struct task *t, const struct sysargs *a)
 long sys_setreuid(struct task *t, const struct sysargs *a)
 {
     uid_t r = (uid_t)a->arg[0], e = (uid_t)a->arg[1];
-    const struct cred *old = t->cred;
-    bool may = capable(t, CAP_SETUID);
-
     if (!is_uid(r) || !is_uid(e))
         return -EINVAL;
-    _cleanup_cred_ struct cred *n = cred_dup(old);
+    _cleanup_cred_ struct cred *n = cred_dup(t->cred);
     if (!n)
         return -ENOMEM;
-    if (r != KEEP_ID) {
-        if (r != old->uid && r != old->euid && !may)
-            return -EPERM;
-        n->uid = r;
-    }
-    if (e != KEEP_ID) {
-        if (e != old->uid && e != old->euid && e != old->suid && !may)
-            return -EPERM;
-        n->euid = e;
-    }
-    if (r != KEEP_ID || (e != KEEP_ID && e != old->uid))
-        n->suid = n->euid;
+    if (!set_two(&(struct id_set){&n->uid, &n->euid, &n->suid}, r, e, capable(t, CAP_SETUID)))
+        return -EPERM;
     return commit_uids(t, &n);
-}
-
-static bool is_one_of_uids(const struct cred *c, uid_t id)
-{
-    return id == KEEP_ID || id == c->uid || id == c->euid || id == c->suid;
 }
 
 long sys_setresuid(struct task *t, const struct sysargs *a)
 {
     uid_t r = (uid_t)a->arg[0], e = (uid_t)a->arg[1], s = (uid_t)a->arg[2];
-    const struct cred *old = t->cred;
     if (!is_uid(r) || !is_uid(e) || !is_uid(s))
         return -EINVAL;
-    if (!capable(t, CAP_SETUID) &&
-        !(is_one_of_uids(old, r) && is_one_of_uids(old, e) && is_one_of_uids(old, s)))
-        return -EPERM;
-    _cleanup_cred_ struct cred *n = cred_dup(old);
+    _cleanup_cred_ struct cred *n = cred_dup(t->cred);
     if (!n)
         return -ENOMEM;
-    n->uid = r != KEEP_ID ? r : n->uid;
-    n->euid = e != KEEP_ID ? e : n->euid;
-    n->suid = s != KEEP_ID ? s : n->suid;
+    if (!set_three(&(struct id_set){&n->uid, &n->euid, &n->suid}, r, e, s, capable(t, CAP_SETUID)))
+        return -EPERM;
     return commit_uids(t, &n);
 }
 
@@ -198,49 +216,26 @@ long sys_setgid(struct task *t, const struct sysargs *a)
 long sys_setregid(struct task *t, const struct sysargs *a)
 {
     gid_t r = (gid_t)a->arg[0], e = (gid_t)a->arg[1];
-    const struct cred *old = t->cred;
-    bool may = capable(t, CAP_SETGID);
-
     if (!is_gid(r) || !is_gid(e))
         return -EINVAL;
-    _cleanup_cred_ struct cred *n = cred_dup(old);
+    _cleanup_cred_ struct cred *n = cred_dup(t->cred);
     if (!n)
         return -ENOMEM;
-    if (r != KEEP_ID) {
-        if (r != old->gid && r != old->egid && !may)
-            return -EPERM;
-        n->gid = r;
-    }
-    if (e != KEEP_ID) {
-        if (e != old->gid && e != old->egid && e != old->sgid && !may)
-            return -EPERM;
-        n->egid = e;
-    }
-    if (r != KEEP_ID || (e != KEEP_ID && e != old->gid))
-        n->sgid = n->egid;
+    if (!set_two(&(struct id_set){&n->gid, &n->egid, &n->sgid}, r, e, capable(t, CAP_SETGID)))
+        return -EPERM;
     return commit_gids(t, &n);
-}
-
-static bool is_one_of_gids(const struct cred *c, gid_t id)
-{
-    return id == KEEP_ID || id == c->gid || id == c->egid || id == c->sgid;
 }
 
 long sys_setresgid(struct task *t, const struct sysargs *a)
 {
     gid_t r = (gid_t)a->arg[0], e = (gid_t)a->arg[1], s = (gid_t)a->arg[2];
-    const struct cred *old = t->cred;
     if (!is_gid(r) || !is_gid(e) || !is_gid(s))
         return -EINVAL;
-    if (!capable(t, CAP_SETGID) &&
-        !(is_one_of_gids(old, r) && is_one_of_gids(old, e) && is_one_of_gids(old, s)))
-        return -EPERM;
-    _cleanup_cred_ struct cred *n = cred_dup(old);
+    _cleanup_cred_ struct cred *n = cred_dup(t->cred);
     if (!n)
         return -ENOMEM;
-    n->gid = r != KEEP_ID ? r : n->gid;
-    n->egid = e != KEEP_ID ? e : n->egid;
-    n->sgid = s != KEEP_ID ? s : n->sgid;
+    if (!set_three(&(struct id_set){&n->gid, &n->egid, &n->sgid}, r, e, s, capable(t, CAP_SETGID)))
+        return -EPERM;
     return commit_gids(t, &n);
 }
 

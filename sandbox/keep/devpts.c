@@ -53,7 +53,8 @@ void devpts_release(struct container *c)
     devpts_put(d);
 }
 
-struct tty *devpts_slot(const struct devpts *d, unsigned index)
+/* [d->lock] Without a reference. */
+static struct tty *slot(const struct devpts *d, unsigned index)
 {
     struct tty *tty = index < d->nslots ? d->slots[index] : NULL;
     /* A slot without references is being freed, one without a master has hung up: no longer in the directory.
@@ -66,7 +67,7 @@ struct tty *devpts_slot(const struct devpts *d, unsigned index)
 struct tty *devpts_tty(struct devpts *d, unsigned index)
 {
     LOCKED(&d->lock);
-    struct tty *tty = devpts_slot(d, index);
+    struct tty *tty = slot(d, index);
     return tty ? tty_get(tty) : NULL;
 }
 
@@ -179,7 +180,7 @@ static int root_iterate(struct task *t, struct pnode *dir, off_t *pos, struct di
             LOCKED(&d->lock);
             if (i - 3 >= d->nslots)
                 return 0;
-            if (!devpts_slot(d, i - 3))
+            if (!slot(d, i - 3))
                 continue;
             snprintf(name, sizeof(name), "%u", i - 3);
             r = ctx->emit(ctx, name, i, DT_CHR, *pos + 1);

@@ -142,19 +142,13 @@ static off_t hostdev_llseek(struct task *t, struct file *f, off_t off, int whenc
     return r;
 }
 
-static int hostdev_fsync(struct task *t, struct file *f, bool data_only)
-{
-    (void)t;
-    return (data_only ? fdatasync(f->hostfd) : fsync(f->hostfd)) < 0 ? -errno : 0;
-}
-
 static const struct file_ops hostdev_ops = {
     .name = "device",
     .read = hostdev_read,
     .write = hostdev_write,
     .llseek = hostdev_llseek,
     .ioctl = hostdev_ioctl,
-    .fsync = hostdev_fsync,
+    .fsync = hostio_fsync,
 };
 
 /* Opening

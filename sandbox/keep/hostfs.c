@@ -56,12 +56,6 @@ static int host_fstat(struct task *t, struct file *f, struct stat *st)
     return fstat(f->hostfd, st) == 0 ? 0 : -errno;
 }
 
-static int host_fsync(struct task *t, struct file *f, bool data_only)
-{
-    (void)t;
-    return (data_only ? fdatasync(f->hostfd) : fsync(f->hostfd)) == 0 ? 0 : -errno;
-}
-
 static int size_limit(struct task *t, off_t end)
 {
     rlim_t max = t->process->rlim[RLIMIT_FSIZE].rlim_cur;
@@ -155,7 +149,7 @@ static const struct file_ops reg_ops = {
     .write = reg_write,
     .llseek = host_llseek,
     .stat = host_fstat,
-    .fsync = host_fsync,
+    .fsync = hostio_fsync,
     .truncate = reg_truncate,
     .fallocate = reg_fallocate,
     .set_flags = host_set_flags,
@@ -165,7 +159,7 @@ static const struct file_ops dir_ops = {
     .name = "directory",
     .llseek = host_llseek,
     .stat = host_fstat,
-    .fsync = host_fsync,
+    .fsync = hostio_fsync,
 };
 
 static const struct file_ops path_ops = {.name = "path"};

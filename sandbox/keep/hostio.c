@@ -128,6 +128,18 @@ int hostio_stat(struct task *t, struct file *f, struct stat *st)
     return fstat(f->hostfd, st) < 0 ? -errno : 0;
 }
 
+int hostio_fsync(struct task *t, struct file *f, bool data_only)
+{
+    (void)t;
+    return (data_only ? fdatasync(f->hostfd) : fsync(f->hostfd)) < 0 ? -errno : 0;
+}
+
+int hostio_truncate(struct task *t, struct file *f, off_t len)
+{
+    (void)t;
+    return ftruncate(f->hostfd, len) < 0 ? -errno : 0;
+}
+
 long hostio_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg)
 {
     int n;

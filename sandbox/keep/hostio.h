@@ -25,6 +25,8 @@ void iobuf_done(struct iobuf *b);
 ssize_t hostio_read(struct task *t, struct file *f, struct uio *u, off_t *pos);
 ssize_t hostio_write(struct task *t, struct file *f, struct uio *u, off_t *pos);
 int hostio_stat(struct task *t, struct file *f, struct stat *st);
+int hostio_fsync(struct task *t, struct file *f, bool data_only);
+int hostio_truncate(struct task *t, struct file *f, off_t len);
 long hostio_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg); /* FIONREAD alone */
 /* SIGPIPE for t, as a failed write raises it. */
 void raise_sigpipe(struct task *t);

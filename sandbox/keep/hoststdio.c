@@ -14,7 +14,6 @@
 #include <termios.h>
 
 #include "sandbox/keep/hostio.h"
-#include "sandbox/keep/pipe.h"
 #include "sandbox/keep/signal.h"
 #include "sandbox/keep/task.h"
 
@@ -127,26 +126,14 @@ static int stdio_reopen(struct task *t, struct file *f, int flags, struct file *
     return 0;
 }
 
-static int stdio_truncate(struct task *t, struct file *f, off_t len)
-{
-    (void)t;
-    return ftruncate(f->hostfd, len) < 0 ? -errno : 0;
-}
-
-static int stdio_fsync(struct task *t, struct file *f, bool data_only)
-{
-    (void)t;
-    return (data_only ? fdatasync(f->hostfd) : fsync(f->hostfd)) < 0 ? -errno : 0;
-}
-
 static const struct file_ops stdio_ops = {
     .name = "host",
     .read = stdio_read,
     .write = stdio_write,
     .ioctl = stdio_ioctl,
     .stat = hostio_stat,
-    .fsync = stdio_fsync,
-    .truncate = stdio_truncate,
+    .fsync = hostio_fsync,
+    .truncate = hostio_truncate,
     .link_name = stdio_link_name,
     .reopen = stdio_reopen,
 };

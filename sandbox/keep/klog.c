@@ -20,6 +20,22 @@
 #include "sandbox/keep/version.h"
 
 #define KLOG_RECORDS 256
+#define KLOG_TEXT_MAX 200
+#define KLOG_LINE_MAX (KLOG_TEXT_MAX + 40)
+
+struct klog_record {
+    uint64_t seq;
+    uint64_t usec; /* since boot */
+    unsigned prio; /* facility << 3 | level, as in "<6>" */
+    unsigned len;
+    char text[KLOG_TEXT_MAX];
+};
+
+/* An eventfd that becomes readable with each new record. */
+struct klog_watch {
+    struct klog_watch *next, *prev;
+    int eventfd;
+};
 
 struct klog {
     pthread_mutex_t lock;
@@ -62,7 +78,9 @@ void klog_printf(unsigned prio, const char *fmt, ...)
     }
 }
 
-int klog_next(uint64_t *seq, struct klog_record *ret)
+/* Copies the first record with a sequence number >= *seq and sets *seq past it. 0; -EAGAIN: none yet; -EPIPE:
+ * records were lost (*seq is set to the oldest that is left; ask again). */
+static int klog_next(uint64_t *seq, struct klog_record *ret)
 {
     struct klog *k = kernel.klog;
     if (!k)
@@ -80,7 +98,8 @@ int klog_next(uint64_t *seq, struct klog_record *ret)
     return 0;
 }
 
-uint64_t klog_end(void)
+/* The next record to be written gets this number. */
+static uint64_t klog_end(void)
 {
     struct klog *k = kernel.klog;
     if (!k)
@@ -89,7 +108,8 @@ uint64_t klog_end(void)
     return k->end;
 }
 
-size_t klog_format(const struct klog_record *r, char *buf)
+/* "<6>[    0.123456] text\n" of a record into buf (KLOG_LINE_MAX bytes). Returns its length. */
+static size_t klog_format(const struct klog_record *r, char *buf)
 {
     int n = snprintf(buf, KLOG_LINE_MAX, "<%u>[%5llu.%06llu] %.*s\n", r->prio,
                      (unsigned long long)(r->usec / 1000000), (unsigned long long)(r->usec % 1000000),
@@ -97,14 +117,14 @@ size_t klog_format(const struct klog_record *r, char *buf)
     return n < 0 ? 0 : n < KLOG_LINE_MAX ? (size_t)n : KLOG_LINE_MAX - 1;
 }
 
-void klog_watch(struct klog_watch *w)
+static void klog_watch(struct klog_watch *w)
 {
     struct klog *k = kernel.klog;
     LOCKED(&k->lock);
     DL_APPEND(k->watches, w);
 }
 
-void klog_unwatch(struct klog_watch *w)
+static void klog_unwatch(struct klog_watch *w)
 {
     struct klog *k = kernel.klog;
     LOCKED(&k->lock);

@@ -22,12 +22,6 @@ static void memfd_link_name(struct file *f, char *buf, size_t size)
     (void)snprintf(buf, size, "/memfd:%s (deleted)", (const char *)f->priv);
 }
 
-static int memfd_truncate(struct task *t, struct file *f, off_t len)
-{
-    (void)t;
-    return ftruncate(f->hostfd, len) < 0 ? -errno : 0;
-}
-
 static int memfd_fallocate(struct task *t, struct file *f, int mode, off_t off, off_t len)
 {
     (void)t;
@@ -73,7 +67,7 @@ static const struct file_ops memfd_ops = {
     .name = "memfd",
     .stat = hostio_stat,
     .fsync = memfd_fsync,
-    .truncate = memfd_truncate,
+    .truncate = hostio_truncate,
     .fallocate = memfd_fallocate,
     .set_flags = memfd_set_flags,
     .link_name = memfd_link_name,

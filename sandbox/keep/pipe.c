@@ -1,23 +1,14 @@
-/* pipe, pipe2, and the operations on pipes and FIFOs. */
-#include "sandbox/keep/pipe.h"
-
+/* pipe, pipe2: host pipes, held by the keep. */
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/vfs.h"
 
-ssize_t pipe_read(struct task *t, struct file *f, struct uio *u, off_t *pos)
-{
-    return hostio_read(t, f, u, pos);
-}
+/* The host descriptor is O_NONBLOCK. */
+static const struct file_ops pipe_ops;
 
-ssize_t pipe_write(struct task *t, struct file *f, struct uio *u, off_t *pos)
-{
-    return hostio_write(t, f, u, pos);
-}
-
-int pipe_set_flags(struct task *t, struct file *f, unsigned flags)
+static int pipe_set_flags(struct task *t, struct file *f, unsigned flags)
 {
     (void)t;
     LOCKED(&f->pos_lock);
@@ -55,10 +46,10 @@ static int pipe_reopen(struct task *t, struct file *f, int flags, struct file **
     return *ret ? 0 : -ENOMEM;
 }
 
-const struct file_ops pipe_ops = {
+static const struct file_ops pipe_ops = {
     .name = "pipe",
-    .read = pipe_read,
-    .write = pipe_write,
+    .read = hostio_read,
+    .write = hostio_write,
     .ioctl = hostio_ioctl,
     .stat = hostio_stat,
     .set_flags = pipe_set_flags,

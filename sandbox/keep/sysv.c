@@ -67,7 +67,7 @@ struct ipc_object *ipc_find(const struct ipc_ids *ids, int id)
     return o && o->id == id ? o : NULL;
 }
 
-struct ipc_object *ipc_by_key(const struct ipc_ids *ids, key_t key)
+static struct ipc_object *by_key(const struct ipc_ids *ids, key_t key)
 {
     for (unsigned i = 0; i < ids->nslots; i++) {
         if (ids->slots[i] && ids->slots[i]->key == key)
@@ -104,7 +104,7 @@ bool ipc_owned(struct task *t, const struct ipc_object *o)
 
 int ipc_lookup(struct task *t, struct ipc_ids *ids, key_t key, int flags, struct ipc_object **ret)
 {
-    struct ipc_object *o = key == IPC_PRIVATE ? NULL : ipc_by_key(ids, key);
+    struct ipc_object *o = key == IPC_PRIVATE ? NULL : by_key(ids, key);
     *ret = o;
     if (!o)
         return key == IPC_PRIVATE || (flags & IPC_CREAT) ? 0 : -ENOENT;
@@ -179,9 +179,12 @@ void ipc_set_perm(struct ipc_object *o, const struct ipc_perm *perm)
     o->mode = perm->mode & 0777;
 }
 
-struct ipc_object *ipc_by_slot(const struct ipc_ids *ids, int slot)
+int ipc_stat_slot(struct task *t, const struct ipc_ids *ids, int slot, bool any, struct ipc_object **ret)
 {
-    return slot >= 0 && (unsigned)slot < ids->nslots ? ids->slots[slot] : NULL;
+    *ret = slot >= 0 && (unsigned)slot < ids->nslots ? ids->slots[slot] : NULL;
+    if (!*ret)
+        return -EINVAL;
+    return any ? 0 : ipc_allowed(t, *ret, 0444);
 }
 
 int ipc_last_slot(const struct ipc_ids *ids)

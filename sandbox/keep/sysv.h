@@ -47,8 +47,6 @@ void ipc_free_if_unused(struct ipc *ipc); /* [T] */
 
 /* [T] The object of id: NULL: none, or it is of an older generation. */
 struct ipc_object *ipc_find(const struct ipc_ids *ids, int id);
-/* [T] The one of key; NULL. */
-struct ipc_object *ipc_by_key(const struct ipc_ids *ids, key_t key);
 /* [T] What semget, msgget and shmget do with key and flags: 1: *ret is an existing one that t may use; 0: the
  * caller is to make one; -ENOENT, -EEXIST, -EACCES. */
 int ipc_lookup(struct task *t, struct ipc_ids *ids, key_t key, int flags, struct ipc_object **ret);
@@ -66,8 +64,10 @@ void ipc_fill_perm(const struct ipc_object *o, struct ipc_perm *perm);
 /* IPC_SET. */
 void ipc_set_perm(struct ipc_object *o, const struct ipc_perm *perm);
 
-/* [T] The object in a slot (SEM_STAT ...), or NULL; the highest slot in use. */
-struct ipc_object *ipc_by_slot(const struct ipc_ids *ids, int slot);
+/* [T] What SEM_STAT, MSG_STAT and SHM_STAT look at, and (any) those whose names end in _ANY: the object in a
+ * slot, if t may read it: 0, -EINVAL, -EACCES. */
+int ipc_stat_slot(struct task *t, const struct ipc_ids *ids, int slot, bool any, struct ipc_object **ret);
+/* The highest slot in use. */
 int ipc_last_slot(const struct ipc_ids *ids);
 
 /* What a control call takes in or gives out: copied while no lock is held. */

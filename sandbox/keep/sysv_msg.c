@@ -288,10 +288,8 @@ static long info(const struct ipc *ipc, int cmd, struct ipc_buf *buf)
 
 static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cmd, struct ipc_buf *buf)
 {
-    const struct ipc_object *o = ipc_by_slot(&ipc->msg, slot);
-    if (!o)
-        return -EINVAL;
-    long r = cmd == MSG_STAT ? ipc_allowed(t, o, 0444) : 0;
+    struct ipc_object *o;
+    int r = ipc_stat_slot(t, &ipc->msg, slot, cmd == MSG_STAT_ANY, &o);
     if (r < 0)
         return r;
     (void)stat_queue((const struct msg_queue *)o, buf);

@@ -420,10 +420,8 @@ static long info(const struct ipc *ipc, int cmd, struct ipc_buf *buf)
 
 static long stat_by_slot(struct task *t, const struct ipc *ipc, int slot, int cmd, struct ipc_buf *buf)
 {
-    const struct ipc_object *o = ipc_by_slot(&ipc->sem, slot);
-    if (!o)
-        return -EINVAL;
-    long r = cmd == SEM_STAT ? ipc_allowed(t, o, 0444) : 0;
+    struct ipc_object *o;
+    int r = ipc_stat_slot(t, &ipc->sem, slot, cmd == SEM_STAT_ANY, &o);
     if (r < 0)
         return r;
     (void)stat_set((const struct sem_set *)o, buf);

@@ -78,7 +78,8 @@ void tty_put(struct tty *tty)
     devpts_put(d);
 }
 
-bool tty_file_is(const struct file *f)
+/* Either end. */
+static bool is_terminal(const struct file *f)
 {
     return f->ops == &tty_slave_ops || f->ops == &tty_master_ops;
 }
@@ -112,7 +113,7 @@ bool tty_signal_foreground(struct tty *tty, int signo)
     return send_signal_pgrp(tty->pids, tty->pgrp, &info) >= 0;
 }
 
-bool tty_is_background(struct task *t, struct tty *tty)
+static bool is_background(struct task *t, struct tty *tty)
 {
     LOCKED(&kernel.tasklist_lock);
     const struct process *p = t->process;
@@ -185,7 +186,7 @@ void tty_set_controlling(struct task *t, struct tty *tty)
 
 void tty_make_controlling(struct process *p, struct file *f)
 {
-    if (!tty_file_is(f))
+    if (!is_terminal(f))
         return;
     struct tty *tty = f->priv;
     set_controlling(p, tty);
@@ -462,7 +463,7 @@ static ssize_t slave_write(struct task *t, struct file *f, struct uio *u, off_t 
     (void)pos;
     struct tty *tty = f->priv;
     struct termios tio;
-    if (tty_is_background(t, tty) && ioctl(f->hostfd, TCGETS, &tio) == 0 && (tio.c_lflag & TOSTOP)) {
+    if (is_background(t, tty) && ioctl(f->hostfd, TCGETS, &tio) == 0 && (tio.c_lflag & TOSTOP)) {
         int r = tty_check(t, tty, SIGTTOU);
         if (r < 0)
             return r;
@@ -502,7 +503,7 @@ void tty_link_name(struct file *f, char *buf, size_t size)
 
 /* Of files that were not opened by name (the first stdio, TIOCGPTPEER): what the name would give, so that
  * ttyname(3) finds it. */
-int tty_stat(struct task *t, struct file *f, struct stat *st)
+static int tty_stat(struct task *t, struct file *f, struct stat *st)
 {
     if (f->dentry)
         return dentry_stat(t, f->dentry, st);

@@ -37,8 +37,6 @@ int tty_open_controlling(struct task *t, int flags, struct file **ret);
 int tty_open_index(struct task *t, unsigned index, int flags, struct file **ret);
 /* /dev/ptmx, a new pair. */
 int tty_open_ptmx(struct task *t, int flags, struct file **ret);
-/* The file is a terminal (either end): for isatty-like decisions. */
-bool tty_file_is(const struct file *f);
 /* setsid: p leaves its terminal without a signal. [tasklist_lock] */
 void tty_forget(struct process *p);
 /* [tasklist_lock] A session leader ended: SIGHUP to the foreground group, and its session has no terminal any

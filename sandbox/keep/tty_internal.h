@@ -53,8 +53,6 @@ struct devpts *devpts_get(struct devpts *d);
 void devpts_put(struct devpts *d);
 /* The live terminal of that index with a reference, or NULL. */
 struct tty *devpts_tty(struct devpts *d, unsigned index);
-/* [d->lock] The same without a reference. */
-struct tty *devpts_slot(const struct devpts *d, unsigned index);
 
 /* Opens the slave side. -EIO: locked, or its master is gone; -EBUSY: in exclusive use. */
 int tty_open_slave(struct task *t, struct tty *tty, int flags, struct file **ret);
@@ -64,7 +62,6 @@ int tty_host_slave(struct tty *tty);
 /* Job control: t is about to read (SIGTTIN) or change (SIGTTOU) tty. 0: it may; -EIO; -ERESTARTSYS with the
  * signal sent to its group. */
 int tty_check(struct task *t, struct tty *tty, int signo);
-bool tty_is_background(struct task *t, struct tty *tty);
 /* [tasklist_lock] A kernel-made signal for the foreground group. False: there is none. */
 bool tty_signal_foreground(struct tty *tty, int signo);
 /* [tasklist_lock] The controlling terminal of t's session becomes tty. */
@@ -73,7 +70,6 @@ void tty_set_controlling(struct task *t, struct tty *tty);
 void tty_clear_session(struct tty *tty);
 
 long tty_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg);
-int tty_stat(struct task *t, struct file *f, struct stat *st);
 void tty_link_name(struct file *f, char *buf, size_t size);
 
 /* Reads or writes f's host descriptor as a blocking or non-blocking stream. */

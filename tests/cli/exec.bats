@@ -17,15 +17,6 @@ in_x() {
     bailey exec x "$@" 3>&-
 }
 
-not_run() { # message command...
-    local message=$1
-    shift
-    run --separate-stderr "$@"
-    echo "status $status, stderr: $stderr" >&2
-    [ "$status" -eq 255 ]
-    [ "$stderr" = "bailey: $message" ]
-}
-
 @test "the streams and the exit status are the program's" {
     run --separate-stderr in_x sh -c 'read l; echo "out $l"; echo err >&2; exit 5' <<<hello
     [ "$status" -eq 5 ]
@@ -54,17 +45,17 @@ not_run() { # message command...
 }
 
 @test "bad options" {
-    not_run 'option --user: must be UID or UID:GID in numbers, not "root"' bailey exec -u root x true
-    not_run 'option --user: must be UID or UID:GID in numbers, not "1:2x"' bailey exec -u 1:2x x true
-    not_run 'option --user: must be UID or UID:GID in numbers, not "-1"' bailey exec -u -1 x true
-    not_run 'option --cap: unknown capability "CAP_X"' bailey exec --cap CAP_X x true
-    not_run 'option --env: must be NAME=VALUE, not "A"' bailey exec -e A x true
-    not_run 'exec needs a program (see bailey exec --help)' bailey exec x
-    not_run "container y does not exist" bailey exec y true
-    not_run "process.args[0]: cannot execute /nonexistent: no such file or directory" bailey exec x /nonexistent
+    fails_with 255 'option --user: must be UID or UID:GID in numbers, not "root"' bailey exec -u root x true
+    fails_with 255 'option --user: must be UID or UID:GID in numbers, not "1:2x"' bailey exec -u 1:2x x true
+    fails_with 255 'option --user: must be UID or UID:GID in numbers, not "-1"' bailey exec -u -1 x true
+    fails_with 255 'option --cap: unknown capability "CAP_X"' bailey exec --cap CAP_X x true
+    fails_with 255 'option --env: must be NAME=VALUE, not "A"' bailey exec -e A x true
+    fails_with 255 'exec needs a program (see bailey exec --help)' bailey exec x
+    fails_with 255 "container y does not exist" bailey exec y true
+    fails_with 255 "process.args[0]: cannot execute /nonexistent: no such file or directory" bailey exec x /nonexistent
     # What docker's client looks for, word by word.
-    not_run 'process.args[0]: cannot execute nonexistent: executable file not found in $PATH' bailey exec x nonexistent
-    not_run "process.args[0]: cannot execute /tmp: permission denied" bailey exec x /tmp
+    fails_with 255 'process.args[0]: cannot execute nonexistent: executable file not found in $PATH' bailey exec x nonexistent
+    fails_with 255 "process.args[0]: cannot execute /tmp: permission denied" bailey exec x /tmp
 }
 
 @test "--process FILE, detached; plain kill(2) on its pid ends the program" {
@@ -99,10 +90,10 @@ not_run() { # message command...
 @test "a container that is not running" {
     bailey kill x KILL
     wait_for status_is x stopped
-    not_run "container not running: x is stopped" bailey exec x true
+    fails_with 255 "container not running: x is stopped" bailey exec x true
     bailey delete x
     bailey create -b "$BUNDLE" x </dev/null >/dev/null 2>&1 3>&-
-    not_run "container not running: x is created" bailey exec x true
+    fails_with 255 "container not running: x is created" bailey exec x true
 }
 
 @test "a terminal" {

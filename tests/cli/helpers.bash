@@ -102,16 +102,28 @@ args() {
     config --args '.process.args = $ARGS.positional' -- "$@"
 }
 
-# "Fails with exactly this one line on stderr, quickly, and leaves no state."
-refused() { # message command...
-    local message=$1
-    shift
-    run --separate-stderr "$@"
+# Ends with this status, and says exactly this one line on stderr.
+fails_with() { # status message command...
+    local want=$1 message=$2
+    run --separate-stderr "${@:3}"
     echo "status $status, stderr: $stderr" >&2
-    [ "$status" -eq 1 ]
-    [ "$output" = "" ]
+    [ "$status" -eq "$want" ]
     [ "$stderr" = "bailey: $message" ]
+}
+
+# The same for most commands, which say nothing else and leave no state.
+refused() { # message command...
+    fails_with 1 "$@"
+    [ "$output" = "" ]
     nothing_left
+}
+
+# The bundle as this jq program changes it is refused; it is as it was afterwards.
+config_refused() { # jq-program message-about-it
+    cp "$BUNDLE/config.json" "$BATS_TEST_TMPDIR/saved"
+    config "$1"
+    refused "config.json: $2" bailey run --bundle "$BUNDLE" x
+    cp "$BATS_TEST_TMPDIR/saved" "$BUNDLE/config.json"
 }
 
 nothing_left() {

@@ -11,16 +11,6 @@ teardown() {
     delete_all
 }
 
-# The error alone, whatever state there is.
-fails_with() { # message command...
-    local message=$1
-    shift
-    run --separate-stderr "$@"
-    echo "status $status, stderr: $stderr" >&2
-    [ "$status" -eq 1 ]
-    [ "$stderr" = "bailey: $message" ]
-}
-
 @test "created, running, stopped, gone" {
     args sh -c 'echo hello; until [ -e /tmp/go ]; do sleep 0.05; done; exit 7'
     config '.annotations = {"a.b": "c \"d\""}'
@@ -34,13 +24,13 @@ fails_with() { # message command...
     date -d "$(bailey state x | jq -r .created)"
     bailey start x
     status_is x running
-    fails_with "cannot start container x: it is running, not created" bailey start x
-    fails_with "cannot delete container x: it is running, not stopped (see --force)" bailey delete x
+    fails_with 1 "cannot start container x: it is running, not created" bailey start x
+    fails_with 1 "cannot delete container x: it is running, not stopped (see --force)" bailey delete x
     : >"$BUNDLE/rootfs/tmp/go"
     wait_for status_is x stopped
     [ "$(cat "$BATS_TEST_TMPDIR/out")" = hello ]
     [ "$(bailey state x | jq -r '[.pid, .exitStatus] | tostring')" = "[0,7]" ]
-    fails_with "container not running: x" bailey kill x
+    fails_with 1 "container not running: x" bailey kill x
     bailey delete x
     nothing_left
 }
@@ -65,8 +55,8 @@ fails_with() { # message command...
 @test "an id that is taken" {
     args sleep 100
     create x
-    fails_with "a container with the id x exists already" bailey create -b "$BUNDLE" x
-    fails_with "a container with the id x exists already" bailey run -b "$BUNDLE" x
+    fails_with 1 "a container with the id x exists already" bailey create -b "$BUNDLE" x
+    fails_with 1 "a container with the id x exists already" bailey run -b "$BUNDLE" x
     status_is x created
 }
 
@@ -88,7 +78,7 @@ fails_with() { # message command...
         create x
         bailey kill x $signal
         wait_for status_is x stopped
-        fails_with "cannot start container x: it is stopped, not created" bailey start x
+        fails_with 1 "cannot start container x: it is stopped, not created" bailey start x
         bailey delete x
         nothing_left
     done
@@ -112,9 +102,9 @@ fails_with() { # message command...
     wait_for said TERM
     bailey kill x sigusr1
     wait_for said USR1
-    fails_with 'unknown signal "FOO"' bailey kill x FOO
-    fails_with 'unknown signal "65"' bailey kill x 65
-    fails_with 'unknown signal "-1"' bailey kill -- x -1
+    fails_with 1 'unknown signal "FOO"' bailey kill x FOO
+    fails_with 1 'unknown signal "65"' bailey kill x 65
+    fails_with 1 'unknown signal "-1"' bailey kill -- x -1
     bailey kill x 2
     wait_for status_is x stopped
     [ "$(bailey state x | jq .exitStatus)" = 3 ]

@@ -20,13 +20,6 @@ run_it() {
     echo "status $status: $output; $stderr" >&2
 }
 
-config_refused() { # jq-program message
-    cp "$BUNDLE/config.json" "$BATS_TEST_TMPDIR/saved"
-    config "$1"
-    refused "$2" bailey run --bundle "$BUNDLE" x
-    cp "$BATS_TEST_TMPDIR/saved" "$BUNDLE/config.json"
-}
-
 # --- root, names ---
 
 @test "root: absolute, or relative to the bundle; it must be a directory" {
@@ -37,9 +30,9 @@ config_refused() { # jq-program message
     config --arg path "$BUNDLE/rootfs" '.root.path = $path'
     run_it
     [ "$output" = here ]
-    config_refused '.root.path = "none"' "config.json: root.path: none: No such file or directory"
-    config_refused '.root.path = "config.json"' "config.json: root.path: config.json: Not a directory"
-    config_refused 'del(.root.path)' "config.json: root.path: is required"
+    config_refused '.root.path = "none"' "root.path: none: No such file or directory"
+    config_refused '.root.path = "config.json"' "root.path: config.json: Not a directory"
+    config_refused 'del(.root.path)' "root.path: is required"
 }
 
 @test "root.readonly holds" {
@@ -184,8 +177,8 @@ pts/ptmx
     config '.linux.devices = [{"path": "/etc/dev", "type": "c", "major": 1, "minor": 5}]'
     refused "device /etc/dev: something else has that name in the container" bailey run --bundle "$BUNDLE" x
     [ "$(cat "$BUNDLE/rootfs/etc/dev")" = text ]
-    config_refused '.linux.devices[0].type = "x"' 'config.json: linux.devices[0].type: must be one of c, u, b and p, not "x"'
-    config_refused 'del(.linux.devices[0].major)' 'config.json: linux.devices[0].major: is required'
+    config_refused '.linux.devices[0].type = "x"' 'linux.devices[0].type: must be one of c, u, b and p, not "x"'
+    config_refused 'del(.linux.devices[0].major)' 'linux.devices[0].major: is required'
 }
 
 @test "devices: /dev of the bundle's own is used as it is" {

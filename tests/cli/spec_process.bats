@@ -16,13 +16,6 @@ run_it() {
     echo "status $status: $output; $stderr" >&2
 }
 
-config_refused() { # jq-program message
-    cp "$BUNDLE/config.json" "$BATS_TEST_TMPDIR/saved"
-    config "$1"
-    refused "config.json: $2" bailey run --bundle "$BUNDLE" x
-    cp "$BATS_TEST_TMPDIR/saved" "$BUNDLE/config.json"
-}
-
 @test "cwd: is where the program starts; made if it is missing" {
     config '.process.cwd = "/some/where"'
     args pwd
