@@ -73,11 +73,10 @@ static void find_interrupted(struct task *t, struct stop *s, unsigned in)
 
 int stop_take_registers(struct task *t, struct stop *s, const struct sysargs *a)
 {
-    ucontext_t *const at = (ucontext_t *)(uintptr_t)s->context; /* for its fields' addresses */
     struct user_regs_struct *r = &s->regs;
 
-    if (get_user(t, &s->gregs, (uaddr_t)(uintptr_t)&at->uc_mcontext.gregs) < 0 ||
-        get_user(t, &s->fpstate, (uaddr_t)(uintptr_t)&at->uc_mcontext.fpregs) < 0)
+    if (get_user(t, &s->gregs, s->context + offsetof(ucontext_t, uc_mcontext.gregs)) < 0 ||
+        get_user(t, &s->fpstate, s->context + offsetof(ucontext_t, uc_mcontext.fpregs)) < 0)
         return -EFAULT;
     move_words(s, false);
     r->orig_rax = (unsigned long long)-1;

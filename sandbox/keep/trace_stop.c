@@ -447,7 +447,6 @@ static long finish(struct parked *p, long r)
 {
     struct stop *s = (struct stop *)p;
     struct task *t = p->task;
-    ucontext_t *const at = (ucontext_t *)(uintptr_t)s->context;
     bool steps;
 
     {
@@ -459,7 +458,7 @@ static long finish(struct parked *p, long r)
         (void)poke_sites_back(t, s->regs.rip, 1);
     s->gs.deliver = r == 1;
     const struct user_copy parts[3] = {
-        {(uaddr_t)(uintptr_t)&at->uc_mcontext.gregs, &s->gregs, (REG_EFL + 1) * sizeof(greg_t)},
+        {s->context + offsetof(ucontext_t, uc_mcontext.gregs), &s->gregs, (REG_EFL + 1) * sizeof(greg_t)},
         {s->buf, &s->gs, sizeof(s->gs)},
         {t->slot + offsetof(struct gate_slot, blocked), &t->blocked, sizeof(t->blocked)},
     };
