@@ -118,7 +118,7 @@ static bool at_inner(const struct dentry *d)
 
 static int step_up(struct slow *s)
 {
-    struct dentry *up = NULL;
+    struct dentry *up = NULL, *on;
 
     for (;;) {
         struct mount *m = s->cur->mnt;
@@ -133,10 +133,10 @@ static int step_up(struct slow *s)
         }
         if (!m || m == s->w->ns->main || !m->root || !dentry_same(s->cur, m->root))
             break;
-        up = mount_leave(s->w->t, m);
-        if (!up)
+        on = mount_leave(s->w->t, m);
+        if (!on)
             return 0;
-        slow_move(s, up);
+        slow_move(s, on);
     }
     int r = up_inside(s, &up);
     if (r == 0)

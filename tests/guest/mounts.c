@@ -8,6 +8,8 @@
 
 #include "tests/guest/check.h"
 
+#define OFTEN 100
+
 static bool put(const char *path, const char *text)
 {
     int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0644);
@@ -87,6 +89,9 @@ static void test_bind(void)
     CHECK("a file over a file", put("/m/on", "on") && mount("/m/t/f", "/m/on", NULL, MS_BIND, NULL) == 0);
     CHECK("seen so", holds("/m/on", "upper") && chdir("/m") == 0 && holds("on", "upper") && chdir("/") == 0);
     CHECK_ERRNO("nor goes it", unlink("/m/on"), EBUSY);
+    for (int i = 0; i < OFTEN; i++)
+        MUST(access("/m/on/..", F_OK) == -1 && errno == ENOTDIR);
+    CHECK("nothing above it", holds("/m/on", "upper") && listed("/m/on") == 1);
     CHECK("until it is gone", umount("/m/on") == 0 && holds("/m/on", "on"));
     CHECK("a tree", mount("/m", "/m/b", NULL, MS_BIND | MS_REC, NULL) == 0 && holds("/m/b/t/f", "upper"));
     CHECK_ERRNO("is busy", umount("/m/b"), EBUSY);
