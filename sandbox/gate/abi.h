@@ -7,11 +7,12 @@
 
 #include <stdint.h>
 
-/* The gate's place in every guest address space: below everything that is linked at a fixed address and
- * above mmap_min_addr, so that `jmp *abs32` reaches it and the filter compares one 32-bit word. Guest memory
- * calls at or above GATE_LIMIT can not touch it. */
-#define GATE_BASE 0x120000UL
-#define GATE_LIMIT 0x200000UL
+/* The gate's place in every guest address space: below everything that is linked at a fixed address, the
+ * first MiB, above which valgrind loads programs, and above mmap_min_addr (64 KiB with most kernels), so that
+ * `jmp *abs32` reaches it and the filter compares one 32-bit word. Guest memory calls at or above GATE_LIMIT
+ * can not touch it. */
+#define GATE_BASE 0x20000UL
+#define GATE_LIMIT 0x100000UL
 
 /* Whether an address is in the gate's place. */
 static inline int gate_holds(uint64_t at)
@@ -230,7 +231,7 @@ struct gate_signal {
 
 /* What patched call sites need to know without asking: written by the keep, read by the gate (and by whoever
  * else in the process cares to; the keep never reads it). */
-#define GATE_SHARED 0x1e0000UL
+#define GATE_SHARED 0xe0000UL
 #define GATE_LANE_FDS 1024 /* descriptors above ring the doorbell */
 #define GATE_SLOTS 512     /* threads above ring the doorbell */
 

@@ -22,7 +22,7 @@
 #define STANDIN_FDS 32
 
 /* A page of the child's that its clones share. */
-#define STANDIN_MARK 0x1ff000UL
+#define STANDIN_MARK 0xff000UL
 struct standin_mark {
     volatile uint32_t cloned; /* a clone was here */
     int32_t tid;              /* the child's */

@@ -16,8 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GATE_FROM 0x120000UL
-#define GATE_TO 0x200000UL
+#define GATE_FROM 0x20000UL
+#define GATE_TO 0x100000UL
 #define FDS 200
 #define OFTEN 300
 

@@ -21,8 +21,8 @@
 #define SETS 9
 #define STUCK_MS 40  /* without another call: it will not come back */
 #define BUSY_MS 2000 /* the same, where it may only wait for a CPU */
-#define GATE_FROM 0x120000UL
-#define GATE_TO 0x200000UL
+#define GATE_FROM 0x20000UL
+#define GATE_TO 0x100000UL
 #define SITES 64
 
 struct progress {

@@ -7,7 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define TEXT 0x120000UL
+#define TEXT 0x20000UL
 #define TEXT_MAX 0x10000UL /* where its data begins */
 #define TEXT_PAGE 4096UL
 

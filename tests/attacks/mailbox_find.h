@@ -18,12 +18,12 @@ static inline void on_fault(int signo)
 static inline volatile char *find_mailboxes(void)
 {
     signal(SIGSEGV, on_fault);
-    for (volatile uintptr_t at = 0x120000; at < 0x1e0000; at += 4096) {
+    for (volatile uintptr_t at = 0x20000; at < 0xe0000; at += 4096) {
         const volatile uint64_t *page = (const volatile uint64_t *)at;
         if (sigsetjmp(back, 1))
             continue;
         for (unsigned i = 0; i + 32 < 512; i++)
-            if (page[i] > 0x200000 && page[i] % 4096 == 0 && page[i + 32] == page[i] + 4096)
+            if (page[i] > 0x100000 && page[i] % 4096 == 0 && page[i + 32] == page[i] + 4096)
                 return (volatile char *)page[i];
     }
     return NULL;

@@ -12,8 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FROM 0x120000UL
-#define TO 0x200000UL
+#define FROM 0x20000UL
+#define TO 0x100000UL
 
 static sigjmp_buf back;
 
@@ -87,7 +87,7 @@ static void one(int kind)
         raise(SIGKILL);
         break;
     case 8: /* everything goes, the code that runs too */
-        munmap((void *)0x200000, 0x7ffffffff000 - 0x200000);
+        munmap((void *)0x100000, 0x7ffffffff000 - 0x100000);
         break;
     case 9: /* all of the low addresses natively, in one call that also covers the gate */
         mprotect((void *)0x10000, 0x400000, PROT_NONE);

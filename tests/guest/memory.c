@@ -73,6 +73,9 @@ static void test_map(void)
           mprotect(code, PAGE, PROT_READ | PROT_EXEC) == 0 && ((int (*)(void))(uintptr_t)code)() == 42);
     char *low = mmap(NULL, PAGE, RW, ANON | MAP_32BIT, -1, 0);
     CHECK("MAP_32BIT", low != MAP_FAILED && (uintptr_t)low < 1UL << 32);
+    char *second = mmap((void *)0x108000, 0x100000, RW, ANON | MAP_FIXED, -1, 0); /* as valgrind does */
+    CHECK("from the second MiB on",
+          second == (void *)0x108000 && (second[0xfffff] = 1) && munmap(second, 0x100000) == 0);
     char *fixed = mmap((void *)0x40000000, PAGE, RW, ANON | MAP_FIXED, -1, 0);
     CHECK("at an address of one's own", fixed == (char *)0x40000000 && poke(fixed) == 0);
     char *hint = mmap((void *)0x50000000, PAGE, RW, ANON, -1, 0);

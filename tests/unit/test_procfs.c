@@ -169,7 +169,7 @@ static void maps_without_the_gate(void **state)
 {
     (void)state;
     static const char host[] =
-        "00120000-00130000 r-xp 00000000 00:01 9                                  /memfd:gate (deleted)\n"
+        "00020000-00030000 r-xp 00000000 00:01 9                                  /memfd:gate (deleted)\n"
         "Size:                 64 kB\n"
         "00400000-00401000 r-xp 00000000 fe:00 5                                  /bin/a b\n"
         "Size:                  4 kB\n"

@@ -13,7 +13,7 @@
 /* standin_call(nr, args): at the image's very beginning, so that its call is where standin.h says. Made without a
  * stack, as rt_sigreturn is to find none. What comes back with another thread id is a clone that the call has made: it
  * says so and ends. */
-#define MARK 0x1ff000 /* STANDIN_MARK: cloned, the thread's id, its stack */
+#define MARK 0xff000 /* STANDIN_MARK: cloned, the thread's id, its stack */
     .section .text.standin, "ax"
     .globl standin_call
 standin_call:
