@@ -171,7 +171,7 @@ static int read_file(const char *path, char **ret, size_t *ret_len, struct err *
     size_t len = 0;
 
     if (fd < 0 && errno == ENOENT)
-        return err_set(e, ERR_NOENT, 0, "%s: no such file (is --bundle right?)", path);
+        return err_set(e, ERR_NOENT, 0, "%s: no such file", path);
     if (fd < 0 || fstat(fd, &st))
         return err_set(e, ERR_SYS, errno, "%s", path);
     if (!S_ISREG(st.st_mode))
@@ -216,6 +216,8 @@ int oci_config_load(const char *bundle, struct oci_config **ret, struct err *e)
         return err_set(e, ERR_USAGE, ENOTDIR, "bundle %s", bundle);
     if (asprintf(&path, "%s/config.json", bundle) < 0)
         return err_set(e, ERR_SYS, ENOMEM, "bundle %s", bundle);
+    if (access(path, F_OK) && errno == ENOENT)
+        return err_set(e, ERR_NOENT, 0, "%s: no such file (is --bundle right?)", path);
     return oci_config_load_file(path, ret, e);
 }
 

@@ -108,8 +108,11 @@ static int run(const struct globals *g, char **argv, struct err *e)
 
     if (r)
         return r < 0 ? -1 : 0;
-    if (!argv[0] || strcmp(argv[0], "counters") != 0)
+    if (!argv[0])
         return err_set(e, ERR_USAGE, 0, "debug needs what to show: counters (see bailey debug --help)");
+    if (strcmp(argv[0], "counters") != 0)
+        return err_set(e, ERR_USAGE, 0, "debug shows counters, not \"%.64s\" (see bailey debug --help)",
+                       argv[0]);
     if (!argv[1] || argv[2])
         return err_set(e, ERR_USAGE, 0, "debug counters takes one argument, the container's id");
     if (target_open(g, argv[1], false, &t, e))

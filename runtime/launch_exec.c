@@ -155,14 +155,19 @@ static int make_porter(struct launch_exec *x, struct exec_links *k, struct err *
     if (r == MAP_FAILED)
         return err_set(e, ERR_SYS, errno, "mmap");
     r->porter = -1;
+    int status = 0;
     pid_t helper = fork();
     if (helper == 0)
         helper_main(x, k, r);
     if (helper < 0)
         err_set(&r->err, ERR_SYS, errno, "fork");
-    while (helper > 0 && waitpid(helper, NULL, 0) < 0 && errno == EINTR)
+    while (helper > 0 && waitpid(helper, &status, 0) < 0 && errno == EINTR)
         ;
     x->exec_porter = r->porter;
+    /* It is in the container's control groups already. */
+    if (r->porter <= 0 && WIFSIGNALED(status))
+        err_set(&r->err, ERR_SYS, 0, "cannot make the porter: killed by %s (is the container out of memory?)",
+                sigabbrev_np(WTERMSIG(status)));
     if (r->porter <= 0)
         *e = r->err;
     (void)munmap(r, sizeof(*r));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/log.h"
 #include "runtime/options.h"
 #include "runtime/target.h"
 
@@ -60,6 +61,8 @@ static int print_all(struct listing *l, struct err *e)
             continue;
         if (target_open(l->g, f->d_name, false, &t, &why) == 0)
             print_one(l, &t);
+        else if (why.code == ERR_SYS)
+            log_warning("%s", why.msg);
     }
     return 0;
 }

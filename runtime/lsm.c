@@ -35,7 +35,7 @@ static int apparmor(const struct oci_process *p, bool on, struct guest_label *l,
         return 0;
     if (!on)
         return err_set(e, ERR_UNSUPPORTED, 0,
-                       "config.json: process.apparmorProfile: AppArmor is not enabled on this host");
+                       "process.apparmorProfile: AppArmor is not enabled on this host");
     if (asprintf(&l->apparmor, "exec %s", profile) < 0) {
         l->apparmor = NULL;
         return err_set(e, ERR_SYS, ENOMEM, "memory");
@@ -48,7 +48,7 @@ static int selinux(const struct oci_process *p, bool on, struct guest_label *l, 
     if (!p->selinux_label || !*p->selinux_label)
         return 0;
     if (!on) {
-        log_warning("config.json: process.selinuxLabel: SELinux is not enabled on this host, ignored");
+        log_warning("process.selinuxLabel: SELinux is not enabled on this host, ignored");
         return 0;
     }
     l->selinux = strdup(p->selinux_label);

@@ -69,7 +69,7 @@ static int take_name(const struct oci_config *c, const struct oci_pair *s, const
     if (!c->lx.ns[OCI_NS_UTS].set)
         return refuse(s, e, "the container has no uts namespace of its own");
     if (*name && strcmp(*name, s->value) != 0)
-        return refuse(s, e, "is not what the configuration says elsewhere");
+        return refuse(s, e, name == &c->hostname ? "differs from hostname" : "differs from domainname");
     if (strlen(s->value) > 64)
         return refuse(s, e, "is longer than 64 characters");
     *name = s->value;

@@ -190,7 +190,7 @@ static int not_executable(const char *name, int error, struct err *e)
     if (error != ENOENT || strchr(name, '/'))
         snprintf(why, sizeof(why), "%s", strerror(error));
     why[0] = (char)tolower((unsigned char)why[0]);
-    err_set(e, ERR_EXEC, 0, "process.args[0]: cannot execute %.300s: %s", name, why);
+    err_set(e, ERR_EXEC, 0, "process.args[0]: cannot execute %.300s: %s", *name ? name : "\"\"", why);
     e->sys_errno = error;
     return -1;
 }

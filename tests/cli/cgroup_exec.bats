@@ -43,6 +43,19 @@ refused_exec() { # message options...
     refused_exec 'option --cgroup: the container is in no cgroup of version 1 for "nonesuch"' --cgroup nonesuch:sub
 }
 
+@test "where its memory has run out the error says so" {
+    start_it
+    run --separate-stderr bailey update --memory 1 "$ID"
+    if [ "$status" -ne 0 ]; then # the host takes such a limit only if it finds something to write back first
+        [ "$stderr" = 'bailey: linux.resources.memory.limit: writing "1" to cgroup file memory.limit_in_bytes: Device or resource busy' ]
+        return
+    fi
+    run --separate-stderr bailey exec "$ID" true
+    echo "status $status, stderr: $stderr" >&2
+    [ "$status" -eq 255 ] # whom the host kills first is its own affair
+    [[ "$stderr" =~ ^"bailey: "("cannot make the porter: killed by KILL (is the container out of memory?)"|"container not running: ".+)$ ]]
+}
+
 @test "a run that was killed leaves no cgroup once somebody looks" {
     args sleep 1000
     "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" "$ID" </dev/null >/dev/null 2>&1 3>&- &

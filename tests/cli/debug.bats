@@ -72,11 +72,8 @@ teardown() {
 
 @test "what is not there" {
     busy
-    run bailey debug counters
-    [ "$status" -eq 1 ]
-    run bailey debug sense c
-    [ "$status" -eq 1 ]
-    run bailey --lanes sometimes state c
-    [ "$status" -eq 1 ]
+    fails_with 1 "debug counters takes one argument, the container's id" bailey debug counters
+    fails_with 1 'debug shows counters, not "sense" (see bailey debug --help)' bailey debug sense c
+    fails_with 1 'option --lanes: must be on or off, not "sometimes"' bailey --lanes sometimes state c
     bailey kill c KILL
 }

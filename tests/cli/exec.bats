@@ -56,6 +56,8 @@ in_x() {
     # What docker's client looks for, word by word.
     fails_with 255 'process.args[0]: cannot execute nonexistent: executable file not found in $PATH' bailey exec x nonexistent
     fails_with 255 "process.args[0]: cannot execute /tmp: permission denied" bailey exec x /tmp
+    fails_with 255 'process.args[0]: cannot execute "": executable file not found in $PATH' bailey exec x ""
+    fails_with 255 "$BATS_TEST_TMPDIR/none: no such file" bailey exec --process "$BATS_TEST_TMPDIR/none" x
 }
 
 @test "--process FILE, detached; plain kill(2) on its pid ends the program" {

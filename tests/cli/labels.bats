@@ -15,7 +15,7 @@ teardown() {
 @test "labels: an AppArmor profile that cannot be applied is an error; unconfined asks for nothing" {
     [ ! -e /sys/module/apparmor/parameters/enabled ] || skip "AppArmor may be enabled"
     config '.process.apparmorProfile = "box"'
-    refused 'config.json: process.apparmorProfile: AppArmor is not enabled on this host' bailey run --bundle "$BUNDLE" c
+    refused 'process.apparmorProfile: AppArmor is not enabled on this host' bailey run --bundle "$BUNDLE" c
     [ "$(bailey features | jq -c '[.linux.apparmor.enabled, .linux.selinux.enabled]')" = '[true,true]' ]
     config '.process.apparmorProfile = ""'
     run -0 bailey run --bundle "$BUNDLE" c
@@ -26,7 +26,7 @@ teardown() {
     run --separate-stderr bailey exec --apparmor box c true
     echo "$stderr"
     [ "$status" -eq 255 ]
-    [ "$stderr" = "bailey: config.json: process.apparmorProfile: AppArmor is not enabled on this host" ]
+    [ "$stderr" = "bailey: process.apparmorProfile: AppArmor is not enabled on this host" ]
 }
 
 @test "labels: SELinux's are left out with a warning where it is off" {
@@ -35,7 +35,7 @@ teardown() {
     run -0 --separate-stderr bailey run --bundle "$BUNDLE" c
     [ "${#stderr_lines[@]}" -eq 2 ]
     [ "${stderr_lines[0]}" = "bailey: warning: config.json: linux.mountLabel: SELinux is not enabled on this host, ignored" ]
-    [ "${stderr_lines[1]}" = "bailey: warning: config.json: process.selinuxLabel: SELinux is not enabled on this host, ignored" ]
+    [ "${stderr_lines[1]}" = "bailey: warning: process.selinuxLabel: SELinux is not enabled on this host, ignored" ]
     args sleep 1000
     bailey run --detach --bundle "$BUNDLE" c </dev/null >/dev/null 2>&1 3>&-
     run -0 --separate-stderr bailey exec --process-label u:r:t:s0 c true

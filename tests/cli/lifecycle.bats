@@ -197,3 +197,15 @@ teardown() {
     wait_for status_is x stopped
     bailey delete x
 }
+
+@test "a state that cannot be read is named, by list too" {
+    create x
+    cp "$STATE/x/state.json" "$BATS_TEST_TMPDIR/state.json"
+    echo '{' >"$STATE/x/state.json"
+    local message="state.json of container x is damaged (when its processes have ended, remove its directory below --root)"
+    fails_with 1 "$message" bailey state x
+    fails_with 1 "$message" bailey delete --force x
+    fails_with 0 "warning: $message" bailey list --quiet
+    mv "$BATS_TEST_TMPDIR/state.json" "$STATE/x/state.json"
+    [ "$(bailey list --quiet)" = x ]
+}

@@ -133,7 +133,7 @@ open(sys.argv[2], \"wb\").write(s.recv(4096))" "$1" "$3/got" 3>&- &
     [ "$(status_of x)" = created ]
     cmp other.json "$STATE/x/config.json"
     bailey delete x
-    refused 'bundle-less.json: no such file (is --bundle right?)' bailey create -f bundle-less.json -b "$BUNDLE" y
+    refused 'bundle-less.json: no such file' bailey create -f bundle-less.json -b "$BUNDLE" y
 }
 
 @test "run --keep leaves the container for delete" {

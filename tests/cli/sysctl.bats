@@ -66,7 +66,7 @@ not_allowed() { # key value message
     run -0 bailey run --bundle "$BUNDLE" c
     [ "$output" = $'one\ntwo' ]
     config '.hostname = "three"'
-    refused 'config.json: linux.sysctl.kernel.hostname: is not what the configuration says elsewhere' \
+    refused 'config.json: linux.sysctl.kernel.hostname: differs from hostname' \
         bailey run --bundle "$BUNDLE" c
 }
 
