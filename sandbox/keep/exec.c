@@ -14,6 +14,7 @@
 
 #include "sandbox/keep/exec_internal.h"
 #include "sandbox/keep/file.h"
+#include "sandbox/keep/foreign.h"
 #include "sandbox/keep/maps.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/session.h"
@@ -309,6 +310,8 @@ long gate_exec_abort(struct task *t, const struct sysargs *a)
     (void)a;
     exec_plan_free(steal_ptr(&t->exec));
     sigmask_release(t->process);
+    LOCKED(&kernel.tasklist_lock);
+    foreign_open(t->process);
     return 0;
 }
 
@@ -336,6 +339,9 @@ long sys_execveat(struct task *t, const struct sysargs *a)
     if (t->exec && from_gate(a)) {
         if (t->exec->by_guest && (a->arg[4] != AT_EMPTY_PATH || !is_image(t, (int)a->arg[0])))
             return -EPERM;
+        int r = t->exec->secure ? foreign_shut(t->process) : 0;
+        if (r < 0)
+            return r;
         sigmask_hold(t->process);
         return SYS_CONTINUE;
     }

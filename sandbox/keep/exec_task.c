@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/foreign.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/trace.h"
 
@@ -142,6 +143,7 @@ void task_exec_commit(struct task *t, const struct exec_commit *ec)
             trace_detach(t->trace, 0);
         if (ec->cred)
             swap_cred(t, ec->cred);
+        foreign_open(p); /* its rights are what they are now */
         trace_vfork_ends(t);
         t->mask_in_slot = false;
         t->robust_list = t->clear_child_tid = t->native_ctid = 0;

@@ -7,6 +7,7 @@
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/foreign.h"
 #include "sandbox/keep/procfs_priv.h"
 #include "sandbox/keep/trace.h"
 
@@ -215,15 +216,29 @@ const struct pnode_ops proc_private_ops = {
 /* mem ------------------------------------------------------------------------------------------------------
  */
 
+/* The memory of whom f is of, if there is any, and the right to it. */
+static int mem_begin(struct task *t, struct file *f, struct proc_who *w, struct foreign *memory, bool write)
+{
+    int r = proc_who(f->priv, w);
+    if (r < 0)
+        return r;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        r = foreign_begin(memory, w->p, write);
+    }
+    return r == -EAGAIN ? r : proc_may_access(t, w);
+}
+
 /* Reads and writes the memory of the process at the file's position. The right to it is asked again at every
  * call, since the process may have become another program. */
 static ssize_t mem_move(struct task *t, struct file *f, struct uio *u, off_t *pos, bool write)
 {
-    _cleanup_who_ struct proc_who w;
-    int r = proc_who_access(t, f->priv, &w);
+    _cleanup_who_ struct proc_who w = {.p = NULL};
+    _cleanup_foreign_ struct foreign memory = {.process = NULL};
+    int r = mem_begin(t, f, &w, &memory, write);
     if (r < 0)
         return r;
-    _cleanup_task_ struct task *who = proc_mem_task(&w);
+    _cleanup_task_ struct task *who = memory.process ? proc_mem_task(&w) : NULL;
     char page[4096];
     ssize_t done = 0;
     while (who && u->resid) {
@@ -241,6 +256,8 @@ static ssize_t mem_move(struct task *t, struct file *f, struct uio *u, off_t *po
             moved = gate || copy_from_user(who, page, at, n) < 0 ? -EIO : 0;
             if (moved == 0) {
                 sites_show_original(who, at, page, n);
+                if (!foreign_same(&memory))
+                    return done;
                 moved = uio_put(u, page, n);
             }
         }

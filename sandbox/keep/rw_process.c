@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/foreign.h"
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/quiet.h"
@@ -13,9 +14,9 @@
 #define NAP_NS 200000
 #define NAPS 5000
 
-/* The live task that pid names, with a reference, if t may look into it. -EAGAIN: it has just been made, and
- * has not attached yet. */
-static struct task *find_target(struct task *t, pid_t pid, int *err)
+/* The live task that pid names, with a reference, if t may look into it, and its memory. -EAGAIN: it has just
+ * been made, and has not attached yet, or its rights are about to change. */
+static struct task *find_target(struct task *t, pid_t pid, struct foreign *f, int *err)
 {
     LOCKED(&kernel.tasklist_lock);
     struct task *other = task_by_tid(t->process->container->pids, pid);
@@ -27,16 +28,19 @@ static struct task *find_target(struct task *t, pid_t pid, int *err)
         return NULL;
     *err = -EAGAIN;
     quiet_call(other);
-    return other->host_tid ? task_get(other) : NULL;
+    if (!other->host_tid)
+        return NULL;
+    *err = foreign_begin(f, other->process, f->writes);
+    return *err ? NULL : task_get(other);
 }
 
-static struct task *target(struct task *t, pid_t pid, int *err)
+static struct task *target(struct task *t, pid_t pid, struct foreign *f, int *err)
 {
-    struct task *other = find_target(t, pid, err);
+    struct task *other = find_target(t, pid, f, err);
     for (int i = 0; !other && *err == -EAGAIN && i < NAPS; i++) {
         worker_about_to_block();
         (void)nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
-        other = find_target(t, pid, err);
+        other = find_target(t, pid, f, err);
     }
     if (*err == -EAGAIN)
         *err = -ESRCH;
@@ -56,8 +60,8 @@ static void show_original(struct uio u, char *buf, size_t n)
     }
 }
 
-/* reads: from another's memory. */
-static ssize_t move(struct uio *from, struct uio *to, bool reads)
+/* From, or to, the memory f. */
+static ssize_t move(struct uio *from, struct uio *to, const struct foreign *f)
 {
     _cleanup_iobuf_ struct iobuf b;
     size_t total = from->resid < to->resid ? from->resid : to->resid;
@@ -68,8 +72,11 @@ static ssize_t move(struct uio *from, struct uio *to, bool reads)
         size_t left = total - (size_t)done, want = left < b.size ? left : b.size;
         const struct uio at = *from;
         ssize_t n = uio_get(from, b.p, want);
-        if (n > 0 && reads)
+        if (n > 0 && !f->writes) {
             show_original(at, b.p, (size_t)n);
+            if (!foreign_same(f))
+                return done ? done : -ESRCH;
+        }
         ssize_t w = n > 0 ? uio_put(to, b.p, (size_t)n) : n;
         if (w < 0)
             return done ? done : w;
@@ -95,10 +102,11 @@ static long process_vm(struct task *t, const struct sysargs *a, bool write)
         return r;
     }
     ssize_t n = 0;
-    struct task *other = local.resid && remote.resid ? target(t, (pid_t)a->arg[0], &err) : NULL;
+    _cleanup_foreign_ struct foreign f = {.writes = write};
+    struct task *other = local.resid && remote.resid ? target(t, (pid_t)a->arg[0], &f, &err) : NULL;
     if (other) {
         remote.task = other; /* the vector was t's, what it points to is the other's */
-        n = write ? move(&local, &remote, false) : move(&remote, &local, true);
+        n = write ? move(&local, &remote, &f) : move(&remote, &local, &f);
         task_put(other);
     } else if (local.resid && remote.resid) {
         n = err;

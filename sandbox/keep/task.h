@@ -148,6 +148,8 @@ struct process {
     struct posix_timer *timers; /* timer.c */
     int next_timer_id;
     int oom_score_adj;
+    unsigned writers;                        /* foreign.h: who is writing to its memory */
+    bool shut;                               /* nobody may begin to */
     struct timespec start_time;              /* CLOCK_BOOTTIME */
     struct timespec utime, stime;            /* final, once it has exited */
     struct timespec cutime, cstime;          /* of reaped children */

@@ -9,6 +9,7 @@
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/fdtable.h"
+#include "sandbox/keep/foreign.h"
 #include "sandbox/keep/fs_struct.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/klog.h"
@@ -43,6 +44,9 @@ void later_settle(void) {}
 NOT_HERE(bool capable(const struct task *t, int cap))
 NOT_HERE(int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n))
 NOT_HERE(int poke_memory(struct task *who, uaddr_t at, const void *from, size_t n))
+NOT_HERE(int foreign_begin(struct foreign *f, struct process *p, bool writes))
+NOT_HERE(bool foreign_same(const struct foreign *f))
+NOT_HERE(void foreign_end(struct foreign *f))
 NOT_HERE(bool task_is_stopped(const struct task *t))
 NOT_HERE(void sites_show_original(struct task *who, uaddr_t at, char *buf, size_t n))
 NOT_HERE(int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n))
