@@ -56,8 +56,8 @@ void global_help(void)
 
 void command_help(const struct command *c)
 {
-    printf("%s\n\nUsage: bailey [GLOBAL OPTION...] %s %s%s\n", c->summary, c->name,
-           c->options ? "[OPTION...] " : "", c->args);
+    printf("%s\n\nUsage: bailey [GLOBAL OPTION...] %s%s%s%s\n", c->summary, c->name,
+           c->options ? " [OPTION...]" : "", *c->args ? " " : "", c->args);
     if (c->options)
         puts("\nOptions:");
     if (c->options)

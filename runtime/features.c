@@ -146,6 +146,7 @@ static void put_unsafe(json_writer w)
         "io.kubernetes.cri.",   /* which sandbox a container joins */
         "io.kubernetes.cri-o.", /* likewise */
         "org.opencontainers.image.stopSignal",
+        "org.systemd.property.", /* of the unit, with --systemd-cgroup */
     };
 
     jw_array(w, "potentiallyUnsafeConfigAnnotations");

@@ -55,6 +55,13 @@ EOT
     diff <(sort "$BATS_TEST_TMPDIR/has") "$BATS_TEST_TMPDIR/wants"
 }
 
+@test "annotations that change what is done are said to be unsafe" {
+    local prefix
+    for prefix in dev.bailey. io.kubernetes.cri. io.kubernetes.cri-o. org.opencontainers.image.stopSignal org.systemd.property.; do
+        [ "$(features --arg p "$prefix" '.potentiallyUnsafeConfigAnnotations | index($p) != null')" = true ]
+    done
+}
+
 @test "both versions are taken, and the next ones are not" {
     make_bundle
     for v in $(features '.ociVersionMin, .ociVersionMax') 1.3.9 1.2.0-rc.1 1.1.0+dev; do

@@ -17,10 +17,11 @@ load helpers
 }
 
 @test "each command has help" {
-    for command in create delete exec kill list ps run spec start state; do
+    for command in $("$BAILEY" --help | sed -n "/^Commands:/,/^$/s/^  \([a-z]*\) .*/\1/p"); do
         run "$BAILEY" "$command" --help
         [ "$status" -eq 0 ]
         [[ "$output" == *"Usage: bailey [GLOBAL OPTION...] $command"* ]]
+        [[ "$output" != *" "$'\n'* ]]
     done
 }
 
