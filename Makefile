@@ -30,7 +30,7 @@ PREFIX ?= /usr/local
 SRC := $(wildcard common/*.c oci/*.c runtime/*.c sandbox/keep/*.c sandbox/platform/*.c sandbox/net/*.c)
 OBJ := $(SRC:%.c=$(B)/obj/%.o)
 
-.PHONY: all build docs man clean format lint asan asan-check install uninstall demo check
+.PHONY: all build docs man clean format lint asan asan-check fuzz install uninstall demo check
 all:
 	@tools/install-deps.sh $(BUILD_PACKAGES)
 	@$(SUBMAKE) build man
@@ -95,6 +95,13 @@ asan:
 
 asan-check: build $(UNIT_BIN) $(B)/tests/supervise
 	B=$(B) tests/run.sh unit cli/usage cli/bad_input
+
+# A sanitized sandbox under random calls, for SECONDS, from SEED on.
+SECONDS ?= 600
+fuzz:
+	@tools/install-deps.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
+	@$(SUBMAKE) -s -j$(JOBS) B=$(B)/asan SANITIZE=address,undefined build $(B)/asan/tests/attacks/storm
+	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16 B=$(B)/asan tests/attacks/storm.sh $(SECONDS) $(SEED)
 
 docs: docs/syscalls.md $(B)/cli-doc
 	for d in docs/cli.md docs/errors.md; do $(B)/cli-doc tables $$d > $(B)/docs.new && cat $(B)/docs.new > $$d; done

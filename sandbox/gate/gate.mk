@@ -22,13 +22,15 @@ $(B)/gate/image.o: $(B)/gate/gate.elf
 
 -include $(GATE_PARTS:.o=.d)
 
-# The keep's and the porter's filters, compiled at build time.
+# The keep's and the porter's filters, compiled at build time; the sanitizers' run-time library asks for more.
+FILTER_MORE := $(if $(SANITIZE),seccomp-profiles/sanitizers.profile)
 $(B)/mkfilter: tools/mkfilter.c
 	@mkdir -p $(@D)
 	$(CC) -D_GNU_SOURCE -std=c17 $(WARN) -O1 $< -lseccomp -o $@
 
-$(B)/gen/%_filter_bpf.h: seccomp-profiles/%.profile $(B)/mkfilter
+$(B)/gen/%_filter_bpf.h: seccomp-profiles/%.profile $(FILTER_MORE) $(B)/mkfilter
 	@mkdir -p $(@D)
-	$(B)/mkfilter $* $< > $@
+	cat $< $(FILTER_MORE) > $(B)/gen/$*.profile
+	$(B)/mkfilter $* $(B)/gen/$*.profile > $@
 
 $(B)/obj/sandbox/platform/keep_filter.o: $(B)/gen/keep_filter_bpf.h $(B)/gen/porter_filter_bpf.h

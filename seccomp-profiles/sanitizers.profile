@@ -1,0 +1,6 @@
+
+# Sanitized builds only (`make fuzz`): their run-time library
+sigaltstack
+readlink
+munmap
+madvise
