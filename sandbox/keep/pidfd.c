@@ -9,6 +9,7 @@
 #include "sandbox/keep/hostio.h"
 #include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
+#include "sandbox/keep/procfs.h"
 #include "sandbox/keep/strbuf.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
@@ -105,6 +106,15 @@ struct process *pidfd_process(struct task *t, int fd, bool *nonblock, int *err)
         *nonblock = file_nonblock(f);
     struct pidfd_wait *w = f->priv;
     return process_get(w->process);
+}
+
+struct process *pidfd_or_dir_process(struct task *t, int fd, int *err)
+{
+    struct process *p = pidfd_process(t, fd, NULL, err);
+    if (p)
+        return p;
+    _cleanup_file_ struct file *f = fd_get(t, fd);
+    return f ? procfs_process(f) : NULL;
 }
 
 long sys_pidfd_open(struct task *t, const struct sysargs *a)

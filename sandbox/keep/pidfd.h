@@ -10,6 +10,8 @@ int pidfd_install(struct task *t, struct process *p, unsigned flags);
 /* The process behind t's descriptor fd, with a reference; NULL with -EBADF in *err. *nonblock (may be NULL):
  * O_NONBLOCK. */
 struct process *pidfd_process(struct task *t, int fd, bool *nonblock, int *err);
+/* The same, or by an open directory of /proc/PID. */
+struct process *pidfd_or_dir_process(struct task *t, int fd, int *err);
 
 /* [T] What ptrace asks before it lets one look into another: the same user and no more capabilities, or
  * CAP_SYS_PTRACE. */

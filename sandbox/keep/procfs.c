@@ -32,6 +32,14 @@ static const struct pnode *who_node(const struct pnode *n)
     return n;
 }
 
+struct process *procfs_process(const struct file *f)
+{
+    const struct pnode *n = f->dentry ? f->dentry->node : NULL;
+    if (!n || n->ops != &proc_pid_ops || (atomic_load(&f->flags) & O_PATH))
+        return NULL;
+    return process_get(n->priv);
+}
+
 /* [T] A first thread that has ended stays to be seen until its process is reaped. */
 static bool is_shown(const struct task *t)
 {

@@ -49,4 +49,8 @@ unsigned long procfs_limit(enum keep_limit l);
  * it is read-only; -EINVAL: not with that value. Needs nothing else of procfs. */
 int procfs_sysctl_check(const char *setting);
 
+/* The process whose directory of /proc is open as f (pidfd_send_signal(2) takes such a descriptor, too), with a
+ * reference; NULL: f is something else. */
+struct process *procfs_process(const struct file *f);
+
 #endif

@@ -388,7 +388,7 @@ long sys_pidfd_send_signal(struct task *t, const struct sysargs *a)
     if (a->arg[3])
         return -EINVAL;
     int err;
-    _cleanup_(process_put_p) struct process *p = pidfd_process(t, (int)a->arg[0], NULL, &err);
+    _cleanup_(process_put_p) struct process *p = pidfd_or_dir_process(t, (int)a->arg[0], &err);
     if (!p)
         return err;
     if (signo < 0 || signo > KSIG_MAX)

@@ -175,29 +175,43 @@ static int addr_to_user(struct task *t, const struct sock_addr *addr, uaddr_t p,
 
 #define SOCK_FLAGS (SOCK_NONBLOCK | SOCK_CLOEXEC)
 
-long sys_socket(struct task *t, const struct sysargs *a)
+/* What socket() makes. 0 or -errno. */
+static int create(struct task *t, const struct sysargs *a, struct file **ret)
 {
     int family = (int)a->arg[0], type = (int)a->arg[1] & 0xf, protocol = (int)a->arg[2];
     unsigned flags = (unsigned)a->arg[1] & ~0xfU;
-    struct file *f;
-    int r;
     if ((flags & ~(unsigned)SOCK_FLAGS) || type > SOCK_PACKET)
         return -EINVAL;
     switch (family) {
     case AF_UNIX:
-        r = unix_create(t, type, protocol, flags, &f);
-        break;
+        return unix_create(t, type, protocol, flags, ret);
     case AF_INET:
     case AF_INET6:
     case AF_NETLINK:
-        r = inet_create(t, family, type, protocol, flags, &f);
-        break;
+        return inet_create(t, family, type, protocol, flags, ret);
     case AF_PACKET: /* not there, but this is what is asked first */
         return capable(t, CAP_NET_RAW) ? -EAFNOSUPPORT : -EPERM;
     default:
         return -EAFNOSUPPORT;
     }
-    return r < 0 ? r : fd_return_stream(t, a, f, flags & SOCK_CLOEXEC);
+}
+
+long sys_socket(struct task *t, const struct sysargs *a)
+{
+    struct file *f;
+    int r = create(t, a, &f);
+    return r < 0 ? r : fd_return_stream(t, a, f, (unsigned)a->arg[1] & SOCK_CLOEXEC);
+}
+
+/* Only unix sockets come in pairs, but what is no socket at all is refused as such. */
+static long no_pair(struct task *t, const struct sysargs *a)
+{
+    struct file *f;
+    int r = create(t, a, &f);
+    if (r < 0)
+        return r;
+    file_put(f);
+    return -EOPNOTSUPP;
 }
 
 long sys_socketpair(struct task *t, const struct sysargs *a)
@@ -209,7 +223,7 @@ long sys_socketpair(struct task *t, const struct sysargs *a)
     if (flags & ~(unsigned)SOCK_FLAGS)
         return -EINVAL;
     if ((int)a->arg[0] != AF_UNIX)
-        return (int)a->arg[0] == AF_INET || (int)a->arg[0] == AF_INET6 ? -EOPNOTSUPP : -EAFNOSUPPORT;
+        return no_pair(t, a);
     int r = unix_pair(t, type, (int)a->arg[2], flags, f);
     if (r < 0)
         return r;

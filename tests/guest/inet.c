@@ -266,6 +266,15 @@ static void test_errors(void)
     CHECK("another user", in_child(as_nobody) == 0);
 }
 
+static void test_pairs(void)
+{
+    int s[2];
+    CHECK_ERRNO("no pairs", socketpair(AF_INET, SOCK_STREAM, 0, s), EOPNOTSUPP);
+    CHECK_ERRNO("nor of these", socketpair(AF_INET6, SOCK_DGRAM, 0, s), EOPNOTSUPP);
+    CHECK_ERRNO("of no protocol", socketpair(AF_INET, SOCK_STREAM, IPPROTO_UDP, s), EPROTONOSUPPORT);
+    CHECK_ERRNO("of no type", socketpair(AF_INET, 75, 0, s), EINVAL);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -276,5 +285,6 @@ int main(void)
     test_six();
     test_kinds();
     test_errors();
+    test_pairs();
     return check_done();
 }

@@ -319,6 +319,26 @@ static void test_rusage(void)
     CHECK("RUSAGE_CHILDREN", getrusage(RUSAGE_CHILDREN, &all) == 0 && micros(&all) >= micros(&one));
 }
 
+/* pidfd_send_signal(2) takes an open /proc/PID, too. */
+static void test_proc_dir(void)
+{
+    char name[32];
+    int status = 0;
+    pid_t pid = fork();
+    MUST(pid >= 0);
+    if (pid == 0)
+        for (;;)
+            pause();
+    (void)snprintf(name, sizeof(name), "/proc/%d", pid);
+    int dir = open(name, O_RDONLY | O_DIRECTORY), path = open(name, O_PATH), other = open("/proc", O_RDONLY);
+    CHECK_ERRNO("by O_PATH", syscall(SYS_pidfd_send_signal, path, SIGKILL, NULL, 0), EBADF);
+    CHECK_ERRNO("by another directory", syscall(SYS_pidfd_send_signal, other, SIGKILL, NULL, 0), EBADF);
+    CHECK("by /proc/PID", syscall(SYS_pidfd_send_signal, dir, SIGKILL, NULL, 0) == 0);
+    CHECK("it has it", waitpid(pid, &status, 0) == pid && WTERMSIG(status) == SIGKILL);
+    CHECK_ERRNO("it is gone", syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0), ESRCH);
+    close(dir), close(path), close(other);
+}
+
 int main(void)
 {
     test_fork();
@@ -331,5 +351,6 @@ int main(void)
     CHECK("orphans", in_child(orphan_child) == 0);
     CHECK("orphaned group", in_child(orphaned_group) == 0);
     test_rusage();
+    test_proc_dir();
     return check_done();
 }

@@ -296,6 +296,15 @@ struct process *pidfd_process(struct task *t, int fd, bool *nonblock, int *err)
     return NULL;
 }
 
+struct process *pidfd_or_dir_process(struct task *t, int fd, int *err)
+{
+    (void)t;
+    (void)fd;
+
+    *err = -EBADF;
+    return NULL;
+}
+
 bool from_gate(const struct sysargs *a)
 {
     (void)a;
