@@ -45,7 +45,7 @@ process_vm_writev
 kcmp arg2 & 0xffffffff == 0x0 # KCMP_FILE: whether a guest executes the gate
 tgkill
 pidfd_open
-pidfd_getfd     # what a seccomp agent gave to its child of the stand-in
+pidfd_getfd     # what a seccomp agent gave to its child of the stand-in; sockets that were left to a guest
 pidfd_send_signal
 prlimit64
 getrusage

@@ -30,6 +30,10 @@
 #define EFAULT 14
 #define EPIPE 32
 #define ENOTSOCK 88
+#define EALREADY 114
+#define EAGAIN 11
+#define MSG_DONTWAIT 0x40U
+#define ADDRESS_MOST 128U
 
 /* How long the keep may take to see a call, and then to answer, until waiting costs more than the doorbell
  * and than sleeping. */
@@ -184,6 +188,11 @@ MAILBOX_TEXT static void poll_call(struct mailbox_thread *t)
     enter(t, r == MAILBOX_RING ? PHASE_RING : PHASE_DONE);
 }
 
+INLINE int is_lane(const uint64_t *set, uint64_t fd)
+{
+    return fd < GATE_LANE_FDS && (*(const volatile uint64_t *)&set[fd / 64] >> (fd % 64) & 1);
+}
+
 INLINE int may_tell_later(const struct gate_later *l, uint64_t fd)
 {
     return __atomic_load_n(&l->may[fd / 64], __ATOMIC_SEQ_CST) >> (fd % 64) & 1;
@@ -196,6 +205,8 @@ INLINE void tell(struct mailbox_thread *t)
     struct gate_later *l = later;
 
     if (t->result == 0) {
+        if (is_lane(l->sends, t->di)) /* what polls for it is to look again */
+            __atomic_fetch_add(&l->changes, 1, __ATOMIC_SEQ_CST);
         l->fd[t->told % LATER_MOST] = (int32_t)t->di;
         __atomic_store_n(&l->told, t->told + 1, __ATOMIC_RELEASE);
         kept_closed(l, t->di);
@@ -295,11 +306,6 @@ INLINE int flags_call(struct mailbox_thread *t)
  * process with one thread, as plain lanes do. */
 static char piece[SENDFILE_MOST] GATE_LATE;
 
-INLINE int is_lane(const uint64_t *set, uint64_t fd)
-{
-    return fd < GATE_LANE_FDS && (*(const volatile uint64_t *)&set[fd / 64] >> (fd % 64) & 1);
-}
-
 /* How many bytes there are to be sent, from t->at on. 0: the keep is to see to it. */
 INLINE uint64_t read_piece(struct mailbox_thread *t)
 {
@@ -381,6 +387,47 @@ INLINE int signalfd_call(struct mailbox_thread *t)
     return 1;
 }
 
+/* What the host has said of a socket that was asked, if it says so only once. */
+INLINE void note_refusal(struct mailbox_thread *t)
+{
+    if (t->sent >= 0 || t->sent == -EAGAIN || t->sent == -EPIPE)
+        return;
+    later->refused = (int32_t)t->sent;
+    later->refuses = (uint32_t)t->di + 1;
+}
+
+/* connect(2) again, to hear what became of it: to send nothing says the same. 0: it is another call. What the
+ * address is does not matter by now, but that there is one. */
+INLINE int connect_call(struct mailbox_thread *t)
+{
+    struct gate_later *l = later;
+    uint64_t n = (uint32_t)t->dx;
+
+    if (t->ax != __NR_connect)
+        return 0;
+    t->gives = 0;
+    enter(t, PHASE_RING);
+    if (!l || !is_lane(l->joins, t->di) || n < sizeof(uint16_t) || n > ADDRESS_MOST)
+        return 1;
+    t->sent = 0;
+    enter(t, PHASE_JOINS);
+    uint16_t family = *(const volatile uint16_t *)t->si;
+    (void)*(const volatile char *)(t->si + n - 1);
+    if (family)
+        mailbox_host(t, piece, 0, MSG_DONTWAIT | MSG_NOSIGNAL, __NR_sendto);
+    note_refusal(t);
+    if (!family || (t->sent && t->sent != -EAGAIN)) {
+        enter(t, PHASE_RING);
+        return 1;
+    }
+    if (t->sent == 0)
+        __atomic_fetch_and(&l->joins[t->di / 64], ~(1UL << t->di % 64), __ATOMIC_SEQ_CST);
+    gate_shared.slots[t - mailbox_threads].answered++;
+    t->result = t->sent ? (uint64_t)-EALREADY : 0;
+    enter(t, PHASE_DONE);
+    return 1;
+}
+
 /* For the guest, what mailbox_call has found. */
 INLINE void leave(struct mailbox_thread *t)
 {
@@ -397,7 +444,8 @@ MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
     }
     if (t->ax == __NR_sendfile)
         sendfile_call(t);
-    if (t->ax == __NR_sendfile || kept_call(t) || close_call(t) || flags_call(t) || signalfd_call(t)) {
+    if (t->ax == __NR_sendfile || kept_call(t) || close_call(t) || flags_call(t) || signalfd_call(t) ||
+        connect_call(t)) {
         leave(t);
         return;
     }
@@ -528,6 +576,8 @@ static void finish(struct mailbox_thread *t, const struct native_sigcontext *r)
         finish_sent(t);
     if (t->phase == PHASE_TAKES)
         finish_taken(t);
+    if (t->phase == PHASE_JOINS)
+        note_refusal(t);
     if (t->phase == PHASE_KEPT) {
         t->result = (uint64_t)kept_do(later, t->keeps);
         t->phase = PHASE_DONE;

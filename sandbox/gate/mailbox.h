@@ -106,6 +106,12 @@ struct gate_later {
     uint32_t signalfd;     /* the keep's: 1 + a signalfd whose tokens are the gate's to take; 0: none */
     uint32_t pad;
     char signal[2][SIGNALFD_INFO]; /* the keep's: what token SIGNALFD_TOKEN + n stands for */
+    /* The keep's: a bit for each socket whose connect(2) goes on. The gate takes it away as it finds it
+     * connected; where it finds an error instead, which is then gone, that is in `refused`, for `refuses`: 1
+     * + its number. */
+    uint64_t joins[GATE_LANE_FDS / 64];
+    uint32_t refuses;
+    int32_t refused;
 };
 
 _Static_assert(sizeof(struct gate_later) <= MAILBOX_PAGE, "so is what comes behind them");

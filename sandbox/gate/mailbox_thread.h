@@ -15,6 +15,7 @@ enum phase {
     PHASE_SENDS,  /* a sendfile; `sent` says whether PHASE_BEGUN or nearly PHASE_DONE */
     PHASE_KEPT,   /* nearly PHASE_DONE: what `keeps` says is to be done */
     PHASE_TAKES,  /* a read of a signalfd; `sent` and `at` say whether PHASE_BEGUN or nearly PHASE_DONE */
+    PHASE_JOINS,  /* PHASE_BEGUN, of a connect; `sent` may be an error that the host does not give twice */
 };
 
 struct mailbox_thread {

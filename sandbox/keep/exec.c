@@ -1,5 +1,6 @@
 /* Planning an execve: find the file, follow scripts, read the headers, work out the credentials. Nothing
  * changes for the task until exec_load.c commits. */
+#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/exec.h"
 
 #include <ctype.h>
@@ -296,6 +297,7 @@ long gate_exec(struct task *t, const struct sysargs *a)
     }
     exec_plan_free(steal_ptr(&t->exec));
     p->by_guest = true;
+    fdtable_fetch_left(t->fdt); /* the host closes the guest's own */
     r = plan(t, p, (int)a->arg[0], path, flags, &t->exec);
     if (r < 0)
         return r;

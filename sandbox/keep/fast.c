@@ -37,10 +37,11 @@ struct fast_site {
     unsigned calls;
 };
 
-static const int lane_calls[] = {
-    SYS_read,    SYS_write,      SYS_pread64,     SYS_pwrite64,  SYS_readv,   SYS_writev, SYS_preadv,
-    SYS_pwritev, SYS_sendto,     SYS_recvfrom,    SYS_sendmsg,   SYS_recvmsg, SYS_fstat,  SYS_newfstatat,
-    SYS_lseek,   SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll,    SYS_ppoll,  SYS_sendfile};
+static const int lane_calls[] = {SYS_read,       SYS_write,       SYS_pread64,   SYS_pwrite64,   SYS_readv,
+                                 SYS_writev,     SYS_preadv,      SYS_pwritev,   SYS_sendto,     SYS_recvfrom,
+                                 SYS_sendmsg,    SYS_recvmsg,     SYS_fstat,     SYS_newfstatat, SYS_lseek,
+                                 SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll,       SYS_ppoll,
+                                 SYS_sendfile,   SYS_connect};
 static const int id_calls[] = {SYS_getpid,       SYS_gettid,         SYS_getuid,
                                SYS_geteuid,      SYS_getgid,         SYS_getegid,
                                SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_set_robust_list};
@@ -509,7 +510,7 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
     t->patch_ip = site;
     t->patch_nr = (uint32_t)a->nr;
     t->wants_mailbox = t->wants_mailbox || mailed || a->nr == SYS_poll || a->nr == SYS_ppoll ||
-                       a->nr == SYS_sendfile; /* their way in */
+                       a->nr == SYS_sendfile || a->nr == SYS_connect; /* their way in */
     signal_kick(t);
 }
 

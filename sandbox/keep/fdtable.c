@@ -41,6 +41,7 @@ void fdtable_put(struct fdtable *ft)
     for (unsigned i = 0; i < ft->size; i++)
         if (ft->slots[i].file)
             file_closed(ft, ft->slots[i].file);
+    left_forget(ft);
     pthread_mutex_destroy(&ft->lock);
     free(ft->slots);
     free(ft);
@@ -62,6 +63,7 @@ struct fdtable *fdtable_dup(struct fdtable *ft)
     if (!n)
         return NULL;
     LOCKED(&ft->lock);
+    left_fetch_all(ft);
     if (ft->size > n->size) {
         struct slot *s = realloc(n->slots, ft->size * sizeof(*s));
         if (!s) {
@@ -140,7 +142,7 @@ static struct file *get_any(struct fdtable *ft, int fd)
     LOCKED(&ft->lock);
     if (fd < 0 || (unsigned)fd >= ft->size || !ft->slots[fd].file)
         return NULL;
-    return file_get(ft->slots[fd].file);
+    return left_fetch(ft, (unsigned)fd) ? file_get(ft->slots[fd].file) : NULL;
 }
 
 struct file *fd_get_path(struct task *t, int fd)
@@ -339,8 +341,9 @@ struct file *fdtable_closed(struct fdtable *ft, unsigned fd)
     LOCKED(&ft->lock);
     struct slot *s = fd < ft->size ? &ft->slots[fd] : NULL;
     struct file *f = s ? s->file : NULL;
-    if (!f || s->lane != LANE_HERE || !(f->kind & FILE_PLAIN) || atomic_load(&ft->locks))
+    if (!f || s->lane != LANE_HERE || !(f->kind & FILE_PLAIN || f->left_to) || atomic_load(&ft->locks))
         return NULL;
+    ft->left_pays += f->left_to && ft->left_pays < LEFT_PAYS_MOST;
     s->lane = sole_owner(ft) ? LANE_NONE : LANE_STALE;
     slot_clear(ft, fd);
     return f;

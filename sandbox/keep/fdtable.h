@@ -25,6 +25,11 @@ struct file *fdtable_get_file(struct fdtable *ft, int fd);
 int fd_lend(struct task *t, const struct sysargs *a, int hostfd, int number);
 /* Takes that away again, unless something else lies there by now. */
 void fd_unlend(struct task *t, const struct sysargs *a, int number);
+/* The socket f that a call of t's has used at fd need not be the keep's any more: then it is left to the
+ * guest, if it is a lane there. joins: its connect goes on. True: it is, and t's gate may hear of that. */
+bool fd_leave(struct task *t, int fd, struct file *f, bool joins);
+/* ft's sockets are the keep's, too, from now on: its process is to be another program, or not to be alone. */
+void fdtable_fetch_left(struct fdtable *ft);
 /* Closes fd. *native is set where the call must be continued, so that the host closes a lane. 0 or -EBADF;
  * -ERESTARTNOINTR where that takes a notification, and a has none. */
 int fd_close(struct task *t, const struct sysargs *a, int fd, bool *native);
@@ -45,8 +50,8 @@ void fdtable_withdraw(struct fdtable *ft, const struct sysargs *a);
 /* Reads (set < 0) or writes the close-on-exec flag: 0, 1 or -EBADF. */
 int fd_cloexec(struct task *t, int fd, int set);
 
-/* The host has closed fd already, a plain lane: its file, out of the table, with the slot's reference. NULL:
- * it is none, or ft has had record locks. */
+/* The host has closed fd already, a plain lane or a socket that was left to the guest: its file, out of the
+ * table, with the slot's reference. NULL: it is none, or ft has had record locks. */
 struct file *fdtable_closed(struct fdtable *ft, unsigned fd);
 /* The gate has closed fd, the file f, which is no lane there; or it has it again, where nothing else has that
  * number. The slot's reference is dropped, or made. False: it can not have. */

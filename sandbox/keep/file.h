@@ -81,6 +81,7 @@ struct file {
     struct epitem *epitems; /* epoll.c: registrations to undo at release */
     void *priv;
     atomic_bool locked; /* by flock, or as an open file description, at some time */
+    pid_t left_to;      /* the process of the host's that it was left to, and is while hostfd is -1; 0: none */
     uint64_t not_exec;  /* nobody could execute it when kernel.exec_given was one less; 0: not known */
 };
 

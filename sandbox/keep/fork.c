@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "sandbox/keep/fast.h"
+#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/tty.h"
@@ -91,6 +92,7 @@ static struct task *task_copy(struct process *p, struct task *parent, unsigned l
     t->login_uid = parent->login_uid;
     t->login_session = parent->login_session;
     t->vfork_child = flags & CLONE_VFORK;
+    fdtable_fetch_left(parent->fdt);
     t->fs = flags & CLONE_FS ? fs_get(parent->fs) : fs_dup(parent->fs);
     t->fdt = flags & CLONE_FILES ? fdtable_get(parent->fdt) : fdtable_dup(parent->fdt);
     return t;

@@ -66,7 +66,8 @@ static int inet_file(const struct sock *like, int hostfd, unsigned flags, bool f
     unsigned kind = file_kind(like);
     if (s) {
         *s = *like;
-        s->listens = false;
+        s->listens = s->joins = s->joined = false;
+        s->cookie = 0;
         s->fresh = fresh;
     }
     *ret = s ? file_new(&sock_ops, O_RDWR | (flags & SOCK_NONBLOCK), kind, hostfd, s) : NULL;
@@ -146,12 +147,16 @@ static int connect_waiting(struct task *t, struct file *f, const struct sock_add
 static int inet_connect(struct task *t, struct file *f, const struct sock_addr *addr)
 {
     struct sock *s = f->priv;
+    bool ends = addr->len >= sizeof(sa_family_t) && addr->ss.ss_family == AF_UNSPEC;
+    if (s->joined && !ends && addr->len >= sizeof(sa_family_t))
+        return -EISCONN;
     bool may_wait = atomic_load(&f->laned) && !file_nonblock(f);
     int r = may_wait ? sock_host_waits(f, false) : 0;
     if (r == 0)
         r = connect_waiting(t, f, addr);
     if (r == 0)
         s->listens = false;
+    s->joined &= !(r == 0 && ends);
     if (may_wait)
         (void)sock_host_waits(f, true);
     return r;
@@ -381,6 +386,7 @@ static int inet_setsockopt(struct task *t, struct file *f, int level, int opt, c
         return -ENOPROTOOPT;
     if (setsockopt(f->hostfd, level, opt, val, len) < 0)
         return -errno;
+    s->tells |= level == IPPROTO_IP || level == IPPROTO_IPV6; /* IP_RECVERR */
     if (level == SOL_SOCKET && opt == SO_LINGER) {
         struct linger l;
         memcpy(&l, val, sizeof(l)); /* the host found it long enough */

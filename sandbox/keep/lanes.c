@@ -235,8 +235,12 @@ long fd_return_stream(struct task *t, const struct sysargs *a, struct file *f, b
     fast_lane_renew(t, (unsigned)fd);
     s->lane = LANE_HERE;
     later_sends(t, (unsigned)fd, f);
-    if (syscall_answer_fd(t, a, f->lanefd >= 0 ? f->lanefd : f->hostfd, fd) == 0)
+    int lent = f->lanefd >= 0 ? f->lanefd : f->hostfd, left = left_begin(t, ft, (unsigned)fd, f, 1);
+    if (syscall_answer_fd(t, a, lent, fd) == 0) {
+        left_over(ft, (unsigned)fd, left);
         return SYS_NOANSWER;
+    }
+    left_undo(f, left);
     fast_lane_clear(t, (unsigned)fd);
     s->lane = LANE_STALE;
     return fd;

@@ -1,4 +1,4 @@
-/* Calls that the keep hears of later: closes, and O_NONBLOCK of a fresh socket.
+/* Calls that the keep hears of later: closes, O_NONBLOCK of a fresh socket, and how a connect went.
  *
  * A doorbell only to say that a file is closed costs more than all that the host does for it. So a gate may
  * close a lane natively, note its number, and go on. Until the keep hears of it, its table still has the
@@ -18,6 +18,11 @@
  *   since before it was opened, and an execve that finds a writer settles and looks again;
  * - outside of the sandbox it shows for as long as a right lasts, LATER_NS, and no longer: then it is taken
  * away and the notes are read, whatever the process does.
+ *
+ * A connection that was left to the guest (lanes_left.c) is closed so whatever the mode of its file is: the
+ * host ends it then, as nobody else has it. Its process may also ask natively how its connect(2) goes on:
+ * that there is a connection by now is all that a second connect gives, and what the keep says to a third
+ * (EISCONN).
  *
  * A TCP socket is fresh from socket(2) to its process's next call that the keep hears of: connect, listen,
  * dup, fork, whatever it is. So far nobody else can know it, nothing can wait on it, and the host's socket is
@@ -40,7 +45,8 @@
 #include <sys/syscall.h>
 
 #define LATER_NS (NSEC_PER_SEC / 2)
-#define LOOKS 2000 /* at a gate that is just closing something */
+#define REFUSALS 512 /* what is beyond are not errors of the host's calls, but the keep's to itself */
+#define LOOKS 2000   /* at a gate that is just closing something */
 
 static struct mailbox *box_of(const struct task *t)
 {
@@ -80,13 +86,58 @@ void later_allow(struct task *t, unsigned fd, const struct file *f)
         later_forbid(t, fd);
 }
 
+bool later_may_leave(struct task *t, unsigned fd)
+{
+    return box_of(t) && fd < GATE_LANE_FDS && !fdtable_has_locks(t->fdt) && mailbox_may_be_used(t);
+}
+
+void later_leave(struct mailbox *b, unsigned fd)
+{
+    __atomic_fetch_or(&b->later->may[fd / 64], UINT64_C(1) << (fd % 64), __ATOMIC_SEQ_CST);
+    note_allowed(b);
+}
+
+void later_joins(struct mailbox *b, unsigned fd)
+{
+    __atomic_fetch_or(&b->later->joins[fd / 64], UINT64_C(1) << (fd % 64), __ATOMIC_SEQ_CST);
+}
+
+bool later_joined(const struct mailbox *b, unsigned fd)
+{
+    return b && fd < GATE_LANE_FDS &&
+           !(__atomic_load_n(&b->later->joins[fd / 64], __ATOMIC_SEQ_CST) >> (fd % 64) & 1);
+}
+
+/* The guest says so itself: it is an error of its own socket's, or it lies to itself. */
+int later_refusal(struct task *t, unsigned fd)
+{
+    struct mailbox *b = box_of(t);
+
+    if (!b || __atomic_exchange_n(&b->later->refuses, 0, __ATOMIC_RELAXED) != fd + 1)
+        return 0;
+    int said = __atomic_load_n(&b->later->refused, __ATOMIC_RELAXED);
+    return said < 0 && said > -REFUSALS ? said : 0;
+}
+
+static void forbid(struct mailbox *b, unsigned fd)
+{
+    __atomic_fetch_and(&b->later->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
+    __atomic_fetch_and(&b->later->joins[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_RELAXED);
+}
+
+void later_forbid_in(struct mailbox *b, unsigned fd)
+{
+    if (b && fd < GATE_LANE_FDS)
+        forbid(b, fd);
+}
+
 void later_forbid(struct task *t, unsigned fd)
 {
     struct mailbox *b = box_of(t);
 
     if (!b || fd >= GATE_LANE_FDS)
         return;
-    __atomic_fetch_and(&b->later->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
+    forbid(b, fd);
     __atomic_fetch_and(&b->later->sends[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_RELAXED);
     if (__atomic_load_n(&b->later->signalfd, __ATOMIC_RELAXED) == fd + 1)
         __atomic_store_n(&b->later->signalfd, 0, __ATOMIC_SEQ_CST);
@@ -180,7 +231,7 @@ unsigned later_take(struct mailbox *b, struct fdtable *ft, struct file **files)
         uint32_t fd = (uint32_t)__atomic_load_n(&l->fd[heard % LATER_MOST], __ATOMIC_RELAXED);
         if (fd >= GATE_LANE_FDS)
             continue;
-        __atomic_fetch_and(&l->may[fd / 64], ~(UINT64_C(1) << (fd % 64)), __ATOMIC_SEQ_CST);
+        forbid(b, fd);
         struct file *f = fdtable_closed(ft, fd);
         if (f)
             files[n++] = f;
@@ -239,12 +290,11 @@ static bool await_close(struct mailbox *b)
 /* [T] */
 static unsigned settle(struct mailbox *b, struct fdtable *ft, struct file *files[LATER_MOST])
 {
+    mailbox_later_over(b); /* first: who is allowed something meanwhile says so again */
     forbid_all(b);
     hear_fresh(b, ft);
-    if (await_close(b))
-        mailbox_later_over(b);
-    else
-        atomic_store(&kernel.later_wanted, true); /* it is looked at again */
+    if (!await_close(b))
+        note_allowed(b); /* it is looked at again */
     return later_take(b, ft, files);
 }
 

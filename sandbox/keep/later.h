@@ -13,8 +13,19 @@ struct mm;
 /* f has become a lane at its number fd of t's own table, in a call of t's: t may close it so from now on,
  * unless somebody would notice. The table's lock held. */
 void later_allow(struct task *t, unsigned fd, const struct file *f);
+/* The same for a socket that is left to the guest (lanes_left.c): it may be, and it is, to b's process. */
+bool later_may_leave(struct task *t, unsigned fd);
+void later_leave(struct mailbox *b, unsigned fd);
+/* b's process may ask natively how the connect of its socket fd went. It has, and it went well. */
+void later_joins(struct mailbox *b, unsigned fd);
+bool later_joined(const struct mailbox *b, unsigned fd);
+/* The error that t's gate has had from the host for its socket fd, and that is to be connect(2)'s, once; 0:
+ * none. */
+int later_refusal(struct task *t, unsigned fd);
 /* t's number fd is about to be something else. */
 void later_forbid(struct task *t, unsigned fd);
+/* The same for what the process that has b has at fd. */
+void later_forbid_in(struct mailbox *b, unsigned fd);
 /* The same for all of t's: other threads or processes come to use its memory, or its files' locks matter. */
 void later_forbid_all(struct task *t);
 /* f, at its number fd of t's table, is a stream socket and a lane: t's gate may send files to it. */

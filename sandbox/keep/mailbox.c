@@ -75,6 +75,13 @@ struct task *mailbox_find(bool (*wanted)(struct mailbox *b, uint64_t round), uin
     return NULL;
 }
 
+struct mailbox *mailbox_get(struct mailbox *b)
+{
+    if (b)
+        atomic_fetch_add(&b->refs, 1);
+    return b;
+}
+
 void mailbox_put(struct mailbox *b)
 {
     if (!b || atomic_fetch_sub(&b->refs, 1) != 1)

@@ -31,6 +31,8 @@ struct mailbox {
     atomic_uint calls;    /* and how many did in a row */
 };
 
+/* NULL gives NULL. */
+struct mailbox *mailbox_get(struct mailbox *b);
 void mailbox_put(struct mailbox *b);
 /* Its process has no right of later.c any more. */
 void mailbox_later_over(struct mailbox *b);

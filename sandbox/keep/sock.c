@@ -10,6 +10,7 @@
 
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/later.h"
 #include "sandbox/keep/signal.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task.h"
@@ -271,7 +272,13 @@ long sys_connect(struct task *t, const struct sysargs *a)
     if (!s)
         return err;
     err = addr_from_user(t, &addr, a->arg[1], (int)a->arg[2]);
-    return err < 0 ? err : s->proto->connect(t, f, &addr);
+    int refused = later_refusal(t, (unsigned)a->arg[0]);
+    if (err < 0)
+        return err;
+    err = s->proto->connect(t, f, &addr);
+    if (err == 0 || (err == -EINPROGRESS && file_nonblock(f)))
+        t->used_lane = fd_leave(t, (int)a->arg[0], f, err != 0);
+    return err == -ECONNABORTED && refused ? refused : err;
 }
 
 static long do_accept(struct task *t, const struct sysargs *a, unsigned flags)

@@ -50,8 +50,12 @@ struct sock {
     struct timespec rcvtimeo, sndtimeo; /* zero: none */
     bool timed;                         /* one of them was set once */
     bool lingers;                       /* SO_LINGER with a time */
+    bool tells;                         /* it has had options by which an open connection can have an error */
     bool listens;
-    bool fresh; /* TCP, never used: may be so for its process (later.c) */
+    uint64_t cookie; /* the host's, once it was asked for */
+    bool joins;      /* its connect goes on, and its guest's gate may hear how it went */
+    bool joined;     /* and has heard: the host has yet to be asked again */
+    bool fresh;      /* TCP, never used: may be so for its process (later.c) */
 };
 
 extern const struct file_ops sock_ops;

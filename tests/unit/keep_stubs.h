@@ -224,6 +224,10 @@ struct fdtable *fdtable_get(struct fdtable *ft)
     ft->refs++;
     return ft;
 }
+void fdtable_fetch_left(struct fdtable *ft)
+{
+    (void)ft;
+}
 struct fdtable *fdtable_dup(struct fdtable *ft)
 {
     (void)ft;

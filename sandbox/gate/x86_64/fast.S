@@ -372,6 +372,7 @@ fast_table:
     entry 21, fast_mailbox     /* access */
     entry 39, fast_getpid
     entry 40, fast_mailbox     /* sendfile */
+    entry 42, fast_mailbox     /* connect */
     entry 44, fast_sendto
     entry 45, fast_recvfrom
     entry 46, fast_sendmsg
