@@ -21,6 +21,7 @@ struct mountinfo {
         .f = NULL, .line = NULL                                                                              \
     }
 
+/* False, with errno: it cannot be read. To be closed in either case. */
 bool mountinfo_open(struct mountinfo *i);
 /* False: there are no more. */
 bool mountinfo_next(struct mountinfo *i);

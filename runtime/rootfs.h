@@ -20,11 +20,6 @@ struct rootfs {
 /* Called with every mount made, in the mount namespace that they are in, before the host is gone. 0 or -1. */
 typedef int (*rootfs_hook)(void *arg, struct err *e);
 
-/* In the process that becomes the keep, still with the caller's rights: a new mount namespace (all private),
- * the config's host mounts (bind, tmpfs ...) made on the rootfs in order through descriptors (openat2
- * RESOLVE_IN_ROOT; never a path string after the rootfs is open), an empty directory as mountpoint for every
- * virtual one (proc, sysfs, devpts, mqueue, cgroup), default devices and /dev links, everything nodev; then
- * pivot_root, so that "/" is the container's root and the host is gone. */
 struct rootfs_plan {
     const struct oci_config *config;
     const char *bundle;
@@ -37,6 +32,12 @@ struct rootfs_plan {
     void *arg;
 };
 
+/* In the process that becomes the keep, still with the caller's rights: a new mount namespace (all private),
+ * the config's host mounts (bind, tmpfs ...) made on the rootfs in order through descriptors (openat2
+ * RESOLVE_IN_ROOT; never a path string after the rootfs is open), an empty directory as mountpoint for every
+ * virtual one (proc, sysfs, devpts, mqueue, cgroup), default devices and /dev links, everything nodev; then
+ * pivot_root, so that "/" is the container's root and the host is gone. 0 with *ret, whose array and descriptors are
+ * the caller's, or -1 with *e. */
 int rootfs_setup(const struct rootfs_plan *p, struct rootfs *ret, struct err *e);
 
 #endif

@@ -38,6 +38,7 @@ void state_empty(const struct state_dir *s);
  * on one that is not open, or was removed by somebody else. */
 void state_remove(struct state_dir *s);
 
+/* Closes what is open, and so gives the lock back; what is there stays. */
 void state_close(struct state_dir *s);
 
 #endif

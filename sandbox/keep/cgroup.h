@@ -35,6 +35,7 @@ struct keep_cgroup {
  * -errno. */
 int keep_cgroup_take(struct container *c, int fds[CGROUP_FDS]);
 
+/* At the container's end: closes them. */
 void keep_cgroup_release(struct container *c);
 
 /* Tasks that there may be, UINT64_MAX: any number. */

@@ -9,6 +9,7 @@
  * 0 or -errno. */
 int idmap_init(void);
 
+/* Whether it is mapped; without idmap_init all are but -1. Any thread, no lock. */
 bool idmap_has_uid(uid_t uid);
 bool idmap_has_gid(gid_t gid);
 /* setgroups(2) is forbidden for good, as where one maps one's own group without privileges. */

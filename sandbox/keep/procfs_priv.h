@@ -104,6 +104,7 @@ extern const struct pnode_ops proc_exe_ops, proc_cwd_ops, proc_root_link_ops;
 extern const struct pnode_ops proc_mem_ops, proc_sys_ops, proc_kmsg_ops;
 extern const struct pnode_ops proc_private_ops; /* an entry's show, for those who may trace the process */
 
+/* Each makes the text of the file that it is named for (pnode_ops.show): 0 or -errno. */
 int proc_show_meminfo(struct task *t, struct pnode *n, struct strbuf *sb);
 int proc_show_cpuinfo(struct task *t, struct pnode *n, struct strbuf *sb);
 int proc_show_stat(struct task *t, struct pnode *n, struct strbuf *sb);
@@ -130,6 +131,7 @@ int proc_pid_show_smaps_rollup(struct task *t, struct pnode *n, struct strbuf *s
  * and where the thread areas are), with the heap named. For tests too. */
 void proc_maps_filter(const char *host, uaddr_t start_brk, struct strbuf *out);
 
+/* Makes pf->sysctl, and sets what b says: as procfs_init. */
 int proc_sysctl_init(struct procfs *pf, const struct keep_boot *b);
 extern const struct pentry proc_empty_dir[];
 

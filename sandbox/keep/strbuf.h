@@ -14,6 +14,7 @@ struct strbuf {
     size_t len, cap;
     bool failed;
 };
+/* Append. */
 void sb_printf(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void sb_put(struct strbuf *sb, const void *data, size_t len);
 /* Frees s, and makes it an empty one again. */

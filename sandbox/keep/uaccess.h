@@ -47,6 +47,7 @@ struct uio {
     struct iovec one; /* for a single buffer */
 };
 
+/* Over one buffer of t, at most as long as one transfer may be (read(2), NOTES). Needs no uio_done. */
 void uio_init_one(struct uio *u, struct task *t, uaddr_t base, size_t len);
 /* Over memory of the keep, for what moves bytes from file to file. */
 static inline void uio_init_kernel(struct uio *u, void *base, size_t len)

@@ -209,6 +209,8 @@ struct walked {
     bool trailing;         /* slashes followed it */
 };
 
+/* Finds where path begins: at t's root, its directory, or dfd's, as openat(2). 0, -ENOENT (an empty path without
+ * WALK_EMPTY), -EBADF, -ENOTDIR. path must stay until walk_end, which is to follow on success only. */
 int walk_begin(struct walk *w, struct task *t, int dfd, const char *path, unsigned flags);
 /* As walk_begin, where there is no task: base NULL is root. Takes no references over. */
 int walk_begin_at(struct walk *w, struct mount_ns *ns, struct dentry *root, struct dentry *base,
@@ -229,6 +231,7 @@ int walk_sibling(struct walk *w, const struct walk *of, struct dentry *dir, stru
 int walk_slow(struct walk *w, unsigned flags, struct walked *out);
 void walked_clear(struct walked *out);
 
+/* openat2(2), which the C library does not have: a descriptor or -errno. */
 int sys_openat2_raw(int dfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 /* The next component of a path (past slashes) and its length, 0 at the end. */
 static inline const char *path_component(const char *p, size_t *len)
