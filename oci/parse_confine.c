@@ -5,7 +5,6 @@
 #include <linux/mempolicy.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/personality.h>
 
 #include "common/cleanup.h"

@@ -1,6 +1,5 @@
 /* "linux.seccomp" of config.json. */
 #include <errno.h>
-#include <string.h>
 
 #include "common/cleanup.h"
 #include "oci/parse.h"

@@ -1,7 +1,6 @@
 /* Who is in a cgroup, and how it comes to its end. */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>

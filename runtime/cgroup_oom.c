@@ -1,11 +1,7 @@
 /* To hear at once when memory was out. */
-#include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
-#include <unistd.h>
 
 #include "common/cleanup.h"
 #include "runtime/cgroup_internal.h"

@@ -1,5 +1,4 @@
 /* Statistics, as runc's `events --stats` prints them: containerd and others parse that. */
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 

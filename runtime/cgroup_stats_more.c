@@ -1,6 +1,5 @@
 /* Statistics that few ask for: processor sets, huge pages, pressure, and the time of each processor. */
 #include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* A container's cgroup as a unit of systemd's. The hierarchies (and limits) that systemd does not care for
  * are made and written as without it, at the path that the unit has. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"

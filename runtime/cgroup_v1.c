@@ -1,6 +1,5 @@
 /* Control groups of version 1. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/cleanup.h"

@@ -1,5 +1,4 @@
 /* bailey create: a container with its program found and checked, not run. */
-#include <stddef.h>
 
 #include "common/cleanup.h"
 #include "runtime/making.h"

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "common/arena.h"
 #include "oci/caps.h"
 #include "runtime/procenv.h"

@@ -1,7 +1,5 @@
 #include "runtime/idcmd.h"
 
-#include <stdio.h>
-
 int idcmd_id(const struct command *c, char **rest, const char **ret_id, struct err *e)
 {
     if (!rest[0])

@@ -1,5 +1,4 @@
 /* The namespaces of the guests that a container has, for those of one more program. */
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>

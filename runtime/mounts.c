@@ -11,7 +11,6 @@
 #include <sys/vfs.h>
 
 #include "common/cleanup.h"
-#include "common/log.h"
 #include "runtime/pathfd.h"
 #include "runtime/userns.h"
 

@@ -1,6 +1,5 @@
 /* bailey pause and bailey resume: the container's processes are stopped by the host's freezer. The keep runs
  * on and answers, but does nothing for them. */
-#include <stddef.h>
 
 #include "common/cleanup.h"
 #include "runtime/cgroup.h"

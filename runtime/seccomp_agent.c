@@ -1,7 +1,6 @@
 #include "runtime/seccomp_agent.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 

@@ -1,7 +1,6 @@
 /* bailey state: the state of a container as the specification shows it. */
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "common/cleanup.h"
 #include "runtime/idcmd.h"

@@ -1,5 +1,4 @@
 /* bailey start: lets the program of a created container run. */
-#include <stddef.h>
 
 #include "common/cleanup.h"
 #include "runtime/cgroup.h"

@@ -1,6 +1,5 @@
 /* linux.resources as properties of a unit. What has none is written to the cgroup's files, as everything is:
  * systemd must know of what it has a property for, or it would set it back one day. */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>

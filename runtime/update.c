@@ -6,7 +6,6 @@
 
 #include "common/arena.h"
 #include "common/cleanup.h"
-#include "common/log.h"
 #include "oci/config.h"
 #include "runtime/cgroup.h"
 #include "runtime/cgroup_view.h"

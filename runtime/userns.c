@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
-#include "common/log.h"
 #include "oci/config.h"
 
 #define IDMAP_LINES OCI_IDMAPS_MAX

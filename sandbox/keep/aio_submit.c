@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "sandbox/keep/aio.h"
 #include "sandbox/keep/hostio.h"

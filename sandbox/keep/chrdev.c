@@ -2,7 +2,6 @@
 #include "sandbox/keep/chrdev.h"
 
 #include <errno.h>
-#include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>

@@ -2,13 +2,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
-#include "common/log.h"
 #include "sandbox/keep/container_init.h"
 #include "sandbox/keep/counters.h"
 #include "sandbox/keep/deaths.h"

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/container.h"

@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/cred_internal.h"

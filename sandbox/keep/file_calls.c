@@ -1,7 +1,6 @@
 /* The calls on descriptors: close, dup, fcntl. */
 #include <limits.h>
 #include <linux/close_range.h>
-#include <sys/mman.h>
 
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/locks.h"

@@ -1,7 +1,6 @@
 /* Changing attributes: mode, owner, times, size. */
 #include <linux/capability.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <utime.h>

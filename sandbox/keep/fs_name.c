@@ -1,7 +1,6 @@
 /* Making, removing and renaming names. */
 #include <linux/capability.h>
 #include <linux/fs.h>
-#include <stdio.h>
 #include <sys/syscall.h>
 
 #include "sandbox/keep/later.h"

@@ -2,10 +2,8 @@
 
 #include <errno.h>
 #include <linux/fs.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <termios.h>
 
 #include "sandbox/keep/container.h"
 #include "sandbox/keep/file.h"

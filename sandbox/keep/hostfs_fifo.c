@@ -3,7 +3,6 @@
 #include "sandbox/keep/vfs_priv.h"
 
 #include <poll.h>
-#include <stdio.h>
 #include <sys/eventfd.h>
 
 #include "sandbox/keep/hostio.h"

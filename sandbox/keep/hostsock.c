@@ -1,7 +1,6 @@
 /* Sockets that the runtime's caller hands in (socket activation): host objects that the guest may use, but
  * not name others with. inet ones are like the guest's own; a unix one leads out of the sandbox, so there go
  * bytes and nothing else: no descriptor, no address. */
-#include <string.h>
 
 #include "sandbox/keep/inet.h"
 #include "sandbox/keep/task.h"

@@ -4,7 +4,6 @@
  * The open file description is shared with others outside, so its O_NONBLOCK is not the keep's to change.
  * Pipes and terminals are opened anew where that works; where it does not, the keep waits before it reads or
  * writes, and writes little. */
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,13 +1,10 @@
 /* The keep's beginning and end. */
 #include <errno.h>
 #include <malloc.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
-#include "common/log.h"
 #include "sandbox/keep/container_init.h"
 #include "sandbox/keep/control.h"
 #include "sandbox/keep/counters.h"

@@ -8,8 +8,6 @@
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
-#include "common/log.h"
-
 #define MAX_DEPTH 256
 
 struct mount *mount_get(struct mount *m)

@@ -2,7 +2,6 @@
  * own file systems, are walked by components (path_walk.c). */
 #include "sandbox/keep/vfs_priv.h"
 
-#include <stdio.h>
 #include <sys/syscall.h>
 
 /* What the text of a path says -----------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 /* Writing to another's memory as a tracer does: to text, too, of which the process then has a private copy.
  * By the host's /proc/PID/mem, which alone lets read-only pages be written to; never to the gate, on whose
  * text the keep relies (seccomp_native.c). */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 

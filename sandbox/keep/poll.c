@@ -1,5 +1,4 @@
 /* poll, ppoll, select, pselect6: the host's poll on the files' host descriptors. */
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/select.h>

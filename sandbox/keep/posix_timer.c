@@ -2,7 +2,6 @@
  * Absolute CLOCK_REALTIME timers are converted when set: a later jump of the clock does not move them. */
 #include <time.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"

@@ -2,7 +2,6 @@
  * but sshd, login and cron do not begin a session whose user they could not put down. */
 #include <errno.h>
 #include <linux/capability.h>
-#include <string.h>
 
 #include "sandbox/keep/idmap.h"
 #include "sandbox/keep/procfs_priv.h"

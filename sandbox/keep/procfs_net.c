@@ -1,5 +1,4 @@
 /* /proc/PID/net: the tables of the network namespace that the guests' sockets are in. */
-#include <errno.h>
 
 #include "sandbox/keep/procfs_priv.h"
 

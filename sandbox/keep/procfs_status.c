@@ -1,6 +1,5 @@
 /* /proc/PID/stat and status: the keep's names and numbers of a process, with the host's of its memory and CPU
  * use. */
-#include <errno.h>
 #include <string.h>
 
 #include "sandbox/keep/procfs_priv.h"

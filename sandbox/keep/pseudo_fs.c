@@ -1,5 +1,4 @@
 /* The small file systems: devtmpfs; and the table of all. */
-#include <errno.h>
 #include <linux/magic.h>
 #include <string.h>
 

@@ -1,7 +1,6 @@
 /* Resource limits and usage. What the keep hands out it limits itself; what the host hands out (memory, CPU,
  * locks on memory) the host is told of. */
 #include <linux/capability.h>
-#include <string.h>
 #include <sys/syscall.h>
 
 #include "sandbox/keep/fast.h"

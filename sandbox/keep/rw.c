@@ -4,7 +4,6 @@
  * Only registers and the guest's own buffers matter to it, so there is nothing to race for. */
 #include <limits.h>
 #include <linux/fs.h>
-#include <string.h>
 
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/hostio.h"

@@ -2,7 +2,6 @@
  *
  * Its host descriptor is the end of a pipe to be read from, with a byte for each call that is there to be
  * received; the other end is closed when no task uses the filter any more, which poll(2) sees as POLLHUP. */
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>

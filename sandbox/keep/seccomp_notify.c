@@ -2,8 +2,6 @@
  * or a signal interrupts it, in which case it is made again as signal(7) says. */
 #include "sandbox/keep/seccomp_notify.h"
 
-#include <string.h>
-
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/mailbox.h"
 #include "sandbox/platform/listener.h"

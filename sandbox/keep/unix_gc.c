@@ -5,7 +5,6 @@
  * than those of parcels can be reached by receiving one of these only, and that takes unix_state.lock: so
  * what is found under the lock stays true under it. All that is reached from the other sockets is marked; the
  * parcels that are left are let go. */
-#include <string.h>
 
 #include "sandbox/keep/unix.h"
 

@@ -2,7 +2,6 @@
  * (unix(7), ETOOMANYREFS); and no more parcels of a keep than leave room for others', as the host counts them
  * together. */
 #include <linux/capability.h>
-#include <string.h>
 #include <sys/resource.h>
 
 #include "sandbox/keep/container.h"

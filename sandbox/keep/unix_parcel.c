@@ -1,5 +1,4 @@
 /* Descriptors and credentials on their way through unix sockets. */
-#include <limits.h>
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,5 +1,4 @@
 /* wait4 and waitid: what a parent learns of its children, and reaping (wait(2)). */
-#include <string.h>
 #include <sys/wait.h>
 
 #include "sandbox/keep/park.h"

@@ -1,7 +1,5 @@
 #include "sandbox/platform/boot_spec.h"
 
-#include <errno.h>
-
 #include "common/cleanup.h"
 #include "sandbox/platform/pack.h"
 

@@ -1,7 +1,6 @@
 #include "sandbox/platform/fdbag.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "common/cleanup.h"

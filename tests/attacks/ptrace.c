@@ -2,7 +2,6 @@
  * writes to its tracee's gate, starts tracees in the middle of the gate, makes calls into others while they
  * are under way, and has the gate's own calls made by tracees and by itself. `ptrace pod` tries to trace what
  * is not its container's. Ends with 42 where nothing worked. */
-#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 #include <sys/user.h>

@@ -2,7 +2,6 @@
  *   tty         push input to the terminal that the caller has, by TIOCSTI and TIOCLINUX; take it over
  *   keys        read, add and join keyrings
  *   devices     make device nodes and open them */
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,6 @@
  * are passed around in circles, outlive their filters, or are their own target; targets that nobody ever
  * answers. Ends with 42 where only they themselves were harmed, and leaves some waiting. */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/resource.h>

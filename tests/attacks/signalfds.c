@@ -1,7 +1,6 @@
 /* What its gate has of a process's signalfd is not its children's to drain: a fork's child holds nothing
  * there. The child, which speaks for itself only, then writes what it likes into that descriptor of its own.
  * Ends with 42. */
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>

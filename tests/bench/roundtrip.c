@@ -1,7 +1,6 @@
 /* The bare seccomp notification round trip: a process whose getppid is answered by another one that does
  * nothing else. Prints nanoseconds. What the keep does for a call comes on top of this. */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -11,7 +10,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>

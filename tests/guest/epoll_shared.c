@@ -6,7 +6,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/time.h>
 
 #include "tests/guest/filtered.h"
 #include "tests/guest/scm.h"

@@ -1,9 +1,7 @@
 /* Files: open's flags, positions, links, renames, modes, times, directories, attributes, holes. */
 #include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/openat2.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/statvfs.h>

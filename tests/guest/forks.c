@@ -1,6 +1,5 @@
 /* Processes and threads made in a hurry: by several threads at once, and while their maker is stopped and
  * continued. */
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>

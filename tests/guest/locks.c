@@ -1,8 +1,6 @@
 /* Locks on files between processes and descriptors, leases of time over them, and inotify. */
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>

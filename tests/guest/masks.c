@@ -4,11 +4,9 @@
  * Also run with: --lanes=off
  * Also run with: --strace */
 #include <pthread.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 

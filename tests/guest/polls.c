@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "tests/guest/alarmed.h"
 

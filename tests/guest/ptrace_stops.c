@@ -2,7 +2,6 @@
  * Also run with: --lanes=off
  * Also run with: --strace */
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 
 #include "tests/guest/traced.h"

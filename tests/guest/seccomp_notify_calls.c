@@ -5,7 +5,6 @@
  * Also run with: --lanes=off */
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sys/epoll.h>
 #include <sys/ptrace.h>
 #include <sys/shm.h>
 

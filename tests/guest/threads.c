@@ -1,9 +1,7 @@
 /* Threads: mutexes, conditions, semaphores, barriers, robust locks, cancellation, exit and exec with threads.
  */
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
-#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <sys/mman.h>

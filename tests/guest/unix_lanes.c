@@ -1,6 +1,5 @@
 /* Unix sockets that are used so often that a runtime may hand them to the program's own process: descriptors
  * and credentials among the bytes, shared ends, shutdown, the peer's end. */
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>

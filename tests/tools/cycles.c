@@ -5,7 +5,6 @@
  * About every KILL-EVERYth command is killed (SIGKILL) after a time by chance, within what the ones before
  * took; then a container is deleted by force. Prints how many of what there were; exit status 1 if a command
  * that was not killed failed. */
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>

@@ -3,12 +3,10 @@
  * same from outside wherever it dies. With -c the CHILDth process that it makes is killed in the same way,
  * and the command is waited for. Exit status: 99 if somebody was killed so (with -c: 98 if the command's
  * status is 0 all the same); else the command's, which then had fewer steps. */
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>

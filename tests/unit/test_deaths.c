@@ -1,9 +1,7 @@
 /* objects: sandbox/keep/task.o sandbox/keep/process.o sandbox/keep/signal.o sandbox/keep/sigmask.o sandbox/keep/stop.o sandbox/keep/sleep.o sandbox/keep/sigdeliver.o sandbox/keep/sigcalls.o sandbox/keep/exit.o sandbox/keep/deaths.o sandbox/keep/hostproc.o sandbox/keep/strbuf.o sandbox/keep/park.o sandbox/keep/quiet.o sandbox/keep/wait.o sandbox/keep/thread.o sandbox/keep/timer.o sandbox/keep/posix_timer.o sandbox/keep/fork.o sandbox/keep/cred.o sandbox/keep/idmap.o sandbox/keep/maps.o sandbox/keep/seccomp.o sandbox/keep/seccomp_install.o sandbox/keep/seccomp_native.o sandbox/keep/sites.o sandbox/keep/poke.o sandbox/keep/hold.o sandbox/keep/trace.o sandbox/keep/trace_stop.o sandbox/keep/trace_context.o sandbox/keep/bpf.o sandbox/keep/credcalls.o sandbox/keep/ids.o common/log.o common/err.o */
 /* Ends that the host tells of, with host processes of the test's own. */
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <setjmp.h>

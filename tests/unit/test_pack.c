@@ -2,11 +2,9 @@
 /* What a container that joins a keep is described by, as bytes: all of it comes back, and nothing that is cut
  * off or damaged is believed. */
 #include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -1,6 +1,5 @@
 /* objects: runtime/userns.o runtime/mountinfo.o common/err.o common/log.o common/arena.o */
 /* What the runtime reads of the host about ids and mounts, and what it makes of config.json's mappings. */
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
