@@ -213,10 +213,8 @@ void gate_dispatch(struct native_ucontext *uc)
         gate_clone(uc, &(struct guest_clone){(uint32_t)r->di, r->si, r->dx, r->r10, r->r8});
         break;
     case NR_fork:
-        gate_clone(uc, &(struct guest_clone){.flags = SIGCHLD});
-        break;
     case NR_vfork:
-        gate_clone(uc, &(struct guest_clone){.flags = CLONE_VM_VFORK | SIGCHLD});
+        gate_clone(uc, &(struct guest_clone){.flags = SIGCHLD | (r->ax == NR_vfork ? CLONE_VM_VFORK : 0)});
         break;
     case NR_execve:
         gate_execve(uc, AT_FDCWD, r->di, r->si, r->dx, 0);

@@ -13,6 +13,7 @@
 #include "sandbox/keep/task.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/syscall.h"
+#include "sandbox/keep/version.h"
 #include "sandbox/platform/listener.h"
 
 #define PAGE 4096UL
@@ -173,7 +174,7 @@ static int build_stack(const struct exec_plan *p, uaddr_t top, uaddr_t vdso, str
     str.execfn = push(&s, p->filename, strlen(p->filename) + 1);
     str.env = push(&s, p->env.data, p->env.len);
     str.args = push(&s, p->args.data, p->args.len);
-    str.platform = push(&s, "x86_64", 7);
+    str.platform = push(&s, KEEP_MACHINE, sizeof(KEEP_MACHINE));
     str.random = push(&s, random, sizeof(random));
     s.words[s.n++] = p->args.n;
     push_list(&s, &p->args, str.args);

@@ -28,7 +28,7 @@ long sys_uname(struct task *t, const struct sysargs *a)
 {
     const struct uts *uts = t->process->container->uts;
     struct utsname u = {
-        .sysname = "Linux", .release = KEEP_RELEASE, .version = KEEP_VERSION, .machine = "x86_64"};
+        .sysname = "Linux", .release = KEEP_RELEASE, .version = KEEP_VERSION, .machine = KEEP_MACHINE};
     _Static_assert(sizeof(u) == 6 * 65, "as the kernel's struct new_utsname");
     {
         LOCKED(&kernel.tasklist_lock);
