@@ -20,6 +20,9 @@ unsigned fdtable_users(struct fdtable *ft);
 bool fd_has_room(struct task *t);
 /* The file (O_PATH ones too) behind fd in any table, with a reference; NULL. */
 struct file *fdtable_get_file(struct fdtable *ft, int fd);
+/* Who holds this lock finds the threads of the table with the affinity that they were given: the keep pins
+ * one to a CPU while it puts a descriptor into it. Not with tasklist_lock. */
+pthread_mutex_t *fdtable_pins(struct fdtable *ft);
 
 /* Puts a host descriptor that no file stands for into t at a native number. 0 or -errno. */
 int fd_lend(struct task *t, const struct sysargs *a, int hostfd, int number);

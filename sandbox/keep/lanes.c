@@ -14,9 +14,16 @@
 #include "sandbox/keep/task.h"
 #include "sandbox/platform/listener.h"
 
+pthread_mutex_t *fdtable_pins(struct fdtable *ft)
+{
+    return &ft->lock;
+}
+
 /* notif_addfd, with the guest's thread held on this CPU meanwhile: it has to run to take the descriptor while
  * we wait for it, and waking it on another, idle CPU costs more than all the rest. Not where the descriptor
- * comes with the answer: there it costs more than it saves, and the guest would go on with one CPU. */
+ * comes with the answer: there it costs more than it saves, and the guest would go on with one CPU.
+ * The table's lock is held, which is what others wait for who ask which CPUs a thread may use (fdtable_pins).
+ */
 static int addfd_here(struct task *t, const struct sysargs *a, int hostfd, int at)
 {
     cpu_set_t all, here;

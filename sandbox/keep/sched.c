@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/procfs.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
@@ -285,12 +286,27 @@ long sys_sched_rr_get_interval(struct task *t, const struct sysargs *a)
 
 #define MASK_BYTES 1024 /* 8192 CPUs */
 
-static pid_t host_tid_of(const struct task *t, pid_t pid, bool to_change, int *err)
+/* The thread's number on the host, and a reference to its table. */
+static pid_t host_tid_of(const struct task *t, pid_t pid, bool to_change, struct fdtable **table, int *err)
 {
     LOCKED(&kernel.tasklist_lock);
     const struct task *o = target(t, pid);
-    *err = !o || !o->host_tid ? -ESRCH : to_change && !may_schedule(t, o) ? -EPERM : 0;
+    *err = !o || !o->host_tid || !o->fdt ? -ESRCH : to_change && !may_schedule(t, o) ? -EPERM : 0;
+    *table = *err ? NULL : fdtable_get(o->fdt);
     return *err ? 0 : o->host_tid;
+}
+
+/* set_, or get, once the keep itself holds no thread of the table on one CPU. As the host's call. */
+static long affinity(struct fdtable *table, bool set_, pid_t host_tid, size_t n, unsigned long *mask)
+{
+    long r;
+    {
+        LOCKED(fdtable_pins(table));
+        r = syscall(set_ ? SYS_sched_setaffinity : SYS_sched_getaffinity, host_tid, n, mask);
+        r = r < 0 ? -errno : r;
+    }
+    fdtable_put(table);
+    return r;
 }
 
 /* CPUs that /proc does not show are none of the guest's; it always has one. */
@@ -313,12 +329,13 @@ long sys_sched_getaffinity(struct task *t, const struct sysargs *a)
     if (len % sizeof(unsigned long) || len == 0)
         return -EINVAL;
     quiet_await_pid(t, (pid_t)a->arg[0]);
-    pid_t host_tid = host_tid_of(t, (pid_t)a->arg[0], false, &err);
+    struct fdtable *table;
+    pid_t host_tid = host_tid_of(t, (pid_t)a->arg[0], false, &table, &err);
     if (err)
         return err;
-    long n = syscall(SYS_sched_getaffinity, host_tid, len < sizeof(mask) ? len : sizeof(mask), mask);
+    long n = affinity(table, false, host_tid, len < sizeof(mask) ? len : sizeof(mask), mask);
     if (n < 0)
-        return -errno;
+        return n;
     hide_cpus(t->process->container, mask);
     return copy_to_user(t, a->arg[2], mask, (size_t)n) < 0 ? -EFAULT : n;
 }
@@ -333,10 +350,9 @@ long sys_sched_setaffinity(struct task *t, const struct sysargs *a)
     if (copy_from_user(t, mask, a->arg[2], len) < 0)
         return -EFAULT;
     quiet_await_pid(t, (pid_t)a->arg[0]);
-    pid_t host_tid = host_tid_of(t, (pid_t)a->arg[0], true, &err);
-    if (err)
-        return err;
-    return syscall(SYS_sched_setaffinity, host_tid, sizeof(mask), mask) < 0 ? -errno : 0;
+    struct fdtable *table;
+    pid_t host_tid = host_tid_of(t, (pid_t)a->arg[0], true, &table, &err);
+    return err ? err : affinity(table, true, host_tid, sizeof(mask), mask);
 }
 
 /* Nice -----------------------------------------------------------------------------------------------------
