@@ -1,5 +1,6 @@
 #!/bin/bash
-# lint.sh FILE.c...: clang-tidy (.clang-tidy), cppcheck and shellcheck; says no more than what it finds.
+# lint.sh FILE.c...: clang-tidy (.clang-tidy), cppcheck and shellcheck, and what is too long to be read at once; says no more than what it
+# finds.
 set -uo pipefail
 failed=0
 read -ra flags <<<"${CPPFLAGS:-} -std=c17 -Wall -Wextra -fcf-protection"
@@ -10,5 +11,11 @@ cppcheck --quiet --std=c11 --inline-suppr --error-exitcode=1 --enable=warning,po
     --suppressions-list=tools/cppcheck.suppressions -D_GNU_SOURCE -D__x86_64__ -I. -j "${JOBS:-2}" "$@" || failed=1
 # Those of tests/workloads run inside a container, after a preamble that shellcheck does not see.
 git ls-files 'tools/*.sh' 'tests/lib/*.sh' tests/run.sh .ci/run | xargs shellcheck --severity=warning -e SC2154,SC2034 || failed=1
+# A function fits a screen, a file is about one thing.
+awk 'FNR == 1 { begin = 0 }
+    /^{/ { begin = FNR }
+    /^}/ && begin { if (FNR - begin >= 60) { print FILENAME ":" begin ": a function of " FNR - begin + 1 " lines"; long = 1 } begin = 0 }
+    FNR == 601 { print FILENAME ": more than 600 lines"; long = 1 }
+    END { exit long }' "$@" || failed=1
 [ $failed = 0 ] && echo "lint: nothing found"
 exit $failed

@@ -1,7 +1,7 @@
 /* Signals that a program sends to itself: from a patched site to a handler that may run at once, they need
- * nobody else. fast.S finds that out and raises the host's SIGTRAP (gate_self), so that a context is there to
- * build the frame from; whatever is not so simple goes back to the site's own instruction, and so to the
- * keep.
+ * nobody else. fast.S finds that out and raises the host's SIGTRAP (gate_self_called), so that a context is
+ * there to build the frame from; whatever is not so simple goes back to the site's own instruction, and so to
+ * the keep.
  *
  * The keep has told the actions (sandbox/keep/fast_signal.c) of a process whose memory is its own. With other
  * threads on it the signal may be for one of them, and the action be changing: then the keep is asked. */

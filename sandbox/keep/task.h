@@ -178,7 +178,7 @@ enum task_life {
 
 #define NOBODY_LOGGED_IN UINT32_MAX
 
-/* How the keep waits on behalf of a task, so that a signal can end it (wait.h). */
+/* How the keep waits on behalf of a task, so that a signal can end it (sleep.c, park.h). */
 enum task_sleep { SLEEP_NONE, SLEEP_COND, SLEEP_HOST, SLEEP_PARKED };
 
 struct task {

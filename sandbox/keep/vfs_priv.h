@@ -209,8 +209,9 @@ struct walked {
     bool trailing;         /* slashes followed it */
 };
 
-/* Finds where path begins: at t's root, its directory, or dfd's, as openat(2). 0, -ENOENT (an empty path without
- * WALK_EMPTY), -EBADF, -ENOTDIR. path must stay until walk_end, which is to follow on success only. */
+/* Finds where path begins: at t's root, its directory, or dfd's, as openat(2). 0, -ENOENT (an empty path
+ * without WALK_EMPTY), -EBADF, -ENOTDIR. path must stay until walk_end, which is to follow on success only.
+ */
 int walk_begin(struct walk *w, struct task *t, int dfd, const char *path, unsigned flags);
 /* As walk_begin, where there is no task: base NULL is root. Takes no references over. */
 int walk_begin_at(struct walk *w, struct mount_ns *ns, struct dentry *root, struct dentry *base,
@@ -273,7 +274,7 @@ int hostfs_new_file(struct mount *m, int fd, int flags, uint64_t not_exec, struc
 /* Opens an object again, with new flags. */
 int hostfs_reopen(struct task *t, struct dentry *d, int flags, struct file **ret);
 int hostfs_path_file(struct dentry *d, int flags, struct file **ret); /* O_PATH; takes a reference */
-/* FIFOs: fifo_open_fd may block. */
+/* FIFOs: fifo_open may block, as open(2) does for want of the other end. */
 int fifo_open(struct task *t, struct dentry *d, int flags, struct file **ret);
 int fifo_file(struct task *t, struct mount *m, int fd, int flags, struct file **ret);
 bool hostfs_is_dir(const struct file *f);
@@ -288,8 +289,7 @@ int pseudo_open(struct task *t, struct dentry *d, int flags, struct file **ret);
  * ---------------------------------------------------------------------------- */
 
 /* Device nodes made by guests. device_patch changes what stat said of the file that stands for one;
- * device_of_fd asks for an open descriptor; device_dirent_type corrects getdents' type; device_make is
- * mknodat: 0 or -errno. */
+ * device_dirent_type corrects getdents' type; device_make is mknodat: 0 or -errno. */
 bool device_any(void);
 void device_patch(struct statx *stx);
 unsigned char device_dirent_type(uint64_t ino, unsigned char type);

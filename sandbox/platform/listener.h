@@ -42,7 +42,7 @@ void worker_about_to_block(void);
 struct parked;
 void listener_resume(struct parked *p);
 
-/* Answers. answer_continue lets the host run the call. 0, or -errno (ENOENT: the task is gone). */
+/* Answers. notif_continue lets the host run the call. 0, or -errno (ENOENT: the task is gone). */
 int notif_answer(const struct sysargs *a, long result);
 int notif_continue(const struct sysargs *a);
 /* False: the thread that made the call is gone. What its process's memory is by now, nobody knows. */
