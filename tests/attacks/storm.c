@@ -4,7 +4,6 @@
  * with 42. */
 #include <ftw.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -20,11 +19,9 @@
 static struct round {
     pid_t others[OTHERS];
     volatile int forks;
-    volatile long calls;
+    volatile long calls, found; /* mailboxes */
 } * round_now;
 
-static __thread sigjmp_buf back;
-static __thread int caught;
 static int is_hostile;
 static void begin(uint64_t seed, int depth);
 
@@ -37,11 +34,11 @@ static void on_signal(int signo)
 
 static void handle_signals(void)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGSYS, SIGTRAP,
-                                 SIGUSR1, SIGUSR2, SIGALRM, SIGIO,  SIGCHLD};
-    for (unsigned i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL,  SIGSYS, SIGTRAP, SIGUSR1, SIGUSR2,
+                                  SIGALRM, SIGIO,  SIGCHLD, 34,     35,      63};
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
         struct sigaction sa = {.sa_handler = on_signal, .sa_flags = once_in(3) ? SA_RESTART : 0};
-        sigaction(faults[i], &sa, NULL);
+        sigaction(signals[i], &sa, NULL);
     }
 }
 
@@ -212,6 +209,16 @@ static void *ticks(void *arg)
     return arg;
 }
 
+/* There are some once their calls have been made often. */
+static void look_for_mailboxes(void)
+{
+    if (once_in(4))
+        return;
+    loop_names(300);
+    find_shared();
+    round_now->found += boxes != NULL;
+}
+
 static void begin(uint64_t seed, int depth)
 {
     static struct start starts[THREADS];
@@ -219,7 +226,7 @@ static void begin(uint64_t seed, int depth)
     state = seed;
     handle_signals();
     if (is_hostile)
-        find_shared();
+        look_for_mailboxes();
     for (int i = 0; i < 4; i++)
         make_fd();
     int threads = once_in(2) ? 0 : 1 + (int)below(THREADS);
@@ -261,9 +268,10 @@ static void join_round(void)
 
 static void pack(uint64_t seed, int hostile_too)
 {
-    int null = open("/dev/null", O_RDWR);
+    int null = open("/dev/null", O_RDWR); /* unless an earlier round has removed it */
     for (int fd = 0; fd < 3; fd++)
-        dup2(null, fd);
+        if (null < 0 || dup2(null, fd) < 0)
+            close(fd);
     close(null);
     setsid();
     state = seed;
@@ -378,7 +386,7 @@ int main(int argc, char **argv)
         tidy();
         if (!well())
             return 2;
-        printf("%ld calls, %d forks\n", round_now->calls, round_now->forks);
+        printf("%ld calls, %d forks, %ld mailboxes\n", round_now->calls, round_now->forks, round_now->found);
         fflush(stdout);
         if (getenv("STORM_STEPS"))
             (void)!read(0, &fd, 1);

@@ -3,6 +3,7 @@
 #ifndef BAILEY_TESTS_STORM_GATE_H
 #define BAILEY_TESTS_STORM_GATE_H
 
+#include <setjmp.h>
 #include <sys/resource.h>
 
 #include "sandbox/gate/mailbox.h"
@@ -17,10 +18,23 @@ static struct shared {
 static int nshared;
 static volatile char *boxes;
 
+/* Where on_signal (storm.c) goes after a fault, if caught. */
+static __thread sigjmp_buf back;
+static __thread volatile int caught;
+
 static inline int peek(uintptr_t at, void *to, size_t n)
 {
-    struct iovec local = {to, n}, remote = {(void *)at, n};
-    return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == (ssize_t)n;
+    sigjmp_buf outer;
+    volatile int ok = 0, before = caught;
+    memcpy(outer, back, sizeof(outer));
+    caught = 1;
+    if (sigsetjmp(back, 1) == 0) {
+        memcpy(to, (const void *)at, n);
+        ok = 1;
+    }
+    memcpy(back, outer, sizeof(outer));
+    caught = before;
+    return ok;
 }
 
 /* Pointers in the gate's pages to pages that follow each other, 256 bytes apart: those of the threads. */
@@ -158,7 +172,7 @@ static inline void hostile(void)
             lie();
         return;
     case 4:
-        if (once_in(50))
+        if (once_in(8))
             find_shared();
         if (once_in(400))
             munmap((void *)(boxes ? (char *)boxes + below(MAILBOX_PAGES) * 4096 : wild), 4096);
