@@ -60,7 +60,7 @@ struct container {
     struct devpts *devpts;         /* tty.c */
     unsigned ntasks;               /* zombies too; tasklist_lock */
     atomic_bool frozen;            /* paused; changed under tasklist_lock */
-    bool started;                  /* the program may run; tasklist_lock */
+    atomic_bool started;           /* the program may run; tasklist_lock */
     bool ended;                    /* all of it is to go; tasklist_lock */
     bool count_memory;             /* somebody asked for resource usage: note peaks at exit from now on */
     bool net_host;                 /* inet sockets are allowed */

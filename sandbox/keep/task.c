@@ -363,7 +363,7 @@ static struct task *next_dying(void)
     LOCKED(&kernel.tasks->dying_lock);
     struct task *t = kernel.tasks->dying;
     if (t)
-        kernel.tasks->dying = t->bury_next;
+        __atomic_store_n(&kernel.tasks->dying, t->bury_next, __ATOMIC_RELEASE);
     return t;
 }
 

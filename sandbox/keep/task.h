@@ -200,7 +200,7 @@ struct task {
     sigset64 saved_mask;   /* what sigsuspend, ppoll ... restore */
     bool restore_mask;
     struct sigpending pending;
-    bool kicked;        /* the kick signal is on its way */
+    atomic_bool kicked; /* the kick signal is on its way */
     uaddr_t signal_buf; /* where its gate wants to be told of signals; 0: not known yet */
     bool exited;
     int restart; /* the -ERESTART* (positive) with which the last call ended, or 0 */
