@@ -37,11 +37,10 @@ struct fast_site {
     unsigned calls;
 };
 
-static const int lane_calls[] = {SYS_read,       SYS_write,       SYS_pread64,   SYS_pwrite64,   SYS_readv,
-                                 SYS_writev,     SYS_preadv,      SYS_pwritev,   SYS_sendto,     SYS_recvfrom,
-                                 SYS_sendmsg,    SYS_recvmsg,     SYS_fstat,     SYS_newfstatat, SYS_lseek,
-                                 SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll,       SYS_ppoll,
-                                 SYS_sendfile,   SYS_connect};
+static const int lane_calls[] = {
+    SYS_read,    SYS_write,      SYS_pread64,     SYS_pwrite64,  SYS_readv,   SYS_writev, SYS_preadv,
+    SYS_pwritev, SYS_sendto,     SYS_recvfrom,    SYS_sendmsg,   SYS_recvmsg, SYS_fstat,  SYS_newfstatat,
+    SYS_lseek,   SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll,    SYS_ppoll,  SYS_sendfile};
 static const int id_calls[] = {SYS_getpid,       SYS_gettid,         SYS_getuid,
                                SYS_geteuid,      SYS_getgid,         SYS_getegid,
                                SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_set_robust_list};
@@ -390,6 +389,7 @@ void fast_limits_changed(struct process *p)
 
 void fast_filtered(struct task *t)
 {
+    fdtable_fetch_left(t->fdt); /* connect is not one of those calls */
     if (!fast_may_be(t))
         lanes_off(t);
     fast_actions_changed(t);
@@ -485,7 +485,7 @@ static uaddr_t hot_site(struct task *t, const struct sysargs *a)
 
 void fast_missed(struct task *t, const struct sysargs *a, long r)
 {
-    bool moves = is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls));
+    bool moves = a->nr == SYS_connect || is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls));
     bool self = fast_sends_to_itself(t, a);
     bool missed = t->used_lane ? moves : r >= 0 && (self || is_one_of(a->nr, id_calls, ARRAY_SIZE(id_calls)));
     /* A mailbox is not worth its memory for what lanes are better for. */

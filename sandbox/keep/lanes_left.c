@@ -23,6 +23,7 @@
 #include "sandbox/keep/inet.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/mailbox.h"
+#include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/task_internal.h"
 
 #define FETCH_COSTS 4 /* closes */
@@ -86,7 +87,7 @@ bool fd_leave(struct task *t, int fd, struct file *f, bool joins)
     if (fd < 0 || (unsigned)fd >= ft->size || ft->slots[fd].file != f || ft->slots[fd].lane != LANE_HERE)
         return false;
     struct sock *s = sock_of(f);
-    if (joins && (!s || s->tells))
+    if (joins && (!s || s->tells || !seccomp_always_allows(t, SYS_connect)))
         return false;
     int hostfd = left_begin(t, ft, (unsigned)fd, f, 2);
     if (hostfd < 0)

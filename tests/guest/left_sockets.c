@@ -405,22 +405,29 @@ static void test_close_on_exec(void)
     shut(client);
 }
 
-/* From then on its filter has a say in each connect, and in each close. */
-static int filtered(int fd)
+static void forbid(int nr)
 {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_close, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)nr, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOTTY),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     struct sock_fprog prog = {sizeof(code) / sizeof(code[0]), code};
-    int going = begun();
 
     MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
          prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) == 0);
-    bool good = join(going) == -1 && errno == ENOTTY && close(fd) == -1 && errno == ENOTTY;
+}
+
+/* From then on filters have a say in each connect, and then in each close. */
+static int filtered(int fd)
+{
+    int going = begun();
+
+    forbid(SYS_connect);
+    bool good = join(going) == -1 && errno == ENOTTY;
+    forbid(SYS_close);
+    good &= join(going) == -1 && errno == ENOTTY && close(fd) == -1 && errno == ENOTTY;
     return !(good && put(fd));
 }
 

@@ -326,8 +326,6 @@ static bool is_made_for(int native, int nr)
         return nr == __NR_epoll_wait || nr == __NR_poll || nr == __NR_ppoll;
     if (nr == __NR_sendfile)
         return native == __NR_preadv2 || native == __NR_sendto;
-    if (nr == __NR_connect)
-        return native == __NR_sendto;
     if (native == __NR_sendto || native == __NR_recvfrom)
         return nr == native || nr == (native == __NR_sendto ? __NR_sendmsg : __NR_recvmsg);
     if (native == __NR_fstat)
