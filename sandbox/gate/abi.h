@@ -104,12 +104,14 @@ enum gate_call {
  * flags, in the lower half, are what the host is to know; above them are the guest's, of fork and vfork those
  * that they stand for. The sixth argument, of which the host knows nothing, is the address of a struct
  * gate_clone, with the guest's call (enum gate_clone_call) in its lowest bits and a number above it: one that
- * the thread's last clone had not, so that a call that the host makes again is known. Where the keep
- * approves, it has written the token with which the child attaches; -errno otherwise. */
+ * the thread's last clone had not, so that a call that the host makes again is known. The fifth is the
+ * thread's signal mask, where it is not the host's to know (CLONE_SETTLS). Where the keep approves, it has
+ * written the token with which the child attaches; -errno otherwise. */
 struct gate_clone {
     uint64_t token; /* 31-bit secret << 32 | pid; 0: none was given */
     uint64_t quiet; /* not 0: the child need not attach, its slot is as it should be (GATE_CALLED_THREAD) */
-    uint64_t ip, stack; /* the guest's call: what is behind it, and its second argument */
+    uint64_t ip, stack; /* the guest's call: what is behind it, its second argument */
+    uint64_t tls;       /* and its fifth */
 };
 
 /* THREAD is a clone whose child shares the caller's memory and has a slot: with its number in bits 3 to 14,
@@ -136,6 +138,7 @@ static inline uint64_t gate_clone_at(uint64_t arg)
 #define GATE_CLONE_NATIVE 0x2d4d00UL
 #define GATE_CLONE_THREAD 0x10000UL
 #define GATE_CLONE_PARENT 0x8000UL
+#define GATE_CLONE_SETTLS 0x80000UL
 
 /* All processes are the porter's children. */
 #define GATE_CLONE_FLAGS(guest)                                                                              \
@@ -182,6 +185,25 @@ enum gate_trace {
 };
 
 #define GATE_EXEC_PLAIN (1UL << 63)
+
+/* Where a process holds the gate's image, from program to program: execve then takes one call, the host's
+ * execveat of the image, with GATE_EXEC_HERE in its flags (of which the host sees the lower half) and the
+ * arguments of GATE_EXEC where its sixth one points (struct gate_exec_here). The keep lets it through once
+ * all is prepared. Below the 64 descriptors that each table of the host's has room for; gone when one of the
+ * guest's own takes its place. */
+struct gate_exec_here {
+    uint64_t arg[6];
+    uint64_t mask; /* the thread's signal mask, if that is in its slot */
+};
+
+#define GATE_IMAGE_FD 63
+#define GATE_EXEC_HERE (1UL << 32)
+
+/* Its answers: no image is there, or a filter has a say, so GATE_EXEC is to be asked; the sum of the other
+ * and -errno: the guest's call is refused. What the host says itself is a plain -errno. */
+#define GATE_EXEC_LEND (-0x6c656e64L)
+#define GATE_EXEC_REFUSED (-0x7265660000L)
+#define GATE_ERRNO_MAX 4095
 
 /* Behind an instruction of the gate's from where every call rings the doorbell, as if guest code had made it:
  * for those that were trapped. Where it did is in the thread's slot (ret). */

@@ -29,11 +29,12 @@ static void fill(uint64_t arg[6], const struct native_ucontext *uc, const struct
     c->token = c->quiet = 0;
     c->ip = uc->mc.ip;
     c->stack = g->stack;
+    c->tls = g->tls;
     arg[0] = GATE_CLONE_FLAGS(g->flags) | g->flags << 32;
     arg[1] = 0;
     arg[2] = g->ptid;
     arg[3] = g->ctid;
-    arg[4] = g->tls;
+    arg[4] = g->flags & GATE_CLONE_SETTLS ? g->tls : area_mask(area_current());
     arg[5] = call_of(uc, c, slot) | (uint64_t)++ * area_clones(area_current()) << GATE_CLONE_NUMBER_SHIFT;
 }
 

@@ -194,13 +194,23 @@ void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t
                  uint64_t flags)
 {
     static const char *const native_argv[] = {GATE_TITLE_TEXT, NULL};
-    long r = sys6(GATE_EXEC, dirfd, path, argv, envp, flags,
-                  uc->mc.ip | (uc->mc.ax == NR_execve ? GATE_EXEC_PLAIN : 0));
+    const uint64_t call = uc->mc.ip | (uc->mc.ax == NR_execve ? GATE_EXEC_PLAIN : 0);
+    const struct gate_exec_here e = {{(uint64_t)dirfd, path, argv, envp, flags, call},
+                                     area_mask(area_current())};
+    long r = sys6(NR_execveat, GATE_IMAGE_FD, (uint64_t) "", (uint64_t)native_argv,
+                  (uint64_t)(native_argv + 1), AT_EMPTY_PATH | GATE_EXEC_HERE, (uint64_t)&e);
+    int asked = r < 0 && r >= -GATE_ERRNO_MAX;
 
-    if (r >= 0) {
-        r = sys5(NR_execveat, r, "", native_argv, native_argv + 1, AT_EMPTY_PATH);
-        sys0(GATE_EXEC_ABORT);
+    if (r == GATE_EXEC_LEND) {
+        r = sys6(GATE_EXEC, dirfd, path, argv, envp, flags, call);
+        asked = r >= 0;
+        if (asked)
+            r = sys5(NR_execveat, r, "", native_argv, native_argv + 1, AT_EMPTY_PATH);
+    } else if (r < GATE_EXEC_REFUSED && r >= GATE_EXEC_REFUSED - GATE_ERRNO_MAX) {
+        r -= GATE_EXEC_REFUSED;
     }
+    if (asked)
+        sys0(GATE_EXEC_ABORT);
     gate_result(uc, r);
 }
 

@@ -41,6 +41,12 @@ static inline uint16_t *area_clones(const struct gate_area *a)
     return (uint16_t *)area_top(a);
 }
 
+/* Its thread's signal mask, if that is in the slot. */
+static inline uint64_t area_mask(const struct gate_area *a)
+{
+    return a->slot ? __atomic_load_n(&a->slot->blocked, __ATOMIC_RELAXED) : 0;
+}
+
 #define SIGBUS 7
 #define SIGSEGV 11
 

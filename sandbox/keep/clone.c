@@ -243,13 +243,36 @@ static int tell_quiet(struct task *t, const struct sysargs *a, const struct requ
     return 0;
 }
 
+static long approve(struct task *t, const struct sysargs *a, const struct request *q)
+{
+    int err;
+    struct embryo *e = embryo_new(t, q, &err);
+
+    if (!e)
+        return err;
+    e->call = a->arg[5];
+    t->cloned = e->child->tid;
+    if ((err = tell_quiet(t, a, q, e)) == 0)
+        return SYS_CONTINUE;
+    if (err == -EAGAIN) {
+        if (q->flags & CLONE_THREAD)
+            task_copy_mask(e->child, t);
+        err = tell_parent(t, q, e);
+    }
+    if (err == 0 && embryo_add(e, q->flags))
+        return SYS_CONTINUE;
+    task_fork_abort(e->child);
+    embryo_free(e);
+    return err < 0 ? err : -EAGAIN;
+}
+
 /* The gate's native clone. Its arguments are registers; what else it could be made to create (a wrong stack)
  * is still a guest behind the same filter. */
 long sys_clone(struct task *t, const struct sysargs *a)
 {
     struct request q = request_of(a);
+    bool tells = !(q.flags & CLONE_SETTLS);
     unsigned waiting;
-    int err;
 
     if (!from_gate(a) || !are_native_flags(a->arg[0] & UINT32_MAX, q.flags))
         return -EPERM;
@@ -259,23 +282,12 @@ long sys_clone(struct task *t, const struct sysargs *a)
         return SYS_CONTINUE;
     if (waiting >= EMBRYOS_MAX)
         return -EAGAIN;
-    struct embryo *e = embryo_new(t, &q, &err);
-    if (!e)
-        return err;
-    e->call = a->arg[5];
-    t->cloned = e->child->tid;
-    if ((err = tell_quiet(t, a, &q, e)) == 0)
-        return SYS_CONTINUE;
-    if (err == -EAGAIN) {
-        if (q.flags & CLONE_THREAD)
-            task_copy_mask(e->child, t);
-        err = tell_parent(t, &q, e);
-    }
-    if (err == 0 && embryo_add(e, q.flags))
-        return SYS_CONTINUE;
-    task_fork_abort(e->child);
-    embryo_free(e);
-    return err < 0 ? err : -EAGAIN;
+    if (tells)
+        sigmask_told(t, a->arg[4]);
+    long r = approve(t, a, &q);
+    if (tells)
+        sigmask_told_over(t);
+    return r;
 }
 
 struct task *clone_heard(pid_t host_tid)

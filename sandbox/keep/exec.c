@@ -14,9 +14,11 @@
 #include <unistd.h>
 
 #include "sandbox/keep/exec_internal.h"
+#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/foreign.h"
 #include "sandbox/keep/maps.h"
+#include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/session.h"
 #include "sandbox/keep/task_internal.h"
@@ -96,10 +98,11 @@ static int plan_cred(struct task *t, struct exec_plan *p, const struct stat *st)
     struct exec_file_rights fr = {.mode = st->st_mode, .uid = st->st_uid, .gid = st->st_gid};
     bool eperm = false;
 
-    if (dentry_mount_flags(p->exe) & MS_NOSUID)
+    file_caps(&fr, p->file->hostfd);
+    if ((fr.has_caps || (fr.mode & (S_ISUID | S_ISGID))) && (dentry_mount_flags(p->exe) & MS_NOSUID)) {
         fr.mode &= (mode_t) ~(S_ISUID | S_ISGID);
-    else
-        file_caps(&fr, p->file->hostfd);
+        fr.has_caps = false;
+    }
     p->cred = exec_cred(t, &fr, &p->secure, &eperm);
     if (eperm)
         return -EPERM;
@@ -272,7 +275,8 @@ static long path_ahead(struct task *t, char path[4096], uaddr_t at, const struct
     return 0;
 }
 
-long gate_exec(struct task *t, const struct sysargs *a)
+/* As the gate asks, by GATE_EXEC's arguments: t->exec is what comes next. 0 or -errno. */
+static long plan_asked(struct task *t, const struct sysargs *a)
 {
     char path[4096];
     int flags = (int)a->arg[4];
@@ -298,12 +302,33 @@ long gate_exec(struct task *t, const struct sysargs *a)
     exec_plan_free(steal_ptr(&t->exec));
     p->by_guest = true;
     fdtable_fetch_left(t->fdt); /* the host closes the guest's own */
-    r = plan(t, p, (int)a->arg[0], path, flags, &t->exec);
+    return plan(t, p, (int)a->arg[0], path, flags, &t->exec);
+}
+
+/* Nobody else changes its descriptors while t is in the keep. */
+static bool has_table_alone(const struct task *t)
+{
+    return __atomic_load_n(&t->process->nthreads, __ATOMIC_RELAXED) == 1 && !fdtable_shared(t->fdt);
+}
+
+/* For this program, and for those that follow in the process, if its place is free. */
+static int lend_image(struct task *t, const struct sysargs *a)
+{
+    if (has_table_alone(t) && lane_is_free(t, GATE_IMAGE_FD) &&
+        syscall_answer_fd(t, a, kernel.gate_fd, GATE_IMAGE_FD) == 0)
+        return 0;
+    return syscall_answer_fd(t, a, kernel.gate_fd, -1); /* there, or as its limit of descriptors is low */
+}
+
+long gate_exec(struct task *t, const struct sysargs *a)
+{
+    long r = plan_asked(t, a);
+
     if (r < 0)
         return r;
     if (kernel.strace) /* which shows the answer before it is given */
         return notif_addfd(a, kernel.gate_fd, -1);
-    r = syscall_answer_fd(t, a, kernel.gate_fd, -1);
+    r = lend_image(t, a);
     return r < 0 ? r : SYS_NOANSWER;
 }
 
@@ -334,18 +359,52 @@ static bool is_image(const struct task *t, int fd)
     return fstatat(kernel.procfd, name, &got, 0) == 0 && maps_gate_image(got.st_dev, got.st_ino);
 }
 
+/* The plan is made, and what is to be executed is the gate's image. */
+static long let_through(struct task *t)
+{
+    int r = t->exec->secure ? foreign_shut(t->process) : 0;
+
+    if (r < 0)
+        return r;
+    sigmask_hold(t->process);
+    return SYS_CONTINUE;
+}
+
+/* GATE_EXEC and the host's call in one, where nobody has a say in the guest's. */
+static long exec_here(struct task *t, const struct sysargs *a)
+{
+    struct sysargs asked = *a;
+    struct gate_exec_here e;
+
+    bool judged = !seccomp_always_allows(t, SYS_execve) || !seccomp_always_allows(t, SYS_execveat);
+    if (kernel.strace || judged || (uint32_t)a->arg[4] != AT_EMPTY_PATH || !is_image(t, (int)a->arg[0]))
+        return GATE_EXEC_LEND;
+    if (get_user(t, &e, a->arg[5]) < 0)
+        return -EFAULT;
+    memcpy(asked.arg, e.arg, sizeof(asked.arg));
+    long r = plan_asked(t, &asked);
+    if (r < 0)
+        return GATE_EXEC_REFUSED + r;
+    if (!has_table_alone(t) && !is_image(t, (int)a->arg[0])) { /* any more: that took a while */
+        exec_plan_free(steal_ptr(&t->exec));
+        return GATE_EXEC_LEND;
+    }
+    sigmask_told(t, e.mask);
+    r = let_through(t);
+    sigmask_told_over(t);
+    return r;
+}
+
 /* The gate's native exec of its own image (or, at the very beginning, the porter's child's, which no guest
  * has had a part in). A path put where the empty one was leads to nothing: guests have an empty root. */
 long sys_execveat(struct task *t, const struct sysargs *a)
 {
+    if (from_gate(a) && (a->arg[4] & GATE_EXEC_HERE))
+        return exec_here(t, a);
     if (t->exec && from_gate(a)) {
         if (t->exec->by_guest && (a->arg[4] != AT_EMPTY_PATH || !is_image(t, (int)a->arg[0])))
             return -EPERM;
-        int r = t->exec->secure ? foreign_shut(t->process) : 0;
-        if (r < 0)
-            return r;
-        sigmask_hold(t->process);
-        return SYS_CONTINUE;
+        return let_through(t);
     }
     if (t->exec)
         return -EPERM;

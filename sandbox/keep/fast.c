@@ -212,6 +212,14 @@ void fast_lane_set(struct task *t, unsigned fd, bool plain)
     write_words(t, mm, fd);
 }
 
+bool fast_lane_is_set(struct task *t, unsigned fd)
+{
+    struct mm *mm = t->process->mm;
+
+    LOCKED(&mm->lanes_lock);
+    return fd < GATE_LANE_FDS && (mm->lanes.any[fd / 64] >> (fd % 64) & 1);
+}
+
 void fast_lane_clear(struct task *t, unsigned fd)
 {
     struct mm *mm = t->process->mm;

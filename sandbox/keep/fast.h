@@ -42,6 +42,8 @@ bool fast_is_alone(const struct task *t);
 /* Descriptor fd is a lane at its number in t's own table: the gate may use it. plain: it is FILE_PLAIN. No
  * lock but the table's. */
 void fast_lane_set(struct task *t, unsigned fd, bool plain);
+/* The gate believes of fd that it may use it, which may be out of date. */
+bool fast_lane_is_set(struct task *t, unsigned fd);
 /* t used a fresh file by the keep. */
 void fast_used(struct task *t);
 /* t's files are mostly used several times (so many times more) after they were opened. */

@@ -155,6 +155,8 @@ long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, boo
 int fd_return_donated(struct task *t, const struct sysargs *a, struct file *f);
 /* True if fd is a lane of t. */
 bool lane_is(struct task *t, int fd);
+/* Neither the guest nor its gate can mean anything by that number. */
+bool lane_is_free(struct task *t, int fd);
 /* A guest used the FILE_STREAM f behind fd by the keep: once that pays, the gate is given its descriptor.
  * True: it has it. */
 bool lane_stream(struct task *t, const struct sysargs *a, int fd, struct file *f);

@@ -442,7 +442,10 @@ int dentry_open_exec(struct task *t, struct dentry *d, struct file **ret)
             return -ETXTBSY;
     }
     dentry_procname(d, name);
-    vfs_assume_self();
     int fd = openat(kernel.procfd, name, O_RDONLY | HOST_OPEN_ALWAYS);
+    if (fd < 0) { /* whoever may execute it need not be allowed to read it */
+        vfs_assume_self();
+        fd = openat(kernel.procfd, name, O_RDONLY | HOST_OPEN_ALWAYS);
+    }
     return fd < 0 ? -errno : hostfs_file(t, d->mnt, fd, O_RDONLY, ret);
 }

@@ -314,3 +314,11 @@ bool lane_is(struct task *t, int fd)
     LOCKED(&ft->lock);
     return fd >= 0 && (unsigned)fd < ft->size && ft->slots[fd].file && ft->slots[fd].lane == LANE_HERE;
 }
+
+bool lane_is_free(struct task *t, int fd)
+{
+    struct fdtable *ft = t->fdt;
+    LOCKED(&ft->lock);
+    bool unused = (unsigned)fd >= ft->size || (!ft->slots[fd].file && ft->slots[fd].lane == LANE_NONE);
+    return unused && !fast_lane_is_set(t, (unsigned)fd);
+}

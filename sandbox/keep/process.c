@@ -170,7 +170,7 @@ void process_cputime(const struct process *p, struct timespec *utime, struct tim
         return;
     }
     struct timespec all = cpu_clock(p->host_pid, 0);
-    *utime = cpu_clock(p->host_pid, 1);
+    *utime = ts_ns(&all) ? cpu_clock(p->host_pid, 1) : (struct timespec){0};
     int64_t sys = ts_ns(&all) - ts_ns(utime);
     *stime = ns_ts(sys > 0 ? sys : 0);
 }

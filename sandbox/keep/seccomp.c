@@ -235,13 +235,14 @@ static void clone_as_called(const struct sysargs *a, struct seccomp_data *d)
     d->args[1] = d->args[5] = 0;
 }
 
-/* Where the call stood, and the guest's stack, are in memory: few filters look at them. */
+/* Where the call stood, and what the gate has put aside, are in memory: few filters look at them. */
 static void clone_as_called_exactly(struct task *t, const struct sysargs *a, struct seccomp_data *d)
 {
     struct gate_clone c = {0};
     (void)get_user(t, &c, gate_clone_at(a->arg[5]));
     d->instruction_pointer = c.ip;
     d->args[1] = c.stack;
+    d->args[4] = c.tls;
 }
 
 static void exec_as_called(const struct sysargs *a, struct seccomp_data *d)

@@ -43,7 +43,8 @@ sigset64 task_mask(struct task *t)
 {
     sigset64 mask;
 
-    if (task_mask_is_in_slot(t) && get_user(t, &mask, t->slot + offsetof(struct gate_slot, blocked)) == 0)
+    if (task_mask_is_in_slot(t) && !t->mask_told &&
+        get_user(t, &mask, t->slot + offsetof(struct gate_slot, blocked)) == 0)
         t->blocked = mask & ~SIGSET_UNBLOCKABLE;
     return t->blocked;
 }
@@ -105,6 +106,21 @@ void sigmask_attach(struct task *t, bool in_slot, struct gate_slot *s)
     t->marks = signal_pending_set(t) & t->blocked;
     s->blocked = t->blocked;
     s->marks = t->marks;
+}
+
+void sigmask_told(struct task *t, sigset64 mask)
+{
+    LOCKED(&kernel.tasklist_lock);
+    if (!task_mask_is_in_slot(t))
+        return;
+    t->blocked = mask & ~SIGSET_UNBLOCKABLE;
+    t->mask_told = true;
+}
+
+void sigmask_told_over(struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    t->mask_told = false;
 }
 
 void sigmask_hold(struct process *p)

@@ -195,6 +195,7 @@ struct task {
 
     sigset64 blocked;      /* a copy where the slot has it: see task_mask() */
     bool mask_in_slot;     /* and the list of robust futexes */
+    bool mask_told;        /* its gate has said with its call what is there */
     atomic_bool mask_held; /* all the same it is the copy that counts */
     sigset64 marks;        /* gate_slot.marks */
     sigset64 saved_mask;   /* what sigsuspend, ppoll ... restore */

@@ -98,6 +98,9 @@ void signal_remark(struct task *t);                    /* [T] t is in a call of 
 void signal_mask_back(struct task *t);                 /* [T] the saved mask counts again */
 /* [T] t's mask lives in the slot from now on, or in the keep; fills in what is to be written there. */
 void sigmask_attach(struct task *t, bool in_slot, struct gate_slot *s);
+/* t's gate says what is in the slot with the call that it makes (over: before that is answered). */
+void sigmask_told(struct task *t, sigset64 mask);
+void sigmask_told_over(struct task *t);
 /* Around the host's exec: p's slots may go at any time. release where it did not happen. No lock held. */
 void sigmask_hold(struct process *p);
 void sigmask_release(struct process *p);

@@ -71,10 +71,6 @@ int dentry_open_exec(struct task *t, struct dentry *d, struct file **ret);
 /* MS_* of the mount it is on. */
 unsigned long dentry_mount_flags(const struct dentry *d);
 /* The permission check of access(2) with the given ids: 0, -EACCES, -EROFS. mask of R_OK, W_OK, X_OK. */
-/* Opens it to be executed: by execute permission (already checked), which may be without that to read. */
-int dentry_open_exec(struct task *t, struct dentry *d, struct file **ret);
-/* MS_* of the mount it is on. */
-unsigned long dentry_mount_flags(const struct dentry *d);
 int dentry_access(struct task *t, struct dentry *d, int mask, bool real_ids);
 /* The absolute path as seen from t's root; "(unreachable)..." as Linux does; " (deleted)" appended where it
  * is. */

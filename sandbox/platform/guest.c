@@ -81,12 +81,16 @@ static int drop_rights(const struct porter *p)
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
-/* Descriptors: the gate's image at 0 and nothing else, so that the listener becomes 1. */
+/* Descriptors: the gate's image at 0 and, for later programs, at its own place, and nothing else, so that the
+ * listener becomes 1. */
 static int only_gate(int gate_fd)
 {
     if (dup3(gate_fd, 0, O_CLOEXEC) < 0 && errno != EINVAL)
         return -1;
-    return (int)syscall(SYS_close_range, 1U, ~0U, 0U);
+    if (syscall(SYS_close_range, 1U, ~0U, 0U) < 0)
+        return -1;
+    (void)dup2(0, GATE_IMAGE_FD); /* no place where the limit of descriptors is low */
+    return 0;
 }
 
 /* The gate's exec must come from the gate's own place: one page with a system call instruction, gone with the

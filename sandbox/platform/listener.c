@@ -506,7 +506,7 @@ static int addfd(const struct sysargs *a, int fd, int at, unsigned flags)
         .srcfd = (__u32)fd,
         .newfd = at >= 0 ? (__u32)at : 0,
         .flags = flags | (at >= 0 ? SECCOMP_ADDFD_FLAG_SETFD : 0),
-        .newfd_flags = O_CLOEXEC,
+        .newfd_flags = fd == kernel.gate_fd && at == GATE_IMAGE_FD ? 0 : O_CLOEXEC,
     };
 
     if (!a->listener) /* by a mailbox: no notification is there to be answered */

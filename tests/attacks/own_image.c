@@ -2,6 +2,7 @@
  * the place of the gate's image, in the middle of an execve. Ends with 42 where that is refused. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -45,5 +46,16 @@ int main(int argc, char **argv)
                       AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW);
     if (s != -EPERM)
         printf("other flags: %ld\n", s);
-    return r == -EPERM && s == -EPERM ? 42 : 4;
+    long here = AT_EMPTY_PATH | GATE_EXEC_HERE;
+    long h = call5_at(at, SYS_execveat, lane, (long)"", (long)again, (long)none, here);
+    if (h != GATE_EXEC_LEND)
+        printf("the file, asked for at once: %ld\n", h);
+    long o = call5_at(at, SYS_execveat, image, (long)"", (long)again, (long)none, here | AT_SYMLINK_NOFOLLOW);
+    if (o != GATE_EXEC_LEND)
+        printf("other flags, asked for at once: %ld\n", o);
+    long n = call5_at(at, SYS_execveat, image, (long)"", (long)again, (long)none, here);
+    if (n != -EFAULT)
+        printf("nothing, asked for at once: %ld\n", n);
+    bool refused = r == -EPERM && s == -EPERM;
+    return refused && h == GATE_EXEC_LEND && o == GATE_EXEC_LEND && n == -EFAULT ? 42 : 4;
 }

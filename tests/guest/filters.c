@@ -97,6 +97,29 @@ static void all_threads(void)
     CHECK("another thread has it", (intptr_t)r == EDOM);
 }
 
+/* The fifth argument of a clone that sets no thread's memory is nothing to Linux, but to a filter. */
+static void look_at_clone(void)
+{
+    struct sock_filter f[] = {LOAD(nr), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 0, 2), LOAD(args[4]),
+                              IF_CALL(0x1234, SECCOMP_RET_ERRNO | EDOM), RET(SECCOMP_RET_ALLOW)};
+    sigset_t usr1;
+    int st = -1;
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    MUST(TRY(f, 0) == 0 && sigprocmask(SIG_BLOCK, &usr1, NULL) == 0);
+    CHECK_ERRNO("clone's fifth argument", syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0x1234), EDOM);
+    long pid = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0x4321);
+    if (pid == 0) {
+        sigset_t now;
+        _exit(sigprocmask(SIG_BLOCK, NULL, &now) == 0 && sigismember(&now, SIGUSR1) &&
+                      !sigismember(&now, SIGALRM)
+                  ? 0
+                  : 1);
+    }
+    CHECK("another one, and the mask", pid > 0 && waitpid((pid_t)pid, &st, 0) == pid && st == 0);
+}
+
 static void bad_ones(void)
 {
     struct sock_filter no_return[] = {LOAD(nr)};
@@ -137,5 +160,6 @@ int main(void)
     st = in_child(strict_exit);
     CHECK("strict exits", WIFEXITED(st) && WEXITSTATUS(st) == 5);
     in_child(all_threads);
+    in_child(look_at_clone);
     return check_done();
 }
