@@ -108,11 +108,21 @@ enum gate_call {
  * thread's signal mask, where it is not the host's to know (CLONE_SETTLS). Where the keep approves, it has
  * written the token with which the child attaches; -errno otherwise. */
 struct gate_clone {
-    uint64_t token; /* 31-bit secret << 32 | pid; 0: none was given */
-    uint64_t quiet; /* not 0: the child need not attach, its slot is as it should be (GATE_CALLED_THREAD) */
+    uint64_t token;     /* 31-bit secret << 32 | pid; 0: none was given */
+    uint64_t quiet;     /* enum gate_quiet */
+    uint64_t left;      /* the gate's: the thread ends by itself, if `quiet` still says that it may */
     uint64_t ip, stack; /* the guest's call: what is behind it, its second argument */
     uint64_t tls;       /* and its fifth */
 };
+
+enum gate_quiet {
+    GATE_NOT_QUIET,
+    GATE_QUIET,  /* the child need not attach, its slot is as it should be (GATE_CALLED_THREAD) */
+    GATE_LEAVES, /* and may end without a word, having set `left` */
+};
+
+/* The second argument of the host's exit where that is made without asking. */
+#define GATE_LEAVE 0x65617665UL
 
 /* THREAD is a clone whose child shares the caller's memory and has a slot: with its number in bits 3 to 14,
  * and the address that of the child's area. */

@@ -7,6 +7,10 @@
 #define EAGAIN 11
 
 _Static_assert(__builtin_offsetof(struct gate_area, clone) == GATE_CLONE_IN_AREA, "abi.h");
+_Static_assert(__builtin_offsetof(struct gate_clone, quiet) == 8 &&
+                   __builtin_offsetof(struct gate_clone, left) == 16 && GATE_LEAVES == 2 &&
+                   GATE_LEAVE == 0x65617665,
+               "entry.S");
 
 /* What the last argument says besides the number. */
 static uint64_t call_of(const struct native_ucontext *uc, const struct gate_clone *c,
@@ -150,11 +154,22 @@ void gate_clone(struct native_ucontext *uc, const struct guest_clone *g)
         clone_copy(uc, g);
 }
 
+int leave_faulted(struct native_sigcontext *r)
+{
+    if (r->ip < (uint64_t)gate_leave || r->ip >= (uint64_t)gate_leave_end)
+        return 0;
+    r->ip = (uint64_t)gate_leave_end;
+    return 1;
+}
+
 /* The keep gives the area back, once the thread is nothing to it any more; who stands in its last call needs
  * no stack. */
 void gate_exit(int code)
 {
-    const struct gate_area *a = area_current();
+    struct gate_area *a = area_current();
+    uint64_t robust = a->slot ? a->slot->robust : 0;
 
-    gate_exit_thread(code, a->lent ? NULL : &a->in_use, a->slot ? a->slot->robust : 0);
+    if (!a->lent && __atomic_load_n(&a->clone.quiet, __ATOMIC_RELAXED) == GATE_LEAVES)
+        gate_leave(code, &a->clone, robust, &a->in_use);
+    gate_exit_thread(code, a->lent ? NULL : &a->in_use, robust);
 }

@@ -23,8 +23,8 @@
         .len = JUDGED_PROGRAM, .filter = (struct sock_filter *)judged_filters[i]                             \
     }
 static const struct sock_fprog programs[] = {
-    PROGRAM(0), PROGRAM(1), PROGRAM(2), PROGRAM(3),  PROGRAM(4),  PROGRAM(5),  PROGRAM(6),
-    PROGRAM(7), PROGRAM(8), PROGRAM(9), PROGRAM(10), PROGRAM(11), PROGRAM(12),
+    PROGRAM(0), PROGRAM(1), PROGRAM(2), PROGRAM(3), PROGRAM(4),  PROGRAM(5),
+    PROGRAM(6), PROGRAM(7), PROGRAM(8), PROGRAM(9), PROGRAM(10), PROGRAM(11),
 };
 _Static_assert(sizeof(programs) / sizeof(programs[0]) == JUDGED_CALLS, "one for each");
 

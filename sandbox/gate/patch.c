@@ -507,7 +507,7 @@ uint64_t patch_number(void)
 
 int patch_faulted(struct native_ucontext *uc)
 {
-    if (mask_faulted(&uc->mc) || mailbox_leave(&uc->mc))
+    if (leave_faulted(&uc->mc) || mask_faulted(&uc->mc) || mailbox_leave(&uc->mc))
         return 1;
     if (uc->mc.ip < (uint64_t)gate_fast || uc->mc.ip >= (uint64_t)gate_fast_end)
         return 0;

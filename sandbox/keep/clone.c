@@ -9,6 +9,7 @@
 #include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/pidfd.h"
 #include "sandbox/keep/random.h"
+#include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/trace.h"
@@ -205,6 +206,12 @@ static bool may_be_quiet(const struct task *t, const struct task *child, unsigne
            fast_may_be(child);
 }
 
+/* Nobody has a say in its end, and no other process is on its memory. */
+static bool may_leave(const struct task *child)
+{
+    return seccomp_always_allows(child, SYS_exit) && atomic_load(&child->process->mm->refs) == 1;
+}
+
 /* All that the child needs is written at once, but for its mask, which its maker's gate has copied from slot
  * to slot: to read it here would cost as much again. 0: it need not attach. -EAGAIN: it is to, and nothing
  * was done. */
@@ -220,9 +227,10 @@ static int tell_quiet(struct task *t, const struct sysargs *a, const struct requ
     LOCKED(&kernel.tasklist_lock);
     quiet_passed_over(t->process);
     if (!may_be_quiet(t, child, q->flags) ||
-        !quiet_begin(t, child, q->at + offsetof(struct gate_clone, quiet)))
+        !quiet_begin(t, child, q->at + offsetof(struct gate_clone, quiet), may_leave(child)))
         return -EAGAIN;
-    const uint64_t words[2] = {(uint64_t)e->secret << 32 | (uint32_t)child->tid, 1};
+    const uint64_t words[3] = {(uint64_t)e->secret << 32 | (uint32_t)child->tid,
+                               child->process->quiet->leaves ? GATE_LEAVES : GATE_QUIET, 0};
     const int32_t tid = child->tid;
     struct gate_slot s;
     struct user_copy parts[FAST_SLOT_PARTS + 3];
@@ -280,6 +288,7 @@ long sys_clone(struct task *t, const struct sysargs *a)
         return GATE_VFORK_STOPS;
     if (find_again(t, a, &waiting))
         return SYS_CONTINUE;
+    quiet_area_given(t->process, q.at);
     if (waiting >= EMBRYOS_MAX)
         return -EAGAIN;
     if (tells)
@@ -290,13 +299,24 @@ long sys_clone(struct task *t, const struct sysargs *a)
     return r;
 }
 
-struct task *clone_heard(pid_t host_tid)
+bool clone_left(const struct sysargs *a)
+{
+    return a->nr == SYS_exit && from_gate(a);
+}
+
+void clone_gives_back(pid_t host_tid, uaddr_t in_use)
+{
+    if (in_use)
+        (void)copy_to_host_thread(host_tid, in_use, &(uint32_t){0}, sizeof(uint32_t));
+}
+
+struct task *clone_heard(pid_t host_tid, const struct sysargs *a)
 {
     struct embryo *e, *its = NULL;
     struct task *t;
     {
         LOCKED(&kernel.tasklist_lock);
-        if (!(t = quiet_find(host_tid)))
+        if (!(t = quiet_find(host_tid)) || (clone_left(a) && !quiet_has_area(t->process, a->arg[1])))
             return NULL;
         task_get(t);
         DL_FOREACH(kernel.embryos, e)
@@ -304,7 +324,7 @@ struct task *clone_heard(pid_t host_tid)
             its = e;
         if (its)
             DL_DELETE(kernel.embryos, its);
-        task_host_known(t, host_tid);
+        task_host_known(t, host_tid, a->nr);
     }
     if (its)
         embryo_free(its);

@@ -509,9 +509,22 @@ static void withdraw_lanes(struct task *t, const struct sysargs *a)
         fdtable_withdraw(t->fdt, a);
 }
 
+/* Whether t is the last one does not change any more, but by the end of threads that ring. */
+static void have_others_stay(const struct task *t)
+{
+    if (!atomic_load(&kernel.leavers))
+        return;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        quiet_stay(t->process);
+    }
+    tasks_bury();
+}
+
 long sys_exit(struct task *t, const struct sysargs *a)
 {
     bool gate = from_gate(a);
+    have_others_stay(t);
     if (gate) { /* its slot is not asked again */
         LOCKED(&kernel.tasklist_lock);
         t->robust_list = t->mask_in_slot ? a->arg[2] : t->robust_list;

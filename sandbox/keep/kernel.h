@@ -80,6 +80,7 @@ struct kernel {
     int wake_fd;                    /* an eventfd that wakes the control thread; -1: none */
     struct embryo *embryos;         /* clone.c */
     struct quiet *quiets;           /* quiet.h */
+    atomic_uint leavers;            /* how many of them may end without a word */
     int gate_fd;                    /* the gate's image */
     struct session *sessions;       /* session.c (utlist) */
     pthread_cond_t started_cond;    /* some container.started changed */

@@ -142,6 +142,7 @@ static long run(const struct client *c, const struct sysargs *a)
     if (counters_timed())
         clock_gettime(CLOCK_MONOTONIC, &start);
     later_hear(t);
+    quiet_hear();
     if (!kept_hear(t, a)) {
         task_leave_idle(t);
         return MAILBOX_RING;

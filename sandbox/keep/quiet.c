@@ -2,11 +2,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "sandbox/gate/abi.h"
+#include "sandbox/keep/counters.h"
 #include "sandbox/keep/task_internal.h"
 #include "sandbox/keep/uaccess.h"
 #include "sandbox/keep/vfs_priv.h"
@@ -27,7 +30,7 @@ static struct quiet *quiet_of(const struct task *t)
 
 static void call_again(struct ktimer *kt);
 
-bool quiet_begin(const struct task *parent, struct task *t, uaddr_t word)
+bool quiet_begin(const struct task *parent, struct task *t, uaddr_t word, bool leaves)
 {
     struct quiet *q = calloc(1, sizeof(*q));
     if (!q)
@@ -35,10 +38,20 @@ bool quiet_begin(const struct task *parent, struct task *t, uaddr_t word)
     q->timer.fire = call_again;
     q->task = t;
     q->word = word;
+    q->leaves = leaves;
+    if (leaves)
+        atomic_fetch_add(&kernel.leavers, 1);
     t->lender = parent->host_tid;
     t->process->quiet = q;
     DL_PREPEND(kernel.quiets, q); /* the newest is the next to be heard, most likely */
     return true;
+}
+
+static void lose_right(struct quiet *q)
+{
+    if (q->leaves)
+        atomic_fetch_sub(&kernel.leavers, 1);
+    q->leaves = false;
 }
 
 void quiet_over(struct task *t)
@@ -46,10 +59,116 @@ void quiet_over(struct task *t)
     struct quiet *q = quiet_of(t);
     if (!q)
         return;
+    lose_right(q);
     ktimer_cancel(&q->timer);
     DL_DELETE(kernel.quiets, q);
     t->process->quiet = NULL;
     free(q);
+}
+
+/* Leaving
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+#define LOOKS 4
+#define WORD_TO_LEFT (offsetof(struct gate_clone, left) - offsetof(struct gate_clone, quiet))
+
+static bool has_left(const struct quiet *q)
+{
+    uint64_t left;
+
+    return get_user(q->task, &left, q->word + WORD_TO_LEFT) == 0 && left;
+}
+
+/* It ends as one that was killed while nobody served it; its area and its slot may be another's already. */
+static void left(struct quiet *q)
+{
+    struct task *t = q->task;
+
+    quiet_over(t);
+    t->lender = 0;
+    t->slot = t->signal_buf = 0;
+    t->mask_in_slot = false;
+    t->robust_list = 0;
+    counters_posted(SYS_exit, 1);
+    unsigned life = atomic_fetch_or(&t->life, TASK_DYING);
+    if (life & TASK_BUSY)
+        task_interrupt(t);
+    else if (!(life & (TASK_DYING | TASK_EXITED)))
+        task_bury_later(t);
+}
+
+/* True: it had left already, and there is no q any more. */
+static bool take_right(struct quiet *q, uint64_t word)
+{
+    bool had = q->leaves;
+
+    lose_right(q);
+    (void)put_user(q->task, word, uint64_t, q->word); /* before the look: gate_leave */
+    if (!had || !has_left(q))
+        return false;
+    left(q);
+    return true;
+}
+
+void quiet_stay(struct process *p)
+{
+    if (p->quiet && p->quiet->leaves)
+        (void)take_right(p->quiet, GATE_QUIET);
+}
+
+static void look(struct quiet *q)
+{
+    if (!q->leaves)
+        return;
+    if (has_left(q))
+        left(q);
+    else if (++q->looks == LOOKS)
+        (void)take_right(q, GATE_QUIET);
+}
+
+void quiet_hear(void)
+{
+    struct quiet *q, *tmp;
+
+    if (!atomic_load(&kernel.leavers))
+        return;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        DL_FOREACH_SAFE(kernel.quiets, q, tmp)
+        {
+            look(q);
+        }
+    }
+    tasks_bury();
+}
+
+void quiet_area_given(struct process *p, uaddr_t at)
+{
+    if (!atomic_load(&kernel.leavers))
+        return;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        if (p->quiet && p->quiet->leaves && quiet_has_area(p, at))
+            left(p->quiet);
+    }
+    quiet_hear();
+    tasks_bury();
+}
+
+void quiet_heard(struct task *t, int nr)
+{
+    const struct quiet *q = quiet_of(t);
+    uaddr_t word = q && q->leaves && nr != SYS_exit ? q->word : 0;
+
+    quiet_over(t);
+    if (word)
+        (void)put_user(t, GATE_QUIET, uint64_t, word);
+}
+
+bool quiet_has_area(const struct process *p, uaddr_t at)
+{
+    return p->quiet && ((p->quiet->word ^ at) & ~(GATE_AREA_SIZE - 1)) == 0;
 }
 
 /* Calling
@@ -105,7 +224,8 @@ void quiet_call(struct task *t)
     if (!q || q->pause)
         return;
     q->pause = FIRST_PAUSE_NS;
-    (void)put_user(t, 0, uint64_t, q->word); /* before the look: gate_child */
+    if (take_right(q, GATE_NOT_QUIET)) /* before the look: gate_child */
+        return;
     kick_unknown(q);
     ktimer_set(&q->timer, mono_now() + q->pause);
 }
@@ -143,9 +263,10 @@ void quiet_thread_ended(struct task *t)
         return;
     /* Before the last one goes by whom its word can be written. */
     pid_t lender = other_host_tid(t->process, t);
+    struct task *quiet = q->task;
     if (!lender)
-        quiet_call(q->task);
-    q->task->lender = lender;
+        quiet_call(quiet);
+    quiet->lender = lender;
 }
 
 /* Hearing

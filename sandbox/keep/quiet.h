@@ -9,6 +9,17 @@
  * calls it (quiet_call): its gate is to attach if it has not begun, and each thread of the host process that
  * is nobody's is kicked. That is all that kicks do there is to make gates ask.
  *
+ * Such a thread may also end without a word (GATE_LEAVES), if it is not the last one and holds no robust
+ * lock: the note in its area (gate_clone.left) tells. It is heard of before any call is served (quiet_hear),
+ * so that nobody who could know of the end finds the thread alive: whoever asks does so by a call that came
+ * behind it. Whoever has to do with the thread itself (signals, tracers, who asks for its times or
+ * processors) calls it, and the end of other threads lets it stay (quiet_stay): both take the right back, and
+ * then look at the note. The gate makes the note and then looks at the right, so that one of the two sees the
+ * other; one that finds its right gone rings, and if it had been seen before, nobody minds (clone_left). A
+ * thread that has made a call has lost the right, so that no number of a host thread is remembered that the
+ * host may give to another. And who looks in vain some times takes it, so that a thread that lives on costs
+ * no more looks.
+ *
  * tasklist_lock guards all of this. */
 #ifndef BAILEY_KEEP_QUIET_H
 #define BAILEY_KEEP_QUIET_H
@@ -22,6 +33,8 @@ struct quiet {
     struct quiet *next, *prev;
     struct task *task;    /* of a process whose `quiet` this is */
     uaddr_t word;         /* gate_clone.quiet */
+    bool leaves;          /* it says GATE_LEAVES */
+    unsigned looks;       /* at whether it has left, in vain */
     unsigned passed_over; /* by others that had to attach on its account */
     int64_t pause;        /* until the next call, ns; 0: it was not called yet */
     unsigned calls;
@@ -29,8 +42,20 @@ struct quiet {
     unsigned nkicked;
 };
 
-/* [T] t, made by parent's call, need not attach. False: no memory. */
-bool quiet_begin(const struct task *parent, struct task *t, uaddr_t word);
+/* [T] t, made by parent's call, need not attach, and may end without a word, if leaves. False: no memory. */
+bool quiet_begin(const struct task *parent, struct task *t, uaddr_t word, bool leaves);
+/* Those that have left end now. No lock held. Cheap where nobody may leave. */
+void quiet_hear(void);
+/* p's gate has given the area there to another thread: the quiet one has left, if it was its own. No lock
+ * held. */
+void quiet_area_given(struct process *p, uaddr_t at);
+/* [T] The quiet thread of p, if there is one, does not end without a word any more; tasks_bury() is to
+ * follow, as it may have done so. */
+void quiet_stay(struct process *p);
+/* [T] A thread of the host that was quiet has rung by call `nr`, and is t. */
+void quiet_heard(struct task *t, int nr);
+/* [T] Whether p's quiet thread has its area there. */
+bool quiet_has_area(const struct process *p, uaddr_t at);
 /* [T] t is quiet no more. Cheap where it never was. */
 void quiet_over(struct task *t);
 /* [T] t is to come to the keep soon. Nothing where it is not quiet: it will attach. */

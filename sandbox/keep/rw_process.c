@@ -28,6 +28,8 @@ static struct task *find_target(struct task *t, pid_t pid, struct foreign *f, in
         return NULL;
     *err = -EAGAIN;
     quiet_call(other);
+    if (atomic_load(&other->life) & (TASK_DYING | TASK_EXITED))
+        *err = -ESRCH;
     if (!other->host_tid)
         return NULL;
     *err = foreign_begin(f, other->process, f->writes);

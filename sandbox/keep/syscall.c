@@ -14,6 +14,7 @@
 #include "sandbox/keep/fast.h"
 #include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
+#include "sandbox/keep/quiet.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/strace.h"
 #include "sandbox/keep/sysv_shm.h"
@@ -209,6 +210,7 @@ void syscall_go_on(struct task *t, const struct sysargs *a)
 {
     if (t->process->container->frozen)
         task_await_thaw(t);
+    quiet_hear();
     (void)kept_hear(t, a); /* by this worker, which may be another */
     go_on(t, a, NULL, 0);
 }
@@ -232,6 +234,8 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
         t->continued = false;
     }
     later_hear(t);
+    if (!clone_for_guest(a)) /* see sys_clone */
+        quiet_hear();
     (void)kept_hear(t, a); /* which a doorbell is */
     long r = t->seccomp_mode && seccomp_covers(a) ? seccomp_check(t, a) : 0;
     if (r == SYS_PARKED)
@@ -252,7 +256,7 @@ static void end_stranger(pid_t host_tid)
 void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a)
 {
     long r = -EPERM;
-    struct task *t = a->nr == GATE_ATTACH ? NULL : clone_heard(host_tid);
+    struct task *t = a->nr == GATE_ATTACH ? NULL : clone_heard(host_tid, a);
 
     if (t) {
         syscall_dispatch(t, a);
@@ -263,6 +267,11 @@ void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a)
         r = gate_attach(host_tid, a);
     if (a->nr == GATE_ATTACH && r < 0)
         end_stranger(host_tid);
-    (void)notif_answer(a, r);
+    if (clone_left(a)) {
+        clone_gives_back(host_tid, a->arg[1]);
+        (void)notif_continue(a);
+    } else {
+        (void)notif_answer(a, r);
+    }
     tasks_bury(); /* who was to be killed as soon as it came */
 }

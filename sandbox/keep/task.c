@@ -7,6 +7,7 @@
 #include <time.h>
 #include <sys/syscall.h>
 
+#include "sandbox/gate/abi.h"
 #include "sandbox/keep/deaths.h"
 #include "sandbox/keep/file.h"
 #include "sandbox/keep/task_internal.h"
@@ -138,7 +139,7 @@ static void kill_late_comer(const struct process *p, pid_t host_tid)
     (void)syscall(SYS_pidfd_send_signal, p->pidfd < 0 ? fd : p->pidfd, SIGKILL, NULL, 0);
 }
 
-void task_host_known(struct task *t, pid_t host_tid)
+void task_host_known(struct task *t, pid_t host_tid, int nr)
 {
     struct process *p = t->process;
     if (p->leader == t && !p->host_pid) {
@@ -151,7 +152,7 @@ void task_host_known(struct task *t, pid_t host_tid)
         return;
     }
     task_host_moved(t, host_tid);
-    quiet_over(t);
+    quiet_heard(t, nr);
     if (t->nice_owed)
         task_tell_nice(t);
     signal_settle(t);
@@ -162,7 +163,7 @@ void task_host_known(struct task *t, pid_t host_tid)
 void task_set_host_tid(struct task *t, pid_t host_tid)
 {
     LOCKED(&kernel.tasklist_lock);
-    task_host_known(t, host_tid);
+    task_host_known(t, host_tid, GATE_ATTACH);
 }
 
 /* A number that no living group or session goes by either, though its process is gone. */

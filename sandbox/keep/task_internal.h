@@ -33,7 +33,8 @@ void task_unlink(struct task *t); /* [T] out of them; drops their reference */
 void process_link(struct process *p, struct process *parent); /* [T] */
 void process_unlink(
     struct process *p); /* [T] a zombie, or an aborted embryo, is gone; drops the tables' reference */
-void task_host_known(struct task *t, pid_t host_tid); /* [T] task_set_host_tid's */
+/* [T] task_set_host_tid's; by its call nr. */
+void task_host_known(struct task *t, pid_t host_tid, int nr);
 void task_host_moved(struct task *t, pid_t host_tid); /* [T] t's host thread goes by this number now */
 void task_forget_host(struct task *t);                /* out of the host's table */
 bool task_host_is_known(const struct process *p, pid_t host_tid); /* [T] as a living thread's of p */

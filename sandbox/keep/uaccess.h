@@ -11,6 +11,9 @@
 int copy_from_user(struct task *t, void *dst, uaddr_t src, size_t n);
 int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n);
 
+/* To the memory of a guest's host thread that waits for the answer to a call. 0 or -EFAULT. */
+int copy_to_host_thread(pid_t host_tid, uaddr_t dst, const void *src, size_t n);
+
 /* Several places at once: all or -EFAULT, at most 8. */
 struct user_copy {
     uaddr_t to;

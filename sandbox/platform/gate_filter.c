@@ -23,7 +23,6 @@ enum condition {
     ABOVE_GATE,
     OWN_MAP,
     PLACE,
-    REMAP,
     ADVICE,
     FUTEX_OP,
     FUTEX_PI,
@@ -33,7 +32,8 @@ enum condition {
     OWN_CLOCK,
     SET_FS,
     OWN_LIMIT,
-    FEW_BYTES
+    FEW_BYTES,
+    LEAVE
 };
 
 struct rule {
@@ -209,6 +209,7 @@ static void condition(struct prog *p, enum condition c)
         MADV_PAGEOUT,  MADV_POPULATE_READ, MADV_POPULATE_WRITE,
     };
     static const uint32_t set_fs[] = {ARCH_SET_FS};
+    static const uint32_t leave[] = {GATE_LEAVE};
     static const uint32_t clocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11};
 
     switch (c) {
@@ -222,10 +223,6 @@ static void condition(struct prog *p, enum condition c)
         break;
     case PLACE:
         above_gate(p, 0, MAP_FIXED);
-        break;
-    case REMAP:
-        above_gate(p, 0, 0);
-        above_gate(p, 4, MREMAP_FIXED);
         break;
     case ADVICE:
         above_gate(p, 0, 0);
@@ -258,6 +255,9 @@ static void condition(struct prog *p, enum condition c)
         break;
     case FEW_BYTES:
         at_most(p, 1, GATE_RANDOM);
+        break;
+    case LEAVE:
+        one_of(p, 1, UINT32_MAX, leave, 1);
         break;
     }
 }

@@ -41,6 +41,13 @@ int copy_to_user(struct task *t, uaddr_t dst, const void *src, size_t n)
     return process_vm_writev(task_memory_tid(t), &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
 }
 
+int copy_to_host_thread(pid_t host_tid, uaddr_t dst, const void *src, size_t n)
+{
+    struct iovec l = {(void *)(uintptr_t)src, n}, r = {(void *)dst, n};
+
+    return process_vm_writev(host_tid, &l, 1, &r, 1, 0) == (ssize_t)n ? 0 : -EFAULT;
+}
+
 #define COPIES_MAX 8
 
 /* What one call of the host's copies, for either side. */

@@ -110,7 +110,7 @@ static const struct row rows[] = {
     {GUEST_IP, __NR_munmap, {GATE_BASE, 4096}, NOTIFY},
     {GUEST_IP, __NR_mprotect, {GATE_LIMIT - 1, 4096, 7}, NOTIFY},
     {GUEST_IP, __NR_mprotect, {GATE_LIMIT, 4096, 7}, ALLOW},
-    {GUEST_IP, __NR_mremap, {GATE_LIMIT, 4096, 8192, MREMAP_MAYMOVE, 0}, ALLOW},
+    {GUEST_IP, __NR_mremap, {GATE_LIMIT, 4096, 8192, MREMAP_MAYMOVE, 0}, NOTIFY},
     {GUEST_IP, __NR_mremap, {GATE_LIMIT, 4096, 4096, MREMAP_MAYMOVE | MREMAP_FIXED, GATE_BASE}, NOTIFY},
     {GUEST_IP, __NR_mremap, {GATE_BASE, 4096, 4096, MREMAP_MAYMOVE, 0}, NOTIFY},
     {GUEST_IP, __NR_mremap, {GATE_LIMIT, 4096, GATE_LIMIT, MREMAP_MAYMOVE | MREMAP_FIXED, 0}, NOTIFY},
@@ -192,6 +192,13 @@ static const struct row rows[] = {
     {GUEST_IP, __NR_rt_sigprocmask, {0}, TRAP},
     {GUEST_IP, __NR_set_robust_list, {0}, TRAP},
     {GUEST_IP, __NR_exit, {0}, TRAP},
+    {GUEST_IP, __NR_exit, {0, GATE_LEAVE}, TRAP},
+    /* the gate's end of a thread: by the keep's leave only, which shows in how it is made */
+    {GATE_IP, __NR_exit, {0}, NOTIFY},
+    {GATE_IP, __NR_exit, {0, 0x7f0000000008}, NOTIFY},
+    {GATE_IP, __NR_exit, {0, GATE_LEAVE}, ALLOW},
+    {GATE_RING_IP, __NR_exit, {0, GATE_LEAVE}, NOTIFY},
+    {GATE_TRACED_IP, __NR_exit, {0, GATE_LEAVE}, NOTIFY},
     {GUEST_IP, __NR_io_setup, {8, 0x1000}, TRAP},
     {GUEST_IP, __NR_io_destroy, {0x1000}, TRAP},
     {GATE_IP, __NR_io_setup, {8, 0x1000}, NOTIFY},
@@ -330,7 +337,7 @@ static bool is_made_for(int native, int nr)
         return nr == native || nr == (native == __NR_sendto ? __NR_sendmsg : __NR_recvmsg);
     if (native == __NR_fstat)
         return nr == __NR_fstat || nr == __NR_newfstatat;
-    return native == nr && (nr == __NR_lseek || nr == __NR_epoll_ctl);
+    return native == nr && (nr == __NR_lseek || nr == __NR_epoll_ctl || nr == __NR_exit);
 }
 
 static bool is_trapped_anyhow(int nr)

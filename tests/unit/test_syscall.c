@@ -17,6 +17,7 @@
 #include "sandbox/keep/kept.h"
 #include "sandbox/keep/later.h"
 #include "sandbox/keep/mailbox.h"
+#include "sandbox/keep/quiet.h"
 #include "sandbox/keep/seccomp.h"
 #include "sandbox/keep/strace.h"
 #include "sandbox/keep/syscall.h"
@@ -155,11 +156,26 @@ long gate_attach(pid_t host_tid, const struct sysargs *a)
     return -ENOSYS;
 }
 
-struct task *clone_heard(pid_t host_tid)
+struct task *clone_heard(pid_t host_tid, const struct sysargs *a)
 {
     (void)host_tid;
+    (void)a;
     return NULL;
 }
+
+bool clone_left(const struct sysargs *a)
+{
+    (void)a;
+    return false;
+}
+
+void clone_gives_back(pid_t host_tid, uaddr_t in_use)
+{
+    (void)host_tid;
+    (void)in_use;
+}
+
+void quiet_hear(void) {}
 
 bool seccomp_covers(const struct sysargs *a)
 {

@@ -171,8 +171,11 @@ void gate_restorer(void);
 _Noreturn void gate_resume(struct native_ucontext *uc); /* rt_sigreturn to that context */
 /* Ends the thread; the keep clears *in_use (NULL: nothing). */
 _Noreturn void gate_exit_thread(int code, const uint32_t *in_use, uint64_t robust);
-/* A native clone with these arguments, whose child, on its own stack, calls gate_child(uc, c). */
+/* entry.S */
 struct gate_clone;
+void gate_leave(int code, struct gate_clone *c, uint64_t robust, uint32_t *in_use);
+extern const char gate_leave_end[];
+/* A native clone with these arguments, whose child, on its own stack, calls gate_child(uc, c). */
 long gate_native_clone_vm(const uint64_t arg[6], struct native_ucontext *uc, struct gate_clone *c);
 _Noreturn void gate_child(struct native_ucontext *uc, const struct gate_clone *c);
 _Noreturn void gate_start(uint64_t *native_sp);
