@@ -101,7 +101,7 @@ SECONDS ?= 600
 fuzz:
 	@tools/install-deps.sh $(BUILD_PACKAGES) $(TEST_PACKAGES)
 	@$(SUBMAKE) -s -j$(JOBS) B=$(B)/asan SANITIZE=address,undefined build $(B)/asan/tests/attacks/storm
-	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16 B=$(B)/asan tests/attacks/storm.sh $(SECONDS) $(SEED)
+	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=16 B=$(abspath $(B)/asan) tests/attacks/storm.sh $(SECONDS) $(SEED)
 
 docs: docs/syscalls.md $(B)/cli-doc
 	for d in docs/cli.md docs/errors.md; do $(B)/cli-doc tables $$d > $(B)/docs.new && cat $(B)/docs.new > $$d; done
