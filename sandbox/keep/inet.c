@@ -414,7 +414,7 @@ static int inet_getsockopt(struct task *t, struct file *f, int level, int opt, v
 }
 
 /* SIOCGIFCONF has a pointer inside: the list is made in the keep's memory. */
-static long inet_ifconf(struct task *t, struct file *f, uaddr_t arg)
+static long inet_ifconf(struct task *t, int hostfd, uaddr_t arg)
 {
     struct {
         int32_t len;
@@ -431,16 +431,48 @@ static long inet_ifconf(struct task *t, struct file *f, uaddr_t arg)
         return -ENOMEM;
     struct ifconf ic = {.ifc_len = len};
     ic.ifc_buf = uc.buf ? buf : NULL;
-    if (ioctl(f->hostfd, SIOCGIFCONF, &ic) < 0)
+    if (ioctl(hostfd, SIOCGIFCONF, &ic) < 0)
         return -errno;
     if (uc.buf && (ic.ifc_len > len || copy_to_user(t, uc.buf, buf, (size_t)ic.ifc_len) < 0))
         return -EFAULT;
     return put_user(t, ic.ifc_len, int32_t, arg);
 }
 
-static long inet_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg)
+static long inet_ifreq(struct task *t, int hostfd, unsigned cmd, uaddr_t arg)
 {
     struct ifreq req;
+    if (get_user(t, &req, arg) < 0)
+        return -EFAULT;
+    if (ioctl(hostfd, cmd, &req) < 0)
+        return -errno;
+    return copy_to_user(t, arg, &req, sizeof(req));
+}
+
+long inet_interface_ioctl(struct task *t, unsigned cmd, uaddr_t arg)
+{
+    switch (cmd) {
+    case SIOCGIFCONF:
+    case SIOCGIFNAME:
+    case SIOCGIFFLAGS:
+    case SIOCGIFMETRIC:
+    case SIOCGIFMTU:
+    case SIOCGIFHWADDR:
+    case SIOCGIFINDEX:
+    case SIOCGIFTXQLEN:
+        break;
+    default:
+        return -ENOTTY;
+    }
+    if (!t->process->container->net_host)
+        return -ENOTTY;
+    _cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    return cmd == SIOCGIFCONF ? inet_ifconf(t, fd, arg) : inet_ifreq(t, fd, cmd, arg);
+}
+
+static long inet_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg)
+{
     int n;
     switch (cmd) {
     case FIONREAD:
@@ -450,7 +482,7 @@ static long inet_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg
             return -errno;
         return put_user(t, n, int, arg);
     case SIOCGIFCONF:
-        return inet_ifconf(t, f, arg);
+        return inet_ifconf(t, f->hostfd, arg);
     case SIOCGIFNAME:
     case SIOCGIFFLAGS:
     case SIOCGIFADDR:
@@ -462,11 +494,7 @@ static long inet_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg
     case SIOCGIFHWADDR:
     case SIOCGIFINDEX:
     case SIOCGIFTXQLEN:
-        if (get_user(t, &req, arg) < 0)
-            return -EFAULT;
-        if (ioctl(f->hostfd, cmd, &req) < 0)
-            return -errno;
-        return copy_to_user(t, arg, &req, sizeof(req));
+        return inet_ifreq(t, f->hostfd, cmd, arg);
     default:
         return -ENOTTY;
     }

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 
 #include "sandbox/keep/hostio.h"
+#include "sandbox/keep/inet.h"
 #include "sandbox/keep/signal.h"
 #include "sandbox/keep/notify.h"
 #include "sandbox/keep/task.h"
@@ -528,7 +529,7 @@ static long unix_ioctl(struct task *t, struct file *f, unsigned cmd, uaddr_t arg
     struct unix_sock *u = unix_of(f);
     int n = 0;
     if (cmd != FIONREAD && cmd != SIOCOUTQ)
-        return -ENOTTY;
+        return inet_interface_ioctl(t, cmd, arg);
     if (u->status == UNIX_LISTEN && cmd == FIONREAD)
         return -EINVAL;
     if (ioctl(f->hostfd, cmd, &n) < 0)

@@ -1,5 +1,6 @@
 /* Internet sockets on loopback: TCP, UDP, IPv6, options, non-blocking connect, errors. */
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -275,6 +276,25 @@ static void test_pairs(void)
     CHECK_ERRNO("of no type", socketpair(AF_INET, 75, 0, s), EINVAL);
 }
 
+/* By a socket of any family: the C library asks by one of AF_UNIX. */
+static void test_interfaces(void)
+{
+    char name[IF_NAMESIZE] = "";
+    struct ifreq ask = {.ifr_name = "lo"}, none = {.ifr_name = "nothing0"};
+    int s = socket(AF_UNIX, SOCK_DGRAM, 0);
+    unsigned lo = if_nametoindex("lo");
+    CHECK("the loopback's number", lo == 1);
+    CHECK("its name", if_indextoname(lo, name) && strcmp(name, "lo") == 0);
+    CHECK("its flags", ioctl(s, SIOCGIFFLAGS, &ask) == 0 && (ask.ifr_flags & IFF_LOOPBACK));
+    CHECK("its MTU", ioctl(s, SIOCGIFMTU, &ask) == 0 && ask.ifr_mtu >= 1500);
+    CHECK_ERRNO("one that is not there", ioctl(s, SIOCGIFINDEX, &none), ENODEV);
+    CHECK_ERRNO("at a bad address", ioctl(s, SIOCGIFINDEX, bad_address), EFAULT);
+    CHECK_ERRNO("addresses are for inet", ioctl(s, SIOCGIFADDR, &ask), ENOTTY);
+    struct ifconf all = {.ifc_len = 0};
+    CHECK("all of them", ioctl(s, SIOCGIFCONF, &all) == 0 && all.ifc_len >= 0);
+    close(s);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -286,5 +306,6 @@ int main(void)
     test_kinds();
     test_errors();
     test_pairs();
+    test_interfaces();
     return check_done();
 }
