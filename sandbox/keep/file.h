@@ -50,6 +50,7 @@ struct file_ops {
      * succeeds; pos_lock held. 0 or -errno (-EAGAIN: not now). */
     int (*become_lane)(struct file *f);
     void (*release)(struct file *f); /* the last reference is gone; hostfd is closed after it */
+    bool in_memory; /* its bytes are memory: the host makes them for the guest, whose control group pays */
 };
 
 enum file_flag {
@@ -81,8 +82,8 @@ struct file {
     struct epitem *epitems; /* epoll.c: registrations to undo at release */
     void *priv;
     atomic_bool locked; /* by flock, or as an open file description, at some time */
-    pid_t left_to;      /* the process of the host's that it was left to, and is while hostfd is -1; 0: none */
-    uint64_t not_exec;  /* nobody could execute it when kernel.exec_given was one less; 0: not known */
+    pid_t left_to;     /* the process of the host's that it was left to, and is while hostfd is -1; 0: none */
+    uint64_t not_exec; /* nobody could execute it when kernel.exec_given was one less; 0: not known */
 };
 
 /* Once, at the keep's start. 0 or -errno. */

@@ -400,6 +400,10 @@ long sys_fallocate(struct task *t, const struct sysargs *a)
         return -EINVAL;
     if ((atomic_load(&f->flags) & O_ACCMODE) == O_RDONLY)
         return -EBADF;
+    if (f->ops->in_memory) {
+        int r = lane_donate(t, a, (int)a->arg[0], f);
+        return r < 0 ? r : SYS_CONTINUE;
+    }
     if (f->ops->fallocate)
         return f->ops->fallocate(t, f, (int)a->arg[1], off, len);
     return f->kind & FILE_SEEKABLE ? -EOPNOTSUPP : f->kind & FILE_DIR ? -EISDIR : -ESPIPE;

@@ -22,12 +22,6 @@ static void memfd_link_name(struct file *f, char *buf, size_t size)
     (void)snprintf(buf, size, "/memfd:%s (deleted)", (const char *)f->priv);
 }
 
-static int memfd_fallocate(struct task *t, struct file *f, int mode, off_t off, off_t len)
-{
-    (void)t;
-    return fallocate(f->hostfd, mode, off, len) < 0 ? -errno : 0;
-}
-
 static int memfd_fsync(struct task *t, struct file *f, bool data_only)
 {
     (void)t, (void)f, (void)data_only;
@@ -68,11 +62,11 @@ static const struct file_ops memfd_ops = {
     .stat = hostio_stat,
     .fsync = memfd_fsync,
     .truncate = hostio_truncate,
-    .fallocate = memfd_fallocate,
     .set_flags = memfd_set_flags,
     .link_name = memfd_link_name,
     .reopen = memfd_reopen,
     .release = memfd_release,
+    .in_memory = true,
 };
 
 long sys_memfd_create(struct task *t, const struct sysargs *a)

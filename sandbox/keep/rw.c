@@ -35,13 +35,14 @@ static int mode_check(struct file *f, enum direction dir)
     return acc == O_WRONLY || acc == O_RDWR ? 0 : -EBADF;
 }
 
-/* The host may run the call. A limit on file sizes is the host's to enforce, so then it does run the writes.
- */
+/* The host may run the call. A limit on file sizes is the host's to enforce, and memory is to be counted as
+ * the guest's: so then it does run the writes. */
 static bool lane_takes(struct transfer *x, int fd, size_t len)
 {
-    bool limited = x->dir == DIR_WRITE && x->t->process->rlim[RLIMIT_FSIZE].rlim_cur != RLIM_INFINITY;
+    bool own = x->dir == DIR_WRITE &&
+               (x->f->ops->in_memory || x->t->process->rlim[RLIMIT_FSIZE].rlim_cur != RLIM_INFINITY);
     struct stat st;
-    if (limited)
+    if (own)
         len = SIZE_MAX;
     else if (x->dir == DIR_READ && len >= LANE_BYTES && (x->f->kind & FILE_LANE) &&
              fstat(x->f->hostfd, &st) == 0 && st.st_size < LANE_BYTES)

@@ -136,6 +136,21 @@ end_it() {
     nothing_left
 }
 
+@test "a file in memory is the container's memory, also what fallocate makes of it" {
+    cp "$B/tests/tools/memfile" "$BUNDLE/rootfs/bin/"
+    config '.linux.resources.memory = {limit: 25000000}'
+    is_v1 && config '.linux.resources.memory.swap = 25000000'
+    for how in allocate write; do
+        args memfile $how 10000000
+        run_it "$ID"
+        args memfile $how 100000000
+        run run_it "$ID"
+        [ "$status" -eq 137 ]
+    done
+    no_cgroup_left
+    nothing_left
+}
+
 @test "a limit that cannot be had is an error, and leaves nothing" {
     config --arg p "/$ID" '.linux.cgroupsPath = $p | .linux.resources.cpu = {cpus: "9999"}'
     run --separate-stderr run_it "$ID"
