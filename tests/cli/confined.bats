@@ -59,9 +59,14 @@ teardown() {
     done
 }
 
-@test "a guest has no descriptor but those of its own files" {
+@test "a guest has no descriptor but those of its own files, and the gate's image, which nobody can write to" {
     run ls -A "/proc/$GUEST/fd"
-    [ "$output" = "" ]
+    [ "$output" = 63 ]
+    [[ "$(readlink "/proc/$GUEST/fd/63")" == "/memfd:gate"* ]]
+    run sh -c "echo >/proc/$GUEST/fd/63"
+    [ "$status" -ne 0 ]
+    run truncate -s 0 "/proc/$GUEST/fd/63"
+    [ "$status" -ne 0 ]
 }
 
 @test "the network, ipc and uts namespaces of porter and guest are not the host's" {
