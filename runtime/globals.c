@@ -17,12 +17,13 @@ static const char default_root[] = "/run/bailey";
 static bool is_users_root(void)
 {
     const char *user = getenv("USER");
-    unsigned inside = 0, outside = 0, count = 0;
+    unsigned inside, outside, count;
     _cleanup_fclose_ FILE *f = fopen("/proc/self/uid_map", "re");
 
-    if (!f || fscanf(f, "%u %u %u", &inside, &outside, &count) != 3)
+    if (user && strcmp(user, "root") == 0)
         return false;
-    return (inside != 0 || outside != 0 || count != UINT32_MAX) && (!user || strcmp(user, "root") != 0);
+    return f && fscanf(f, "%u %u %u", &inside, &outside, &count) == 3 &&
+           (inside != 0 || outside != 0 || count != UINT32_MAX);
 }
 
 /* Who is not root has no /run, but a directory of its own that ends with its session. */
