@@ -1,6 +1,5 @@
 /* Planning an execve: find the file, follow scripts, read the headers, work out the credentials. Nothing
  * changes for the task until exec_load.c commits. */
-#include "sandbox/keep/fdtable.h"
 #include "sandbox/keep/exec.h"
 
 #include <ctype.h>
