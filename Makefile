@@ -27,7 +27,8 @@ DEMO_PACKAGES := busybox-static jq
 LINT_PACKAGES := clang-format clang-tidy cppcheck shellcheck
 PREFIX ?= /usr/local
 
-SRC := $(wildcard common/*.c oci/*.c runtime/*.c sandbox/keep/*.c sandbox/platform/*.c sandbox/net/*.c)
+SRC := $(filter-out runtime/systemd/helper.c,$(wildcard common/*.c oci/*.c runtime/*.c runtime/*/*.c sandbox/keep/*.c \
+    sandbox/keep/*/*.c sandbox/platform/*.c))
 OBJ := $(SRC:%.c=$(B)/obj/%.o)
 
 .PHONY: all build docs man clean format lint asan asan-check fuzz install uninstall demo check
@@ -47,7 +48,7 @@ $(B)/obj/%.o: %.c Makefile
 $(B)/bailey: $(OBJ) $(GATE_OBJ) $(SYSTEMD_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) $(EARLY) $^ $(LDLIBS) -o $@
 
-# Before the C library has begun (runtime/early.c).
+# Before the C library has begun (runtime/launch/early.c).
 ifndef SANITIZE
 EARLY := -Wl,-e,early_entry
 endif

@@ -9,7 +9,7 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "runtime/options.h"
+#include "runtime/commands/options.h"
 
 static const struct {
     const char *prefix, *socket;

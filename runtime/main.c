@@ -8,11 +8,11 @@
 #include "common/cleanup.h"
 #include "common/log.h"
 #include "common/version.h"
-#include "runtime/cmd.h"
+#include "runtime/commands/cmd.h"
 #include "runtime/logto.h"
-#include "runtime/options.h"
-#include "runtime/passed.h"
-#include "runtime/reexec.h"
+#include "runtime/commands/options.h"
+#include "runtime/launch/passed.h"
+#include "runtime/launch/reexec.h"
 
 /* Descriptors 0 to 2 must be something, or the next open would become a standard stream. */
 static int tidy_descriptors(struct err *e)

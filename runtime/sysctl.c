@@ -8,7 +8,7 @@
 #include "common/cleanup.h"
 #include "oci/config.h"
 #include "runtime/procfile.h"
-#include "sandbox/keep/procfs.h"
+#include "sandbox/keep/pseudo/procfs.h"
 
 static const char *const of_ipc[] = {
     "kernel/msgmax", "kernel/msgmnb", "kernel/msgmni", "kernel/sem", "kernel/shm_rmid_forced",

@@ -191,7 +191,7 @@ getsockopt
 adjtimex
 clock_adjtime
 
-# Devices of the host that config.json lists (sandbox/keep/hostdev.c)
+# Devices of the host that config.json lists (sandbox/keep/device/hostdev.c)
 ioctl arg1 & 0xffffffff == 0x1260            # BLKGETSIZE
 ioctl arg1 & 0xffffffff == 0x80081272        # BLKGETSIZE64
 ioctl arg1 & 0xffffffff == 0x1268            # BLKSSZGET

@@ -8,7 +8,7 @@
 
 #include "common/err.h"
 #include "common/version.h"
-#include "runtime/cmd.h"
+#include "runtime/commands/cmd.h"
 
 /* Tables in Markdown
  * --------------------------------------------------------------------------------------------- */

@@ -288,11 +288,11 @@ struct gate_slot {
         untouched; /* a bit for each signal (1 << number % 64) whose action is the default, with no flags */
     uint64_t answered, transfers; /* the gate's: calls that never came to the keep */
     uint64_t si, dx, r10, r9;     /* the gate's: the guest's registers during the call in flight */
-    uint64_t
-        blocked;     /* the signal mask (sandbox/keep/sigmask.c says when it counts); bit n - 1 is signal n */
-    uint64_t marks;  /* the keep's: signals that wait, perhaps; to unblock one of them is to ring */
-    uint64_t robust; /* set_robust_list(2) */
-    uint64_t r8;     /* as si to r9 */
+    uint64_t blocked; /* the signal mask (sandbox/keep/signal/sigmask.c says when it counts); bit n - 1 is
+                         signal n */
+    uint64_t marks;   /* the keep's: signals that wait, perhaps; to unblock one of them is to ring */
+    uint64_t robust;  /* set_robust_list(2) */
+    uint64_t r8;      /* as si to r9 */
 };
 
 /* A bit for each descriptor that the gate may use natively: what stands for another file by now is no

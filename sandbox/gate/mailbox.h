@@ -58,12 +58,12 @@ _Static_assert(sizeof(struct gate_mailbox) <= MAILBOX_PAGE, "a mailbox is a page
 
 /* Closes that the gate of a process with one thread has made natively, and the O_NONBLOCK of a socket that it
  * has just got, which the keep hears of with the process's next call, or by looking here by itself
- * (sandbox/keep/later.c has the rules). */
+ * (sandbox/keep/lanes/later.c has the rules). */
 #define LATER_MOST 16U
 
-/* A file that the process opens, closes and opens again all the time (sandbox/keep/kept.c has the rules): the
- * gate has it at GATE_HOME_FD, and gives it out by the lowest number that is free when the same call opens
- * it: nothing of the host's is at that number. */
+/* A file that the process opens, closes and opens again all the time (sandbox/keep/lanes/kept.c has the
+ * rules): the gate has it at GATE_HOME_FD, and gives it out by the lowest number that is free when the same
+ * call opens it: nothing of the host's is at that number. */
 #define KEPT_PATH 256U
 
 enum kept_state {

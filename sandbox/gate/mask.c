@@ -1,5 +1,5 @@
-/* The guest's signal mask, which is in the thread's slot: sandbox/keep/sigmask.c says when, and why nothing
- * is missed. */
+/* The guest's signal mask, which is in the thread's slot: sandbox/keep/signal/sigmask.c says when, and why
+ * nothing is missed. */
 #include "sandbox/gate/gate.h"
 
 extern struct gate_shared gate_shared;

@@ -516,7 +516,7 @@ int patch_faulted(struct native_ucontext *uc)
 }
 
 /* Between the two instructions of a site of SHAPE_CMP: the text may be as it was before, by a debugger's
- * doing, when the context goes on (sandbox/keep/hold.c). No system call leaves rcx so. */
+ * doing, when the context goes on (sandbox/keep/trace/hold.c). No system call leaves rcx so. */
 static void leave_middle(struct native_sigcontext *r)
 {
     if (r->cx == (uint32_t)r->sp && is_patched(r->ip - 2))

@@ -1,5 +1,5 @@
 /* poll(2) and ppoll(2) of lanes, by an epoll descriptor that the keep lends to the thread
- * (sandbox/keep/fast_poll.c). */
+ * (sandbox/keep/lanes/fast_poll.c). */
 #ifndef BAILEY_GATE_POLL_H
 #define BAILEY_GATE_POLL_H
 

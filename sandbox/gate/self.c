@@ -3,8 +3,9 @@
  * there to build the frame from; whatever is not so simple goes back to the site's own instruction, and so to
  * the keep.
  *
- * The keep has told the actions (sandbox/keep/fast_signal.c) of a process whose memory is its own. With other
- * threads on it the signal may be for one of them, and the action be changing: then the keep is asked. */
+ * The keep has told the actions (sandbox/keep/lanes/fast_signal.c) of a process whose memory is its own. With
+ * other threads on it the signal may be for one of them, and the action be changing: then the keep is asked.
+ */
 #include "sandbox/gate/gate.h"
 
 #define NR_kill 62

@@ -1,6 +1,6 @@
 /* read(2) of a signalfd by the gate. The host's descriptor at its number is an event descriptor whose value
  * is a token: whoever reads it has taken the signal that is described beside it (struct gate_later;
- * sandbox/keep/signalfd.c has the rules). Any other value, or none, is for the keep. */
+ * sandbox/keep/signal/signalfd.c has the rules). Any other value, or none, is for the keep. */
 #ifndef BAILEY_GATE_SIGNALFD_H
 #define BAILEY_GATE_SIGNALFD_H
 

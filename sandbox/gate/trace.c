@@ -1,7 +1,7 @@
 /* Threads that are traced (ptrace(2)): where they stop, they stand in GATE_STOP, and the keep reads and
  * changes what they go on with. The host's syscall user dispatch sends all their calls here; sites that are
- * patched refuse, as the slot does not count for a traced thread (sandbox/keep/fast.c). A call is made where
- * signals come in, at gate_traced, as if its own instruction had. */
+ * patched refuse, as the slot does not count for a traced thread (sandbox/keep/lanes/fast.c). A call is made
+ * where signals come in, at gate_traced, as if its own instruction had. */
 #include "sandbox/gate/gate.h"
 
 #include <linux/audit.h>

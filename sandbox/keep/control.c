@@ -7,13 +7,13 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 
-#include "sandbox/keep/container_init.h"
+#include "sandbox/keep/container/container_init.h"
 #include "sandbox/keep/counters.h"
-#include "sandbox/keep/deaths.h"
-#include "sandbox/keep/seccomp.h"
-#include "sandbox/keep/session.h"
-#include "sandbox/keep/task.h"
-#include "sandbox/keep/tty.h"
+#include "sandbox/keep/task/deaths.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/container/session.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/device/tty.h"
 #include "sandbox/platform/spec.h"
 
 #define WATCHED_MAX 4096

@@ -2,7 +2,7 @@
 #ifndef BAILEY_KEEP_CONTROL_H
 #define BAILEY_KEEP_CONTROL_H
 
-#include "sandbox/keep/container.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/platform/messages.h"
 
 struct session;

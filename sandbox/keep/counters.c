@@ -4,11 +4,11 @@
 #include <stdio.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/container.h"
-#include "sandbox/keep/mailbox.h"
+#include "sandbox/keep/container/container.h"
+#include "sandbox/keep/lanes/mailbox.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task.h"
-#include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/mm/uaccess.h"
 
 struct counter {
     atomic_ulong calls, continued, posted, ns;

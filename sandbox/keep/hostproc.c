@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "sandbox/keep/kernel.h"
-#include "sandbox/keep/vfs.h"
+#include "sandbox/keep/fs/vfs.h"
 
 #define HOST_TEXT_MAX (64UL << 20)
 

@@ -8,14 +8,14 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 
-#include "sandbox/keep/container.h"
-#include "sandbox/keep/file.h"
-#include "sandbox/keep/procfs.h"
-#include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/container/container.h"
+#include "sandbox/keep/fs/file.h"
+#include "sandbox/keep/pseudo/procfs.h"
+#include "sandbox/keep/pseudo/procfs_priv.h"
 #include "common/version.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task.h"
-#include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/version.h"
 
 #define KLOG_RECORDS 256

@@ -5,15 +5,15 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "sandbox/keep/container_init.h"
+#include "sandbox/keep/container/container_init.h"
 #include "sandbox/keep/control.h"
 #include "sandbox/keep/counters.h"
-#include "sandbox/keep/file.h"
+#include "sandbox/keep/fs/file.h"
 #include "sandbox/keep/idmap.h"
 #include "sandbox/keep/klog.h"
-#include "sandbox/keep/procfs.h"
-#include "sandbox/keep/session.h"
-#include "sandbox/keep/task.h"
+#include "sandbox/keep/pseudo/procfs.h"
+#include "sandbox/keep/container/session.h"
+#include "sandbox/keep/task/task.h"
 #include "sandbox/platform/keep_filter.h"
 
 struct kernel kernel = {

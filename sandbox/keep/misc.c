@@ -13,12 +13,12 @@
 #include <sys/timex.h>
 #include <sys/utsname.h>
 
-#include "sandbox/keep/container.h"
-#include "sandbox/keep/file.h"
-#include "sandbox/keep/procfs_priv.h"
+#include "sandbox/keep/container/container.h"
+#include "sandbox/keep/fs/file.h"
+#include "sandbox/keep/pseudo/procfs_priv.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task.h"
-#include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/version.h"
 
 /* Names ----------------------------------------------------------------------------------------------------

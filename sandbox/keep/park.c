@@ -1,7 +1,7 @@
 #include "sandbox/keep/park.h"
 
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/task/task_internal.h"
 #include "sandbox/platform/listener.h"
 
 long task_park(struct task *t, const struct sysargs *a, struct parked *p)

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/mm/uaccess.h"
 
 #define ARG_STRLEN_MAX (32 * 4096UL)      /* execve(2): MAX_ARG_STRLEN */
 #define ARG_TOTAL_MAX (6 * 1024 * 1024UL) /* three quarters of the 8 MiB default stack */

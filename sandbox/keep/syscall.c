@@ -1,5 +1,5 @@
 /* From a notification to its handler and back. */
-#include "sandbox/keep/container.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/syscall.h"
 
 #include <errno.h>
@@ -7,20 +7,20 @@
 
 #include "common/log.h"
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/aio.h"
-#include "sandbox/keep/clone.h"
+#include "sandbox/keep/events/aio.h"
+#include "sandbox/keep/task/clone.h"
 #include "sandbox/keep/counters.h"
-#include "sandbox/keep/exec.h"
-#include "sandbox/keep/fast.h"
-#include "sandbox/keep/kept.h"
-#include "sandbox/keep/later.h"
-#include "sandbox/keep/quiet.h"
-#include "sandbox/keep/seccomp.h"
-#include "sandbox/keep/strace.h"
-#include "sandbox/keep/sysv_shm.h"
-#include "sandbox/keep/mailbox.h"
-#include "sandbox/keep/task.h"
-#include "sandbox/keep/trace.h"
+#include "sandbox/keep/task/exec.h"
+#include "sandbox/keep/lanes/fast.h"
+#include "sandbox/keep/lanes/kept.h"
+#include "sandbox/keep/lanes/later.h"
+#include "sandbox/keep/task/quiet.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/trace/strace.h"
+#include "sandbox/keep/ipc/sysv_shm.h"
+#include "sandbox/keep/lanes/mailbox.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/trace/trace.h"
 #include "sandbox/platform/listener.h"
 
 /* A call whose subsystem is not there links all the same and is ENOSYS. */

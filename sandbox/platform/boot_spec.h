@@ -3,7 +3,7 @@
 #ifndef BAILEY_PLATFORM_BOOT_SPEC_H
 #define BAILEY_PLATFORM_BOOT_SPEC_H
 
-#include "sandbox/keep/container.h"
+#include "sandbox/keep/container/container.h"
 
 /* Packs *b into a sealed memfd. Its descriptor, or -errno. */
 int boot_spec_pack(const struct keep_boot *b);

@@ -1,4 +1,4 @@
-#include "sandbox/keep/confine.h"
+#include "sandbox/keep/container/confine.h"
 
 #include <errno.h>
 #include <sys/personality.h>

@@ -19,7 +19,7 @@
 #include "common/cleanup.h"
 #include "sandbox/gate/abi.h"
 #include "sandbox/gate/standin.h"
-#include "sandbox/keep/confine.h"
+#include "sandbox/keep/container/confine.h"
 #include "sandbox/platform/gate_filter.h"
 #include "sandbox/platform/keep_filter.h"
 #include "sandbox/platform/label.h"

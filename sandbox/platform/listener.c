@@ -12,10 +12,10 @@
 #include <time.h>
 
 #include "common/log.h"
-#include "sandbox/keep/container.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/park.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/task/task_internal.h"
 
 #define WORKER_STACK (160 * 1024)
 #define MAX_IDLE 4

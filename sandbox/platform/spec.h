@@ -3,7 +3,7 @@
 #ifndef BAILEY_PLATFORM_SPEC_H
 #define BAILEY_PLATFORM_SPEC_H
 
-#include "sandbox/keep/container.h"
+#include "sandbox/keep/container/container.h"
 
 /* Packs *p (but for its descriptors) into a sealed memfd. Its descriptor, or -errno. */
 int spec_pack(const struct keep_process *p);

@@ -1,12 +1,12 @@
-#include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/mm/uaccess.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/uio.h>
 
-#include "sandbox/keep/mailbox.h"
-#include "sandbox/keep/task.h"
+#include "sandbox/keep/lanes/mailbox.h"
+#include "sandbox/keep/task/task.h"
 
 #define PAGE 4096UL
 

@@ -1,4 +1,4 @@
-// objects: common/*.o oci/*.o runtime/cgroup*.o runtime/systemd*.o sandbox/platform/messages.o
+// objects: common/*.o oci/*.o runtime/cgroup/*.o runtime/systemd/systemd*.o sandbox/platform/messages.o
 /* Control groups: paths, the layout of a host, and limits as what is written to which file. */
 #include <linux/bpf.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "oci/config.h"
-#include "runtime/cgroup_internal.h"
+#include "runtime/cgroup/cgroup_internal.h"
 
 const char systemd_image[1], systemd_image_end[1];
 

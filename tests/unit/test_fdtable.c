@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/fdtable.o sandbox/keep/lanes.o */
+/* objects: sandbox/keep/fs/fdtable.o sandbox/keep/lanes/lanes.o */
 /* Descriptor tables: numbers, copies, limits, and what they tell the guest's own table (lanes). */
 #include <errno.h>
 #include <setjmp.h>
@@ -7,14 +7,14 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "sandbox/keep/epoll.h"
-#include "sandbox/keep/fast.h"
-#include "sandbox/keep/fdtable_internal.h"
-#include "sandbox/keep/kept.h"
-#include "sandbox/keep/later.h"
+#include "sandbox/keep/events/epoll.h"
+#include "sandbox/keep/lanes/fast.h"
+#include "sandbox/keep/fs/fdtable_internal.h"
+#include "sandbox/keep/lanes/kept.h"
+#include "sandbox/keep/lanes/later.h"
 #include "sandbox/keep/hostproc.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task.h"
+#include "sandbox/keep/task/task.h"
 #include "sandbox/platform/listener.h"
 
 #define DEAD 777

@@ -1,4 +1,4 @@
-// objects: common/*.o oci/*.o runtime/lsm.o runtime/procfile.o sandbox/platform/label.o
+// objects: common/*.o oci/*.o runtime/launch/lsm.o runtime/procfile.o sandbox/platform/label.o
 /* Labels: what is asked of the kernel for which configuration, and where it is written to. No security module
  * is needed: a directory stands for procfs. */
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 
 #include "common/cleanup.h"
 #include "oci/config.h"
-#include "runtime/lsm.h"
+#include "runtime/launch/lsm.h"
 #include "runtime/procfile.h"
 #include "tests/unit/scratch_dir.h"
 

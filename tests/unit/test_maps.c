@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/maps.o */
+/* objects: sandbox/keep/mm/maps.o */
 /* What the text of /proc/PID/maps says. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "sandbox/keep/kernel.h"
-#include "sandbox/keep/maps.h"
+#include "sandbox/keep/mm/maps.h"
 
 struct kernel kernel = {.gate_fd = -1};
 

@@ -1,4 +1,4 @@
-/* objects: runtime/options.o common/err.o */
+/* objects: runtime/commands/options.o common/err.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "runtime/options.h"
+#include "runtime/commands/options.h"
 
 struct values {
     const char *name, *mode;

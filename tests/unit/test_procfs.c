@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/pseudo.o sandbox/keep/pseudo_fs.o sandbox/keep/cgroup*.o sandbox/keep/procfs.o sandbox/keep/procfs_fd.o sandbox/keep/hostproc.o sandbox/keep/strbuf.o sandbox/keep/procfs_host.o sandbox/keep/procfs_login.o sandbox/keep/procfs_mem.o sandbox/keep/procfs_net.o sandbox/keep/procfs_pid.o sandbox/keep/procfs_status.o sandbox/keep/procfs_sys.o sandbox/keep/procfs_system.o sandbox/keep/sysfs.o common/log.o common/err.o sandbox/keep/idmap.o */
+/* objects: sandbox/keep/pseudo/pseudo.o sandbox/keep/pseudo/pseudo_fs.o sandbox/keep/container/cgroup*.o sandbox/keep/pseudo/cgroup_fs.o sandbox/keep/pseudo/procfs.o sandbox/keep/pseudo/procfs_fd.o sandbox/keep/hostproc.o sandbox/keep/strbuf.o sandbox/keep/pseudo/procfs_host.o sandbox/keep/pseudo/procfs_login.o sandbox/keep/pseudo/procfs_mem.o sandbox/keep/pseudo/procfs_net.o sandbox/keep/pseudo/procfs_pid.o sandbox/keep/pseudo/procfs_status.o sandbox/keep/pseudo/procfs_sys.o sandbox/keep/pseudo/procfs_system.o sandbox/keep/pseudo/sysfs.o common/log.o common/err.o sandbox/keep/idmap.o */
 /* The parts of /proc that turn text into text. */
 #include <errno.h>
 #include <setjmp.h>
@@ -7,20 +7,20 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "sandbox/keep/fast.h"
-#include "sandbox/keep/fdtable.h"
-#include "sandbox/keep/foreign.h"
-#include "sandbox/keep/fs_struct.h"
-#include "sandbox/keep/later.h"
+#include "sandbox/keep/lanes/fast.h"
+#include "sandbox/keep/fs/fdtable.h"
+#include "sandbox/keep/mm/foreign.h"
+#include "sandbox/keep/fs/fs_struct.h"
+#include "sandbox/keep/lanes/later.h"
 #include "sandbox/keep/klog.h"
-#include "sandbox/keep/mqueue.h"
-#include "sandbox/keep/procfs_priv.h"
-#include "sandbox/keep/quiet.h"
-#include "sandbox/keep/pseudo_fs.h"
-#include "sandbox/keep/seccomp.h"
-#include "sandbox/keep/sysv.h"
-#include "sandbox/keep/trace.h"
-#include "sandbox/keep/tty.h"
+#include "sandbox/keep/ipc/mqueue.h"
+#include "sandbox/keep/pseudo/procfs_priv.h"
+#include "sandbox/keep/task/quiet.h"
+#include "sandbox/keep/pseudo/pseudo_fs.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/ipc/sysv.h"
+#include "sandbox/keep/trace/trace.h"
+#include "sandbox/keep/device/tty.h"
 
 unsigned seccomp_count(const struct task *t)
 {

@@ -1,4 +1,4 @@
-// objects: common/*.o oci/*.o runtime/seccomp.o runtime/seccomp_store.o sandbox/keep/bpf.o
+// objects: common/*.o oci/*.o runtime/seccomp/seccomp.o runtime/seccomp/seccomp_store.o sandbox/keep/seccomp/bpf.o
 /* linux.seccomp as a program: what it answers call by call, and what the cache may believe of it. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,8 +18,8 @@
 
 #include "common/cleanup.h"
 #include "oci/config.h"
-#include "runtime/seccomp_store.h"
-#include "sandbox/keep/bpf.h"
+#include "runtime/seccomp/seccomp_store.h"
+#include "sandbox/keep/seccomp/bpf.h"
 #include "tests/unit/scratch_dir.h"
 
 static struct err err;

@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/task.o sandbox/keep/process.o sandbox/keep/signal.o sandbox/keep/sigmask.o sandbox/keep/stop.o sandbox/keep/sleep.o sandbox/keep/sigdeliver.o sandbox/keep/sigcalls.o sandbox/keep/exit.o sandbox/keep/deaths.o sandbox/keep/hostproc.o sandbox/keep/strbuf.o sandbox/keep/park.o sandbox/keep/quiet.o sandbox/keep/wait.o sandbox/keep/thread.o sandbox/keep/timer.o sandbox/keep/posix_timer.o sandbox/keep/fork.o sandbox/keep/cred.o sandbox/keep/idmap.o sandbox/keep/maps.o sandbox/keep/seccomp.o sandbox/keep/seccomp_install.o sandbox/keep/seccomp_native.o sandbox/keep/sites.o sandbox/keep/poke.o sandbox/keep/hold.o sandbox/keep/trace.o sandbox/keep/trace_stop.o sandbox/keep/trace_context.o sandbox/keep/bpf.o sandbox/keep/credcalls.o sandbox/keep/ids.o common/log.o common/err.o */
+/* objects: sandbox/keep/task/task.o sandbox/keep/task/process.o sandbox/keep/signal/signal.o sandbox/keep/signal/sigmask.o sandbox/keep/signal/stop.o sandbox/keep/time/sleep.o sandbox/keep/signal/sigdeliver.o sandbox/keep/signal/sigcalls.o sandbox/keep/task/exit.o sandbox/keep/task/deaths.o sandbox/keep/hostproc.o sandbox/keep/strbuf.o sandbox/keep/park.o sandbox/keep/task/quiet.o sandbox/keep/task/wait.o sandbox/keep/thread.o sandbox/keep/time/timer.o sandbox/keep/time/posix_timer.o sandbox/keep/task/fork.o sandbox/keep/task/cred.o sandbox/keep/idmap.o sandbox/keep/mm/maps.o sandbox/keep/seccomp/seccomp.o sandbox/keep/seccomp/seccomp_install.o sandbox/keep/seccomp/seccomp_native.o sandbox/keep/trace/sites.o sandbox/keep/trace/poke.o sandbox/keep/trace/hold.o sandbox/keep/trace/trace.o sandbox/keep/trace/trace_stop.o sandbox/keep/trace/trace_context.o sandbox/keep/seccomp/bpf.o sandbox/keep/task/credcalls.o sandbox/keep/task/ids.o common/log.o common/err.o */
 /* Signals, children and timers, without guests. */
 #include <errno.h>
 #include <sched.h>
@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/task_internal.h"
+#include "sandbox/keep/task/task_internal.h"
 #include "tests/unit/keep_stubs.h"
 
 #define HANDLER 0x1000

@@ -1,4 +1,4 @@
-/* objects: runtime/statejson.o runtime/procenv.o oci/json_write.o common/arena.o */
+/* objects: runtime/state/statejson.o runtime/procenv.o oci/json_write.o common/arena.o */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 #include "common/arena.h"
 #include "oci/config.h"
 #include "runtime/procenv.h"
-#include "runtime/statejson.h"
+#include "runtime/state/statejson.h"
 
 static const struct statejson plain = {
     .id = "a", .status = "created", .bundle = "/b", .pid = -1, .exit_status = -1};

@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/strace.o sandbox/keep/strace_flags.o common/log.o common/err.o */
+/* objects: sandbox/keep/trace/strace.o sandbox/keep/trace/strace_flags.o common/log.o common/err.o */
 /* How --strace shows calls. The "guest" here is the test itself. */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +14,10 @@
 #include <cmocka.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/strace.h"
+#include "sandbox/keep/trace/strace.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task.h"
-#include "sandbox/keep/uaccess.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/mm/uaccess.h"
 
 const struct syscall_desc syscall_table[SYSCALL_MAX] = {
     [SYS_getpid] = {.name = "getpid", .args = ""},    [SYS_openat] = {.name = "openat", .args = "asxo"},

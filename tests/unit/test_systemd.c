@@ -1,4 +1,4 @@
-// objects: common/*.o oci/*.o runtime/cgroup*.o runtime/systemd*.o sandbox/platform/messages.o
+// objects: common/*.o oci/*.o runtime/cgroup/*.o runtime/systemd/systemd*.o sandbox/platform/messages.o
 /* Units of systemd: names, and what is asked of it as strings. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "oci/config.h"
-#include "runtime/cgroup_internal.h"
-#include "runtime/systemd.h"
+#include "runtime/cgroup/cgroup_internal.h"
+#include "runtime/systemd/systemd.h"
 
 const char systemd_image[1], systemd_image_end[1];
 

@@ -1,4 +1,4 @@
-/* objects: runtime/userns.o runtime/mountinfo.o common/err.o common/log.o common/arena.o */
+/* objects: runtime/launch/userns.o runtime/rootfs/mountinfo.o common/err.o common/log.o common/arena.o */
 /* What the runtime reads of the host about ids and mounts, and what it makes of config.json's mappings. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "oci/config.h"
-#include "runtime/mountinfo.h"
-#include "runtime/userns.h"
+#include "runtime/rootfs/mountinfo.h"
+#include "runtime/launch/userns.h"
 
 static void test_ids_are_translated(void **state)
 {

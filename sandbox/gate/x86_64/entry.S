@@ -93,7 +93,7 @@ gate_exit_thread:
     ud2
 
 /* gate_leave(code, clone, robust, in_use): ends the thread without a word, if no robust lock is held and the keep has
- * not taken that right back. The order of the steps is what sandbox/keep/quiet.h relies on; from where the area is marked
+ * not taken that right back. The order of the steps is what sandbox/keep/task/quiet.h relies on; from where the area is marked
  * free on nothing touches it. A bad address of the guest's counts as a lock (leave_faulted). */
 #define CLONE_QUIET 8
 #define CLONE_LEFT 16

@@ -2,7 +2,7 @@
  * handler of SIGSYS, which sends a call here to be made in the guest's own context, where bad addresses may fault.
  *
  * A signal in the middle finds the call not begun (up to gate_mask_committed), or done: sandbox/gate/mask.c makes
- * it so. sandbox/keep/sigmask.c says why the order of the steps matters. */
+ * it so. sandbox/keep/signal/sigmask.c says why the order of the steps matters. */
 #include "sandbox/gate/x86_64/slots.h"
 
 #define GATE_SETTLE 0x200c

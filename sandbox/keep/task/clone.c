@@ -1,0 +1,368 @@
+#include "sandbox/keep/task/clone.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stddef.h>
+#include <sys/syscall.h>
+
+#include "sandbox/keep/lanes/fast.h"
+#include "sandbox/keep/fs/fdtable.h"
+#include "sandbox/keep/task/pidfd.h"
+#include "sandbox/keep/device/random.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/trace/trace.h"
+#include "sandbox/keep/mm/uaccess.h"
+
+/* A child between the keep's approval and its attaching. */
+struct embryo {
+    struct ktimer timer; /* first: since its parent ended with the host's clone perhaps on its way */
+    struct embryo *next, *prev;
+    struct task *child, *parent; /* references */
+    uint32_t secret;
+    uaddr_t child_tid; /* CLONE_CHILD_SETTID: where the child's tid goes in its own memory; 0: nowhere */
+    uint64_t call;     /* the last argument of its parent's call */
+};
+
+static struct embryo *find_embryo(const struct task *parent, uint64_t token)
+{
+    struct embryo *e;
+
+    DL_FOREACH(kernel.embryos, e)
+    if (e->secret == token >> 32 && e->child->tid == (pid_t)(token & 0x7fffffff) &&
+        (!parent || e->parent == parent))
+        return e;
+    return NULL;
+}
+
+static struct embryo *take_embryo(const struct task *parent, uint64_t token)
+{
+    LOCKED(&kernel.tasklist_lock);
+    struct embryo *e = find_embryo(parent, token);
+
+    if (e) {
+        DL_DELETE(kernel.embryos, e);
+        ktimer_cancel(&e->timer);
+    }
+    return e;
+}
+
+static void embryo_free(struct embryo *e)
+{
+    task_put(e->child);
+    task_put(e->parent);
+    free(e);
+}
+
+#define EMBRYOS_MAX 512 /* of one parent */
+#define LATE_NS (5 * NSEC_PER_SEC)
+
+/* [tasklist_lock] Nobody attached: the parent was killed before the host made the child. */
+static void embryo_is_late(struct ktimer *kt)
+{
+    const struct embryo *e = (const struct embryo *)kt; /* its first member */
+    process_kill_locked(e->child->process, SIGKILL, true);
+}
+
+/* The host's clone is on its way, or was not made. */
+static void parent_ended(struct embryo *e)
+{
+    if (!e->timer.queued)
+        ktimer_set(&e->timer, mono_now() + LATE_NS);
+}
+
+void clone_task_ended(struct task *t)
+{
+    struct embryo *e, *tmp;
+
+    DL_FOREACH_SAFE(kernel.embryos, e, tmp)
+    {
+        if (e->child == t) {
+            DL_DELETE(kernel.embryos, e);
+            ktimer_cancel(&e->timer);
+            embryo_free(e);
+        } else if (e->parent == t && e->child->process != t->process) {
+            parent_ended(e);
+        }
+    }
+}
+
+static uint32_t new_secret(void)
+{
+    uint32_t s;
+
+    random_bytes(&s, sizeof(s));
+    return s & 0x7fffffff;
+}
+
+/* What the parent's call says. */
+struct request {
+    unsigned long flags; /* the guest's */
+    uaddr_t ptid, ctid, at;
+};
+
+static struct request request_of(const struct sysargs *a)
+{
+    return (struct request){
+        .flags = a->arg[0] >> 32,
+        .ptid = a->arg[2],
+        .ctid = a->arg[3],
+        .at = gate_clone_at(a->arg[5]),
+    };
+}
+
+/* The token to the gate, the pid where the guest wants it. CLONE_PIDFD shares the third argument with
+ * CLONE_PARENT_SETTID. */
+static int tell_parent(struct task *t, const struct request *q, const struct embryo *e)
+{
+    uint64_t token = (uint64_t)e->secret << 32 | (uint32_t)e->child->tid;
+    int value = e->child->tid;
+    struct user_copy copies[2] = {{q->at, &token, sizeof(token)}, {q->ptid, &value, sizeof(value)}};
+
+    if (q->flags & CLONE_PIDFD) {
+        value = pidfd_install(t, e->child->process, 0);
+        if (value < 0)
+            return value;
+    }
+    return copy_all_to_user(t, copies, q->flags & (CLONE_PARENT_SETTID | CLONE_PIDFD) ? 2 : 1);
+}
+
+/* The embryo of the call, which the host makes again (a stop came between); or how many of t's have not come
+ * yet. */
+static struct embryo *find_again(const struct task *t, const struct sysargs *a, unsigned *waiting)
+{
+    struct embryo *e;
+
+    LOCKED(&kernel.tasklist_lock);
+    *waiting = 0;
+    DL_FOREACH(kernel.embryos, e)
+    {
+        if (e->parent != t)
+            continue;
+        if (e->call == a->arg[5])
+            return e;
+        ++*waiting;
+    }
+    return NULL;
+}
+
+/* False: the child was killed meanwhile. */
+static bool embryo_add(struct embryo *e, unsigned long flags)
+{
+    LOCKED(&kernel.tasklist_lock);
+
+    if (e->child->exited)
+        return false;
+    DL_APPEND(kernel.embryos, e);
+    trace_cloned(e->parent, e->child, flags, (int)(flags & CSIGNAL));
+    return true;
+}
+
+static struct embryo *embryo_new(struct task *t, const struct request *q, int *err)
+{
+    struct embryo *e = calloc(1, sizeof(*e));
+    pid_t pid;
+
+    if (!e) {
+        *err = -ENOMEM;
+        return NULL;
+    }
+    if ((q->flags & CLONE_PIDFD) && (q->flags & (CLONE_PARENT_SETTID | CLONE_THREAD | CLONE_DETACHED)))
+        *err = -EINVAL;
+    else
+        e->child = task_fork(t, q->flags, &pid, err);
+    if (!e->child) {
+        free(e);
+        return NULL;
+    }
+    e->timer.fire = embryo_is_late;
+    e->parent = task_get(t);
+    e->secret = new_secret();
+    e->child_tid = q->flags & CLONE_CHILD_SETTID ? q->ctid : 0;
+    e->child->native_ctid = q->flags & CLONE_CHILD_CLEARTID ? q->ctid : 0;
+    return e;
+}
+
+/* Where a tracer is to see the parent wait, the keep does the waiting. */
+static bool are_native_flags(uint64_t native, unsigned long flags)
+{
+    return (native | (flags & CLONE_VFORK)) == GATE_CLONE_FLAGS(flags);
+}
+
+static bool is_traced(const struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    return t->trace;
+}
+
+/* Whether the child needs nothing but its slot, and is in no doubt. */
+static bool may_be_quiet(const struct task *t, const struct task *child, unsigned long flags)
+{
+    const struct process *p = t->process;
+
+    return (flags & CLONE_THREAD) && !(flags & CLONE_PIDFD) && !p->quiet && !p->stopped && !p->group_exit &&
+           !child->exited && !child->judge_next && !signal_pending_set(child) && !trace_has_tracee(p) &&
+           fast_may_be(child);
+}
+
+/* Nobody has a say in its end, and no other process is on its memory. */
+static bool may_leave(const struct task *child)
+{
+    return seccomp_always_allows(child, SYS_exit) && atomic_load(&child->process->mm->refs) == 1;
+}
+
+/* All that the child needs is written at once, but for its mask, which its maker's gate has copied from slot
+ * to slot: to read it here would cost as much again. 0: it need not attach. -EAGAIN: it is to, and nothing
+ * was done. */
+static int tell_quiet(struct task *t, const struct sysargs *a, const struct request *q, struct embryo *e)
+{
+    struct task *child = e->child;
+    uaddr_t slot = (a->arg[5] & GATE_CLONE_CALL) == GATE_CALLED_THREAD
+                       ? fast_slot_at((a->arg[5] & (GATE_AREA_SIZE - 1)) >> GATE_CLONE_SLOT_SHIFT)
+                       : 0;
+
+    if (!slot)
+        return -EAGAIN;
+    LOCKED(&kernel.tasklist_lock);
+    quiet_passed_over(t->process);
+    if (!may_be_quiet(t, child, q->flags) ||
+        !quiet_begin(t, child, q->at + offsetof(struct gate_clone, quiet), may_leave(child)))
+        return -EAGAIN;
+    const uint64_t words[3] = {(uint64_t)e->secret << 32 | (uint32_t)child->tid,
+                               child->process->quiet->leaves ? GATE_LEAVES : GATE_QUIET, 0};
+    const int32_t tid = child->tid;
+    struct gate_slot s;
+    struct user_copy parts[FAST_SLOT_PARTS + 3];
+    unsigned n = fast_take_slot(child, slot, task_mask_is_in_slot(t), &s, parts);
+    parts[n++] = (struct user_copy){q->at, words, sizeof(words)};
+    if (q->flags & CLONE_PARENT_SETTID)
+        parts[n++] = (struct user_copy){q->ptid, &tid, sizeof(tid)};
+    if (e->child_tid && !(q->flags & CLONE_PARENT_SETTID && q->ptid == e->child_tid))
+        parts[n++] = (struct user_copy){e->child_tid, &tid, sizeof(tid)};
+    if (copy_all_to_user(t, parts, n) < 0) {
+        quiet_over(child);
+        child->lender = 0;
+        child->slot = 0;
+        child->mask_in_slot = false;
+        return -EAGAIN;
+    }
+    DL_PREPEND(kernel.embryos, e);
+    return 0;
+}
+
+static long approve(struct task *t, const struct sysargs *a, const struct request *q)
+{
+    int err;
+    struct embryo *e = embryo_new(t, q, &err);
+
+    if (!e)
+        return err;
+    e->call = a->arg[5];
+    t->cloned = e->child->tid;
+    if ((err = tell_quiet(t, a, q, e)) == 0)
+        return SYS_CONTINUE;
+    if (err == -EAGAIN) {
+        if (q->flags & CLONE_THREAD)
+            task_copy_mask(e->child, t);
+        err = tell_parent(t, q, e);
+    }
+    if (err == 0 && embryo_add(e, q->flags))
+        return SYS_CONTINUE;
+    task_fork_abort(e->child);
+    embryo_free(e);
+    return err < 0 ? err : -EAGAIN;
+}
+
+/* The gate's native clone. Its arguments are registers; what else it could be made to create (a wrong stack)
+ * is still a guest behind the same filter. */
+long sys_clone(struct task *t, const struct sysargs *a)
+{
+    struct request q = request_of(a);
+    bool tells = !(q.flags & CLONE_SETTLS);
+    unsigned waiting;
+
+    if (!from_gate(a) || !are_native_flags(a->arg[0] & UINT32_MAX, q.flags))
+        return -EPERM;
+    if (a->arg[0] & CLONE_VFORK && is_traced(t))
+        return GATE_VFORK_STOPS;
+    if (find_again(t, a, &waiting))
+        return SYS_CONTINUE;
+    quiet_area_given(t->process, q.at);
+    if (waiting >= EMBRYOS_MAX)
+        return -EAGAIN;
+    if (tells)
+        sigmask_told(t, a->arg[4]);
+    long r = approve(t, a, &q);
+    if (tells)
+        sigmask_told_over(t);
+    return r;
+}
+
+bool clone_left(const struct sysargs *a)
+{
+    return a->nr == SYS_exit && from_gate(a);
+}
+
+void clone_gives_back(pid_t host_tid, uaddr_t in_use)
+{
+    if (in_use)
+        (void)copy_to_host_thread(host_tid, in_use, &(uint32_t){0}, sizeof(uint32_t));
+}
+
+struct task *clone_heard(pid_t host_tid, const struct sysargs *a)
+{
+    struct embryo *e, *its = NULL;
+    struct task *t;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        if (!(t = quiet_find(host_tid)) || (clone_left(a) && !quiet_has_area(t->process, a->arg[1])))
+            return NULL;
+        task_get(t);
+        DL_FOREACH(kernel.embryos, e)
+        if (e->child == t)
+            its = e;
+        if (its)
+            DL_DELETE(kernel.embryos, its);
+        task_host_known(t, host_tid, a->nr);
+    }
+    if (its)
+        embryo_free(its);
+    return t;
+}
+
+long gate_clone_abort(struct task *t, const struct sysargs *a)
+{
+    struct embryo *e = take_embryo(t, a->arg[0]);
+
+    if (!e)
+        return -ESRCH;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        trace_clone_failed(t, e->child);
+        quiet_over(e->child);
+        e->child->lender = 0;
+    }
+    task_fork_abort(e->child);
+    embryo_free(e);
+    return 0;
+}
+
+long gate_attach(pid_t host_tid, const struct sysargs *a)
+{
+    struct embryo *e = take_embryo(NULL, a->arg[0]);
+
+    if (!e)
+        return -ESRCH;
+    struct task *child = e->child;
+    long r = 0;
+    task_set_host_tid(child, host_tid);
+    /* It may have been killed meanwhile, and its memory given back; while it is in a call that waits. */
+    if (task_enter(child)) {
+        fast_attach(child, a->arg[1], e->child_tid);
+        r = fdtable_is_strange(child->fdt) ? GATE_ATTACH_CLEAR : 0;
+        task_leave(child);
+    }
+    embryo_free(e);
+    return r;
+}

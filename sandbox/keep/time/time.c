@@ -1,0 +1,120 @@
+/* Clocks and sleeping. The clocks are the host's, and so is the waiting: no pointer's target matters to
+ * anyone but the guest itself. */
+#include <sys/times.h>
+
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/mm/uaccess.h"
+
+/* CPU clocks of others (negative numbers) go by pids, which the host counts differently: only one's own. */
+static int64_t cpu_clock_ns(struct task *t, clockid_t clock)
+{
+    pid_t pid = ~(clock >> 3); /* as clock_getcpuclockid(3) makes them */
+    bool per_thread = clock & 4;
+    quiet_await_clock(t, clock);
+    LOCKED(&kernel.tasklist_lock);
+    const struct pid_ns *ns = t->process->container->pids;
+    const struct task *other = pid ? task_by_tid(ns, pid) : t;
+    if (!other || (clock & 3) == 3 || (per_thread && other->process != t->process))
+        return -EINVAL;
+    if (!per_thread && other->tid != other->process->pid && pid)
+        return -EINVAL;
+    if ((clock & 3) == 2)
+        return per_thread ? task_cpu_ns(other) : process_cpu_ns(other->process);
+    struct timespec ut, st;
+    process_cputime(other->process, &ut, &st);
+    return ts_ns(&ut) + ((clock & 3) == 1 ? 0 : ts_ns(&st)); /* a thread's: its process's, which is no less */
+}
+
+long sys_clock_gettime(struct task *t, const struct sysargs *a)
+{
+    clockid_t clock = (clockid_t)a->arg[0];
+    if (clock >= 0)
+        return SYS_CONTINUE;
+    int64_t ns = cpu_clock_ns(t, clock);
+    if (ns < 0)
+        return -EINVAL;
+    struct timespec ts = ns_ts(ns);
+    return copy_to_user(t, a->arg[1], &ts, sizeof(ts));
+}
+
+long sys_clock_getres(struct task *t, const struct sysargs *a)
+{
+    clockid_t clock = (clockid_t)a->arg[0];
+    if (clock >= 0)
+        return SYS_CONTINUE;
+    if (cpu_clock_ns(t, clock) < 0)
+        return -EINVAL;
+    return a->arg[1] ? copy_to_user(t, a->arg[1], &(struct timespec){.tv_nsec = 1}, sizeof(struct timespec))
+                     : 0;
+}
+
+long sys_gettimeofday(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    (void)a;
+    return SYS_CONTINUE;
+}
+
+long sys_time(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    (void)a;
+    return SYS_CONTINUE;
+}
+
+long sys_nanosleep(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    (void)a;
+    return SYS_CONTINUE_BLOCKING;
+}
+
+long sys_clock_nanosleep(struct task *t, const struct sysargs *a)
+{
+    struct timespec ts;
+    if ((clockid_t)a->arg[0] >= 0)
+        return SYS_CONTINUE_BLOCKING;
+    if (get_user(t, &ts, a->arg[2]) < 0)
+        return -EFAULT;
+    return -EINVAL; /* others' CPU clocks */
+}
+
+/* The host goes on with a native sleep that a stop had interrupted. */
+long sys_restart_syscall(struct task *t, const struct sysargs *a)
+{
+    (void)t;
+    (void)a;
+    return SYS_CONTINUE_BLOCKING;
+}
+
+/* Setting the clock is the host's privilege. */
+long sys_clock_settime(struct task *t, const struct sysargs *a)
+{
+    struct timespec ts;
+    clockid_t clock = (clockid_t)a->arg[0];
+    if (clock != CLOCK_REALTIME && clock >= 0)
+        return -EINVAL;
+    if (get_user(t, &ts, a->arg[1]) < 0)
+        return -EFAULT;
+    return clock == CLOCK_REALTIME ? -EPERM : -EINVAL;
+}
+
+long sys_times(struct task *t, const struct sysargs *a)
+{
+    const int64_t tick = NSEC_PER_SEC / sysconf(_SC_CLK_TCK);
+    struct timespec ut, st, now;
+    struct tms tms;
+    {
+        LOCKED(&kernel.tasklist_lock);
+        process_cputime(t->process, &ut, &st);
+        tms.tms_utime = ts_ns(&ut) / tick;
+        tms.tms_stime = ts_ns(&st) / tick;
+        tms.tms_cutime = ts_ns(&t->process->cutime) / tick;
+        tms.tms_cstime = ts_ns(&t->process->cstime) / tick;
+    }
+    if (a->arg[0] && copy_to_user(t, a->arg[0], &tms, sizeof(tms)) < 0)
+        return -EFAULT;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return ts_ns(&now) / tick;
+}
