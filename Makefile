@@ -53,7 +53,7 @@ ifndef SANITIZE
 EARLY := -Wl,-e,early_entry
 endif
 # Loops are to stay loops there: gcc and clang have different words for it.
-$(B)/obj/runtime/early.o: CFLAGS += -ffreestanding -fno-stack-protector -U_FORTIFY_SOURCE \
+$(B)/obj/runtime/launch/early.o: CFLAGS += -ffreestanding -fno-stack-protector -U_FORTIFY_SOURCE \
 	$(if $(findstring clang,$(CC)),-fno-builtin,-fno-tree-loop-distribute-patterns)
 
 # The README's two commands. Each brings what it needs; the build follows in a make of its own, which sees it.
