@@ -13,7 +13,7 @@
 #include "sandbox/keep/fs/vfs_priv.h"
 #include "tests/unit/scratch_dir.h"
 
-    static void test_climbs(void **state)
+static void test_climbs(void **state)
 {
     (void)state;
     assert_false(path_climbs("a/b"));
