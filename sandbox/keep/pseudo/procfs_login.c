@@ -6,28 +6,20 @@
 #include "sandbox/keep/idmap.h"
 #include "sandbox/keep/pseudo/procfs_priv.h"
 
-/* The user that logged in, or the number of the session. */
-static int show(struct pnode *n, bool session, struct strbuf *sb)
+int proc_pid_show_loginuid(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
-    _cleanup_who_ struct proc_who w;
-    int r = proc_who(n, &w);
-    if (r < 0)
-        return r;
+    (void)t;
     LOCKED(&kernel.tasklist_lock);
-    sb_printf(sb, "%u", !w.t ? NOBODY_LOGGED_IN : session ? w.t->login_session : w.t->login_uid);
+    sb_printf(sb, "%u", w->t ? w->t->login_uid : NOBODY_LOGGED_IN);
     return 0;
 }
 
-int proc_pid_show_loginuid(struct task *t, struct pnode *n, struct strbuf *sb)
+int proc_pid_show_sessionid(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    return show(n, false, sb);
-}
-
-int proc_pid_show_sessionid(struct task *t, struct pnode *n, struct strbuf *sb)
-{
-    (void)t;
-    return show(n, true, sb);
+    LOCKED(&kernel.tasklist_lock);
+    sb_printf(sb, "%u", w->t ? w->t->login_session : NOBODY_LOGGED_IN);
+    return 0;
 }
 
 /* Digits and at most one newline. 0, -EINVAL or -ERANGE. */

@@ -42,16 +42,12 @@ static void put_area(struct strbuf *sb, struct task *who, uaddr_t from, uaddr_t 
 
 /* setproctitle(3) writes over the arguments, and beyond them into the environment when it needs the room:
  * then the last argument's NUL is gone, and the title is one string that ends where it ends. */
-int proc_pid_show_cmdline(struct task *t, struct pnode *n, struct strbuf *sb)
+int proc_pid_show_cmdline(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    _cleanup_who_ struct proc_who w;
-    int r = proc_who(n, &w);
-    if (r < 0)
-        return r;
     struct proc_mm mm;
-    _cleanup_task_ struct task *who = proc_mem_task(&w);
-    if (!who || !proc_mm(&w, &mm) || mm.arg_end <= mm.arg_start)
+    _cleanup_task_ struct task *who = proc_mem_task(w);
+    if (!who || !proc_mm(w, &mm) || mm.arg_end <= mm.arg_start)
         return 0;
     put_area(sb, who, mm.arg_start, mm.arg_end);
     if (!sb->len || !sb->s[sb->len - 1])
@@ -65,27 +61,25 @@ int proc_pid_show_cmdline(struct task *t, struct pnode *n, struct strbuf *sb)
     return 0;
 }
 
-int proc_pid_show_environ(struct task *t, struct pnode *n, struct strbuf *sb)
+int proc_pid_show_environ(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
-    _cleanup_who_ struct proc_who w;
-    int r = proc_who_access(t, n, &w);
+    int r = proc_may_access(t, w);
     if (r < 0)
         return r;
     struct proc_mm mm;
-    _cleanup_task_ struct task *who = proc_mem_task(&w);
-    if (who && proc_mm(&w, &mm))
+    _cleanup_task_ struct task *who = proc_mem_task(w);
+    if (who && proc_mm(w, &mm))
         put_area(sb, who, mm.env_start, mm.env_end);
     return 0;
 }
 
-int proc_pid_show_auxv(struct task *t, struct pnode *n, struct strbuf *sb)
+int proc_pid_show_auxv(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
-    _cleanup_who_ struct proc_who w;
-    int r = proc_who_access(t, n, &w);
+    int r = proc_may_access(t, w);
     if (r < 0)
         return r;
     struct proc_mm mm;
-    if (proc_mm(&w, &mm))
+    if (proc_mm(w, &mm))
         sb_put(sb, mm.auxv, mm.auxv_len);
     return 0;
 }
@@ -157,42 +151,34 @@ void proc_maps_filter(const char *host, uaddr_t start_brk, struct strbuf *out)
     }
 }
 
-static int show_host_maps(struct pnode *n, const char *file, struct strbuf *sb)
+static int show_host_maps(const struct proc_who *w, const char *file, struct strbuf *sb)
 {
-    _cleanup_who_ struct proc_who w;
-    int r = proc_who(n, &w);
-    if (r < 0)
-        return r;
     struct proc_mm mm;
     _cleanup_sb_ struct strbuf host = {0};
-    if (!proc_mm(&w, &mm) || host_proc_read(&host, "%d/%s", w.p->host_pid, file) < 0 || !host.s)
+    if (!proc_mm(w, &mm) || host_proc_read(&host, "%d/%s", w->p->host_pid, file) < 0 || !host.s)
         return 0;
     proc_maps_filter(host.s, mm.start_brk, sb);
     return 0;
 }
 
-int proc_pid_show_maps(struct task *t, struct pnode *n, struct strbuf *sb)
+int proc_pid_show_maps(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    return show_host_maps(n, "maps", sb);
+    return show_host_maps(w, "maps", sb);
 }
 
-int proc_pid_show_smaps(struct task *t, struct pnode *n, struct strbuf *sb)
+int proc_pid_show_smaps(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    return show_host_maps(n, "smaps", sb);
+    return show_host_maps(w, "smaps", sb);
 }
 
 /* One line for all from the first mapping to the last; where the guest's begins, only maps can tell. */
-int proc_pid_show_smaps_rollup(struct task *t, struct pnode *n, struct strbuf *sb)
+int proc_pid_show_smaps_rollup(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
-    _cleanup_who_ struct proc_who w;
-    int r = proc_who(n, &w);
-    if (r < 0)
-        return r;
     _cleanup_sb_ struct strbuf maps = {0}, host = {0};
-    r = proc_pid_show_maps(t, n, &maps);
-    if (r < 0 || !maps.s || host_proc_read(&host, "%d/smaps_rollup", w.p->host_pid) < 0 || !host.s)
+    int r = proc_pid_show_maps(t, w, &maps);
+    if (r < 0 || !maps.s || host_proc_read(&host, "%d/smaps_rollup", w->p->host_pid) < 0 || !host.s)
         return r < 0 ? r : -ESRCH;
     sb_put(sb, maps.s, strcspn(maps.s, "-"));
     const char *rest = strchr(host.s, '-');
@@ -211,7 +197,7 @@ static int private_permission(struct task *t, struct pnode *n, int mask)
 }
 
 const struct pnode_ops proc_private_ops = {
-    .show = pentry_show, .write = pentry_write, .permission = private_permission};
+    .show = proc_show_who, .write = pentry_write, .permission = private_permission};
 
 /* mem ------------------------------------------------------------------------------------------------------
  */

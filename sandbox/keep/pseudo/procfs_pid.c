@@ -9,14 +9,14 @@
 #include "sandbox/keep/fs/fs_struct.h"
 #include "sandbox/keep/fs/vfs.h"
 
-/* Calls fn with whom the node is about; -ESRCH when that is gone. */
-#define WITH_WHO(n_, w_)                                                                                     \
-    _cleanup_who_ struct proc_who w_;                                                                        \
-    do {                                                                                                     \
-        int r_ = proc_who((n_), &w_);                                                                        \
-        if (r_ < 0)                                                                                          \
-            return r_;                                                                                       \
-    } while (0)
+int proc_show_who(struct task *t, struct pnode *n, struct strbuf *sb)
+{
+    _cleanup_who_ struct proc_who w;
+    int r = proc_who(n, &w);
+    return r < 0 ? r : n->entry->show_who(t, &w, sb);
+}
+
+static const struct pnode_ops proc_who_ops = {.show = proc_show_who, .write = pentry_write};
 
 /* A number as written by echo: blanks and a newline around it are let pass. */
 static bool parse_long(const char *data, long min, long max, long *ret)
@@ -42,14 +42,13 @@ static int show_cgroup(struct task *t, struct pnode *n, struct strbuf *sb)
     return 0;
 }
 
-static int show_comm(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_comm(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
-    char comm[sizeof(w.t->comm)] = "";
-    if (w.t) {
+    char comm[sizeof(w->t->comm)] = "";
+    if (w->t) {
         LOCKED(&kernel.tasklist_lock);
-        memcpy(comm, w.t->comm, sizeof(comm));
+        memcpy(comm, w->t->comm, sizeof(comm));
     }
     comm[sizeof(comm) - 1] = 0;
     sb_printf(sb, "%s\n", comm);
@@ -59,7 +58,10 @@ static int show_comm(struct task *t, struct pnode *n, struct strbuf *sb)
 static ssize_t write_comm(struct task *t, struct pnode *n, const char *data, size_t len, off_t pos)
 {
     (void)pos;
-    WITH_WHO(n, w);
+    _cleanup_who_ struct proc_who w;
+    int r = proc_who(n, &w);
+    if (r < 0)
+        return r;
     if (w.p != t->process || !w.t)
         return -EINVAL;
     char comm[sizeof(w.t->comm)] = "";
@@ -73,14 +75,13 @@ static ssize_t write_comm(struct task *t, struct pnode *n, const char *data, siz
 /* Scheduling -----------------------------------------------------------------------------------------------
  */
 
-static int show_schedstat(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_schedstat(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
-    if (w.thread)
-        quiet_await(w.t);
-    int r = w.thread ? host_proc_read(sb, "%d/task/%d/schedstat", w.p->host_pid, w.t->host_tid)
-                     : host_proc_read(sb, "%d/schedstat", w.p->host_pid);
+    if (w->thread)
+        quiet_await(w->t);
+    int r = w->thread ? host_proc_read(sb, "%d/task/%d/schedstat", w->p->host_pid, w->t->host_tid)
+                      : host_proc_read(sb, "%d/schedstat", w->p->host_pid);
     if (r < 0)
         sb_printf(sb, "0 0 0\n");
     return 0;
@@ -91,25 +92,23 @@ static void sched_line(struct strbuf *sb, const char *name, long value)
     sb_printf(sb, "%-45s:%21ld\n", name, value);
 }
 
-static int show_sched(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_sched(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
-    if (!w.t)
+    if (!w->t)
         return -ESRCH;
     LOCKED(&kernel.tasklist_lock);
-    sb_printf(sb, "%.15s (%d, #threads: %u)\n", w.t->comm, w.t->tid, w.p->nthreads);
+    sb_printf(sb, "%.15s (%d, #threads: %u)\n", w->t->comm, w->t->tid, w->p->nthreads);
     sb_printf(sb, "-------------------------------------------------------------------\n");
-    sched_line(sb, "policy", w.t->sched_policy);
-    sched_line(sb, "prio", w.t->sched_priority ? 99 - w.t->sched_priority : 120 + w.t->nice);
+    sched_line(sb, "policy", w->t->sched_policy);
+    sched_line(sb, "prio", w->t->sched_priority ? 99 - w->t->sched_priority : 120 + w->t->nice);
     return 0;
 }
 
-static int show_io(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_io(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
-    if (host_proc_read(sb, "%d/io", w.p->host_pid) < 0)
+    if (host_proc_read(sb, "%d/io", w->p->host_pid) < 0)
         sb_printf(sb, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\nwrite_bytes: 0\n"
                       "cancelled_write_bytes: 0\n");
     return 0;
@@ -140,14 +139,13 @@ static void limit_value(struct strbuf *sb, rlim_t v)
         sb_printf(sb, "%-20lu ", (unsigned long)v);
 }
 
-static int show_limits(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_limits(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
     struct rlimit rlim[RLIM_NLIMITS];
     {
         LOCKED(&kernel.tasklist_lock);
-        memcpy(rlim, w.p->rlim, sizeof(rlim));
+        memcpy(rlim, w->p->rlim, sizeof(rlim));
     }
     sb_printf(sb, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
     for (size_t i = 0; i < ARRAY_SIZE(limit_lines); i++) {
@@ -163,40 +161,40 @@ static int show_limits(struct task *t, struct pnode *n, struct strbuf *sb)
  */
 
 /* The kernel's measure: the share of memory in use, in thousandths, moved by the adjustment. */
-static int show_oom_score(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_oom_score(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
     struct proc_memory m;
-    proc_memory(w.p->container, &m);
-    uint64_t kib = host_rss_pages(w.p->host_pid) * 4;
+    proc_memory(w->p->container, &m);
+    uint64_t kib = host_rss_pages(w->p->host_pid) * 4;
     long points = m.total ? (long)(kib * 1000 / m.total) : 0;
-    long score = (1000 + points + w.p->oom_score_adj) * 2 / 3;
+    long score = (1000 + points + w->p->oom_score_adj) * 2 / 3;
     sb_printf(sb, "%ld\n", score > 0 ? score : 0);
     return 0;
 }
 
-static int show_oom_score_adj(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_oom_score_adj(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
-    sb_printf(sb, "%d\n", w.p->oom_score_adj);
+    sb_printf(sb, "%d\n", w->p->oom_score_adj);
     return 0;
 }
 
 /* The old scale of -17 to 15. */
-static int show_oom_adj(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_oom_adj(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
-    int adj = w.p->oom_score_adj;
+    int adj = w->p->oom_score_adj;
     sb_printf(sb, "%d\n", adj == 1000 ? 15 : adj * 17 / 1000);
     return 0;
 }
 
 static ssize_t set_oom(struct task *t, struct pnode *n, long value, size_t len)
 {
-    WITH_WHO(n, w);
+    _cleanup_who_ struct proc_who w;
+    int r = proc_who(n, &w);
+    if (r < 0)
+        return r;
     bool may = capable(t, CAP_SYS_RESOURCE);
     LOCKED(&kernel.tasklist_lock);
     if (value < w.p->oom_score_adj && !may)
@@ -232,21 +230,30 @@ static struct dentry *root_of(const struct proc_who *w)
     return has ? fs_root(w->t->fs) : NULL;
 }
 
-static int show_mounts(struct task *t, struct pnode *n, struct strbuf *sb)
+static int put_mounts(struct task *t, const struct proc_who *w, bool info, struct strbuf *sb)
 {
-    WITH_WHO(n, w);
-    if (!w.t || w.p->state != PROCESS_ALIVE)
+    if (!w->t || w->p->state != PROCESS_ALIVE)
         return -EINVAL;
-    _cleanup_dentry_ struct dentry *top = root_of(&w);
-    mount_ns_show(t, w.p->container->mounts, top, sb, n->key);
+    _cleanup_dentry_ struct dentry *top = root_of(w);
+    mount_ns_show(t, w->p->container->mounts, top, sb, info);
     return 0;
 }
 
+static int show_mounts(struct task *t, const struct proc_who *w, struct strbuf *sb)
+{
+    return put_mounts(t, w, false, sb);
+}
+
+static int show_mountinfo(struct task *t, const struct proc_who *w, struct strbuf *sb)
+{
+    return put_mounts(t, w, true, sb);
+}
+
 /* "device X mounted on Y with fstype Z", from the lines of mounts. */
-static int show_mountstats(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_mountstats(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     _cleanup_sb_ struct strbuf mounts = {0};
-    int r = show_mounts(t, n, &mounts);
+    int r = show_mounts(t, w, &mounts);
     if (r < 0 || !mounts.s)
         return r;
     for (char *save, *line = strtok_r(mounts.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
@@ -261,26 +268,24 @@ static int show_mountstats(struct task *t, struct pnode *n, struct strbuf *sb)
 /* The rest -------------------------------------------------------------------------------------------------
  */
 
-static int show_personality(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_personality(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
-    sb_printf(sb, "%08lx\n", w.t ? w.t->personality : 0);
+    sb_printf(sb, "%08lx\n", w->t ? w->t->personality : 0);
     return 0;
 }
 
-static int show_timerslack(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_timerslack(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
-    sb_printf(sb, "%lu\n", w.t ? w.t->timer_slack : 0);
+    sb_printf(sb, "%lu\n", w->t ? w->t->timer_slack : 0);
     return 0;
 }
 
-static int show_syscall(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_syscall(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
+    (void)w;
     sb_printf(sb, "running\n"); /* the registers are the gate's to know */
     return 0;
 }
@@ -293,14 +298,13 @@ static int show_stack(struct task *t, struct pnode *n, struct strbuf *sb)
     return capable(t, CAP_SYS_ADMIN) ? 0 : -EACCES;
 }
 
-static int show_children(struct task *t, struct pnode *n, struct strbuf *sb)
+static int show_children(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    WITH_WHO(n, w);
-    if (w.p->leader != w.t)
+    if (w->p->leader != w->t)
         return 0;
     LOCKED(&kernel.tasklist_lock);
-    for (const struct process *c = w.p->children; c; c = c->sibling_next)
+    for (const struct process *c = w->p->children; c; c = c->sibling_next)
         sb_printf(sb, "%d ", c->pid);
     return 0;
 }
@@ -384,61 +388,55 @@ static int show_time_offsets(struct task *t, struct pnode *n, struct strbuf *sb)
     return 0;
 }
 
+#define OF_PROCESS(show_) .ops = &proc_who_ops, .show_who = (show_)
+#define PRIVATE(show_) .ops = &proc_private_ops, .show_who = (show_)
+
 /* What a process and a thread have in common. */
 #define COMMON_ENTRIES                                                                                       \
     {.name = "attr", .mode = PROC_DIR(0555), .dir = proc_attr_entries},                                      \
-        {.name = "auxv", .mode = PROC_FILE(0400), .ops = &proc_private_ops, .show = proc_pid_show_auxv},     \
+        {.name = "auxv", .mode = PROC_FILE(0400), PRIVATE(proc_pid_show_auxv)},                              \
         {.name = "cgroup", .mode = PROC_FILE(0444), .show = show_cgroup},                                    \
-        {.name = "cmdline", .mode = PROC_FILE(0444), .show = proc_pid_show_cmdline},                         \
-        {.name = "comm", .mode = PROC_FILE(0644), .show = show_comm, .write = write_comm},                   \
+        {.name = "cmdline", .mode = PROC_FILE(0444), OF_PROCESS(proc_pid_show_cmdline)},                     \
+        {.name = "comm", .mode = PROC_FILE(0644), OF_PROCESS(show_comm), .write = write_comm},               \
         {.name = "cpuset", .mode = PROC_FILE(0444), .text = "/\n"},                                          \
         {.name = "cwd", .mode = PROC_LINK, .ops = &proc_cwd_ops},                                            \
-        {.name = "environ",                                                                                  \
-         .mode = PROC_FILE(0400),                                                                            \
-         .ops = &proc_private_ops,                                                                           \
-         .show = proc_pid_show_environ},                                                                     \
+        {.name = "environ", .mode = PROC_FILE(0400), PRIVATE(proc_pid_show_environ)},                        \
         {.name = "exe", .mode = PROC_LINK, .ops = &proc_exe_ops},                                            \
         {.name = "fd", .mode = PROC_DIR(0500), .ops = &proc_fd_ops},                                         \
         {.name = "fdinfo", .mode = PROC_DIR(0555), .ops = &proc_fdinfo_ops},                                 \
         {.name = "gid_map", .mode = PROC_FILE(0644), .show = show_gid_map, .write = no_write},               \
-        {.name = "io", .mode = PROC_FILE(0400), .ops = &proc_private_ops, .show = show_io},                  \
-        {.name = "limits", .mode = PROC_FILE(0444), .show = show_limits},                                    \
+        {.name = "io", .mode = PROC_FILE(0400), PRIVATE(show_io)},                                           \
+        {.name = "limits", .mode = PROC_FILE(0444), OF_PROCESS(show_limits)},                                \
         {.name = "loginuid",                                                                                 \
          .mode = PROC_FILE(0644),                                                                            \
-         .show = proc_pid_show_loginuid,                                                                     \
+         OF_PROCESS(proc_pid_show_loginuid),                                                                 \
          .write = proc_pid_write_loginuid},                                                                  \
-        {.name = "maps", .mode = PROC_FILE(0444), .ops = &proc_private_ops, .show = proc_pid_show_maps},     \
+        {.name = "maps", .mode = PROC_FILE(0444), PRIVATE(proc_pid_show_maps)},                              \
         {.name = "mem", .mode = PROC_FILE(0600), .ops = &proc_mem_ops},                                      \
-        {.name = "mountinfo", .mode = PROC_FILE(0444), .show = show_mounts, .key = 1},                       \
-        {.name = "mounts", .mode = PROC_FILE(0444), .show = show_mounts, .key = 0},                          \
+        {.name = "mountinfo", .mode = PROC_FILE(0444), OF_PROCESS(show_mountinfo)},                          \
+        {.name = "mounts", .mode = PROC_FILE(0444), OF_PROCESS(show_mounts)},                                \
         {.name = "net", .mode = PROC_DIR(0555), .dir = proc_net_entries},                                    \
         {.name = "ns", .mode = PROC_DIR(0511), .ops = &proc_ns_ops},                                         \
-        {.name = "oom_adj", .mode = PROC_FILE(0644), .show = show_oom_adj, .write = write_oom_adj},          \
-        {.name = "oom_score", .mode = PROC_FILE(0444), .show = show_oom_score},                              \
+        {.name = "oom_adj", .mode = PROC_FILE(0644), OF_PROCESS(show_oom_adj), .write = write_oom_adj},      \
+        {.name = "oom_score", .mode = PROC_FILE(0444), OF_PROCESS(show_oom_score)},                          \
         {.name = "oom_score_adj",                                                                            \
          .mode = PROC_FILE(0644),                                                                            \
-         .show = show_oom_score_adj,                                                                         \
+         OF_PROCESS(show_oom_score_adj),                                                                     \
          .write = write_oom_score_adj},                                                                      \
-        {.name = "personality",                                                                              \
-         .mode = PROC_FILE(0400),                                                                            \
-         .ops = &proc_private_ops,                                                                           \
-         .show = show_personality},                                                                          \
+        {.name = "personality", .mode = PROC_FILE(0400), PRIVATE(show_personality)},                         \
         {.name = "projid_map", .mode = PROC_FILE(0644), .text = project_ids, .write = no_write},             \
         {.name = "root", .mode = PROC_LINK, .ops = &proc_root_link_ops},                                     \
-        {.name = "sched", .mode = PROC_FILE(0644), .show = show_sched, .write = swallow},                    \
-        {.name = "schedstat", .mode = PROC_FILE(0444), .show = show_schedstat},                              \
-        {.name = "sessionid", .mode = PROC_FILE(0444), .show = proc_pid_show_sessionid},                     \
+        {.name = "sched", .mode = PROC_FILE(0644), OF_PROCESS(show_sched), .write = swallow},                \
+        {.name = "schedstat", .mode = PROC_FILE(0444), OF_PROCESS(show_schedstat)},                          \
+        {.name = "sessionid", .mode = PROC_FILE(0444), OF_PROCESS(proc_pid_show_sessionid)},                 \
         {.name = "setgroups", .mode = PROC_FILE(0644), .show = show_setgroups, .write = no_write},           \
-        {.name = "smaps", .mode = PROC_FILE(0444), .ops = &proc_private_ops, .show = proc_pid_show_smaps},   \
-        {.name = "smaps_rollup",                                                                             \
-         .mode = PROC_FILE(0444),                                                                            \
-         .ops = &proc_private_ops,                                                                           \
-         .show = proc_pid_show_smaps_rollup},                                                                \
+        {.name = "smaps", .mode = PROC_FILE(0444), PRIVATE(proc_pid_show_smaps)},                            \
+        {.name = "smaps_rollup", .mode = PROC_FILE(0444), PRIVATE(proc_pid_show_smaps_rollup)},              \
         {.name = "stack", .mode = PROC_FILE(0400), .show = show_stack},                                      \
-        {.name = "stat", .mode = PROC_FILE(0444), .show = proc_pid_show_stat},                               \
-        {.name = "statm", .mode = PROC_FILE(0444), .show = proc_pid_show_statm},                             \
-        {.name = "status", .mode = PROC_FILE(0444), .show = proc_pid_show_status},                           \
-        {.name = "syscall", .mode = PROC_FILE(0400), .ops = &proc_private_ops, .show = show_syscall},        \
+        {.name = "stat", .mode = PROC_FILE(0444), OF_PROCESS(proc_pid_show_stat)},                           \
+        {.name = "statm", .mode = PROC_FILE(0444), OF_PROCESS(proc_pid_show_statm)},                         \
+        {.name = "status", .mode = PROC_FILE(0444), OF_PROCESS(proc_pid_show_status)},                       \
+        {.name = "syscall", .mode = PROC_FILE(0400), PRIVATE(show_syscall)},                                 \
         {.name = "uid_map", .mode = PROC_FILE(0644), .show = show_uid_map, .write = no_write},               \
     {                                                                                                        \
         .name = "wchan", .mode = PROC_FILE(0444), .text = "0"                                                \
@@ -448,16 +446,16 @@ const struct pentry proc_pid_entries[] = {
     COMMON_ENTRIES,
     {.name = "autogroup", .mode = PROC_FILE(0644), .text = "/autogroup-1 nice 0\n", .write = swallow},
     {.name = "coredump_filter", .mode = PROC_FILE(0644), .text = "00000033\n", .write = swallow},
-    {.name = "mountstats", .mode = PROC_FILE(0400), .show = show_mountstats, .key = 0},
+    {.name = "mountstats", .mode = PROC_FILE(0400), OF_PROCESS(show_mountstats)},
     {.name = "task", .mode = PROC_DIR(0555), .ops = &proc_task_ops},
     {.name = "timens_offsets", .mode = PROC_FILE(0644), .show = show_time_offsets, .write = no_write},
     {.name = "timers", .mode = PROC_FILE(0444), .text = ""},
-    {.name = "timerslack_ns", .mode = PROC_FILE(0666), .show = show_timerslack},
+    {.name = "timerslack_ns", .mode = PROC_FILE(0666), OF_PROCESS(show_timerslack)},
     {.name = NULL},
 };
 
 const struct pentry proc_tid_entries[] = {
     COMMON_ENTRIES,
-    {.name = "children", .mode = PROC_FILE(0444), .show = show_children},
+    {.name = "children", .mode = PROC_FILE(0444), OF_PROCESS(show_children)},
     {.name = NULL},
 };

@@ -102,7 +102,9 @@ extern const struct pnode_ops proc_pid_ops, proc_tid_ops, proc_task_ops;
 extern const struct pnode_ops proc_fd_ops, proc_fdinfo_ops, proc_ns_ops;
 extern const struct pnode_ops proc_exe_ops, proc_cwd_ops, proc_root_link_ops;
 extern const struct pnode_ops proc_mem_ops, proc_sys_ops, proc_kmsg_ops;
-extern const struct pnode_ops proc_private_ops; /* an entry's show, for those who may trace the process */
+extern const struct pnode_ops proc_private_ops; /* an entry's show_who, for those who may trace the process */
+/* The show of files of a process: finds it, and calls the entry's show_who. -ESRCH: it has been reaped. */
+int proc_show_who(struct task *t, struct pnode *n, struct strbuf *sb);
 
 /* Each makes the text of the file that it is named for (pnode_ops.show): 0 or -errno. */
 int proc_show_meminfo(struct task *t, struct pnode *n, struct strbuf *sb);
@@ -114,18 +116,21 @@ int proc_show_vmstat(struct task *t, struct pnode *n, struct strbuf *sb);
 int proc_show_interrupts(struct task *t, struct pnode *n, struct strbuf *sb);
 int proc_show_softirqs(struct task *t, struct pnode *n, struct strbuf *sb);
 
-int proc_pid_show_stat(struct task *t, struct pnode *n, struct strbuf *sb);
-int proc_pid_show_status(struct task *t, struct pnode *n, struct strbuf *sb);
-int proc_pid_show_loginuid(struct task *t, struct pnode *n, struct strbuf *sb);
-int proc_pid_show_sessionid(struct task *t, struct pnode *n, struct strbuf *sb);
+/* The same, of a process (pentry.show_who). */
+int proc_pid_show_stat(struct task *t, const struct proc_who *w, struct strbuf *sb);
+int proc_pid_show_status(struct task *t, const struct proc_who *w, struct strbuf *sb);
+int proc_pid_show_loginuid(struct task *t, const struct proc_who *w, struct strbuf *sb);
+int proc_pid_show_sessionid(struct task *t, const struct proc_who *w, struct strbuf *sb);
+int proc_pid_show_statm(struct task *t, const struct proc_who *w, struct strbuf *sb);
+int proc_pid_show_cmdline(struct task *t, const struct proc_who *w, struct strbuf *sb);
+int proc_pid_show_environ(struct task *t, const struct proc_who *w, struct strbuf *sb);
+int proc_pid_show_auxv(struct task *t, const struct proc_who *w, struct strbuf *sb);
+int proc_pid_show_maps(struct task *t, const struct proc_who *w, struct strbuf *sb);
+int proc_pid_show_smaps(struct task *t, const struct proc_who *w, struct strbuf *sb);
+int proc_pid_show_smaps_rollup(struct task *t, const struct proc_who *w, struct strbuf *sb);
+
+/* As pnode_ops.write. */
 ssize_t proc_pid_write_loginuid(struct task *t, struct pnode *n, const char *data, size_t len, off_t pos);
-int proc_pid_show_statm(struct task *t, struct pnode *n, struct strbuf *sb);
-int proc_pid_show_cmdline(struct task *t, struct pnode *n, struct strbuf *sb);
-int proc_pid_show_environ(struct task *t, struct pnode *n, struct strbuf *sb);
-int proc_pid_show_auxv(struct task *t, struct pnode *n, struct strbuf *sb);
-int proc_pid_show_maps(struct task *t, struct pnode *n, struct strbuf *sb);
-int proc_pid_show_smaps(struct task *t, struct pnode *n, struct strbuf *sb);
-int proc_pid_show_smaps_rollup(struct task *t, struct pnode *n, struct strbuf *sb);
 
 /* /proc/PID/maps or smaps text of the host, made fit for the guest: without the gate's mappings (below limit
  * and where the thread areas are), with the heap named. For tests too. */

@@ -176,19 +176,15 @@ static char state_of(const struct proc_who *w, const struct facts *f, const stru
     return proc_state(w, host_state_of(f->host_pid, f->host_tid, &leader));
 }
 
-int proc_pid_show_stat(struct task *t, struct pnode *n, struct strbuf *sb)
+int proc_pid_show_stat(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
-    _cleanup_who_ struct proc_who w;
-    int r = proc_who(n, &w);
-    if (r < 0)
-        return r;
     _cleanup_(facts_free) struct facts f;
-    facts_take(&f, &w);
+    facts_take(&f, w);
     struct host_stat hs;
-    read_host(&f, &w, &hs);
-    bool permitted = proc_may_access(t, &w) == 0;
+    read_host(&f, w, &hs);
+    bool permitted = proc_may_access(t, w) == 0;
     struct proc_mm mm = {0};
-    bool has_mm = proc_mm(&w, &mm);
+    bool has_mm = proc_mm(w, &mm);
     bool rt = f.policy == SCHED_FIFO || f.policy == SCHED_RR;
     uint64_t code[2] = {has_mm ? 1 : 0, has_mm ? 1 : 0};
     if (permitted) {
@@ -197,12 +193,12 @@ int proc_pid_show_stat(struct task *t, struct pnode *n, struct strbuf *sb)
     } else {
         mm = (struct proc_mm){0};
     }
-    sb_printf(sb, "%d (%s) %c %d %d %d %u %d %u ", f.tid, f.comm, state_of(&w, &f, &hs), f.ppid, f.pgid,
-              f.sid, f.tty, f.tpgid, 0x400000U | (f.did_exec ? 0 : 0x40U));
+    sb_printf(sb, "%d (%s) %c %d %d %d %u %d %u ", f.tid, f.comm, state_of(w, &f, &hs), f.ppid, f.pgid, f.sid,
+              f.tty, f.tpgid, 0x400000U | (f.did_exec ? 0 : 0x40U));
     sb_printf(sb, "%lu 0 %lu 0 %lu %lu %lu %lu ", hs.f[10], hs.f[12], hs.f[14], hs.f[15],
               proc_ticks(&f.cutime), proc_ticks(&f.cstime));
     sb_printf(sb, "%d %d %u 0 %lu %lu %lu %lu ", rt ? -1 - f.rt_priority : 20 + f.nice, rt ? 0 : f.nice,
-              f.nthreads, f.start_ticks, hs.f[23], hs.f[24], (unsigned long)w.p->rlim[RLIMIT_RSS].rlim_cur);
+              f.nthreads, f.start_ticks, hs.f[23], hs.f[24], (unsigned long)w->p->rlim[RLIMIT_RSS].rlim_cur);
     sb_printf(sb, "%lu %lu %lu 0 0 ", code[0], code[1], mm.start_stack);
     /* Only the first 31 signals: the fields are from a time when there were no others. */
     sb_printf(sb, "%lu %lu %lu %lu 0 0 0 ", f.pending & 0x7fffffff, f.blocked & 0x7fffffff,
@@ -223,19 +219,15 @@ static uint64_t text_size(const struct proc_who *w)
     return (((mm.end_code + 4095) & ~4095UL) - (mm.start_code & ~4095UL)) / 1024;
 }
 
-int proc_pid_show_statm(struct task *t, struct pnode *n, struct strbuf *sb)
+int proc_pid_show_statm(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    _cleanup_who_ struct proc_who w;
-    int r = proc_who(n, &w);
-    if (r < 0)
-        return r;
     _cleanup_sb_ struct strbuf host = {0};
     unsigned long f[7] = {0};
-    if (w.p->state == PROCESS_ALIVE && host_proc_read(&host, "%d/statm", w.p->host_pid) == 0 && host.s)
+    if (w->p->state == PROCESS_ALIVE && host_proc_read(&host, "%d/statm", w->p->host_pid) == 0 && host.s)
         (void)sscanf(host.s, "%lu %lu %lu %lu %lu %lu %lu", &f[0], &f[1], &f[2], &f[3], &f[4], &f[5], &f[6]);
     if (f[0])
-        f[3] = text_size(&w) / 4;
+        f[3] = text_size(w) / 4;
     sb_printf(sb, "%lu %lu %lu %lu %lu %lu %lu\n", f[0], f[1], f[2], f[3], f[4], f[5], f[6]);
     return 0;
 }
@@ -382,25 +374,21 @@ static void put_cpus(struct strbuf *sb, const struct container *c, const struct 
     host_lines(sb, host, rest);
 }
 
-int proc_pid_show_status(struct task *t, struct pnode *n, struct strbuf *sb)
+int proc_pid_show_status(struct task *t, const struct proc_who *w, struct strbuf *sb)
 {
     (void)t;
-    _cleanup_who_ struct proc_who w;
-    int r = proc_who(n, &w);
-    if (r < 0)
-        return r;
     _cleanup_(facts_free) struct facts f;
-    facts_take(&f, &w);
+    facts_take(&f, w);
     struct host_stat hs;
-    read_host(&f, &w, &hs);
+    read_host(&f, w, &hs);
     _cleanup_sb_ struct strbuf host = {0};
-    if (w.p->state == PROCESS_ALIVE && f.thread)
+    if (w->p->state == PROCESS_ALIVE && f.thread)
         (void)host_proc_read(&host, "%d/task/%d/status", f.host_pid, f.host_tid);
-    else if (w.p->state == PROCESS_ALIVE)
+    else if (w->p->state == PROCESS_ALIVE)
         (void)host_proc_read(&host, "%d/status", f.host_pid);
-    put_identity(sb, &f, &w, state_of(&w, &f, &hs));
-    put_memory(sb, &host, &w);
+    put_identity(sb, &f, w, state_of(w, &f, &hs));
+    put_memory(sb, &host, w);
     put_signals(sb, &f);
-    put_cpus(sb, w.p->container, &host);
+    put_cpus(sb, w->p->container, &host);
     return 0;
 }

@@ -76,7 +76,7 @@ static int entry_dir_iterate(struct task *t, struct pnode *dir, off_t *pos, stru
     return pentry_iterate(dir->entry->dir, dir, pos, 2, ctx);
 }
 
-int pentry_show(struct task *t, struct pnode *n, struct strbuf *sb)
+static int pentry_show(struct task *t, struct pnode *n, struct strbuf *sb)
 {
     if (n->entry->show)
         return n->entry->show(t, n, sb);

@@ -11,6 +11,7 @@
 
 struct pnode;
 struct dentry;
+struct proc_who;
 
 /* All functions get the task on whose behalf; any may be NULL (EINVAL, EACCES, ENOTDIR as fits). */
 struct pnode_ops {
@@ -40,13 +41,15 @@ struct pnode_ops {
 
 /* One line of a directory whose names are known beforehand; an array ends with a NULL name. The node made of
  * it works by `ops`, or if that is NULL by its type: `dir` for directories, `text` for symlinks, `show` and
- * `write` for files (`text` where show is NULL). The functions are as those of pnode_ops. */
+ * `write` for files (`text` where show is NULL). The functions are as those of pnode_ops; show_who is for the
+ * ops of proc's files of a process, which find whom the node is about. */
 struct pentry {
     const char *name;
     mode_t mode; /* with the type */
     const struct pnode_ops *ops;
     const struct pentry *dir;
     int (*show)(struct task *t, struct pnode *n, struct strbuf *sb);
+    int (*show_who)(struct task *t, const struct proc_who *w, struct strbuf *sb);
     ssize_t (*write)(struct task *t, struct pnode *n, const char *data, size_t len, off_t pos);
     const char *text;
     uint64_t key; /* goes into the node's */
@@ -92,8 +95,7 @@ int pentry_iterate(const struct pentry *dir, struct pnode *parent, off_t *pos, o
                    struct dir_context *ctx);
 /* The ops of plain directories made of entries, for use as a root's. */
 extern const struct pnode_ops pentry_dir_ops;
-/* The show and write of files made of entries, for ops that add something to them. */
-int pentry_show(struct task *t, struct pnode *n, struct strbuf *sb);
+/* The write of files made of entries, for ops that add something to it. */
 ssize_t pentry_write(struct task *t, struct pnode *n, const char *data, size_t len, off_t pos);
 
 /* File systems by type name: makes the root node. */
