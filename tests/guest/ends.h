@@ -2,10 +2,7 @@
 #ifndef TESTS_GUEST_ENDS_H
 #define TESTS_GUEST_ENDS_H
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-#include "tests/guest/check.h"
+#include "tests/guest/loopback.h"
 
 struct ends {
     int in, out; /* read from in what was written to out */
@@ -28,12 +25,10 @@ static inline struct ends make_unix(void)
 /* flags: accept4's, of the end that is read from. */
 static inline struct ends connect_tcp(int flags)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
-    int l = socket(AF_INET, SOCK_STREAM, 0), out = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in a;
+    int l = listen_here(0, 1, &a), out = socket(AF_INET, SOCK_STREAM, 0);
 
-    MUST(l >= 0 && out >= 0 && bind(l, (struct sockaddr *)&a, len) == 0 && listen(l, 1) == 0);
-    MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && connect(out, (struct sockaddr *)&a, len) == 0);
+    MUST(out >= 0 && connect(out, (struct sockaddr *)&a, sizeof(a)) == 0);
     int in = accept4(l, NULL, NULL, flags);
     MUST(in >= 0 && close(l) == 0);
     return (struct ends){in, out};

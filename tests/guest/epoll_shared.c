@@ -173,12 +173,11 @@ static void test_exec(struct ends e)
 /* A server's life: each connection has the number of the one before. */
 static void test_connections(void)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in a;
     socklen_t len = sizeof(a);
-    int l = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), ep = make_epoll(), bad = 0;
+    int l = listen_here(SOCK_NONBLOCK, 8, &a), ep = make_epoll(), bad = 0;
     struct epoll_event got[4];
-    MUST(bind(l, (struct sockaddr *)&a, len) == 0 && listen(l, 8) == 0);
-    MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && add(ep, l, 1) == 0);
+    MUST(add(ep, l, 1) == 0);
     for (int i = 0; i < OFTEN; i++) {
         int out = socket(AF_INET, SOCK_STREAM, 0);
         MUST(connect(out, (struct sockaddr *)&a, len) == 0);
@@ -252,13 +251,11 @@ static void test_blocking(void)
 /* Without a number for it a connection stays where it is. */
 static void test_full_table(void)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
+    struct sockaddr_in a;
     struct rlimit full, was;
     char c = 0;
-    int l = socket(AF_INET, SOCK_STREAM, 0), out = socket(AF_INET, SOCK_STREAM, 0);
-    MUST(bind(l, (struct sockaddr *)&a, len) == 0 && listen(l, 4) == 0);
-    MUST(getsockname(l, (struct sockaddr *)&a, &len) == 0 && connect(out, (struct sockaddr *)&a, len) == 0);
+    int l = listen_here(0, 4, &a), out = socket(AF_INET, SOCK_STREAM, 0);
+    MUST(connect(out, (struct sockaddr *)&a, sizeof(a)) == 0);
     MUST(getrlimit(RLIMIT_NOFILE, &was) == 0);
     full = was;
     full.rlim_cur = (rlim_t)out + 1;

@@ -5,25 +5,22 @@
  * Also run with: --lanes=off
  * Also run with: --strace */
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/loopback.h"
 
 #define OFTEN 60
 #define FLAGS(fd) fcntl(fd, F_GETFL)
 #define SET(fd, flags) (fcntl(fd, F_SETFL, flags) == 0)
 
-static struct sockaddr_in at = {.sin_family = AF_INET};
+static struct sockaddr_in at;
 static int listener;
 
 static int fresh(int flags)
@@ -51,16 +48,6 @@ static int other_end(void)
 
     MUST(fd >= 0);
     return fd;
-}
-
-static void begin(void)
-{
-    socklen_t len = sizeof(at);
-
-    listener = fresh(0);
-    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    MUST(bind(listener, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(listener, 16) == 0 &&
-         getsockname(listener, (struct sockaddr *)&at, &len) == 0);
 }
 
 /* Each instruction is hot from then on, and sockets are used without further ado. */
@@ -262,10 +249,6 @@ static void test_looked_at(void)
     CHECK("who looks takes nothing away", waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-#ifndef SYS_pidfd_getfd
-#define SYS_pidfd_getfd 438
-#endif
-
 /* Waits without a call that a runtime would have to hear of. */
 static void await_quietly(const atomic_int *what, int value)
 {
@@ -400,9 +383,8 @@ static void test_signals(void)
 
 int main(void)
 {
-    sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    MUST(sh != MAP_FAILED);
-    begin();
+    sh = shared_zeroes(sizeof(*sh));
+    listener = listen_here(0, 16, &at);
     warm();
     test_flags();
     test_two();

@@ -10,18 +10,16 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/loopback.h"
 
 static struct sockaddr_in listen_address;
 
 static int server(int type)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(a);
     int fd = socket(AF_INET, type, 0);
-    MUST(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0);
+    MUST(fd >= 0);
+    bind_here(fd, &listen_address);
     MUST(type != SOCK_STREAM || listen(fd, 16) == 0);
-    MUST(getsockname(fd, (struct sockaddr *)&listen_address, &len) == 0 && listen_address.sin_port != 0);
     return fd;
 }
 

@@ -15,7 +15,7 @@
 #include <sys/timerfd.h>
 #include <sys/un.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/loopback.h"
 
 #define TICK_MS 20
 #define WAIT_S 60 /* of calls with a time-out */
@@ -40,16 +40,6 @@ static int unix_listener(int backlog)
     int n = sprintf(a.sun_path + 1, "interrupts-%d", (int)getpid());
     int l = socket(AF_UNIX, SOCK_STREAM, 0);
     MUST(bind(l, (struct sockaddr *)&a, (socklen_t)(3 + n)) == 0 && listen(l, backlog) == 0);
-    return l;
-}
-
-static int tcp_listener(struct sockaddr_in *in)
-{
-    socklen_t n = sizeof(*in);
-    *in = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    int l = socket(AF_INET, SOCK_STREAM, 0);
-    MUST(bind(l, (struct sockaddr *)in, n) == 0 && listen(l, 1) == 0);
-    getsockname(l, (struct sockaddr *)in, &n);
     return l;
 }
 
@@ -109,13 +99,13 @@ static long unix_connect(void)
 static long tcp_accept(void)
 {
     struct sockaddr_in in;
-    return accept(tcp_listener(&in), NULL, NULL);
+    return accept(listen_here(0, 1, &in), NULL, NULL);
 }
 static long tcp_recv(void)
 {
     struct sockaddr_in in;
     int c = socket(AF_INET, SOCK_STREAM, 0);
-    (void)tcp_listener(&in);
+    (void)listen_here(0, 1, &in);
     MUST(connect(c, (struct sockaddr *)&in, sizeof(in)) == 0);
     return recv(c, buf, 1, 0);
 }

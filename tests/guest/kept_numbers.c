@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-#include "tests/guest/check.h"
+#include "tests/guest/loopback.h"
 
 #define PATH "/tmp/kept_numbers"
 #define SIZE ((ssize_t)sizeof(text) - 1)
@@ -25,17 +25,7 @@
 
 static const char text[] = "0123456789abcdef";
 static int listener, clients[PAIRS], conns[PAIRS];
-static struct sockaddr_in addr = {.sin_family = AF_INET};
-
-static void listen_here(void)
-{
-    socklen_t len = sizeof(addr);
-
-    addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    MUST((listener = socket(AF_INET, SOCK_STREAM, 0)) >= 0);
-    MUST(bind(listener, (struct sockaddr *)&addr, len) == 0 && listen(listener, PAIRS) == 0);
-    MUST(getsockname(listener, (struct sockaddr *)&addr, &len) == 0);
-}
+static struct sockaddr_in addr;
 
 static void make_file(void)
 {
@@ -380,7 +370,7 @@ int main(int argc, char **argv)
     if (argc > 1) /* the program that it is left to */
         return read(atoi(argv[1]), &c, 1) == 1 && c == '3' && warm() == atoi(argv[1]) + 1 ? 0 : 1;
     make_file();
-    listen_here();
+    listener = listen_here(0, PAIRS, &addr);
     test_among_connections();
     test_others();
     test_limit();

@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include "tests/guest/alarmed.h"
+#include "tests/guest/loopback.h"
 
 #define OFTEN 200
 
@@ -57,24 +58,10 @@ static void warm(int from, int to)
     }
 }
 
-static void make_udp(int s[2])
-{
-    struct sockaddr_in a[2];
-    socklen_t len = sizeof(a[0]);
-    for (int i = 0; i < 2; i++) {
-        a[i] = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-        s[i] = socket(AF_INET, SOCK_DGRAM, 0);
-        MUST(s[i] >= 0 && bind(s[i], (struct sockaddr *)&a[i], len) == 0);
-        MUST(getsockname(s[i], (struct sockaddr *)&a[i], &len) == 0);
-    }
-    MUST(connect(s[0], (struct sockaddr *)&a[1], len) == 0 &&
-         connect(s[1], (struct sockaddr *)&a[0], len) == 0);
-}
-
 static void make(int kind, int s[2])
 {
     if (kind == 0)
-        make_udp(s);
+        udp_pair(s);
     else
         MUST(socketpair(AF_UNIX,
                         kind == 1   ? SOCK_STREAM
@@ -189,7 +176,7 @@ static void test_addresses(void)
     int s[2];
     struct sockaddr_in from, own;
     socklen_t len = sizeof(from), own_len = sizeof(own);
-    make_udp(s);
+    udp_pair(s);
     warm(s[0], s[1]);
     MUST(getsockname(s[0], (struct sockaddr *)&own, &own_len) == 0 && tell(s[0], "u") == 1);
     CHECK("from whom", recvfrom(s[1], got, 1, 0, (struct sockaddr *)&from, &len) == 1 &&

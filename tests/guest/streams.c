@@ -73,15 +73,10 @@ static struct ends warm_packets(void)
 
 static struct ends warm_udp(void)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}, b = a;
-    socklen_t len = sizeof(a);
-    int in = socket(AF_INET, SOCK_DGRAM, 0), out = socket(AF_INET, SOCK_DGRAM, 0);
+    int s[2];
 
-    MUST(in >= 0 && out >= 0 && bind(in, (struct sockaddr *)&a, len) == 0 &&
-         bind(out, (struct sockaddr *)&b, len) == 0);
-    MUST(getsockname(in, (struct sockaddr *)&a, &len) == 0 && connect(out, (struct sockaddr *)&a, len) == 0);
-    MUST(getsockname(out, (struct sockaddr *)&b, &len) == 0 && connect(in, (struct sockaddr *)&b, len) == 0);
-    struct ends e = {in, out};
+    udp_pair(s);
+    struct ends e = {s[0], s[1]};
     warm(e);
     warm_messages(e);
     return e;
