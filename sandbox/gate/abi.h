@@ -26,6 +26,16 @@ static inline int gate_meets(uint64_t at, uint64_t n)
     return at < GATE_LIMIT && (n > GATE_LIMIT || at + n > GATE_BASE);
 }
 
+/* Where the keep puts programs' loaders (PT_INTERP), and nothing else lies of what it or the host has placed:
+ * the upper half of an address. So the filter knows by where a call is made that it is one of a loader's. */
+#define GATE_LOADERS 0x7e80U
+#define GATE_LOADERS_END 0x7ec0U
+
+static inline int gate_is_loader(uint64_t at)
+{
+    return at >> 32 >= GATE_LOADERS && at >> 32 < GATE_LOADERS_END;
+}
+
 /* A gate thread area: the native alternate stack on which the gate's handlers run, with the thread's gate
  * state at its start. Aligned to its size, so that the state is found from the stack pointer. */
 #define GATE_AREA_SIZE 32768UL

@@ -13,7 +13,6 @@
 #define AT_FDCWD (-100)
 #define AT_EMPTY_PATH 0x1000
 #define MAP_FIXED_NOREPLACE 0x100000
-#define MAP_HUGETLB 0x40000
 #define PAGE 4096UL
 #define CLONE_VM_VFORK 0x4100UL
 #define SYS_USER_DISPATCH 2 /* si_code */
@@ -24,8 +23,6 @@ struct native_sigaction {
     void (*restorer)(void);
     uint64_t mask;
 };
-
-extern struct gate_shared gate_shared;
 
 static struct gate_exec exec_buf;
 struct gate_given *const gate_given = &exec_buf.given;
@@ -169,27 +166,6 @@ void gate_brk(struct native_ucontext *uc)
     gate_unlock(&brk_lock);
 }
 
-/* A file in a fixed place: a library's segments, behind the first one. A lane is mapped without the keep,
- * which is asked where that fails. */
-static void gate_map(struct native_ucontext *uc)
-{
-    struct native_sigcontext *r = &uc->mc;
-    struct gate_slot *slot = patch_slot();
-    uint32_t fd = (uint32_t)r->r8;
-    long at = -1;
-
-    if (slot && (__atomic_load_n(&slot->valid, __ATOMIC_RELAXED) & GATE_VALID_IDS) && fd < GATE_LANE_FDS &&
-        (__atomic_load_n(&gate_shared.lanes.any[fd / 64], __ATOMIC_RELAXED) >> (fd % 64) & 1) &&
-        !(r->r10 & MAP_HUGETLB))
-        at = sys6(NR_mmap, r->di, r->si, r->dx, r->r10, r->r8, r->r9);
-    if (at < 0 && at > -4096) {
-        judge_pass_on(uc);
-        return;
-    }
-    slot->transfers++;
-    r->ax = (uint64_t)at;
-}
-
 void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t argv, uint64_t envp,
                  uint64_t flags)
 {
@@ -242,7 +218,13 @@ void gate_dispatch(struct native_ucontext *uc)
         gate_brk(uc);
         break;
     case NR_mmap:
-        gate_map(uc);
+        loader_map(uc);
+        break;
+    case NR_read:
+    case NR_pread64:
+    case NR_fstat:
+    case NR_newfstatat:
+        loader_call(uc);
         break;
     case NR_shmat:
         gate_shmat(uc, r->di, r->si, r->dx);

@@ -188,6 +188,10 @@ void given_before_fork(void);
 /* In the copy. */
 void given_after_fork(void);
 
+/* loader.c: what a loader makes of a library that it has opened: by the gate where that is a lane. */
+void loader_call(struct native_ucontext *uc);
+void loader_map(struct native_ucontext *uc);
+
 /* trace.c: threads that are traced (ptrace(2)) --------------------------------------------------------- */
 
 /* The keep wants the thread to come with its registers, which are the guest's own by now. */

@@ -3,6 +3,7 @@
 #include <asm/prctl.h>
 #include <asm/unistd.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
@@ -33,7 +34,9 @@ enum condition {
     SET_FS,
     OWN_LIMIT,
     FEW_BYTES,
-    LEAVE
+    LEAVE,
+    HEAD,
+    ITSELF
 };
 
 struct rule {
@@ -52,6 +55,10 @@ static const struct rule guest_traps[] = {
 };
 #define TRAP_IF(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_TRAP},
 static const struct rule start_traps[] = {
+#include "seccomp-profiles/gate.def"
+};
+#define LOADER(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_TRAP},
+static const struct rule loader_traps[] = {
 #include "seccomp-profiles/gate.def"
 };
 #define GATE(call, cond, reason) {__NR_##call, cond, SECCOMP_RET_ALLOW},
@@ -186,13 +193,31 @@ static void at_most(struct prog *p, int i, uint32_t max)
 #define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE | MSG_EOR)
 #define RECEIVE_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL | MSG_PEEK | MSG_WAITALL | MSG_TRUNC | MSG_CMSG_CLOEXEC)
 
+/* Falls through where the call is a loader's; else it goes to where land() is called with what this returns.
+ */
+static unsigned if_loader(struct prog *p)
+{
+    load(p, offsetof(struct seccomp_data, instruction_pointer) + 4);
+    emit(p, BPF_JMP | BPF_JGE | BPF_K, GATE_LOADERS, 0, 1);
+    emit(p, BPF_JMP | BPF_JGE | BPF_K, GATE_LOADERS_END, 0, 1);
+    return emit(p, BPF_JMP | BPF_JA, 0, 0, 0);
+}
+
+static void land(struct prog *p, unsigned jump)
+{
+    p->f[jump].k = p->n - jump - 1;
+}
+
 /* Falls through for anonymous memory. */
 static void own_map(struct prog *p)
 {
     load(p, LO(3));
     emit(p, BPF_ALU | BPF_AND | BPF_K, MAP_ANONYMOUS | MAP_FIXED, 0, 0);
-    emit(p, BPF_JMP | BPF_JEQ | BPF_K, MAP_FIXED, 0, 1);
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, MAP_FIXED, 5, 0);
+    emit(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 5);
+    unsigned other = if_loader(p);
     ret(p, SECCOMP_RET_TRAP);
+    land(p, other);
     bits(p, 3,
          MAP_PRIVATE | MAP_SHARED | MAP_FIXED | MAP_FIXED_NOREPLACE | MAP_ANONYMOUS | MAP_NORESERVE |
              MAP_STACK | MAP_POPULATE | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_NONBLOCK,
@@ -210,6 +235,8 @@ static void condition(struct prog *p, enum condition c)
     };
     static const uint32_t set_fs[] = {ARCH_SET_FS};
     static const uint32_t leave[] = {GATE_LEAVE};
+    static const uint32_t heads[] = {832, 960}; /* bytes that glibc's and musl's loaders read at first */
+    static const uint32_t itself[] = {AT_EMPTY_PATH};
     static const uint32_t clocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11};
 
     switch (c) {
@@ -258,6 +285,12 @@ static void condition(struct prog *p, enum condition c)
         break;
     case LEAVE:
         one_of(p, 1, UINT32_MAX, leave, 1);
+        break;
+    case HEAD:
+        one_of(p, 2, UINT32_MAX, heads, 2);
+        break;
+    case ITSELF:
+        one_of(p, 3, UINT32_MAX, itself, 1);
         break;
     }
 }
@@ -314,6 +347,15 @@ static void trap_rules(struct prog *p, const struct rule *r, unsigned n, const s
         rule(p, &r[i], r[i].action | (call_set_has(judged, r[i].nr) ? GATE_TRAP_JUDGED : 0));
 }
 
+static void loader_rules(struct prog *p, const struct call_set *judged)
+{
+    unsigned other = if_loader(p);
+
+    load(p, offsetof(struct seccomp_data, nr));
+    rules_unless(p, judged, loader_traps, COUNT(loader_traps));
+    land(p, other);
+}
+
 unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_calls,
                            const struct call_set *judged)
 {
@@ -343,7 +385,7 @@ unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_ca
     rules(&p, guest_native, COUNT(guest_native));
     ret(&p, SECCOMP_RET_USER_NOTIF);
 
-    p.f[to_guest].k = p.n - to_guest - 1;
+    land(&p, to_guest);
     load(&p, offsetof(struct seccomp_data, nr));
     if (!all_calls) {
         rules_unless(&p, judged, guest_native, COUNT(guest_native));
@@ -353,6 +395,8 @@ unsigned gate_filter_build(struct sock_filter prog[GATE_FILTER_MAX], bool all_ca
     if (all_calls || call_set_has(judged, __NR_futex))
         trap_rules(&p, pi_traps, COUNT(pi_traps), judged);
     trap_rules(&p, guest_traps, COUNT(guest_traps), judged);
+    if (!all_calls)
+        loader_rules(&p, judged);
     ret(&p, SECCOMP_RET_USER_NOTIF);
     return p.n;
 }

@@ -27,6 +27,8 @@
 #define REFUSE (SECCOMP_RET_ERRNO | ENOSYS)
 #define GUEST_IP 0x401000UL
 #define GATE_IP (GATE_BASE + 0x100)
+#define LOADER_IP (((uint64_t)GATE_LOADERS << 32) + 0x12345000)
+#define LOADER_LAST (((uint64_t)GATE_LOADERS_END << 32) - 2)
 
 static uint32_t jump(const struct sock_filter *f, uint32_t a)
 {
@@ -118,6 +120,26 @@ static const struct row rows[] = {
     {GUEST_IP, __NR_madvise, {GATE_LIMIT, 4096, MADV_MERGEABLE}, NOTIFY},
     {GUEST_IP, __NR_madvise, {GATE_LIMIT, 4096, 100 /* MADV_HWPOISON */}, NOTIFY},
     {GUEST_IP, __NR_madvise, {GATE_BASE, 4096, MADV_DONTNEED}, NOTIFY},
+    /* a loader's way with libraries */
+    {LOADER_IP, __NR_read, {3, 0x1000, 832}, TRAP},
+    {LOADER_LAST, __NR_read, {3, 0x1000, 960}, TRAP},
+    {LOADER_LAST + 2, __NR_read, {3, 0x1000, 832}, NOTIFY},
+    {LOADER_IP - (1UL << 32), __NR_read, {3, 0x1000, 832}, NOTIFY},
+    {LOADER_IP, __NR_read, {3, 0x1000, 833}, NOTIFY},
+    {GUEST_IP, __NR_read, {3, 0x1000, 832}, NOTIFY},
+    {LOADER_IP, __NR_pread64, {3, 0x1000, 784, 64}, TRAP},
+    {GUEST_IP, __NR_pread64, {3, 0x1000, 784, 64}, NOTIFY},
+    {LOADER_IP, __NR_fstat, {3, 0x1000}, TRAP},
+    {LOADER_IP, __NR_newfstatat, {3, 0x1000, 0x2000, 0x1000}, TRAP},
+    {LOADER_IP, __NR_newfstatat, {3, 0x1000, 0x2000, 0}, NOTIFY},
+    {GUEST_IP, __NR_newfstatat, {3, 0x1000, 0x2000, 0x1000}, NOTIFY},
+    {LOADER_IP, __NR_mmap, {0, 4096, 1, MAP_PRIVATE, 3, 0}, TRAP},
+    {LOADER_LAST + 2, __NR_mmap, {0, 4096, 1, MAP_PRIVATE, 3, 0}, NOTIFY},
+    {LOADER_IP, __NR_mmap, {0x7f0000000000, 4096, 5, MAP_PRIVATE | MAP_FIXED, 3, 0}, TRAP},
+    {LOADER_IP, __NR_mmap, {0, 4096, 3, ANON, ~0UL, 0}, ALLOW},
+    {LOADER_IP, __NR_mmap, {GATE_BASE, 4096, 3, ANON | MAP_FIXED, ~0UL, 0}, NOTIFY},
+    {LOADER_IP, __NR_openat, {0}, NOTIFY},
+    {LOADER_IP, __NR_preadv2, {3, 0x1000, 1, ~0UL, 0, 0}, NOTIFY},
     /* waits and clocks */
     {GUEST_IP, __NR_futex, {0x1000, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 1}, ALLOW},
     {GUEST_IP, __NR_futex, {0x1000, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 1}, ALLOW},
@@ -310,12 +332,17 @@ static void few_calls_are_native(void **state)
     assert_in_range(native, 1, 20);
 }
 
+static bool is_guests(uint64_t ip)
+{
+    return ip == GUEST_IP || gate_is_loader(ip);
+}
+
 static void nothing_is_native_when_all_is_watched(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct seccomp_data d = data_of(&rows[i]);
-        if (rows[i].ip == GUEST_IP)
+        if (is_guests(rows[i].ip))
             assert_int_not_equal(run(&d, true), ALLOW);
     }
 }
@@ -343,7 +370,8 @@ static bool is_made_for(int native, int nr)
 static bool is_trapped_anyhow(int nr)
 {
     return nr != __NR_arch_prctl && nr != __NR_set_tid_address && nr != __NR_prlimit64 &&
-           nr != __NR_getrandom && nr != __NR_mmap;
+           nr != __NR_getrandom && nr != __NR_mmap && nr != __NR_read && nr != __NR_pread64 &&
+           nr != __NR_fstat && nr != __NR_newfstatat;
 }
 
 /* Whatever the profile has a say in is asked of the keep; the others stay as they are. The gate's own calls
@@ -358,7 +386,7 @@ static void judged_calls_ring(void **state)
             struct call_set judged = {0};
             call_set_add(&judged, nr);
             uint32_t got = run_with(&d, false, &judged);
-            bool asked = rows[i].ip == GUEST_IP ? rows[i].nr == nr : is_made_for(rows[i].nr, nr);
+            bool asked = is_guests(rows[i].ip) ? rows[i].nr == nr : is_made_for(rows[i].nr, nr);
             if (!asked)
                 assert_int_equal(got, want);
             else

@@ -6,6 +6,7 @@
 
 #define NR_read 0
 #define NR_close 3
+#define NR_fstat 5
 #define NR_mmap 9
 #define NR_mprotect 10
 #define NR_munmap 11
@@ -13,6 +14,7 @@
 #define NR_rt_sigaction 13
 #define NR_rt_sigprocmask 14
 #define NR_rt_sigreturn 15
+#define NR_pread64 17
 #define NR_sched_yield 24
 #define NR_mremap 25
 #define NR_msync 26
@@ -41,6 +43,7 @@
 #define NR_clock_gettime 228
 #define NR_exit_group 231
 #define NR_tgkill 234
+#define NR_newfstatat 262
 #define NR_set_robust_list 273
 #define NR_dup3 292
 #define NR_prlimit64 302
@@ -48,6 +51,7 @@
 #define NR_getrandom 318
 #define NR_execveat 322
 #define NR_membarrier 324
+#define NR_preadv2 327
 #define NR_io_pgetevents 333
 #define NR_rseq 334
 #define NR_close_range 436

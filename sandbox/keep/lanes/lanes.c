@@ -155,6 +155,13 @@ bool lane_pays_at_open(struct task *t, unsigned times)
     return !fdtable_shared(t->fdt) && fast_is_possible(t) && fast_opens_pay(t, times);
 }
 
+/* A program's loader, which reads and maps what it opens: its gate does (sandbox/gate/loader.c). */
+static bool is_loader(struct task *t, const struct sysargs *a)
+{
+    return a->listener && gate_is_loader(a->ip) && fast_is_possible(t) && fast_is_alone(t) &&
+           !fdtable_shared(t->fdt);
+}
+
 /* The guest goes on before the ioctl is over: all is to be said by then. */
 long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, bool cloexec)
 {
@@ -163,7 +170,7 @@ long fd_return_lane(struct task *t, const struct sysargs *a, struct file *f, boo
     int fd = fd_return(t, f, cloexec);
     if (fd < 0 || !plain)
         return fd;
-    bool pays = fast_opened(t, a->listener != NULL) && lane_pays_at_open(t, 1);
+    bool pays = is_loader(t, a) || (fast_opened(t, a->listener != NULL) && lane_pays_at_open(t, 1));
     if (kept_opened(t, a, fd, f, cloexec) || !pays)
         return fd;
     LOCKED(&ft->lock);

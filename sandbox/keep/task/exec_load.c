@@ -19,8 +19,10 @@
 #define PAGE 4096UL
 #define PAGE_UP(x) (((x) + PAGE - 1) & ~(PAGE - 1))
 #define AUXV_ENTRIES 26
-#define PIE_BASE 0x555555554000UL  /* two thirds of the address space, as Linux has it */
-#define LIBS_BASE 0x7e8000000000UL /* below every place where the host starts its own search */
+#define PIE_BASE 0x555555554000UL /* two thirds of the address space, as Linux has it */
+#define LOADER_BASE                                                                                          \
+    ((uint64_t)GATE_LOADERS << 32)   /* below every place where the host starts its own search */
+#define STATIC_BASE 0x7e4000000000UL /* beside it */
 #define MASK_28_PAGES ((1UL << 40) - 1)
 #define BRK_RANDOM (32UL << 20)
 #define STACK_AT_ONCE (64 * 1024UL) /* the host's fresh stack is larger than this */
@@ -52,9 +54,9 @@ static void choose_bases(struct exec_plan *p)
     if (p->image.dynamic_base && p->image.interp[0])
         p->image.base = PIE_BASE + random_pages(MASK_28_PAGES) - p->image.low;
     else if (p->image.dynamic_base)
-        p->image.base = LIBS_BASE + random_pages(MASK_28_PAGES >> 2) - p->image.low;
+        p->image.base = STATIC_BASE + random_pages(MASK_28_PAGES >> 2) - p->image.low;
     if (p->interp_file && p->interp.dynamic_base)
-        p->interp.base = LIBS_BASE + random_pages(MASK_28_PAGES >> 2) - p->interp.low;
+        p->interp.base = LOADER_BASE + random_pages(MASK_28_PAGES >> 2) - p->interp.low;
 }
 
 /* The stack block being put together: strings from the top, the table of words below them. */
