@@ -13,9 +13,10 @@
 
 #include "common/log.h"
 #include "sandbox/keep/container/container.h"
-#include "sandbox/keep/park.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/park.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/time/timer.h"
 
 #define WORKER_STACK (160 * 1024)
 #define MAX_IDLE 4

@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/task/task.o sandbox/keep/task/process.o sandbox/keep/signal/signal.o sandbox/keep/signal/sigmask.o sandbox/keep/signal/stop.o sandbox/keep/time/sleep.o sandbox/keep/signal/sigdeliver.o sandbox/keep/signal/sigcalls.o sandbox/keep/task/exit.o sandbox/keep/task/deaths.o sandbox/keep/hostproc.o sandbox/keep/strbuf.o sandbox/keep/park.o sandbox/keep/task/quiet.o sandbox/keep/task/wait.o sandbox/keep/thread.o sandbox/keep/time/timer.o sandbox/keep/time/posix_timer.o sandbox/keep/task/fork.o sandbox/keep/task/cred.o sandbox/keep/idmap.o sandbox/keep/mm/maps.o sandbox/keep/seccomp/seccomp.o sandbox/keep/seccomp/seccomp_install.o sandbox/keep/seccomp/seccomp_native.o sandbox/keep/trace/sites.o sandbox/keep/trace/poke.o sandbox/keep/trace/hold.o sandbox/keep/trace/trace.o sandbox/keep/trace/trace_stop.o sandbox/keep/trace/trace_context.o sandbox/keep/seccomp/bpf.o sandbox/keep/task/credcalls.o sandbox/keep/task/ids.o common/log.o common/err.o */
+/* objects: sandbox/keep/task/task.o sandbox/keep/task/process.o sandbox/keep/signal/signal.o sandbox/keep/signal/sigmask.o sandbox/keep/signal/stop.o sandbox/keep/time/sleep.o sandbox/keep/signal/sigdeliver.o sandbox/keep/signal/sigcalls.o sandbox/keep/task/exit.o sandbox/keep/task/deaths.o sandbox/keep/hostproc.o sandbox/keep/strbuf.o sandbox/keep/task/park.o sandbox/keep/task/quiet.o sandbox/keep/task/wait.o sandbox/keep/thread.o sandbox/keep/time/timer.o sandbox/keep/time/posix_timer.o sandbox/keep/task/fork.o sandbox/keep/task/cred.o sandbox/keep/idmap.o sandbox/keep/mm/maps.o sandbox/keep/seccomp/seccomp.o sandbox/keep/seccomp/seccomp_install.o sandbox/keep/seccomp/seccomp_native.o sandbox/keep/trace/sites.o sandbox/keep/trace/poke.o sandbox/keep/trace/hold.o sandbox/keep/trace/trace.o sandbox/keep/trace/trace_stop.o sandbox/keep/trace/trace_context.o sandbox/keep/seccomp/bpf.o sandbox/keep/task/credcalls.o sandbox/keep/task/ids.o common/log.o common/err.o */
 /* Signals, children and timers, without guests. */
 #include <errno.h>
 #include <sched.h>
@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/signal/sigmask.h"
 #include "sandbox/keep/task/task_internal.h"
 #include "tests/unit/keep_stubs.h"
 

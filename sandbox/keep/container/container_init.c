@@ -7,9 +7,10 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/container/session.h"
-#include "sandbox/keep/task/task_internal.h"
 #include "sandbox/keep/device/tty.h"
+#include "sandbox/keep/task/task.h"
 #include "sandbox/platform/boot_spec.h"
 #include "sandbox/platform/spec.h"
 

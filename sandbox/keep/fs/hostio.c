@@ -225,36 +225,3 @@ int hostio_install(struct task *t, const struct file_ops *ops, unsigned flags, u
     }
     return fd;
 }
-
-#define NSEC_PER_SEC 1000000000L
-
-#define DEADLINE_MAX (INT64_MAX / NSEC_PER_SEC / 2) /* seconds; what is further off never comes */
-
-struct timespec *deadline_from(struct timespec *d, const struct timespec *rel)
-{
-    clock_gettime(CLOCK_MONOTONIC, d);
-    if (rel->tv_sec > DEADLINE_MAX - d->tv_sec) {
-        d->tv_sec = DEADLINE_MAX;
-        return d;
-    }
-    d->tv_sec += rel->tv_sec;
-    d->tv_nsec += rel->tv_nsec;
-    if (d->tv_nsec >= NSEC_PER_SEC) {
-        d->tv_sec++;
-        d->tv_nsec -= NSEC_PER_SEC;
-    }
-    return d;
-}
-
-struct timespec deadline_left(const struct timespec *d)
-{
-    struct timespec now, left;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    left.tv_sec = d->tv_sec - now.tv_sec;
-    left.tv_nsec = d->tv_nsec - now.tv_nsec;
-    if (left.tv_nsec < 0) {
-        left.tv_sec--;
-        left.tv_nsec += NSEC_PER_SEC;
-    }
-    return left.tv_sec < 0 ? (struct timespec){0} : left;
-}

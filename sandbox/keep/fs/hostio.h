@@ -41,11 +41,6 @@ void hostio_link_name(struct file *f, char *buf, size_t size);
 int hostio_install(struct task *t, const struct file_ops *ops, unsigned flags, unsigned kind, int hostfd,
                    void *priv);
 
-/* *d = now + rel on CLOCK_MONOTONIC, without overflow. Returns d. */
-struct timespec *deadline_from(struct timespec *d, const struct timespec *rel);
-/* What is left until *d, not below zero. */
-struct timespec deadline_left(const struct timespec *d);
-
 /* A transfer of u's bytes, by the keep and as f's own operations make it: at pos where f has positions. Its
  * access mode has been looked at. Bytes, -errno or -ERESTART*. */
 ssize_t file_transfer(struct task *t, struct file *f, bool write, off_t pos, int rwf, struct uio *u);

@@ -7,17 +7,19 @@
 #include <sys/syscall.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/hostproc.h"
 #include "sandbox/keep/lanes/kept.h"
 #include "sandbox/keep/lanes/later.h"
-#include "sandbox/keep/seccomp/seccomp.h"
 #include "sandbox/keep/lanes/mailbox.h"
 #include "sandbox/keep/mm/maps.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/trace/trace.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/signal/sigmask.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/trace/trace.h"
 
 #define LANES_AT (GATE_SHARED + offsetof(struct gate_shared, lanes))
 #define WORDS (GATE_LANE_FDS / 64)

@@ -6,9 +6,9 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/seccomp/seccomp.h"
-#include "sandbox/keep/task/task_internal.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/task/task.h"
 
 #define ACTIONS_AT (GATE_SHARED + offsetof(struct gate_shared, actions))
 #define SA_RESETHAND_ 0x80000000UL

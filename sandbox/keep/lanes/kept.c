@@ -32,12 +32,12 @@
 #include <sys/syscall.h>
 
 #include "sandbox/keep/counters.h"
-#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/fs/fdtable.h"
+#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/lanes/later.h"
 #include "sandbox/keep/lanes/mailbox.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/task.h"
 
 #define USES_PAY 32U /* of a grant, for the next one to come as soon */
 #define COUNT_MOST 1000000U

@@ -4,7 +4,7 @@
 #include "sandbox/keep/container/container.h"
 #include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/lanes/later.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/task.h"
 #include "sandbox/platform/listener.h"
 
 #define IDLE_MOST 8U /* looks (LATER_NS) until an idle gate is kicked */

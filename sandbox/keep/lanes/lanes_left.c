@@ -20,11 +20,11 @@
 #include <sys/syscall.h>
 
 #include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/net/inet.h"
 #include "sandbox/keep/lanes/later.h"
 #include "sandbox/keep/lanes/mailbox.h"
+#include "sandbox/keep/net/inet.h"
 #include "sandbox/keep/seccomp/seccomp.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/task.h"
 
 #define FETCH_COSTS 4 /* closes */
 

@@ -35,12 +35,13 @@
 
 #include "sandbox/keep/container/container.h"
 #include "sandbox/keep/counters.h"
-#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/fs/fdtable.h"
+#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/lanes/kept.h"
 #include "sandbox/keep/lanes/mailbox.h"
 #include "sandbox/keep/net/sock.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/time/timer.h"
 
 #include <sys/syscall.h>
 

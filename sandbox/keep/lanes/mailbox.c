@@ -7,12 +7,12 @@
 #include <sys/syscall.h>
 
 #include "sandbox/keep/container/container.h"
-#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/fs/fdtable.h"
+#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/lanes/kept.h"
 #include "sandbox/keep/seccomp/seccomp.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/task.h"
 
 #define SIZE ((size_t)MAILBOX_PAGES * MAILBOX_PAGE)
 #define MAILBOXES 64 /* of a keep: processes beyond have none */

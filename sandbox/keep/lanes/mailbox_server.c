@@ -14,7 +14,7 @@
 #include "sandbox/keep/lanes/mailbox.h"
 #include "sandbox/keep/seccomp/seccomp.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/quiet.h"
 #include "sandbox/keep/thread.h"
 
 #define CLIENTS MAILBOX_THREADS

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/task.h"
 #include "sandbox/platform/listener.h"
 
 #define NAP_NS 200000

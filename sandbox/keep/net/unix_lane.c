@@ -13,9 +13,9 @@
 #include <sys/epoll.h>
 
 #include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/thread.h"
 #include "sandbox/keep/net/unix.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/thread.h"
 
 #define EVENTS 16
 

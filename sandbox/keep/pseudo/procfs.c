@@ -6,14 +6,14 @@
 #include <linux/capability.h>
 #include <string.h>
 
-#include "sandbox/keep/lanes/later.h"
-#include "sandbox/keep/park.h"
-#include "sandbox/keep/pseudo/procfs_priv.h"
-#include "sandbox/keep/trace/trace.h"
-#include "sandbox/keep/pseudo/pseudo_fs.h"
-#include "sandbox/keep/version.h"
 #include "sandbox/keep/fs/vfs.h"
 #include "sandbox/keep/ipc/sysv.h"
+#include "sandbox/keep/lanes/later.h"
+#include "sandbox/keep/pseudo/procfs_priv.h"
+#include "sandbox/keep/pseudo/pseudo_fs.h"
+#include "sandbox/keep/task/park.h"
+#include "sandbox/keep/trace/trace.h"
+#include "sandbox/keep/version.h"
 
 const struct pentry proc_empty_dir[] = {{.name = NULL}};
 

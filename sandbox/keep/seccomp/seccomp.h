@@ -44,4 +44,12 @@ bool seccomp_always_allows(const struct task *t, int nr);
 /* How many filters t has. */
 unsigned seccomp_count(const struct task *t);
 
+/* A child's are its parent's. [T] */
+void seccomp_inherit(struct task *child, const struct task *parent);
+/* [T] t has ended: its filters are without it, though it still refers to them. */
+void seccomp_task_ended(struct task *t);
+/* A task's reference, when the task goes. */
+struct seccomp_filter;
+void seccomp_put(struct seccomp_filter *f);
+
 #endif

@@ -5,10 +5,10 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
-#include "sandbox/keep/task/clone.h"
 #include "sandbox/keep/seccomp/seccomp.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/clone.h"
+#include "sandbox/keep/task/task.h"
 
 #define CACHE_WORDS (SYSCALL_MAX / 64)
 

@@ -4,8 +4,8 @@
 #ifndef BAILEY_KEEP_SECCOMP_NOTIFY_H
 #define BAILEY_KEEP_SECCOMP_NOTIFY_H
 
-#include "sandbox/keep/park.h"
 #include "sandbox/keep/seccomp/seccomp_internal.h"
+#include "sandbox/keep/task/park.h"
 
 enum notif_state { NOTIF_WAITS, NOTIF_SENT, NOTIF_REPLIED };
 

@@ -2,12 +2,14 @@
 #include <linux/capability.h>
 #include <string.h>
 
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/park.h"
-#include "sandbox/keep/task/pidfd.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/signal/signal_internal.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/park.h"
+#include "sandbox/keep/task/pidfd.h"
+#include "sandbox/keep/time/timer.h"
 
 #define SIGSET_SIZE 8
 
@@ -223,7 +225,7 @@ long sys_rt_sigtimedwait(struct task *t, const struct sysargs *a)
     if (a->arg[2]) {
         if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= NSEC_PER_SEC)
             return -EINVAL;
-        deadline = deadline_after(&ts);
+        deadline_from(&deadline, &ts);
     }
     set &= ~SIGSET_UNBLOCKABLE;
     if (!a->arg[2])

@@ -5,10 +5,10 @@
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/lanes/mailbox.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/trace/trace.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/signal/signal_internal.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/trace/trace.h"
 #include "sandbox/platform/listener.h"
 
 /* [T] The next signal with a handler; carries out the default actions on its way there. 0: none. */

@@ -26,8 +26,8 @@
 #include <stddef.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/task/task_internal.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/signal/signal_internal.h"
 
 static void slot_put(struct task *t, size_t field, uint64_t v)
 {

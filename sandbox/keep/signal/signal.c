@@ -6,8 +6,11 @@
 #include <sys/syscall.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/signal/signal_internal.h"
+#include "sandbox/keep/task/quiet.h"
+#include "sandbox/keep/time/timer.h"
 #include "sandbox/keep/trace/trace.h"
 
 static uint64_t handler_of(const struct process *p, int signo)

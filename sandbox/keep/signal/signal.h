@@ -14,6 +14,12 @@ typedef uint64_t sigset64; /* bit n-1 is signal n */
 #define SIGBIT(n) (1ULL << ((n)-1))
 #define KSIG_MAX 64
 
+#define SIGSET_STOP (SIGBIT(SIGSTOP) | SIGBIT(SIGTSTP) | SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
+#define SIGSET_IGNORE (SIGBIT(SIGCONT) | SIGBIT(SIGCHLD) | SIGBIT(SIGWINCH) | SIGBIT(SIGURG))
+#define SIGSET_SYNC                                                                                          \
+    (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE) | SIGBIT(SIGSYS))
+#define SIGSET_UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
+
 struct ksigaction {
     uint64_t handler; /* 0 SIG_DFL, 1 SIG_IGN */
     uint64_t flags;
@@ -49,6 +55,19 @@ void send_kernel_signal(struct process *p, int signo);
 void force_signal(struct task *t, const siginfo_t *info);
 /* [T] To every process of a group / session's foreground group. Returns how many, or -ESRCH. */
 int send_signal_pgrp(const struct pid_ns *ns, pid_t pgid, const siginfo_t *info);
+
+/* [T] A timer's: q is its own; queued when q->prev is set after. */
+int send_timer_signal(struct process *p, struct task *t, struct sigqueue *q, const siginfo_t *info);
+/* [T] SIGCHLD for p's change. code: CLD_*. */
+void notify_parent_of(struct process *p, struct process *parent, int code, int status);
+
+void task_interrupt(struct task *t); /* [T] ends a wait of the keep's on t's behalf */
+void signal_kick(struct task *t);    /* [T] the gate is to ask, once */
+void signal_settle(struct task *t);  /* [T] acts on what can be delivered now; kicks for the rest */
+void signal_reroute(struct process *p, sigset64 set); /* [T] each to a thread that takes it, or marked */
+void sigpending_flush(struct process *p, struct sigpending *sp,
+                      sigset64 mask);                   /* [T] forgets those in mask */
+void process_host_signal(struct process *p, int signo); /* [T] the host sends it to p's host process */
 
 /* [T] Takes the next signal out of mask from t's and its process's queues (sigtimedwait, signalfd). Its
  * number, or 0. */

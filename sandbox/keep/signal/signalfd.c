@@ -17,21 +17,21 @@
  * - a description that others share is theirs to read for their own signals: from when another process reads
  * it, there are no tokens any more. A fork's child, which could take them, begins without its parent's native
  * descriptors. */
-#include "sandbox/keep/strbuf.h"
 #include "sandbox/keep/signal/signalfd.h"
+#include "sandbox/keep/strbuf.h"
 
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 
-#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/fs/hostio.h"
+#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/lanes/mailbox.h"
 #include "sandbox/keep/signal/signal.h"
 #include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/task.h"
 
 _Static_assert(sizeof(struct signalfd_siginfo) == SIGNALFD_INFO, "mailbox.h");
 

@@ -2,8 +2,9 @@
  */
 #include <sys/syscall.h>
 
+#include "sandbox/keep/container/container.h"
+#include "sandbox/keep/signal/signal_internal.h"
 #include "sandbox/keep/task/deaths.h"
-#include "sandbox/keep/task/task_internal.h"
 #include "sandbox/keep/trace/trace.h"
 
 void process_host_signal(struct process *p, int signo)

@@ -5,15 +5,17 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 
-#include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/fs/fdtable.h"
-#include "sandbox/keep/task/pidfd.h"
 #include "sandbox/keep/device/random.h"
-#include "sandbox/keep/seccomp/seccomp.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/trace/trace.h"
+#include "sandbox/keep/fs/fdtable.h"
+#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/signal/sigmask.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/pidfd.h"
+#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/time/timer.h"
+#include "sandbox/keep/trace/trace.h"
 
 /* A child between the keep's approval and its attaching. */
 struct embryo {

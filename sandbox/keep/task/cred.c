@@ -3,11 +3,12 @@
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "sandbox/keep/trace/trace.h"
 #include "sandbox/keep/idmap.h"
 #include "sandbox/keep/task/cred_internal.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/trace/trace.h"
 
 struct cred *cred_get(struct cred *c)
 {

@@ -4,12 +4,13 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 
-#include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/task/cred_internal.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/idmap.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/cred_internal.h"
+#include "sandbox/keep/task/task.h"
 
 #define KEEP_ID ((uint32_t)-1)
 

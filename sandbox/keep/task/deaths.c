@@ -11,7 +11,8 @@
 
 #include "sandbox/keep/container/container.h"
 #include "sandbox/keep/hostproc.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/time/timer.h"
 
 /* Watching
  * -------------------------------------------------------------------------------------------------------- */

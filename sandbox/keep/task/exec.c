@@ -12,16 +12,17 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "sandbox/keep/task/exec_internal.h"
+#include "sandbox/keep/container/session.h"
 #include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/fs/file.h"
 #include "sandbox/keep/mm/foreign.h"
 #include "sandbox/keep/mm/maps.h"
-#include "sandbox/keep/seccomp/seccomp.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/container/session.h"
-#include "sandbox/keep/task/task_internal.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/signal/sigmask.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/exec_internal.h"
+#include "sandbox/keep/task/task.h"
 #include "sandbox/platform/listener.h"
 
 #define SCRIPT_LINE 256

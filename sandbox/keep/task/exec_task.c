@@ -4,6 +4,7 @@
 #include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/mm/foreign.h"
 #include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/time/timer.h"
 #include "sandbox/keep/trace/trace.h"
 
 /* [T] Handlers are gone with the old image; what is ignored stays so. */

@@ -4,17 +4,19 @@
 #include <string.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/container/session.h"
+#include "sandbox/keep/device/tty.h"
+#include "sandbox/keep/fs/fdtable.h"
+#include "sandbox/keep/ipc/sysv.h"
+#include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/clone.h"
 #include "sandbox/keep/task/deaths.h"
 #include "sandbox/keep/task/exec.h"
-#include "sandbox/keep/fs/fdtable.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/ipc/sysv.h"
-#include "sandbox/keep/container/session.h"
 #include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/device/tty.h"
+#include "sandbox/keep/time/timer.h"
 #include "sandbox/keep/trace/trace.h"
-#include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/platform/listener.h"
 
 /* Robust futexes (set_robust_list(2))

@@ -4,11 +4,13 @@
 #include <sched.h>
 #include <string.h>
 
-#include "sandbox/keep/lanes/fast.h"
+#include "sandbox/keep/device/tty.h"
 #include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/fs/file.h"
+#include "sandbox/keep/lanes/fast.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/signal/sigmask.h"
 #include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/device/tty.h"
 
 #define CLONE_NS_FLAGS                                                                                       \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |            \

@@ -3,13 +3,14 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/device/tty.h"
 #include "sandbox/keep/events/aio.h"
-#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/fs/file.h"
+#include "sandbox/keep/fs/vfs.h"
+#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/lanes/mailbox.h"
 #include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/device/tty.h"
-#include "sandbox/keep/fs/vfs.h"
+#include "sandbox/keep/time/timer.h"
 
 struct sighand *sighand_new(void)
 {

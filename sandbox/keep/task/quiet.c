@@ -10,9 +10,10 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/counters.h"
-#include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/fs/vfs_priv.h"
+#include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/time/timer.h"
 #include "sandbox/platform/listener.h"
 
 #define FIRST_PAUSE_NS (10 * 1000000LL)

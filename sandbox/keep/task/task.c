@@ -8,10 +8,11 @@
 #include <sys/syscall.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/task/deaths.h"
 #include "sandbox/keep/fs/file.h"
-#include "sandbox/keep/task/task_internal.h"
 #include "sandbox/keep/fs/vfs.h"
+#include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/task/deaths.h"
+#include "sandbox/keep/task/task_internal.h"
 #include "sandbox/platform/listener.h"
 
 int tasks_init(void)

@@ -14,6 +14,7 @@
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/kernel.h"
 #include "sandbox/keep/signal/signal.h"
+#include "sandbox/keep/time/timer.h"
 
 struct tty;
 struct fdtable;
@@ -87,23 +88,6 @@ struct mm *mm_dup(const struct mm *mm); /* [T] */
 void mm_put(struct mm *mm);             /* may close exe: no lock held */
 
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_DEAD };
-
-/* An entry of the keep's one timer queue; [T] throughout. fire runs with tasklist_lock held and may set it
- * again. */
-struct ktimer {
-    struct ktimer *next, *prev;
-    int64_t expires; /* CLOCK_MONOTONIC, ns */
-    bool queued;
-    void (*fire)(struct ktimer *kt);
-};
-
-struct itimer {
-    struct ktimer timer;
-    struct process *process;
-    int which;
-    int64_t target;   /* of its clock, ns; 0: off */
-    int64_t interval; /* ns */
-};
 
 struct process {
     atomic_int refs;
@@ -273,11 +257,14 @@ static inline pid_t task_memory_tid(const struct task *t)
     return t->host_tid ? t->host_tid : t->lender;
 }
 
+bool task_is_current(const struct task *t); /* the calling thread serves a call of t's */
+
 /* Reference counts: get returns its argument. put may free: the caller holds no lock that freeing needs. */
 struct task *task_get(struct task *t);
 void task_put(struct task *t);
 struct process *process_get(struct process *p);
 void process_put(struct process *p);
+void process_put_p(struct process **p); /* for _cleanup_ */
 
 /* Lookup by the guest's numbers in a pid namespace; tasklist_lock held; no reference is taken. NULL: none. */
 struct task *task_by_tid(const struct pid_ns *ns, pid_t tid);
@@ -390,5 +377,22 @@ void task_exit(struct task *t, int status);
 void task_end_alone(struct task *t, int signo);
 /* Ends a whole process from outside or by exit_group: marks it, kills the host process if kill_host. */
 void process_exit(struct process *p, int status, bool kill_host);
+void process_kill_locked(struct process *p, int status, bool kill_host); /* [T] the same */
+/* [T] The zombie p is gone, with whom it waited for (wait(2)); its times are its parent's if count_times. */
+void process_reap(struct process *p, bool count_times);
+
+/* What waitid and SIGCHLD say of an end, in place of wait4's status: CLD_*, and the exit code or the signal.
+ */
+static inline int end_code(int wstatus)
+{
+    if ((wstatus & 0x7f) == 0)
+        return CLD_EXITED;
+    return wstatus & 0x80 ? CLD_DUMPED : CLD_KILLED;
+}
+
+static inline int end_status(int wstatus)
+{
+    return wstatus & 0x7f ? wstatus & 0x7f : wstatus >> 8 & 0xff;
+}
 
 #endif

@@ -1,12 +1,14 @@
 /* wait4 and waitid: what a parent learns of its children, and reaping (wait(2)). */
 #include <sys/wait.h>
 
-#include "sandbox/keep/park.h"
-#include "sandbox/keep/task/pidfd.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/trace/trace.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/park.h"
+#include "sandbox/keep/task/pidfd.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/time/timer.h"
+#include "sandbox/keep/trace/trace.h"
 
 struct wait_query {
     int kind; /* P_ALL, P_PID, P_PGID */

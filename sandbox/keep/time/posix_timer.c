@@ -3,9 +3,11 @@
 #include <time.h>
 #include <stdlib.h>
 
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/quiet.h"
+#include "sandbox/keep/time/timer.h"
 
 #define TIMERS_MAX 4096 /* of one process */
 #define CPUCLOCK_SCHED 2

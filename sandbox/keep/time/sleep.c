@@ -4,9 +4,12 @@
 #include <signal.h>
 #include <sys/syscall.h>
 
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/lanes/kept.h"
 #include "sandbox/keep/lanes/mailbox.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/park.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/time/timer.h"
 #include "sandbox/platform/listener.h"
 
 #define WAKE_SIGNAL SIGUSR1

@@ -2,9 +2,11 @@
  * anyone but the guest itself. */
 #include <sys/times.h>
 
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/quiet.h"
+#include "sandbox/keep/time/timer.h"
 
 /* CPU clocks of others (negative numbers) go by pids, which the host counts differently: only one's own. */
 static int64_t cpu_clock_ns(struct task *t, clockid_t clock)

@@ -4,10 +4,11 @@
 #include <sys/time.h>
 
 #include "sandbox/keep/lanes/later.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/thread.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/thread.h"
+#include "sandbox/keep/time/timer.h"
 
 struct timer_queue {
     struct ktimer *head; /* sorted */
@@ -21,11 +22,18 @@ int64_t mono_now(void)
     return ts_ns(&ts);
 }
 
-struct timespec deadline_after(const struct timespec *rel)
+struct timespec *deadline_from(struct timespec *d, const struct timespec *rel)
 {
     const int64_t far = INT64_MAX / NSEC_PER_SEC / 2;
     int64_t sec = rel->tv_sec > far ? far : rel->tv_sec;
-    return ns_ts(mono_now() + sec * NSEC_PER_SEC + rel->tv_nsec);
+    *d = ns_ts(mono_now() + sec * NSEC_PER_SEC + rel->tv_nsec);
+    return d;
+}
+
+struct timespec deadline_left(const struct timespec *d)
+{
+    int64_t left = ts_ns(d) - mono_now();
+    return ns_ts(left > 0 ? left : 0);
 }
 
 static void fire_due(struct timer_queue *tq)

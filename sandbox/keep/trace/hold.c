@@ -13,8 +13,9 @@
 #include <time.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/hostproc.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/quiet.h"
 #include "sandbox/keep/trace/trace.h"
 
 #define LOOKS 1000

@@ -5,10 +5,10 @@
 #include <stdio.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/trace/trace.h"
-#include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/fs/vfs_priv.h"
+#include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/trace/trace.h"
 
 /* Whatever the mapping allows. */
 static int force(struct task *who, uaddr_t at, const void *from, size_t n)

@@ -7,12 +7,14 @@
 #include <string.h>
 #include <sys/ptrace.h>
 
-#include "sandbox/keep/task/pidfd.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/syscall.h"
-#include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/trace/trace.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/signal/sigmask.h"
+#include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/pidfd.h"
+#include "sandbox/keep/task/quiet.h"
+#include "sandbox/keep/trace/trace.h"
 
 #define PTRACE_ARCH_PRCTL_ 30
 #define OPTIONS                                                                                              \

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/trace/trace.h"
 #include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/trace/trace.h"
 
 #define SITES_MAX 4096U
 #define SITE_SIZE 8   /* of what is changed at one, at most */

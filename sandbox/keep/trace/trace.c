@@ -7,8 +7,10 @@
 #include <sys/syscall.h>
 
 #include "sandbox/gate/abi.h"
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/park.h"
+#include "sandbox/keep/task/task.h"
 
 #define TRACEES_MAX 4096 /* of a process */
 

@@ -119,4 +119,7 @@ int poke_sites_back(struct task *who, uaddr_t at, size_t n);
  * as signal(7) says of SIGSTOP and SIGCONT. 0, or -EAGAIN: they did not stop in time, and fn was not run. */
 int hold_while(struct mm *mm, uaddr_t site, void (*fn)(void *arg), void *arg);
 
+/* exit.c: [T] the tracer hears of a stop or an end (SIGCHLD, wait(2)). */
+void notify_tracer(const struct trace *tr, int code, int status);
+
 #endif

@@ -5,7 +5,8 @@
 #include <ucontext.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/signal/signal_internal.h"
+#include "sandbox/keep/task/park.h"
 #include "sandbox/keep/trace/trace.h"
 
 #define FLAG_TF 0x100UL

@@ -1,5 +1,6 @@
-#include "sandbox/keep/park.h"
+#include "sandbox/keep/task/park.h"
 
+#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/task_internal.h"
 #include "sandbox/platform/listener.h"
