@@ -40,6 +40,7 @@ ioctl arg1 & 0xffffffff == 0x40182103        # SECCOMP_IOCTL_NOTIF_ADDFD
 ioctl arg1 & 0xffffffff == 0x40082104        # SECCOMP_IOCTL_NOTIF_SET_FLAGS
 ioctl arg1 & 0xffffffff == 0x40082102        # SECCOMP_IOCTL_NOTIF_ID_VALID
 ioctl arg1 & 0xffffffff == 0xc040ff0b        # PIDFD_GET_INFO
+ioctl arg1 & 0xffffffff == 0xc0686611        # PROCMAP_QUERY
 process_vm_readv
 process_vm_writev
 kcmp arg2 & 0xffffffff == 0x0 # KCMP_FILE: whether a guest executes the gate

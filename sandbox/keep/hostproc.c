@@ -5,11 +5,15 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "sandbox/keep/kernel.h"
 #include "sandbox/keep/fs/vfs.h"
+#include "sandbox/keep/mm/maps.h"
 
 #define HOST_TEXT_MAX (64UL << 20)
 
@@ -44,6 +48,63 @@ int host_proc_read(struct strbuf *sb, const char *fmt, ...)
     vfs_assume_self();
     _cleanup_close_ int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
     return fd < 0 ? -errno : read_all(fd, sb);
+}
+
+/* linux/fs.h of Linux 6.11 */
+struct map_query {
+    uint64_t size, flags, addr;                /* in */
+    uint64_t start, end, vma_flags, page, off; /* out */
+    uint64_t ino;
+    uint32_t major, minor, name_size, build_id_size;
+    uint64_t name, build_id;
+};
+#define MAP_QUERY _IOWR('f', 17, struct map_query)
+#define QUERY_READABLE 1U
+#define QUERY_WRITABLE 2U
+#define QUERY_EXECUTABLE 4U
+#define QUERY_SHARED 8U
+
+static bool query_mapping(int fd, uint64_t at, struct mapping *m)
+{
+    struct map_query q = {.size = sizeof(q), .addr = at};
+
+    if (ioctl(fd, MAP_QUERY, &q) < 0)
+        return false;
+    *m = (struct mapping){.start = q.start,
+                          .end = q.end,
+                          .off = q.off,
+                          .prot = (q.vma_flags & QUERY_READABLE ? PROT_READ : 0) |
+                                  (q.vma_flags & QUERY_WRITABLE ? PROT_WRITE : 0) |
+                                  (q.vma_flags & QUERY_EXECUTABLE ? PROT_EXEC : 0),
+                          .shared = q.vma_flags & QUERY_SHARED,
+                          .dev = makedev(q.major, q.minor),
+                          .ino = q.ino};
+    return true;
+}
+
+static bool search_mappings(int fd, uint64_t at, struct mapping *m)
+{
+    _cleanup_sb_ struct strbuf sb = {0};
+    const char *maps = NULL;
+
+    if (read_all(fd, &sb) == 0)
+        maps = sb.s;
+    while (maps_next(&maps, m))
+        if (at >= m->start && at < m->end)
+            return true;
+    return false;
+}
+
+bool host_mapping_at(pid_t pid, uint64_t at, struct mapping *m)
+{
+    char path[32];
+
+    (void)snprintf(path, sizeof(path), "%d/maps", (int)pid);
+    vfs_assume_self();
+    _cleanup_close_ int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    return query_mapping(fd, at, m) || (errno != ENOENT && search_mappings(fd, at, m));
 }
 
 bool host_proc_has_fd(pid_t tid, unsigned fd)

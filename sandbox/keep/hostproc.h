@@ -16,6 +16,11 @@ int host_proc_read(struct strbuf *sb, const char *fmt, ...) __attribute__((forma
 /* The same by an absolute path; only before the keep has left the host's mounts. */
 int host_file_read(struct strbuf *sb, const char *path);
 
+/* The mapping that holds `at`, by /proc/PID/maps: that one alone is asked for (Linux 6.11), which takes a
+ * fortieth of the time for a process with a hundred; else all are read. False: there is none. */
+struct mapping;
+bool host_mapping_at(pid_t pid, uint64_t at, struct mapping *m);
+
 /* Descriptor fd is open in the host's thread tid, which is alive. */
 bool host_proc_has_fd(pid_t tid, unsigned fd);
 

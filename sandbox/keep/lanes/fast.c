@@ -524,19 +524,16 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
     signal_kick(t);
 }
 
-/* The mapping of ip; false: none, or one that others would see changed. */
-static bool find_mapping(const char *maps, struct gate_patch *p)
+/* The mapping of p->ip. False: none, or one that others would see changed. */
+static bool find_mapping(pid_t host_pid, struct gate_patch *p)
 {
     struct mapping m;
-    while (maps_next(&maps, &m)) {
-        if (p->ip <= m.start || p->ip > m.end)
-            continue;
-        p->start = m.start;
-        p->end = m.end;
-        p->prot = (uint32_t)m.prot;
-        return !m.shared && (m.prot & PROT_READ) && (m.prot & PROT_EXEC);
-    }
-    return false;
+    if (!host_mapping_at(host_pid, p->ip - 1, &m))
+        return false;
+    p->start = m.start;
+    p->end = m.end;
+    p->prot = (uint32_t)m.prot;
+    return !m.shared && (m.prot & PROT_READ) && (m.prot & PROT_EXEC);
 }
 
 /* What a tracer has read or written stays as it is. */
@@ -548,15 +545,12 @@ static bool is_debugged(const struct process *p)
 
 void fast_take_patch(struct task *t, struct gate_patch *p)
 {
-    _cleanup_sb_ struct strbuf maps = {0};
-
     p->ip = t->patch_ip;
     p->nr = t->patch_nr;
     t->patch_ip = 0;
     if (!p->ip)
         return;
-    if (is_debugged(t->process) || host_proc_read(&maps, "%d/maps", t->process->host_pid) < 0 ||
-        !find_mapping(maps.s, p))
+    if (is_debugged(t->process) || !find_mapping(t->process->host_pid, p))
         *p = (struct gate_patch){0};
     else
         sites_note(t->process->mm, p->ip);
