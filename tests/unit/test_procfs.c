@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/pseudo/pseudo.o sandbox/keep/pseudo/pseudo_fs.o sandbox/keep/container/cgroup*.o sandbox/keep/pseudo/cgroup_fs.o sandbox/keep/pseudo/procfs.o sandbox/keep/pseudo/procfs_fd.o sandbox/keep/hostproc.o sandbox/keep/mm/maps.o sandbox/keep/strbuf.o sandbox/keep/pseudo/procfs_host.o sandbox/keep/pseudo/procfs_login.o sandbox/keep/pseudo/procfs_mem.o sandbox/keep/pseudo/procfs_net.o sandbox/keep/pseudo/procfs_pid.o sandbox/keep/pseudo/procfs_status.o sandbox/keep/pseudo/procfs_sys.o sandbox/keep/pseudo/procfs_system.o sandbox/keep/pseudo/sysfs.o common/log.o common/err.o sandbox/keep/idmap.o */
+/* objects: sandbox/keep/pseudo/pseudo*.o sandbox/keep/pseudo/cgroup*.o sandbox/keep/pseudo/procfs*.o sandbox/keep/pseudo/sysfs.o sandbox/keep/container/cgroup.o sandbox/keep/hostproc.o sandbox/keep/mm/maps.o sandbox/keep/strbuf.o sandbox/keep/idmap.o common/log.o common/err.o */
 /* The parts of /proc that turn text into text. */
 #include <errno.h>
 #include <setjmp.h>

@@ -21,6 +21,13 @@ int procfs_init(const struct keep_boot *b);
  * host's numbers stay. ret (may be NULL) gets a bit for each. */
 unsigned procfs_cpus(const struct container *c, unsigned long ret[CPU_WORDS]);
 
+/* Total, free and available memory in KiB, by the container's limit or the host's live numbers. */
+struct proc_memory {
+    bool limited; /* by the container's cgroup */
+    uint64_t total, free, available, buffers, cached, shared, swap_total, swap_free;
+};
+void proc_memory(struct container *c, struct proc_memory *m);
+
 /* Sysctls that other parts of the keep go by. Any thread, no lock; the usual values where there is no procfs.
  */
 enum keep_limit {

@@ -78,12 +78,6 @@ void proc_cpu_total(struct container *c, uint64_t *user, uint64_t *system);
 uint64_t proc_memory_used(struct container *c);
 /* The value of a meminfo line in KiB; 0 if it has none. */
 uint64_t proc_meminfo_field(const char *name);
-/* Total, free and available memory in KiB, by the container's limit or the host's live numbers. */
-struct proc_memory {
-    bool limited; /* by the container's cgroup */
-    uint64_t total, free, available, buffers, cached, shared, swap_total, swap_free;
-};
-void proc_memory(struct container *c, struct proc_memory *m);
 /* A decimal number of at most max, made of digits alone: true with *ret. */
 bool proc_number(const char *s, unsigned long max, unsigned long *ret);
 /* A random UUID as text. */

@@ -4,7 +4,7 @@
 
 #include "sandbox/keep/task/elf.h"
 #include "sandbox/keep/task/exec.h"
-#include "sandbox/keep/strvec.h"
+#include "sandbox/keep/task/strvec.h"
 #include "sandbox/keep/fs/vfs.h"
 
 struct cred;

@@ -1,6 +1,9 @@
 /* Clocks and sleeping. The clocks are the host's, and so is the waiting: no pointer's target matters to
  * anyone but the guest itself. */
+#include <errno.h>
+#include <sys/time.h>
 #include <sys/times.h>
+#include <sys/timex.h>
 
 #include "sandbox/keep/container/container.h"
 #include "sandbox/keep/mm/uaccess.h"
@@ -119,4 +122,55 @@ long sys_times(struct task *t, const struct sysargs *a)
         return -EFAULT;
     clock_gettime(CLOCK_BOOTTIME, &now);
     return ts_ns(&now) / tick;
+}
+
+/* Clocks: they are the host's, and only to be read ---------------------------------------------------------
+ */
+
+#define ADJ_ADJTIME 0x8000u /* adjtime(3)'s; with ADJ_OFFSET's bit only */
+
+static int may_adjust(unsigned modes)
+{
+    if ((modes & ADJ_ADJTIME) && !(modes & ADJ_OFFSET))
+        return -EINVAL;
+    return modes == 0 || modes == ADJ_OFFSET_SS_READ ? 0 : -EPERM;
+}
+
+static long adjust(struct task *t, clockid_t clock, uaddr_t buf)
+{
+    struct timex tx;
+    if (get_user(t, &tx, buf) < 0)
+        return -EFAULT;
+    int r = may_adjust(tx.modes);
+    if (r < 0)
+        return r;
+    r = clock_adjtime(clock, &tx);
+    if (r < 0)
+        return -errno;
+    return copy_to_user(t, buf, &tx, sizeof(tx)) < 0 ? -EFAULT : r;
+}
+
+long sys_adjtimex(struct task *t, const struct sysargs *a)
+{
+    return adjust(t, CLOCK_REALTIME, a->arg[0]);
+}
+
+long sys_clock_adjtime(struct task *t, const struct sysargs *a)
+{
+    int clock = (int)a->arg[0];
+    if (clock < 0 || clock > CLOCK_TAI)
+        return -EINVAL;
+    return clock == CLOCK_REALTIME ? adjust(t, clock, a->arg[1]) : -EOPNOTSUPP;
+}
+
+long sys_settimeofday(struct task *t, const struct sysargs *a)
+{
+    struct timeval tv;
+    if (a->arg[0]) {
+        if (get_user(t, &tv, a->arg[0]) < 0)
+            return -EFAULT;
+        if (tv.tv_sec < 0 || tv.tv_usec < 0 || tv.tv_usec >= 1000000)
+            return -EINVAL;
+    }
+    return -EPERM;
 }

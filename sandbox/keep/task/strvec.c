@@ -1,4 +1,4 @@
-#include "sandbox/keep/strvec.h"
+#include "sandbox/keep/task/strvec.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,24 +1,18 @@
-/* Calls about the system as a whole. */
-
+/* Calls about the system as a whole: its names and state, random bytes, reboot. */
 #include <errno.h>
 #include <linux/capability.h>
-#include <linux/mempolicy.h>
 #include <linux/reboot.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/random.h>
 #include <sys/sysinfo.h>
-#include <sys/time.h>
-#include <sys/timex.h>
 #include <sys/utsname.h>
 
 #include "sandbox/keep/container/container.h"
-#include "sandbox/keep/fs/file.h"
-#include "sandbox/keep/pseudo/procfs_priv.h"
+#include "sandbox/keep/mm/uaccess.h"
+#include "sandbox/keep/pseudo/procfs.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/task.h"
-#include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/version.h"
 
 /* Names ----------------------------------------------------------------------------------------------------
@@ -174,58 +168,7 @@ long sys_swapoff(struct task *t, const struct sysargs *a)
     return -EPERM;
 }
 
-/* Clocks: they are the host's, and only to be read ---------------------------------------------------------
- */
-
-#define ADJ_ADJTIME 0x8000u /* adjtime(3)'s; with ADJ_OFFSET's bit only */
-
-static int may_adjust(unsigned modes)
-{
-    if ((modes & ADJ_ADJTIME) && !(modes & ADJ_OFFSET))
-        return -EINVAL;
-    return modes == 0 || modes == ADJ_OFFSET_SS_READ ? 0 : -EPERM;
-}
-
-static long adjust(struct task *t, clockid_t clock, uaddr_t buf)
-{
-    struct timex tx;
-    if (get_user(t, &tx, buf) < 0)
-        return -EFAULT;
-    int r = may_adjust(tx.modes);
-    if (r < 0)
-        return r;
-    r = clock_adjtime(clock, &tx);
-    if (r < 0)
-        return -errno;
-    return copy_to_user(t, buf, &tx, sizeof(tx)) < 0 ? -EFAULT : r;
-}
-
-long sys_adjtimex(struct task *t, const struct sysargs *a)
-{
-    return adjust(t, CLOCK_REALTIME, a->arg[0]);
-}
-
-long sys_clock_adjtime(struct task *t, const struct sysargs *a)
-{
-    int clock = (int)a->arg[0];
-    if (clock < 0 || clock > CLOCK_TAI)
-        return -EINVAL;
-    return clock == CLOCK_REALTIME ? adjust(t, clock, a->arg[1]) : -EOPNOTSUPP;
-}
-
-long sys_settimeofday(struct task *t, const struct sysargs *a)
-{
-    struct timeval tv;
-    if (a->arg[0]) {
-        if (get_user(t, &tv, a->arg[0]) < 0)
-            return -EFAULT;
-        if (tv.tv_sec < 0 || tv.tv_usec < 0 || tv.tv_usec >= 1000000)
-            return -EINVAL;
-    }
-    return -EPERM;
-}
-
-/* Hardware and memory --------------------------------------------------------------------------------------
+/* Hardware --------------------------------------------------------------------------------------------------
  */
 
 long sys_iopl(struct task *t, const struct sysargs *a)
@@ -239,118 +182,4 @@ long sys_ioperm(struct task *t, const struct sysargs *a)
     (void)t;
     uint64_t from = a->arg[0], num = a->arg[1];
     return from + num <= from || from + num > 65536 ? -EINVAL : -EPERM;
-}
-
-/* The caller's own memory, by registers: the host's business. So are the other calls that syscalls.def has
- * answered by this. */
-long sys_mlock(struct task *t, const struct sysargs *a)
-{
-    (void)t, (void)a;
-    return SYS_CONTINUE;
-}
-
-/* There is one memory node, and what a policy says about it makes no difference. */
-long sys_get_mempolicy(struct task *t, const struct sysargs *a)
-{
-    uaddr_t mode = a->arg[0], mask = a->arg[1];
-    uint64_t bits = a->arg[2];
-    unsigned flags = (unsigned)a->arg[4];
-    if (flags & ~(unsigned)(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED))
-        return -EINVAL;
-    if ((flags & MPOL_F_MEMS_ALLOWED) && (flags & (MPOL_F_NODE | MPOL_F_ADDR)))
-        return -EINVAL;
-    if (mask && bits < 1)
-        return -EINVAL;
-    int now = flags & MPOL_F_NODE ? 0 : t->mempolicy;
-    if (mode && !(flags & MPOL_F_MEMS_ALLOWED) && put_user(t, now, int, mode) < 0)
-        return -EFAULT;
-    if (!mask)
-        return 0;
-    uint64_t words = (bits + 63) / 64;
-    if (words > 64)
-        return -EINVAL;
-    uint64_t nodes[64] = {flags & MPOL_F_MEMS_ALLOWED ? 1 : t->mempolicy_nodes};
-    return copy_to_user(t, mask, nodes, words * sizeof(nodes[0]));
-}
-
-long sys_set_mempolicy(struct task *t, const struct sysargs *a)
-{
-    int mode = (int)a->arg[0] & ~MPOL_MODE_FLAGS;
-    uint64_t nodes = 0;
-    if (mode < 0 || mode >= MPOL_MAX)
-        return -EINVAL;
-    if (a->arg[1] && a->arg[2] && get_user(t, &nodes, a->arg[1]) < 0)
-        return -EFAULT;
-    bool none = mode == MPOL_DEFAULT || mode == MPOL_LOCAL;
-    if (none ? nodes != 0 : nodes != 1 && !(nodes == 0 && mode == MPOL_PREFERRED))
-        return -EINVAL;
-    t->mempolicy = mode == MPOL_PREFERRED && !nodes ? MPOL_LOCAL : (int)a->arg[0];
-    t->mempolicy_nodes = nodes;
-    return 0;
-}
-
-/* Namespaces -----------------------------------------------------------------------------------------------
- */
-
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x80
-#endif
-#define UNSHARE_SHARED (CLONE_FS | CLONE_FILES | CLONE_SYSVSEM)
-#define UNSHARE_THREAD (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)
-#define UNSHARE_NS                                                                                           \
-    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET |             \
-     CLONE_NEWTIME)
-
-static long unshare_files(struct task *t)
-{
-    struct fdtable *own = fdtable_dup(t->fdt);
-    if (!own)
-        return -ENOMEM;
-    struct fdtable *old = t->fdt;
-    {
-        LOCKED(&kernel.tasklist_lock); /* others look, through /proc */
-        t->fdt = own;
-    }
-    fdtable_put(old);
-    return 0;
-}
-
-static long unshare_fs(struct task *t)
-{
-    struct fs *own = fs_dup(t->fs);
-    if (!own)
-        return -ENOMEM;
-    struct fs *old = t->fs;
-    {
-        LOCKED(&kernel.tasklist_lock);
-        t->fs = own;
-    }
-    fs_put(old);
-    return 0;
-}
-
-static bool single_threaded(struct task *t)
-{
-    LOCKED(&kernel.tasklist_lock);
-    return t->process->nthreads <= 1;
-}
-
-long sys_unshare(struct task *t, const struct sysargs *a)
-{
-    uint64_t flags = a->arg[0];
-    if (flags & ~(uint64_t)(UNSHARE_SHARED | UNSHARE_THREAD | UNSHARE_NS | CLONE_NEWUSER))
-        return -EINVAL;
-    if ((flags & UNSHARE_NS) && !capable(t, CAP_SYS_ADMIN))
-        return -EPERM;
-    if (flags & (UNSHARE_NS | CLONE_NEWUSER)) /* as a kernel built without them says */
-        return -EINVAL;
-    if ((flags & UNSHARE_THREAD) && !single_threaded(t))
-        return -EINVAL;
-    long r = flags & CLONE_FS ? unshare_fs(t) : 0;
-    if (r == 0 && (flags & CLONE_FILES)) {
-        r = unshare_files(t);
-        /* The lanes are in the host's table, which must part as well. */
-        return r < 0 ? r : SYS_CONTINUE;
-    }
-    return r;
 }
