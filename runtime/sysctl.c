@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/cleanup.h"
 #include "oci/config.h"
 #include "runtime/procfile.h"
 #include "sandbox/keep/pseudo/procfs.h"

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/cleanup.h"
 #include "runtime/commands/cmd.h"
 #include "runtime/commands/options.h"
 

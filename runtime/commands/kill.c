@@ -3,7 +3,6 @@
 
 #include "common/cleanup.h"
 #include "runtime/commands/each.h"
-#include "runtime/launch/launch_internal.h"
 #include "runtime/commands/options.h"
 #include "runtime/commands/signame.h"
 #include "runtime/commands/target.h"

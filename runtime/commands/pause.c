@@ -4,7 +4,6 @@
 #include "common/cleanup.h"
 #include "runtime/cgroup/cgroup.h"
 #include "runtime/commands/idcmd.h"
-#include "runtime/launch/launch_internal.h"
 #include "runtime/commands/pod.h"
 #include "runtime/commands/target.h"
 #include "sandbox/platform/messages.h"

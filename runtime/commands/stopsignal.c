@@ -8,7 +8,6 @@
 
 #include "common/cleanup.h"
 #include "common/log.h"
-#include "oci/config.h"
 #include "runtime/commands/signame.h"
 #include "sandbox/platform/messages.h"
 

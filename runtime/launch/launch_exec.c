@@ -13,7 +13,6 @@
 #include "common/cleanup.h"
 #include "common/fds.h"
 #include "common/log.h"
-#include "oci/config.h"
 #include "runtime/launch/confine.h"
 #include "runtime/launch/keep_boot.h"
 #include "runtime/cgroup/cgroup_birth.h"

@@ -19,7 +19,6 @@
 #include "runtime/commands/idcmd.h"
 #include "runtime/kernel.h"
 #include "runtime/state/keepsock.h"
-#include "runtime/commands/options.h"
 #include "runtime/launch/passed.h"
 #include "runtime/state/pidfile.h"
 #include "runtime/seccomp/seccomp_agent.h"

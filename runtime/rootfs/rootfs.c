@@ -15,7 +15,6 @@
 #include "runtime/rootfs/mounts.h"
 #include "runtime/rootfs/overlay.h"
 #include "runtime/pathfd.h"
-#include "runtime/launch/userns.h"
 
 static int enter_namespace(const struct tree *t, struct err *e)
 {

@@ -1,7 +1,6 @@
 #include "runtime/state/statejson.h"
 
 #include "common/version.h"
-#include "oci/config.h"
 #include "runtime/commands/stopsignal.h"
 
 static void put_if(json_writer w, const char *key, const char *value)

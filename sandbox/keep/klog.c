@@ -11,7 +11,6 @@
 #include "sandbox/keep/container/container.h"
 #include "sandbox/keep/fs/file.h"
 #include "sandbox/keep/pseudo/procfs.h"
-#include "sandbox/keep/pseudo/procfs_priv.h"
 #include "common/version.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/task.h"

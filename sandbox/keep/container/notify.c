@@ -5,7 +5,6 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
-#include "sandbox/keep/task/task.h"
 #include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/net/unix.h"
 

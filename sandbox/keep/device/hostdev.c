@@ -9,7 +9,6 @@
 #include "sandbox/keep/fs/file.h"
 #include "sandbox/keep/fs/hostio.h"
 #include "sandbox/keep/task/task.h"
-#include "sandbox/keep/fs/vfs_priv.h"
 
 #define INPUT_MAJOR 13
 #define TERMIOS 36  /* the kernel's struct termios */

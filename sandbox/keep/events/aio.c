@@ -8,7 +8,6 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/container/container.h"
-#include "sandbox/keep/fs/hostio.h"
 #include "sandbox/keep/pseudo/procfs.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/task.h"

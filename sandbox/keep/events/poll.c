@@ -5,7 +5,6 @@
 
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/fs/fdtable.h"
-#include "sandbox/keep/fs/hostio.h"
 #include "sandbox/keep/signal/signal.h"
 #include "sandbox/keep/signal/signalfd.h"
 #include "sandbox/keep/syscall.h"

@@ -2,7 +2,6 @@
 #include <sys/ioctl.h>
 
 #include "sandbox/keep/fs/fdtable.h"
-#include "sandbox/keep/fs/hostio.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/task.h"
 

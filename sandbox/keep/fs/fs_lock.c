@@ -5,7 +5,6 @@
 #include <sys/file.h>
 
 #include "sandbox/keep/fs/fdtable.h"
-#include "sandbox/keep/fs/hostio.h"
 #include "sandbox/keep/lanes/later.h"
 #include "sandbox/keep/signal/signal.h"
 #include "sandbox/keep/syscall.h"

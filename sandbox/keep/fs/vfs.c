@@ -3,8 +3,6 @@
 
 #include <stdio.h>
 
-#include "sandbox/keep/device/chrdev.h"
-
 int vfs_init(void)
 {
     if (kernel.vfs)

@@ -5,7 +5,6 @@
 #include <linux/capability.h>
 #include <string.h>
 
-#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/task/task.h"
 #include "sandbox/keep/mm/uaccess.h"
 

@@ -34,7 +34,6 @@
 #include "sandbox/keep/counters.h"
 #include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/lanes/later.h"
 #include "sandbox/keep/lanes/mailbox.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/task.h"

@@ -1,8 +1,6 @@
 /* For all processes with a file that is kept (kept.c): it is no more. */
 #include "sandbox/keep/lanes/kept_internal.h"
 
-#include "sandbox/keep/container/container.h"
-#include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/lanes/later.h"
 #include "sandbox/keep/task/task.h"
 #include "sandbox/platform/listener.h"

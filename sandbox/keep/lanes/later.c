@@ -33,7 +33,6 @@
  * set the flag of its own socket. */
 #include "sandbox/keep/lanes/later.h"
 
-#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/counters.h"
 #include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/lanes/fast.h"

@@ -8,7 +8,6 @@
 
 #include "sandbox/keep/container/container.h"
 #include "sandbox/keep/fs/fdtable.h"
-#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/lanes/kept.h"
 #include "sandbox/keep/seccomp/seccomp.h"
 #include "sandbox/keep/syscall.h"

@@ -10,7 +10,6 @@
 #include "sandbox/keep/fs/file.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/task.h"
-#include "sandbox/platform/listener.h"
 
 /* The gate's place is refused: an honest program must not lose its gate, and no program may change the gate's
  * text, as some of what is there the keep lets the host read (seccomp_native.c). */

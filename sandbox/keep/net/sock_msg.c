@@ -3,8 +3,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "sandbox/keep/fs/hostio.h"
-#include "sandbox/keep/signal/signal.h"
 #include "sandbox/keep/net/sock.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/task.h"

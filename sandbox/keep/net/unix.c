@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "sandbox/keep/fs/hostio.h"
 #include "sandbox/keep/net/inet.h"
 #include "sandbox/keep/signal/signal.h"
 #include "sandbox/keep/container/notify.h"

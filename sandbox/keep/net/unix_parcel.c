@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include "sandbox/keep/container/container.h"
-#include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/task/task.h"
 #include "sandbox/keep/net/unix.h"
 

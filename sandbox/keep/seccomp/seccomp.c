@@ -17,7 +17,6 @@
 #include "sandbox/keep/seccomp/seccomp_internal.h"
 #include "sandbox/keep/seccomp/seccomp_notify.h"
 #include "sandbox/keep/mm/uaccess.h"
-#include "sandbox/platform/listener.h"
 
 unsigned seccomp_count(const struct task *t)
 {

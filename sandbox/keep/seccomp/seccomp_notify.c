@@ -4,7 +4,6 @@
 
 #include "sandbox/keep/fs/file.h"
 #include "sandbox/keep/lanes/mailbox.h"
-#include "sandbox/platform/listener.h"
 
 #define NOT_WRITABLE (UINT64_MAX - 1) /* what an eventfd's counter holds at most */
 

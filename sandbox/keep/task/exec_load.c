@@ -5,7 +5,6 @@
 #include <sys/auxv.h>
 
 #include "sandbox/keep/lanes/fast.h"
-#include "sandbox/keep/container/container.h"
 #include "sandbox/keep/task/exec_internal.h"
 #include "sandbox/keep/fs/file.h"
 #include "sandbox/keep/device/random.h"

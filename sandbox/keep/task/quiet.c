@@ -10,7 +10,6 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/counters.h"
-#include "sandbox/keep/fs/vfs_priv.h"
 #include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/task/task_internal.h"
 #include "sandbox/keep/time/timer.h"

@@ -9,7 +9,6 @@
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/fs/file.h"
-#include "sandbox/keep/fs/vfs.h"
 #include "sandbox/keep/seccomp/seccomp.h"
 #include "sandbox/keep/task/deaths.h"
 #include "sandbox/keep/task/task_internal.h"

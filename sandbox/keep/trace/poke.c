@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/fs/vfs_priv.h"
+#include "sandbox/keep/fs/vfs.h"
 #include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/task/task.h"
 #include "sandbox/keep/trace/trace.h"

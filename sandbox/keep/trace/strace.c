@@ -18,7 +18,6 @@
 #include <sys/wait.h>
 
 #include "common/log.h"
-#include "sandbox/gate/abi.h"
 #include "sandbox/keep/task/clone.h"
 #include "sandbox/keep/signal/signal.h"
 #include "sandbox/keep/syscall.h"

@@ -6,7 +6,6 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
-#include "sandbox/gate/abi.h"
 #include "sandbox/keep/container/container.h"
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/task/park.h"

@@ -8,7 +8,6 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
-#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/seccomp/seccomp.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/trace/trace_internal.h"
