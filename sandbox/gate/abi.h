@@ -309,7 +309,8 @@ struct gate_slot {
  * descriptor of the process's at all, so that the host refuses it with EBADF. */
 struct gate_lanes {
     uint64_t any[GATE_LANE_FDS / 64];
-    uint64_t plain[GATE_LANE_FDS / 64]; /* the host's fstat and lseek say what the keep would say */
+    uint64_t sockets[GATE_LANE_FDS / 64]; /* of streams. No more than a hint: the host says what is none */
+    uint64_t plain[GATE_LANE_FDS / 64];   /* the host's fstat and lseek say what the keep would say */
 };
 
 /* The first threads' epoll descriptors for poll(2), which no number of the guest's own leads to. */

@@ -28,6 +28,7 @@
 #define EPERM 1
 #define EINTR 4
 #define EBADF 9
+#define ENOTSOCK 88
 #define TRAP_INT3 3
 #define INT3 0xcc
 
@@ -39,8 +40,8 @@
 #define CHUNK_TRIES 1500UL
 
 #define SHARED_AT(field, n) (GATE_SHARED + __builtin_offsetof(struct gate_shared, field) == (n))
-_Static_assert(SHARED_AT(lanes.any, LANES) && SHARED_AT(lanes.plain, PLAIN) && SHARED_AT(slots, SLOTS) &&
-                   GATE_LANE_FDS == LANE_FDS,
+_Static_assert(SHARED_AT(lanes.any, LANES) && SHARED_AT(lanes.sockets, SOCKETS) &&
+                   SHARED_AT(lanes.plain, PLAIN) && SHARED_AT(slots, SLOTS) && GATE_LANE_FDS == LANE_FDS,
                "slots.h");
 #define SLOT_AT(field, n) (__builtin_offsetof(struct gate_slot, field) == (n))
 _Static_assert(sizeof(struct gate_slot) == SLOT_SIZE && SLOT_SIZE * GATE_SLOTS == SLOTS_SIZE &&
@@ -457,7 +458,8 @@ static void leave_gate(struct native_sigcontext *r)
         r->r9 = slot->r9;
         r->r8 = slot->r8;
         again = ip <= gate_fast_call || ip > gate_fast_out || r->ax == (uint64_t)-EBADF ||
-                r->ax == (uint64_t)-EPERM || ((slot->nr & GATE_WAITED) && (int64_t)r->ax >= 0);
+                r->ax == (uint64_t)-EPERM || r->ax == (uint64_t)-ENOTSOCK ||
+                ((slot->nr & GATE_WAITED) && (int64_t)r->ax >= 0);
         if (again)
             r->ax = slot->nr & ~GATE_WAITED;
     }

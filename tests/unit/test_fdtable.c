@@ -39,11 +39,13 @@ bool fast_is_possible(const struct task *t)
     return true;
 }
 
-void fast_lane_set(struct task *t, unsigned fd, bool plain)
+const struct file_ops sock_ops;
+
+void fast_lane_set(struct task *t, unsigned fd, enum fast_lane what)
 {
     (void)t;
     (void)fd;
-    (void)plain;
+    (void)what;
 }
 
 bool fast_is_alone(const struct task *t)
@@ -179,10 +181,11 @@ void fast_lane_clear(struct task *t, unsigned fd)
     (void)fd;
 }
 
-void fast_lane_renew(struct task *t, unsigned fd)
+void fast_lane_renew(struct task *t, unsigned fd, enum fast_lane what)
 {
     (void)t;
     (void)fd;
+    (void)what;
 }
 
 static bool opens_pay;

@@ -360,8 +360,10 @@ static bool is_made_for(int native, int nr)
         return nr == __NR_epoll_wait || nr == __NR_poll || nr == __NR_ppoll;
     if (nr == __NR_sendfile)
         return native == __NR_preadv2 || native == __NR_sendto;
-    if (native == __NR_sendto || native == __NR_recvfrom)
-        return nr == native || nr == (native == __NR_sendto ? __NR_sendmsg : __NR_recvmsg);
+    if (native == __NR_sendto)
+        return nr == __NR_sendto || nr == __NR_sendmsg || nr == __NR_write;
+    if (native == __NR_recvfrom)
+        return nr == __NR_recvfrom || nr == __NR_recvmsg || nr == __NR_read;
     if (native == __NR_fstat)
         return nr == __NR_fstat || nr == __NR_newfstatat;
     return native == nr && (nr == __NR_lseek || nr == __NR_epoll_ctl || nr == __NR_exit);

@@ -8,6 +8,7 @@
 #define WAITED 0x10000 /* in SLOT_NR: see wait_first */
 #define EPERM 1
 #define EBADF 9
+#define ENOTSOCK 88
 #define MSG_DONTWAIT 0x40
 #define MSG_PEEK 0x2
 #define MSG_OOB 0x1
@@ -276,8 +277,11 @@ gate_fast_saved:
     jmp gate_fast_call
 
 /* By preadv2 and pwritev2, whose numbers lie as those of the others do: a write's behind the read's. The registers
- * put aside are the one piece's struct iovec. */
+ * put aside are the one piece's struct iovec. Of a stream socket the host's recvfrom and sendto, whose numbers lie the
+ * other way round, do the same for less. */
 one:
+    bt %rdi, SOCKETS
+    jc one_of_stream
     add $NR_preadv2 - NR_read, %eax
     mov $-1, %r10
     jmp 1f
@@ -298,6 +302,13 @@ no_flags:
 as_fstat:
     mov %rdx, %rsi
     mov $NR_fstat, %eax
+    jmp gate_fast_call
+
+one_of_stream:
+    neg %eax
+    add $NR_recvfrom - NR_read, %eax
+    xor %r10d, %r10d
+    xor %r8d, %r8d
     jmp gate_fast_call
 
 one_message:
@@ -329,17 +340,20 @@ gate_fast_called:
     mov %gs:SLOT_R10, %r10
     mov %gs:SLOT_R9, %r9
     mov %gs:SLOT_R8, %r8
-    cmp $-EBADF, %rax
+    test %rax, %rax
+    js 2f
+    testl $WAITED, %gs:SLOT_NR
+    jnz 1f
+gate_fast_out:
+    jmp *%rcx
+2:  cmp $-EBADF, %rax
     je 1f
     cmp $-EPERM, %rax
     je 1f
-    testl $WAITED, %gs:SLOT_NR
-    jz gate_fast_out
-    test %rax, %rax
-    jns 1f
-gate_fast_out:
-    jmp *%rcx
-/* Waited for; or taken away meanwhile (epoll_ctl says EPERM then): the keep knows what is there now. */
+    cmp $-ENOTSOCK, %rax
+    jne gate_fast_out
+/* Waited for; or taken away meanwhile (epoll_ctl says EPERM then, and what was a socket ENOTSOCK): the keep knows
+ * what is there now. */
 1:  movzwl %gs:SLOT_NR, %eax
     lea -2(%rcx), %r11
     jmp *%r11

@@ -3,9 +3,10 @@
 #define BAILEY_GATE_X86_64_SLOTS_H
 
 #define LANES 0xe0000
-#define PLAIN 0xe0080
+#define SOCKETS 0xe0080
+#define PLAIN 0xe0100
 #define LANE_FDS 1024
-#define SLOTS 0xe0580
+#define SLOTS 0xe0600
 #define SLOTS_SIZE 0x10000
 #define SLOT_SIZE 128
 #define SLOT_RET 0
@@ -13,7 +14,7 @@
 #define SLOT_VALID 12
 #define VALID_IDS 1  /* GATE_VALID_IDS */
 #define VALID_SELF 8 /* GATE_VALID_SELF */
-#define ACTIONS 0xf0580
+#define ACTIONS 0xf0600
 #define SLOT_PID 16
 #define SLOT_TID 20
 #define SLOT_UID 24

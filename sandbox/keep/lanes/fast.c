@@ -179,12 +179,33 @@ void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at)
  * ------------------------------------------------------------------------------------------------------
  */
 
-/* mm->lanes_lock held. Both words at once: the keep alone writes what lies between them. */
+/* mm->lanes_lock held. All three words at once: the keep alone writes what lies between them. */
 static void write_words(struct task *t, const struct mm *mm, unsigned fd)
 {
     const uint64_t *from = &mm->lanes.any[fd / 64], *to = &mm->lanes.plain[fd / 64] + 1;
 
     (void)copy_to_user(t, LANES_AT + fd / 64 * 8, from, (size_t)(to - from) * sizeof(*from));
+}
+
+/* mm->lanes_lock held: fd's bits, each where it belongs in a word, or 0. */
+static bool lane_bits_are(const struct mm *mm, unsigned fd, uint64_t any, uint64_t socket, uint64_t plain)
+{
+    const struct gate_lanes *l = &mm->lanes;
+    uint64_t bit = 1UL << (fd % 64);
+
+    return (l->any[fd / 64] & bit) == any && (l->sockets[fd / 64] & bit) == socket &&
+           (l->plain[fd / 64] & bit) == plain;
+}
+
+/* As lane_bits_are. */
+static void set_lane_bits(struct mm *mm, unsigned fd, uint64_t any, uint64_t socket, uint64_t plain)
+{
+    struct gate_lanes *l = &mm->lanes;
+    uint64_t others = ~(1UL << (fd % 64));
+
+    l->any[fd / 64] = (l->any[fd / 64] & others) | any;
+    l->sockets[fd / 64] = (l->sockets[fd / 64] & others) | socket;
+    l->plain[fd / 64] = (l->plain[fd / 64] & others) | plain;
 }
 
 /* Of those that use its memory: nobody else is within the gate, or comes in, while t is in the keep. Without
@@ -196,21 +217,21 @@ bool fast_is_alone(const struct task *t)
            atomic_load(&t->process->mm->refs) == 1;
 }
 
-void fast_lane_set(struct task *t, unsigned fd, bool plain)
+void fast_lane_set(struct task *t, unsigned fd, enum fast_lane what)
 {
     struct mm *mm = t->process->mm;
-    uint64_t bit = 1UL << (fd % 64);
+    uint64_t bit = 1UL << (fd % 64), socket = what == FAST_SOCKET ? bit : 0;
 
     /* With another process on the same memory, whose descriptors are others, the bits could only be wrong. */
     if (fd >= GATE_LANE_FDS || !fast_may_be(t) || atomic_load(&mm->refs) > 1)
         return;
     LOCKED(&mm->lanes_lock);
-    bool is_plain = mm->lanes.plain[fd / 64] & bit;
-    if (mm->lanes_off || ((mm->lanes.any[fd / 64] & bit) && (is_plain || !plain || !fast_is_alone(t))))
+    uint64_t plain = mm->lanes.plain[fd / 64] & bit;
+    if (what == FAST_PLAIN && fast_is_alone(t))
+        plain = bit;
+    if (mm->lanes_off || lane_bits_are(mm, fd, bit, socket, plain))
         return;
-    mm->lanes.any[fd / 64] |= bit;
-    if (plain && fast_is_alone(t))
-        mm->lanes.plain[fd / 64] |= bit;
+    set_lane_bits(mm, fd, bit, socket, plain);
     write_words(t, mm, fd);
 }
 
@@ -232,12 +253,11 @@ void fast_lane_clear(struct task *t, unsigned fd)
     LOCKED(&mm->lanes_lock);
     if (!((mm->lanes.any[fd / 64] | mm->lanes.plain[fd / 64]) & bit))
         return;
-    mm->lanes.any[fd / 64] &= ~bit;
-    mm->lanes.plain[fd / 64] &= ~bit;
+    set_lane_bits(mm, fd, 0, 0, 0);
     write_words(t, mm, fd);
 }
 
-void fast_lane_renew(struct task *t, unsigned fd)
+void fast_lane_renew(struct task *t, unsigned fd, enum fast_lane what)
 {
     struct mm *mm = t->process->mm;
     uint64_t bit = 1UL << (fd % 64);
@@ -246,10 +266,10 @@ void fast_lane_renew(struct task *t, unsigned fd)
         return;
     LOCKED(&mm->lanes_lock);
     uint64_t any = fast_may_be(t) && atomic_load(&mm->refs) == 1 && !mm->lanes_off ? bit : 0;
-    if ((mm->lanes.any[fd / 64] & bit) == any && !(mm->lanes.plain[fd / 64] & bit))
+    uint64_t socket = what == FAST_SOCKET ? any : 0;
+    if (lane_bits_are(mm, fd, any, socket, 0))
         return;
-    mm->lanes.any[fd / 64] = (mm->lanes.any[fd / 64] & ~bit) | any;
-    mm->lanes.plain[fd / 64] &= ~bit;
+    set_lane_bits(mm, fd, any, socket, 0);
     write_words(t, mm, fd);
 }
 
@@ -362,6 +382,7 @@ static void lanes_settle(struct task *t)
         for (uint64_t left = mm->lanes.any[i]; left; left &= left - 1)
             if (lane_is(t, (int)(i * 64) + __builtin_ctzl(left)))
                 now.any[i] |= left & -left;
+    memcpy(now.sockets, mm->lanes.sockets, sizeof(now.sockets));
     LOCKED(&mm->lanes_lock);
     if (memcmp(&mm->lanes, &now, sizeof(now)) == 0)
         return;

@@ -39,9 +39,9 @@ bool fast_is_possible(const struct task *t);
 bool fast_may_be(const struct task *t);
 /* No other task uses t's memory. In a call of t's. */
 bool fast_is_alone(const struct task *t);
-/* Descriptor fd is a lane at its number in t's own table: the gate may use it. plain: it is FILE_PLAIN. No
- * lock but the table's. */
-void fast_lane_set(struct task *t, unsigned fd, bool plain);
+/* Descriptor fd is a lane at its number in t's own table: the gate may use it. No lock but the table's. */
+enum fast_lane { FAST_ANY, FAST_PLAIN /* it is FILE_PLAIN */, FAST_SOCKET /* a stream */ };
+void fast_lane_set(struct task *t, unsigned fd, enum fast_lane what);
 /* The gate believes of fd that it may use it, which may be out of date. */
 bool fast_lane_is_set(struct task *t, unsigned fd);
 /* t used a fresh file by the keep. */
@@ -53,8 +53,8 @@ bool fast_opened(struct task *t, bool may);
 /* fd is about to be something else. Before the slot or the native descriptor changes; not needed where that
  * is closed by the only one who could use it. */
 void fast_lane_clear(struct task *t, unsigned fd);
-/* Both at once: fd is about to be another file, and that a lane that is not FILE_PLAIN. */
-void fast_lane_renew(struct task *t, unsigned fd);
+/* Both at once: fd is about to be another file, and that a lane, not FAST_PLAIN. */
+void fast_lane_renew(struct task *t, unsigned fd, enum fast_lane what);
 /* f is barred: no gate uses it any more. f is only compared with; a table's lock is taken for each task. No
  * lock held. */
 void fast_bar(const struct file *f);

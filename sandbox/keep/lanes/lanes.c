@@ -10,6 +10,7 @@
 #include "sandbox/keep/lanes/kept.h"
 #include "sandbox/keep/lanes/later.h"
 #include "sandbox/keep/hostproc.h"
+#include "sandbox/keep/net/sock.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/task.h"
 #include "sandbox/platform/listener.h"
@@ -118,7 +119,7 @@ int lane_donate(struct task *t, const struct sysargs *a, int fd, struct file *f)
 static void lane_set_plain(struct task *t, struct fdtable *ft, unsigned fd, const struct file *f)
 {
     bool plain = (f->kind & FILE_PLAIN) && sole_owner(ft);
-    fast_lane_set(t, fd, plain);
+    fast_lane_set(t, fd, plain ? FAST_PLAIN : FAST_ANY);
     if (plain && fast_is_alone(t) && fast_is_possible(t))
         later_allow(t, fd, f);
 }
@@ -214,7 +215,7 @@ static int become_lane(struct file *f)
 /* Lock held. As lane_set_plain. */
 static void lane_set_stream(struct task *t, unsigned fd, const struct file *f)
 {
-    fast_lane_set(t, fd, false);
+    fast_lane_set(t, fd, sock_is_stream(f) ? FAST_SOCKET : FAST_ANY);
     later_sends(t, fd, f);
 }
 
@@ -246,7 +247,7 @@ long fd_return_stream(struct task *t, const struct sysargs *a, struct file *f, b
     if (s->file != f || !(f->kind & FILE_STREAM) || atomic_load(&f->barred) ||
         is_closing(t, ft, (unsigned)fd, false) || become_lane(f) < 0)
         return fd;
-    fast_lane_renew(t, (unsigned)fd);
+    fast_lane_renew(t, (unsigned)fd, sock_is_stream(f) ? FAST_SOCKET : FAST_ANY);
     s->lane = LANE_HERE;
     later_sends(t, (unsigned)fd, f);
     int lent = f->lanefd >= 0 ? f->lanefd : f->hostfd, left = left_begin(t, ft, (unsigned)fd, f, 1);

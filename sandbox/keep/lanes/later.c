@@ -145,10 +145,9 @@ void later_forbid(struct task *t, unsigned fd)
 
 void later_sends(struct task *t, unsigned fd, const struct file *f)
 {
-    const unsigned stream = FILE_STREAM | FILE_RAW_WRITE;
     struct mailbox *b = box_of(t);
 
-    if (b && fd < GATE_LANE_FDS && (f->kind & stream) == stream && sock_of((struct file *)f))
+    if (b && fd < GATE_LANE_FDS && sock_is_stream(f))
         __atomic_fetch_or(&b->later->sends[fd / 64], UINT64_C(1) << (fd % 64), __ATOMIC_RELAXED);
 }
 

@@ -66,6 +66,14 @@ static inline struct sock *sock_of(struct file *f)
     return f->ops == &sock_ops ? f->priv : NULL;
 }
 
+/* A socket of a stream whose bytes the host moves, at the guest's number, too. */
+static inline bool sock_is_stream(const struct file *f)
+{
+    const unsigned stream = FILE_STREAM | FILE_RAW_WRITE;
+
+    return f->ops == &sock_ops && (f->kind & stream) == stream;
+}
+
 /* New sockets; type without SOCK_NONBLOCK and SOCK_CLOEXEC. 0 or -errno. */
 int unix_create(struct task *t, int type, int protocol, unsigned flags, struct file **ret);
 int unix_pair(struct task *t, int type, int protocol, unsigned flags, struct file *ret[2]);
