@@ -244,33 +244,32 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
         go_on(t, a, mailbox_takes(a->nr) ? mailbox_page(t) : NULL, r);
 }
 
-/* A process that nobody approved, or that was killed before it could attach, has no business to go on. */
-static void end_stranger(pid_t host_tid)
+/* Of a thread that is nobody's to the keep, but need not have attached. */
+static struct task *heard_of(pid_t host_tid, const struct sysargs *a)
 {
-    _cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, host_tid, 0);
+    struct task *t = a->nr == GATE_ATTACH ? NULL : clone_heard(host_tid, a);
 
-    if (fd >= 0)
-        (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+    return t || a->nr == GATE_ATTACH || clone_left(a) ? t : exec_heard(host_tid);
 }
 
 void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a)
 {
     long r = -EPERM;
-    struct task *t = a->nr == GATE_ATTACH ? NULL : clone_heard(host_tid, a);
+    struct task *t = heard_of(host_tid, a);
 
     if (t) {
         syscall_dispatch(t, a);
         task_put(t);
         return;
     }
-    if (a->nr == GATE_ATTACH)
-        r = gate_attach(host_tid, a);
-    if (a->nr == GATE_ATTACH && r < 0)
-        end_stranger(host_tid);
     if (clone_left(a)) {
         clone_gives_back(host_tid, a->arg[1]);
         (void)notif_continue(a);
     } else {
+        if (a->nr == GATE_ATTACH)
+            r = gate_attach(host_tid, a);
+        if (r < 0)
+            clone_end_stranger(host_tid, a);
         (void)notif_answer(a, r);
     }
     tasks_bury(); /* who was to be killed as soon as it came */

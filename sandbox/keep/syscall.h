@@ -33,7 +33,8 @@ void syscall_end(struct task *t, const struct sysargs *a, long r, const struct t
  * goes on at once, but its next call waits until this one is over, so the handler may still look at what is
  * the task's. 0, for the handler to return SYS_NOANSWER; or -errno: a is still to be answered. */
 int syscall_answer_fd(struct task *t, const struct sysargs *a, int fd, int at);
-/* The same for a thread that has not attached yet: all it may do is that. */
+/* The same for a thread that the keep does not know: it attaches, or is one that need not have (quiet.h,
+ * exec_heard), or ends, for the keep already; otherwise its host process is killed. */
 void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a);
 /* The call's instruction stands in the gate (no proof of anything: guests can jump there). */
 bool from_gate(const struct sysargs *a);

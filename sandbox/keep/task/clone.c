@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 #include "sandbox/keep/device/random.h"
 #include "sandbox/keep/fs/fdtable.h"
+#include "sandbox/keep/hostproc.h"
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/seccomp/seccomp.h"
@@ -16,6 +19,7 @@
 #include "sandbox/keep/task/task_internal.h"
 #include "sandbox/keep/time/timer.h"
 #include "sandbox/keep/trace/trace.h"
+#include "sandbox/platform/listener.h"
 
 /* A child between the keep's approval and its attaching. */
 struct embryo {
@@ -310,6 +314,30 @@ void clone_gives_back(pid_t host_tid, uaddr_t in_use)
 {
     if (in_use)
         (void)copy_to_host_thread(host_tid, in_use, &(uint32_t){0}, sizeof(uint32_t));
+}
+
+/* The host's process that a thread belongs to. Whoever is in the call a stays that thread, and so does the
+ * number that of its process: while it is, the descriptor is of no other. -1: it is gone. */
+static int process_of(pid_t host_tid, const struct sysargs *a)
+{
+    static const char field[] = "\nTgid:";
+    _cleanup_sb_ struct strbuf sb = {0};
+
+    if (host_proc_read(&sb, "%d/status", (int)host_tid) < 0 || !sb.s)
+        return -1;
+    const char *line = strstr(sb.s, field);
+    if (!line)
+        return -1;
+    _cleanup_close_ int fd = (int)syscall(SYS_pidfd_open, atoi(line + sizeof(field) - 1), 0);
+    return notif_is_pending(a) ? steal_fd(&fd) : -1;
+}
+
+void clone_end_stranger(pid_t host_tid, const struct sysargs *a)
+{
+    _cleanup_close_ int fd = process_of(host_tid, a);
+
+    if (fd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
 }
 
 struct task *clone_heard(pid_t host_tid, const struct sysargs *a)

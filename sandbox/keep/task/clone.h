@@ -20,6 +20,9 @@ struct task *clone_heard(pid_t host_tid, const struct sysargs *a);
 bool clone_left(const struct sysargs *a);
 /* The area of such a thread, in its own memory, is another's from here on. */
 void clone_gives_back(pid_t host_tid, uaddr_t in_use);
+/* A thread, in call a, that nobody approved, or that was killed before it could attach, or that its gate said
+ * had gone: it has no business to go on, and its host process ends. No lock held. */
+void clone_end_stranger(pid_t host_tid, const struct sysargs *a);
 
 /* Whether a is a gate's clone, for its guest. */
 static inline bool clone_for_guest(const struct sysargs *a)

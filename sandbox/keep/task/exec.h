@@ -17,4 +17,9 @@ long gate_exec(struct task *t, const struct sysargs *a);       /* GATE_EXEC */
 long gate_exec_abort(struct task *t, const struct sysargs *a); /* GATE_EXEC_ABORT */
 long gate_exec_done(struct task *t, const struct sysargs *a);  /* GATE_EXEC_DONE */
 
+/* The task of a host thread that nobody's number is: that of the first thread of a process, which had ended
+ * when another one's execve took its number. That other one; it goes by that number now. A reference; NULL:
+ * nobody's. No lock held. */
+struct task *exec_heard(pid_t host_tid);
+
 #endif

@@ -9,7 +9,7 @@
 #include "sandbox/keep/fs/file.h"
 #include "sandbox/keep/device/random.h"
 #include "sandbox/keep/container/session.h"
-#include "sandbox/keep/task/task.h"
+#include "sandbox/keep/task/task_internal.h"
 #include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/version.h"
@@ -260,16 +260,23 @@ static int load(struct task *t, struct exec_plan *p, const struct sysargs *a, st
     return copy_all_to_user(t, copies, ARRAY_SIZE(copies));
 }
 
-/* A reference to the thread beside t that has a plan. */
-static struct task *planning_task(const struct task *t)
+/* [T] The thread of p's beside t that has a plan. No reference is taken. */
+static struct task *planning_in(const struct process *p, const struct task *t)
 {
     struct task *x;
 
-    LOCKED(&kernel.tasklist_lock);
-    DL_FOREACH2(t->process->threads, x, thread_next)
+    DL_FOREACH2(p->threads, x, thread_next)
     if (__atomic_load_n(&x->exec, __ATOMIC_RELAXED) && x != t)
-        return task_get(x);
+        return x;
     return NULL;
+}
+
+/* A reference to the thread beside t that has a plan. */
+static struct task *planning_task(const struct task *t)
+{
+    LOCKED(&kernel.tasklist_lock);
+    struct task *x = planning_in(t->process, t);
+    return x ? task_get(x) : NULL;
 }
 
 static long commit(struct task *caller, struct task *t, const struct sysargs *a)
@@ -334,4 +341,31 @@ static long done_for_another(struct task *caller, const struct sysargs *a)
 long gate_exec_done(struct task *caller, const struct sysargs *a)
 {
     return caller->exec ? done(caller, caller, a) : done_for_another(caller, a);
+}
+
+/* [T] That goes by this number on the host, and whose first thread has ended: it makes no calls. */
+static struct process *leaderless_process(pid_t host_pid)
+{
+    struct container *c;
+    struct process *p;
+
+    DL_FOREACH(kernel.container, c)
+    {
+        for (p = c->pids->processes; p; p = p->hh_pid.next)
+            if (p->host_pid == host_pid && p->state == PROCESS_ALIVE && p->leader->exited && !p->group_exit)
+                return p;
+    }
+    return NULL;
+}
+
+struct task *exec_heard(pid_t host_tid)
+{
+    LOCKED(&kernel.tasklist_lock);
+    const struct process *p = leaderless_process(host_tid);
+    struct task *x = p ? planning_in(p, NULL) : NULL;
+
+    if (!x || x->exited)
+        return NULL;
+    task_host_moved(x, host_tid);
+    return task_get(x);
 }
