@@ -73,6 +73,19 @@ static int delete_remains(const struct globals *g, const char *id, struct err *e
     return 0;
 }
 
+/* What its state says cannot be read, or something else has written there. */
+static int delete_unreadable(const struct globals *g, const char *id, struct err *e)
+{
+    _cleanup_(target_close) struct target t = TARGET_INIT;
+
+    if (state_open(g->root, id, &t.dir, e) || state_lock(&t.dir, e))
+        return e->code == ERR_NO_CONTAINER ? 0 : -1;
+    if (target_end_unknown(&t, e))
+        return -1;
+    remove_all(&t.dir);
+    return 0;
+}
+
 static int delete_one(const struct globals *g, const char *id, void *arg, struct err *e)
 {
     _cleanup_(target_close) struct target t = TARGET_INIT;
@@ -87,6 +100,8 @@ static int delete_one(const struct globals *g, const char *id, void *arg, struct
         return delete_container(&t, force, e);
     if (force && why.code == ERR_NO_CONTAINER)
         return delete_remains(g, id, e);
+    if (force)
+        return delete_unreadable(g, id, e);
     *e = why;
     return -1;
 }

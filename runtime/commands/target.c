@@ -234,3 +234,27 @@ int target_end(struct target *t, struct err *e)
                        t->rec.keep.pid);
     return 0;
 }
+
+/* What the keep lets go of last is its end of a connection. */
+static bool has_let_go(int sock, int ms)
+{
+    struct pollfd p = {.fd = sock, .events = POLLIN};
+
+    return sock < 0 || poll(&p, 1, ms) > 0;
+}
+
+int target_end_unknown(const struct target *t, struct err *e)
+{
+    struct err ignored = ERR_INIT;
+
+    thaw(t);
+    _cleanup_close_ int sock = keepsock_connect(t->dir.dir);
+    bool asked = sock >= 0 && target_request(t, CONTROL_SIGNAL_INIT, SIGKILL, &ignored) == 0;
+    if (asked)
+        (void)has_let_go(sock, KILL_MS);
+    if (target_kill_rest(t, e))
+        return -1;
+    if (!has_let_go(sock, KILL_MS))
+        return err_set(e, ERR_TIMEOUT, 0, "container %.255s: its keep does not end", t->dir.id);
+    return 0;
+}

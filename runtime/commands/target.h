@@ -67,4 +67,7 @@ int target_kill_rest(const struct target *t, struct err *e);
 /* Ends it by force, paused or not, and waits for porter and keep. */
 int target_end(struct target *t, struct err *e);
 
+/* The same where its record is not known (t->dir is open): by the socket of its keep, and by its cgroups. */
+int target_end_unknown(const struct target *t, struct err *e);
+
 #endif

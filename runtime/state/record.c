@@ -138,8 +138,7 @@ int record_load(int dir, const char *id, struct record *ret, struct err *e)
     if (json_parse(a, text, len, "state.json", &o, &why) || o->type != JSON_OBJECT ||
         read_members(&j, o, ret))
         return err_set(e, ERR_SYS, 0,
-                       "state.json of container %.255s is damaged (when its processes have ended, remove its "
-                       "directory below --root)",
+                       "state.json of container %.255s is damaged (`delete --force` ends and removes it)",
                        id);
     ret->arena = steal_ptr(&a);
     return 0;

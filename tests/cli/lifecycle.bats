@@ -202,10 +202,27 @@ teardown() {
     create x
     cp "$STATE/x/state.json" "$BATS_TEST_TMPDIR/state.json"
     echo '{' >"$STATE/x/state.json"
-    local message="state.json of container x is damaged (when its processes have ended, remove its directory below --root)"
+    local message="state.json of container x is damaged (\`delete --force\` ends and removes it)"
     fails_with 1 "$message" bailey state x
-    fails_with 1 "$message" bailey delete --force x
+    fails_with 1 "$message" bailey delete x
     fails_with 0 "warning: $message" bailey list --quiet
     mv "$BATS_TEST_TMPDIR/state.json" "$STATE/x/state.json"
     [ "$(bailey list --quiet)" = x ]
+}
+
+@test "delete --force ends and removes a container whose state cannot be read" {
+    local state pid keep
+    args sleep 100
+    for state in created running paused; do
+        create x
+        [ $state = created ] || bailey start x
+        [ $state != paused ] || bailey pause x
+        pid=$(jq .pid "$STATE/x/state.json")
+        keep=$(jq .keep "$STATE/x/state.json")
+        echo '{' >"$STATE/x/state.json"
+        bailey delete --force x
+        [ ! -e "$STATE/x" ]
+        wait_for test ! -e "/proc/$pid"
+        wait_for test ! -e "/proc/$keep"
+    done
 }
