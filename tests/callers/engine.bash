@@ -1,4 +1,4 @@
-# engine.bash: sourced after helpers.bash by docker.bats and podman.bats: what is asked of both. They set ENGINE, the function that
+# engine.bash: sourced after helpers.bash by docker.bats, podman.bats and podman_rootless.bats: what is asked of each. They set ENGINE, the function that
 # runs the command; COMMAND, the same as words; and OPTIONS, those of each run.
 # shellcheck shell=bash
 
@@ -89,6 +89,36 @@ stops_by_term() {
     [ "$(state Status) $(state ExitCode)" = "exited 42" ]
     [ "$(engine logs x1)" = $'ready\nbye' ]
     engine rm x1
+}
+
+stops_by_kill() { # option...
+    start_x "$@" $IMAGE sleep 1000
+    engine stop --time 1 x1
+    [ "$(state ExitCode)" = 137 ]
+    engine start x1
+    engine restart --time 0 x1
+    is running
+    engine kill --signal KILL x1
+    [ "$(engine wait x1)" = 137 ]
+}
+
+pauses() {
+    engine pause x1
+    is paused
+    engine unpause x1
+    is running
+}
+
+tells_its_use() { # processes that there are at least
+    run engine stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' x1
+    [[ "$output" != 0B* ]]
+    [ "${output##* }" -ge "$1" ]
+}
+
+runs_out_of_memory() {
+    start_x --memory 32m $IMAGE tail /dev/zero
+    wait_for is exited
+    [ "$(state ExitCode)" = 137 ]
 }
 
 sees_its_limits() {

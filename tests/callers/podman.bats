@@ -73,28 +73,16 @@ ENGINE=podman COMMAND=("${PODMAN[@]}") OPTIONS=(--network none --cgroup-parent "
 
 @test "stop by TERM, and by KILL after the time; start, restart, kill, wait, logs" {
     stops_by_term
-    start_x $IMAGE sleep 1000
-    podman stop --time 1 x1
-    [ "$(state ExitCode)" = 137 ]
-    podman start x1
-    podman restart --time 0 x1
-    is running
-    podman kill --signal KILL x1
-    [ "$(podman wait x1)" = 137 ]
+    stops_by_kill
 }
 
 @test "pause, unpause, top, stats" {
     start_x $IMAGE sh -c 'i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; sleep 1000'
-    podman pause x1
-    is paused
-    podman unpause x1
-    is running
+    pauses
     wait_for podman exec x1 sh -c 'ps -o args | grep -x "sleep 1000"'
     # Without an option of ps's, podman looks into the container's /proc from outside, where there is none.
     [[ "$(podman top x1 -o pid,args)" == *1*"sleep 1000"* ]]
-    run podman stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' x1
-    [[ "$output" != 0B* ]]
-    [ "${output##* }" -ge 2 ]
+    tells_its_use 2
 }
 
 @test "limits, and update" {
@@ -102,9 +90,7 @@ ENGINE=podman COMMAND=("${PODMAN[@]}") OPTIONS=(--network none --cgroup-parent "
 }
 
 @test "out of memory" {
-    start_x --memory 32m $IMAGE tail /dev/zero
-    wait_for is exited
-    [ "$(state ExitCode)" = 137 ] # conmon sees the reason with version 2 of control groups only
+    runs_out_of_memory # conmon sees the reason with version 2 of control groups only
 }
 
 @test "volumes, tmpfs, a read-only root, user, capabilities, names" {

@@ -5,14 +5,6 @@ scratch_open
 state=$scratch/state
 id=bt-$BAILEY_TEST_RUN-endure-$$
 result=0
-bad() {
-    echo "$*"
-    result=1
-}
-
-bailey() {
-    timeout -k 5 $hang "$RUNTIME" --root "$state" "$@"
-}
 
 # Kernel objects of the whole host: other tests make and end some meanwhile, but a leak would be one for each container.
 kernel_objects() {
