@@ -88,11 +88,9 @@ size_t cgroup_device_program(const struct oci_device_rule *rules, size_t n, stru
 int cgroup_set_devices(const struct cgroup_tree *t, const char *path, const struct oci_resources *res,
                        struct err *e);
 
-/* For statistics: a file's whole text (malloc'ed; NULL: none), its number ("max" is the greatest), and the
- * number behind a key at a line's start. */
+/* For statistics: a file's whole text (malloc'ed; NULL: none), and its number ("max" is the greatest). */
 char *cgroup_read_of(const struct cgroup *cg, enum cgroup_ctl ctl, const char *file);
 uint64_t cgroup_number_of(const struct cgroup *cg, enum cgroup_ctl ctl, const char *file);
-uint64_t cgroup_value_of(const char *text, const char *key);
 
 /* Members of the statistics; psi prints a comma before it, or nothing, percpu just the elements. */
 void cgroup_print_cpuset(const struct cgroup *cg, FILE *out);

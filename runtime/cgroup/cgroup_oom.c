@@ -4,6 +4,7 @@
 #include <sys/inotify.h>
 
 #include "common/cleanup.h"
+#include "common/keyed.h"
 #include "runtime/cgroup/cgroup_internal.h"
 
 /* Version 1: cgroup.event_control ties an eventfd to memory.oom_control (the kernel's admin-guide,
@@ -46,5 +47,5 @@ uint64_t cgroup_oom_kills(const struct cgroup *cg)
     _cleanup_free_ char *text =
         t ? cgroup_read_of(cg, CG_MEMORY, t->version == 2 ? "memory.events" : "memory.oom_control") : NULL;
 
-    return cgroup_value_of(text, "oom_kill");
+    return keyed_value(text, "oom_kill", 0);
 }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/keyed.h"
 #include "runtime/cgroup/cgroup_internal.h"
 
 char *cgroup_read_of(const struct cgroup *cg, enum cgroup_ctl ctl, const char *file)
@@ -21,20 +22,6 @@ uint64_t cgroup_number_of(const struct cgroup *cg, enum cgroup_ctl ctl, const ch
     if (!text)
         return 0;
     return strncmp(text, "max", 3) == 0 ? UINT64_MAX : strtoull(text, NULL, 10);
-}
-
-/* The number after a key at a line's start. */
-uint64_t cgroup_value_of(const char *text, const char *key)
-{
-    size_t len = strlen(key);
-
-    for (const char *line = text; line && *line;) {
-        if (strncmp(line, key, len) == 0 && line[len] == ' ')
-            return strtoull(line + len + 1, NULL, 10);
-        line = strchr(line, '\n');
-        line += line ? 1 : 0;
-    }
-    return 0;
 }
 
 static bool is_v2(const struct cgroup *cg, enum cgroup_ctl ctl)
@@ -61,9 +48,9 @@ static void print_cpu(const struct cgroup *cg, FILE *out)
     uint64_t total, user, kernel;
 
     if (!cgroup_tree_of(cg, CG_CPUACCT)) { /* version 2 counts everywhere */
-        total = cgroup_value_of(stat, "usage_usec") * 1000;
-        user = cgroup_value_of(stat, "user_usec") * 1000;
-        kernel = cgroup_value_of(stat, "system_usec") * 1000;
+        total = keyed_value(stat, "usage_usec", 0) * 1000;
+        user = keyed_value(stat, "user_usec", 0) * 1000;
+        kernel = keyed_value(stat, "system_usec", 0) * 1000;
     } else {
         total = cgroup_number_of(cg, CG_CPUACCT, "cpuacct.usage");
         user = cgroup_number_of(cg, CG_CPUACCT, "cpuacct.usage_user");
@@ -78,8 +65,8 @@ static void print_cpu(const struct cgroup *cg, FILE *out)
     fprintf(out,
             "],\"kernel\":%" PRIu64 ",\"user\":%" PRIu64 "},\"throttling\":{\"periods\":%" PRIu64
             ",\"throttledPeriods\":%" PRIu64 ",\"throttledTime\":%" PRIu64 "}",
-            kernel, user, cgroup_value_of(stat, "nr_periods"), cgroup_value_of(stat, "nr_throttled"),
-            v2 ? cgroup_value_of(stat, "throttled_usec") * 1000 : cgroup_value_of(stat, "throttled_time"));
+            kernel, user, keyed_value(stat, "nr_periods", 0), keyed_value(stat, "nr_throttled", 0),
+            v2 ? keyed_value(stat, "throttled_usec", 0) * 1000 : keyed_value(stat, "throttled_time", 0));
     cgroup_print_psi(cg, "cpu.pressure", out);
     fputc('}', out);
 }
@@ -134,7 +121,7 @@ static void print_memory(const struct cgroup *cg, FILE *out)
     bool two = is_v2(cg, CG_MEMORY);
     _cleanup_free_ char *stat = cgroup_read_of(cg, CG_MEMORY, "memory.stat");
 
-    fprintf(out, "\"memory\":{\"cache\":%" PRIu64 ",", cgroup_value_of(stat, two ? "file" : "cache"));
+    fprintf(out, "\"memory\":{\"cache\":%" PRIu64 ",", keyed_value(stat, two ? "file" : "cache", 0));
     for (size_t i = 0; i < ARRAY_SIZE(v1); i++)
         print_memory_kind(cg, out, two ? &v2[i] : &v1[i]);
     fputs("\"raw\":{", out);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/cleanup.h"
+#include "common/keyed.h"
 #include "runtime/cgroup/cgroup_internal.h"
 
 /* "0-1,3" as the elements of an array. */
@@ -84,7 +85,7 @@ static void print_size(const struct cgroup *cg, const char *size, int version, F
     } else {
         snprintf(name, sizeof(name), "hugetlb.%s.events", size);
         _cleanup_free_ char *text = cgroup_read_of(cg, CG_HUGETLB, name);
-        failed = cgroup_value_of(text, "max");
+        failed = keyed_value(text, "max", 0);
     }
     fprintf(out, ",\"failcnt\":%" PRIu64 "}", failed);
 }

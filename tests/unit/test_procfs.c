@@ -1,4 +1,4 @@
-/* objects: sandbox/keep/pseudo/pseudo*.o sandbox/keep/pseudo/cgroup*.o sandbox/keep/pseudo/procfs*.o sandbox/keep/pseudo/sysfs.o sandbox/keep/container/cgroup.o sandbox/keep/hostproc.o sandbox/keep/mm/maps.o sandbox/keep/strbuf.o sandbox/keep/idmap.o common/log.o common/err.o */
+/* objects: sandbox/keep/pseudo/pseudo*.o sandbox/keep/pseudo/cgroup*.o sandbox/keep/pseudo/procfs*.o sandbox/keep/pseudo/sysfs.o sandbox/keep/container/cgroup.o sandbox/keep/hostproc.o sandbox/keep/mm/maps.o sandbox/keep/strbuf.o sandbox/keep/idmap.o common/keyed.o common/log.o common/err.o */
 /* The parts of /proc that turn text into text. */
 #include <errno.h>
 #include <setjmp.h>

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/keyed.h"
 #include "sandbox/keep/container/container.h"
 #include "sandbox/keep/strbuf.h"
 
@@ -212,20 +213,6 @@ bool keep_cgroup_cpuset(const struct container *c, unsigned long mask[CPU_WORDS]
     return any;
 }
 
-/* The number after a key at a line's start. */
-static uint64_t value_of(const char *text, const char *key, uint64_t otherwise)
-{
-    size_t len = strlen(key);
-
-    for (const char *line = text; line && *line;) {
-        if (strncmp(line, key, len) == 0 && line[len] == ' ')
-            return strtoull(line + len + 1, NULL, 10);
-        line = strchr(line, '\n');
-        line += line ? 1 : 0;
-    }
-    return otherwise;
-}
-
 /* Version 1 has no word for "no limit" but a number that no machine reaches. */
 static uint64_t limit_of(uint64_t bytes)
 {
@@ -234,7 +221,7 @@ static uint64_t limit_of(uint64_t bytes)
 
 static void swap_of_v1(const struct container *c, const char *stat, struct keep_cgroup_memory *m)
 {
-    uint64_t both = limit_of(value_of(stat, "hierarchical_memsw_limit", UINT64_MAX)), used = 0;
+    uint64_t both = limit_of(keyed_value(stat, "hierarchical_memsw_limit", UINT64_MAX)), used = 0;
 
     if (both != UINT64_MAX && m->limit != UINT64_MAX)
         m->swap_limit = both > m->limit ? both - m->limit : 0;
@@ -251,14 +238,14 @@ bool keep_cgroup_memory(const struct container *c, struct keep_cgroup_memory *m)
     if (read_file(c, "memory", "memory.stat", "memory.stat", &sb) ||
         !number(c, "memory", "memory.usage_in_bytes", "memory.current", &m->used))
         return false;
-    m->shmem = value_of(sb.s, t->version == 1 ? "total_shmem" : "shmem", 0);
+    m->shmem = keyed_value(sb.s, t->version == 1 ? "total_shmem" : "shmem", 0);
     if (t->version == 1) {
-        m->limit = limit_of(value_of(sb.s, "hierarchical_memory_limit", UINT64_MAX));
-        m->cache = value_of(sb.s, "total_cache", 0);
+        m->limit = limit_of(keyed_value(sb.s, "hierarchical_memory_limit", UINT64_MAX));
+        m->cache = keyed_value(sb.s, "total_cache", 0);
         swap_of_v1(c, sb.s, m);
         return true;
     }
-    m->cache = value_of(sb.s, "file", 0);
+    m->cache = keyed_value(sb.s, "file", 0);
     (void)number(c, "memory", NULL, "memory.max", &m->limit);
     (void)number(c, "memory", NULL, "memory.swap.max", &m->swap_limit);
     (void)number(c, "memory", NULL, "memory.swap.current", &m->swap_used);
