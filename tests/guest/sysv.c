@@ -97,6 +97,16 @@ static void messages(void)
     CHECK("another", msgsnd(id, &m, 4, 0) == 0);
     CHECK("by type", msgrcv(id, &m, 64, 1, 0) == 4 && m.type == 1 && strcmp(m.text, "one") == 0);
     CHECK_ERRNO("too long", msgrcv(id, &m, 2, 0, 0), E2BIG);
+    const int copy = 040000 | IPC_NOWAIT; /* MSG_COPY */
+    CHECK("a copy", msgrcv(id, &m, 64, 0, copy) > 0);
+    printf("the first: type %ld, the second: %zd", m.type, msgrcv(id, &m, 64, 1, copy));
+    printf(", type %ld\n", m.type);
+    CHECK_ERRNO("no such place", msgrcv(id, &m, 64, 99, copy), ENOMSG);
+    CHECK_ERRNO("nor below", msgrcv(id, &m, 64, -1, copy), ENOMSG);
+    CHECK_ERRNO("a copy that is too long", msgrcv(id, &m, 1, 0, copy), E2BIG);
+    CHECK_ERRNO("or would be cut", msgrcv(id, &m, 1, 0, copy | MSG_NOERROR), EINVAL);
+    CHECK_ERRNO("never waits", msgrcv(id, &m, 64, 0, 040000), EINVAL);
+    CHECK_ERRNO("never all but one", msgrcv(id, &m, 64, 0, copy | MSG_EXCEPT), EINVAL);
     CHECK("cut", msgrcv(id, &m, 2, -5, MSG_NOERROR) == 2 && m.type == 2);
     CHECK_ERRNO("none", msgrcv(id, &m, 64, 0, IPC_NOWAIT), ENOMSG);
     m.type = 0;

@@ -14,6 +14,7 @@
 
 #define MSG_SIZE_MAX (1UL << 20) /* whatever the settings say */
 #define MSG_TOTAL_MAX (64 << 20) /* bytes of memory that a container's messages take */
+#define MSG_COPY_ 040000         /* by its place in the queue, where it stays */
 
 struct message {
     struct message *next, *prev; /* utlist */
@@ -196,6 +197,29 @@ static long receive_message(struct task *t, struct msg_queue *q, size_t size, lo
     }
 }
 
+/* A copy of the message at that place, which a buffer of `size` bytes is to hold. */
+static long copy_message(struct task *t, const struct msg_queue *q, size_t size, long place, int flags,
+                         struct message **ret)
+{
+    const struct message *m;
+    long at = 0;
+
+    int r = ipc_allowed(t, &q->obj, 0444);
+    if (r < 0)
+        return r;
+    for (m = q->messages; m && at != place; at++)
+        m = m->next;
+    if (!m)
+        return -ENOMSG;
+    if (m->size > size)
+        return flags & MSG_NOERROR ? -EINVAL : -E2BIG;
+    *ret = malloc(sizeof(*m) + m->size);
+    if (!*ret)
+        return -ENOMEM;
+    memcpy(*ret, m, sizeof(*m) + m->size);
+    return 0;
+}
+
 long sys_msgrcv(struct task *t, const struct sysargs *a)
 {
     size_t size = a->arg[2];
@@ -203,15 +227,18 @@ long sys_msgrcv(struct task *t, const struct sysargs *a)
     int flags = (int)a->arg[4];
     if ((int)a->arg[0] < 0 || (long)size < 0)
         return -EINVAL;
-    if (flags & 040000) /* MSG_COPY, as a kernel without checkpointing says */
-        return -ENOSYS;
+    bool copies = flags & MSG_COPY_;
+    if (copies && ((flags & MSG_EXCEPT) || !(flags & IPC_NOWAIT)))
+        return -EINVAL;
     if (type == INT64_MIN)
         type = -INT64_MAX;
     _cleanup_free_ struct message *m = NULL;
     {
         LOCKED(&kernel.tasklist_lock);
         struct msg_queue *q = queue_find(t, (int)a->arg[0]);
-        long r = q ? receive_message(t, q, size, type, flags, &m) : -EINVAL;
+        long r = !q       ? -EINVAL
+                 : copies ? copy_message(t, q, size, type, flags, &m)
+                          : receive_message(t, q, size, type, flags, &m);
         if (r < 0)
             return r;
     }
