@@ -157,6 +157,30 @@ static void test_hidden(void)
     CHECK_ERRNO("a setting", open("/proc/sys/kernel/hostname", O_WRONLY), EROFS);
 }
 
+static int up_as_user(void)
+{
+    struct stat st;
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000) ? 99
+              : stat("/tmp/above/covered/..", &st) == 0                  ? 0
+                                                                         : errno);
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* What the mount covers is not looked into, the mount's own directory is. */
+static void test_up(void)
+{
+    CHECK("made", mkdir("/tmp/above", 0755) == 0 && mkdir("/tmp/above/covered", 0700) == 0);
+    CHECK("covered", mount("none", "/tmp/above/covered", "tmpfs", 0, "mode=755") == 0);
+    CHECK("up", up_as_user() == 0);
+    CHECK("closed", chmod("/tmp/above/covered", 0700) == 0);
+    CHECK("not up", up_as_user() == EACCES);
+    CHECK("gone", umount("/tmp/above/covered") == 0 && rmdir("/tmp/above/covered") == 0);
+}
+
 int main(void)
 {
     test_tmpfs();
@@ -164,5 +188,6 @@ int main(void)
     test_chroot();
     test_hidden();
     test_moved();
+    test_up();
     return check_done();
 }

@@ -81,13 +81,36 @@ static int step(struct slow *s, const char *name, struct dentry **ret)
     return 0;
 }
 
+/* Whether names in cur may be looked up. */
+static int may_search(struct slow *s)
+{
+    struct dentry *cur = s->cur;
+
+    if (cur->node)
+        return S_ISDIR(cur->node->mode) ? pseudo_access(s->w->t, cur->node, X_OK, false) : -ENOTDIR;
+    int fd = cur->fd < 0 ? -ENOTDIR : sys_openat2_raw(cur->fd, ".", O_PATH | O_DIRECTORY | O_CLOEXEC, 0, 0);
+    if (fd < 0)
+        return fd;
+    (void)close(fd);
+    return 0;
+}
+
+/* "..", of a directory that a mount covers: nothing is looked up there, so that no right to is needed. */
+static int up_from_covered(struct slow *s, struct dentry **ret)
+{
+    vfs_assume_self();
+    int r = step_host(s, "..", ret);
+    vfs_assume(s->w->t);
+    return r;
+}
+
 /* One step up within the mount that cur is in (cur is not its root). */
-static int up_inside(struct slow *s, struct dentry **ret)
+static int up_inside(struct slow *s, bool covered, struct dentry **ret)
 {
     struct dentry *cur = s->cur;
 
     if (cur->node) {
-        int r = S_ISDIR(cur->node->mode) ? pseudo_access(s->w->t, cur->node, X_OK, false) : -ENOTDIR;
+        int r = covered ? 0 : may_search(s);
         if (r < 0)
             return r;
         *ret = dentry_pseudo(cur->mnt, pnode_get(cur->node->parent));
@@ -95,7 +118,7 @@ static int up_inside(struct slow *s, struct dentry **ret)
     }
     if (cur->fd < 0)
         return -ENOTDIR;
-    int r = step_host(s, "..", ret);
+    int r = covered ? up_from_covered(s, ret) : step_host(s, "..", ret);
     /* A directory that was moved out of the mount it was reached by has no root above it to stop at: then the
      * area where guests' file systems lie is the end. */
     if (r == 0 && cur->mnt != s->w->ns->main && mount_is_scratch(*ret)) {
@@ -119,6 +142,8 @@ static bool at_inner(const struct dentry *d)
 static int step_up(struct slow *s)
 {
     struct dentry *up = NULL, *on;
+    bool covered = false;
+    int r;
 
     for (;;) {
         struct mount *m = s->cur->mnt;
@@ -133,12 +158,15 @@ static int step_up(struct slow *s)
         }
         if (!m || m == s->w->ns->main || !m->root || !dentry_same(s->cur, m->root))
             break;
+        if (!covered && (r = may_search(s)) < 0)
+            return r;
         on = mount_leave(s->w->t, m);
         if (!on)
             return 0;
         slow_move(s, on);
+        covered = true;
     }
-    int r = up_inside(s, &up);
+    r = up_inside(s, covered, &up);
     if (r == 0)
         r = mount_cross(s->w->t, s->w->ns, &up);
     if (r < 0) {
