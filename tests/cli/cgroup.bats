@@ -136,11 +136,11 @@ end_it() {
     nothing_left
 }
 
-@test "a file in memory is the container's memory, also what fallocate makes of it" {
+@test "a file in memory is the container's memory, also what fallocate and sendfile make of it" {
     cp "$B/tests/tools/memfile" "$BUNDLE/rootfs/bin/"
     config '.linux.resources.memory = {limit: 25000000}'
     is_v1 && config '.linux.resources.memory.swap = 25000000'
-    for how in allocate write; do
+    for how in allocate write send; do
         args memfile $how 10000000
         run_it "$ID"
         args memfile $how 100000000

@@ -1,10 +1,22 @@
-/* memfile allocate|write SIZE: a file in memory of so many bytes. */
+/* memfile allocate|write|send SIZE: a file in memory of so many bytes; sent from its own. */
 #include <err.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
+
+static void send_all(int fd, const char *self, long size)
+{
+    int from = open(self, O_RDONLY);
+
+    for (long n = 0, some; n < size; n += some) {
+        off_t at = 0;
+        if ((some = sendfile(fd, from, &at, (size_t)(size - n))) <= 0)
+            err(1, "sendfile");
+    }
+}
 
 int main(int argc, char **argv)
 {
@@ -12,12 +24,14 @@ int main(int argc, char **argv)
     int fd = memfd_create("memfile", 0);
 
     if (argc != 3 || fd < 0)
-        errx(1, "usage: memfile allocate|write SIZE");
+        errx(1, "usage: memfile allocate|write|send SIZE");
     long size = atol(argv[2]);
     if (strcmp(argv[1], "allocate") == 0 && fallocate(fd, 0, 0, size) < 0)
         err(1, "fallocate");
     for (long n = 0; strcmp(argv[1], "write") == 0 && n < size; n += (long)sizeof(bytes))
         if (write(fd, bytes, sizeof(bytes)) < 0)
             err(1, "write");
+    if (strcmp(argv[1], "send") == 0)
+        send_all(fd, "/bin/memfile", size);
     return 0;
 }
