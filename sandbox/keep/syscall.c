@@ -124,6 +124,7 @@ static void answer(struct task *t, const struct sysargs *a, long r)
     if (r == SYS_NOANSWER)
         return;
     if (r == SYS_EXACT) {
+        task_answers(t);
         (void)notif_answer(a, t->exact);
         return;
     }
@@ -131,6 +132,7 @@ static void answer(struct task *t, const struct sysargs *a, long r)
         t->continued = r == SYS_CONTINUE_BLOCKING;
         t->restart_nr = a->nr;
         t->restart_arg0 = a->arg[0];
+        task_answers(t);
         (void)notif_continue(a);
         return;
     }
@@ -141,6 +143,7 @@ static void answer(struct task *t, const struct sysargs *a, long r)
     }
     if (t->kicked && !has_ended(t))
         signal_push(t, a);
+    task_answers(t);
     (void)notif_answer(a, r);
 }
 

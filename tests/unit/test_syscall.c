@@ -115,6 +115,11 @@ bool task_enter(struct task *t)
     return t;
 }
 
+void task_answers(struct task *t)
+{
+    (void)t;
+}
+
 void task_leave(struct task *t)
 {
     (void)t;

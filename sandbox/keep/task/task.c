@@ -199,6 +199,8 @@ pid_t pid_alloc(struct pid_ns *ns)
 static _Thread_local struct task *current;
 /* Who has been answered already, though that call goes on (a reference). */
 static _Thread_local struct task *early;
+/* Whose call this worker has answered, and has yet to leave. */
+static _Thread_local const struct task *answered;
 
 bool task_is_current(const struct task *t)
 {
@@ -249,6 +251,10 @@ static bool is_left(struct task *t, unsigned busy)
 
 static void leave(struct task *t, unsigned busy)
 {
+    if (answered == t) {
+        answered = NULL;
+        busy += TASK_LEAVING_ONE;
+    }
     if (is_left(t, busy))
         task_exit(t, t->exit_status);
 }
@@ -260,6 +266,14 @@ void task_leave(struct task *t)
         task_answer_over();
     leave(t, TASK_BUSY_ONE);
     tasks_bury();
+}
+
+void task_answers(struct task *t)
+{
+    if (answered)
+        return;
+    atomic_fetch_add(&t->life, TASK_LEAVING_ONE);
+    answered = t;
 }
 
 void task_answer_early(struct task *t)
@@ -279,10 +293,14 @@ void task_answer_over(void)
 
 bool task_enter_idle(struct task *t)
 {
-    unsigned idle = 0;
+    unsigned life = atomic_load(&t->life);
 
-    if (!atomic_compare_exchange_strong(&t->life, &idle, TASK_BUSY_ONE | TASK_SERVED))
-        return false;
+    do {
+        unsigned busy = (life & TASK_BUSY) / TASK_BUSY_ONE,
+                 leaving = (life & TASK_LEAVING) / TASK_LEAVING_ONE;
+        if ((life & ~(TASK_BUSY | TASK_LEAVING)) || busy != leaving)
+            return false;
+    } while (!atomic_compare_exchange_weak(&t->life, &life, (life + TASK_BUSY_ONE) | TASK_SERVED));
     current = t;
     return true;
 }

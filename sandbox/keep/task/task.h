@@ -150,14 +150,17 @@ struct process {
 
 /* A task's workers mark it busy for the length of a call; whoever ends a task leaves the release of its files
  * to them. There are two of them when one has answered and is still leaving while another serves the next
- * call: TASK_BUSY is a count. TASK_SERVED: but now there must not be two. */
+ * call: TASK_BUSY is a count, and TASK_LEAVING one of those that have answered. TASK_SERVED: but now there
+ * must not be two. */
 enum task_life {
     TASK_DYING = 2,
     TASK_EXITED = 4,
     TASK_SERVED = 8,
     TASK_PARKED = 16,
     TASK_BUSY_ONE = 0x100,
-    TASK_BUSY = 0xff00
+    TASK_BUSY = 0xff00,
+    TASK_LEAVING_ONE = 0x10000,
+    TASK_LEAVING = 0xff0000
 };
 
 #define NOBODY_LOGGED_IN UINT32_MAX
@@ -311,6 +314,9 @@ int tasks_init(void);
  * it killed. */
 bool task_enter(struct task *t);
 void task_leave(struct task *t);
+/* Within the bracket, just before the answer: from then on this worker touches t only to leave, be it ever so
+ * late. */
+void task_answers(struct task *t);
 /* Within the bracket, for an answer that is given before the call is over: whoever serves t's next call waits
  * until this worker has left. t is the bracket's task, or the one that its execve goes on as. */
 void task_answer_early(struct task *t);
@@ -331,8 +337,8 @@ bool task_let_go(struct task *t);
 /* Within the bracket of another task: t is this thread's, too, as within a bracket, until task_let_go; who
  * serves its next call waits until this worker has left. False: t is in a call that lasts, or it ends. */
 bool task_claim(struct task *t);
-/* The same for a call that came without a notification: false also where a worker is at a call of t's. One
- * that comes meanwhile waits, so this is for short calls only. */
+/* The same for a call that came without a notification: false also where a worker is at a call of t's that it
+ * has not answered. One that comes meanwhile waits, so this is for short calls only. */
 bool task_enter_idle(struct task *t);
 void task_leave_idle(struct task *t);
 /* Finishes the exit of tasks that were killed by a signal. Threads of the keep that are no workers call it
