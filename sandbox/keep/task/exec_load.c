@@ -71,7 +71,8 @@ struct stack {
 static uaddr_t push(struct stack *s, const void *data, size_t len)
 {
     s->strings -= len;
-    memcpy(s->buf + s->strings, data, len);
+    if (len) /* no environment at all has no data either */
+        memcpy(s->buf + s->strings, data, len);
     return s->top - s->size + s->strings;
 }
 
