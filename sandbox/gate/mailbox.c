@@ -11,29 +11,21 @@
 #include "sandbox/gate/poll.h"
 #include "sandbox/gate/shapes.h"
 #include "sandbox/gate/signalfd.h"
+#include "sandbox/gate/socket_calls.h"
 
 #define PROT_READ 1
 #define PROT_WRITE 2
 #define MAP_SHARED 1
 #define MADV_DONTFORK 10
 #define FUTEX_WAIT 0
-#define SEEK_SET 0
-#define SEEK_CUR 1
 #define F_GETFL 3
 #define F_SETFL 4
 #define O_RDWR 2U
 #define O_NONBLOCK 04000U
 #define O_OTHERS 01062000U /* that F_SETFL changes: O_APPEND, O_ASYNC, O_DIRECT, O_NOATIME */
-#define MSG_NOSIGNAL 0x4000U
 #define EINTR 4
 #define EBADF 9
 #define EFAULT 14
-#define EPIPE 32
-#define ENOTSOCK 88
-#define EALREADY 114
-#define EAGAIN 11
-#define MSG_DONTWAIT 0x40U
-#define ADDRESS_MOST 128U
 
 /* How long the keep may take to see a call, and then to answer, until waiting costs more than the doorbell
  * and than sleeping. */
@@ -117,12 +109,6 @@ INLINE void relax(void)
     __asm__ volatile("pause");
 }
 
-/* Signals find what was written before. */
-INLINE void enter(struct mailbox_thread *t, enum phase phase)
-{
-    __atomic_store_n(&t->phase, phase, __ATOMIC_RELEASE);
-}
-
 /* A call that was taken is waited for to its end. */
 INLINE void await_done(struct gate_mailbox *m)
 {
@@ -186,11 +172,6 @@ MAILBOX_TEXT static void poll_call(struct mailbox_thread *t)
     t->to = r == MAILBOX_RING ? t->cx - 2 : t->cx;
     t->gives = 0;
     enter(t, r == MAILBOX_RING ? PHASE_RING : PHASE_DONE);
-}
-
-INLINE int is_lane(const uint64_t *set, uint64_t fd)
-{
-    return fd < GATE_LANE_FDS && (*(const volatile uint64_t *)&set[fd / 64] >> (fd % 64) & 1);
 }
 
 INLINE int may_tell_later(const struct gate_later *l, uint64_t fd)
@@ -302,69 +283,6 @@ INLINE int flags_call(struct mailbox_thread *t)
     return 1;
 }
 
-/* sendfile(2) of a plain lane to a stream socket that is one, as two calls of the host's. The buffer serves a
- * process with one thread, as plain lanes do. */
-static char piece[SENDFILE_MOST] GATE_LATE;
-
-/* How many bytes there are to be sent, from t->at on. 0: the keep is to see to it. */
-INLINE uint64_t read_piece(struct mailbox_thread *t)
-{
-    uint64_t out = t->di, in = t->si, n = t->r10;
-    int64_t at;
-
-    int kept = later && kept_is(later, in);
-    if (kept)
-        in = GATE_HOME_FD;
-    t->in = (uint32_t)in;
-    if (!later || !is_lane(later->sends, out) || !is_lane(gate_shared.lanes.any, out) ||
-        (!kept && !is_lane(gate_shared.lanes.plain, in)) || n - 1 >= SENDFILE_MOST)
-        return 0;
-    at = t->dx ? *(const volatile int64_t *)t->dx : sys3(__NR_lseek, in, 0, SEEK_CUR);
-    if (at < 0 || at > INT64_MAX - (int64_t)n)
-        return 0;
-    struct {
-        void *base;
-        uint64_t len;
-    } one = {piece, n};
-    int64_t got = sys6(__NR_preadv2, in, (uint64_t)&one, 1, (uint64_t)at, 0, 0);
-    t->at = (uint64_t)at;
-    return got < 0 ? 0 : (uint64_t)got;
-}
-
-/* Bytes are on their way: the position behind them. Twice does no harm. */
-INLINE void note_position(struct mailbox_thread *t)
-{
-    if (t->dx)
-        *(volatile int64_t *)t->dx = (int64_t)t->at + t->sent;
-    else
-        sys3(__NR_lseek, t->in, t->at + (uint64_t)t->sent, SEEK_SET);
-}
-
-/* The keep is asked where nothing has been sent, and asking again costs no error that would then be gone. */
-INLINE int is_for_keep(int64_t sent)
-{
-    return sent == 0 || sent == -EPIPE || sent == -ENOTSOCK || sent == -EBADF;
-}
-
-MAILBOX_TEXT static void sendfile_call(struct mailbox_thread *t)
-{
-    t->sent = 0;
-    t->gives = 0;
-    enter(t, PHASE_SENDS);
-    uint64_t n = read_piece(t);
-
-    if (n)
-        mailbox_host(t, piece, n, MSG_NOSIGNAL, __NR_sendto);
-    if (is_for_keep(t->sent)) {
-        enter(t, PHASE_RING);
-        return;
-    }
-    if (t->sent > 0)
-        note_position(t);
-    t->result = (uint64_t)t->sent;
-    enter(t, PHASE_DONE);
-}
-
 /* A read of a signalfd, by its token. 0: it is the keep's to answer. */
 INLINE int signalfd_call(struct mailbox_thread *t)
 {
@@ -387,47 +305,6 @@ INLINE int signalfd_call(struct mailbox_thread *t)
     return 1;
 }
 
-/* What the host has said of a socket that was asked, if it says so only once. */
-INLINE void note_refusal(struct mailbox_thread *t)
-{
-    if (t->sent >= 0 || t->sent == -EAGAIN || t->sent == -EPIPE)
-        return;
-    later->refused = (int32_t)t->sent;
-    later->refuses = (uint32_t)t->di + 1;
-}
-
-/* connect(2) again, to hear what became of it: to send nothing says the same. 0: it is another call. What the
- * address is does not matter by now, but that there is one. */
-INLINE int connect_call(struct mailbox_thread *t)
-{
-    struct gate_later *l = later;
-    uint64_t n = (uint32_t)t->dx;
-
-    if (t->ax != __NR_connect)
-        return 0;
-    t->gives = 0;
-    enter(t, PHASE_RING);
-    if (!l || !is_lane(l->joins, t->di) || n < sizeof(uint16_t) || n > ADDRESS_MOST)
-        return 1;
-    t->sent = 0;
-    enter(t, PHASE_JOINS);
-    uint16_t family = *(const volatile uint16_t *)t->si;
-    (void)*(const volatile char *)(t->si + n - 1);
-    if (family)
-        mailbox_host(t, piece, 0, MSG_DONTWAIT | MSG_NOSIGNAL, __NR_sendto);
-    note_refusal(t);
-    if (!family || (t->sent && t->sent != -EAGAIN)) {
-        enter(t, PHASE_RING);
-        return 1;
-    }
-    if (t->sent == 0)
-        __atomic_fetch_and(&l->joins[t->di / 64], ~(1UL << t->di % 64), __ATOMIC_SEQ_CST);
-    gate_shared.slots[t - mailbox_threads].answered++;
-    t->result = t->sent ? (uint64_t)-EALREADY : 0;
-    enter(t, PHASE_DONE);
-    return 1;
-}
-
 /* For the guest, what mailbox_call has found. */
 INLINE void leave(struct mailbox_thread *t)
 {
@@ -443,9 +320,9 @@ MAILBOX_TEXT void mailbox_call(struct mailbox_thread *t)
         return;
     }
     if (t->ax == __NR_sendfile)
-        sendfile_call(t);
+        socket_sendfile(t, later);
     if (t->ax == __NR_sendfile || kept_call(t) || close_call(t) || flags_call(t) || signalfd_call(t) ||
-        connect_call(t)) {
+        socket_connect(t, later)) {
         leave(t);
         return;
     }
@@ -535,21 +412,6 @@ static void finish_posted(struct mailbox_thread *t)
     take_result(t);
 }
 
-/* The same for a sendfile that was ended. A bad address is found by asking the host: here it would be the
- * end.
- */
-static void finish_sent(struct mailbox_thread *t)
-{
-    if (is_for_keep(t->sent))
-        return;
-    t->result = (uint64_t)t->sent;
-    if (t->sent > 0 && t->dx && !guest_can_write(t->dx, sizeof(uint64_t)))
-        t->result = (uint64_t)-EFAULT;
-    else if (t->sent > 0)
-        note_position(t);
-    t->phase = PHASE_DONE;
-}
-
 /* The same for a read of a signalfd: who has the token has the signal. */
 static void finish_taken(struct mailbox_thread *t)
 {
@@ -573,11 +435,11 @@ static void finish(struct mailbox_thread *t, const struct native_sigcontext *r)
     if (r->ip >= (uint64_t)gate_mailbox_sent && r->ip < (uint64_t)gate_mailbox_noted)
         t->sent = (int64_t)r->ax;
     if (t->phase == PHASE_SENDS)
-        finish_sent(t);
+        socket_sent(t);
     if (t->phase == PHASE_TAKES)
         finish_taken(t);
     if (t->phase == PHASE_JOINS)
-        note_refusal(t);
+        socket_refused(t, later);
     if (t->phase == PHASE_KEPT) {
         t->result = (uint64_t)kept_do(later, t->keeps);
         t->phase = PHASE_DONE;

@@ -2,6 +2,7 @@
 #ifndef BAILEY_GATE_MAILBOX_THREAD_H
 #define BAILEY_GATE_MAILBOX_THREAD_H
 
+#include "sandbox/gate/gate.h"
 #include "sandbox/gate/mailbox.h"
 
 enum phase {
@@ -42,6 +43,19 @@ _Static_assert(AT(ax, 0) && AT(di, 8) && AT(si, 16) && AT(dx, 24) && AT(r10, 32)
                    AT(r15, 112) && AT(page, 120) && AT(stack, 128) && AT(result, 136) && AT(to, 144) &&
                    AT(phase, 152) && AT(sent, 176) && PHASE_DONE == 2 && sizeof(struct mailbox_thread) == 256,
                "mailbox.S");
+
+extern struct mailbox_thread mailbox_threads[MAILBOX_THREADS];
+
+/* Signals find what was written before. */
+INLINE void enter(struct mailbox_thread *t, enum phase phase)
+{
+    __atomic_store_n(&t->phase, phase, __ATOMIC_RELEASE);
+}
+
+INLINE int is_lane(const uint64_t *set, uint64_t fd)
+{
+    return fd < GATE_LANE_FDS && (*(const volatile uint64_t *)&set[fd / 64] >> (fd % 64) & 1);
+}
 
 /* The host's call nr(first argument of the thread's call, a, b, c, 0, 0); what it says is in thread->sent. */
 void mailbox_host(struct mailbox_thread *t, const void *a, uint64_t b, uint64_t c, uint64_t nr);
