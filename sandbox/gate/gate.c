@@ -190,6 +190,35 @@ void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t
     gate_result(uc, r);
 }
 
+/* Calls that map or unmap. */
+static void map_dispatch(struct native_ucontext *uc)
+{
+    struct native_sigcontext *r = &uc->mc;
+
+    switch (r->ax) {
+    case NR_brk:
+        gate_brk(uc);
+        break;
+    case NR_mmap:
+        loader_map(uc);
+        break;
+    case NR_shmat:
+        gate_shmat(uc, r->di, r->si, r->dx);
+        break;
+    case NR_shmdt:
+        gate_shmdt(uc, r->di);
+        break;
+    case NR_io_setup:
+        gate_io_setup(uc, r->di, r->si);
+        break;
+    case NR_io_destroy:
+        gate_io_destroy(uc, r->di);
+        break;
+    default:
+        r->ax = (uint64_t)-ENOSYS;
+    }
+}
+
 void gate_dispatch(struct native_ucontext *uc)
 {
     struct native_sigcontext *r = &uc->mc;
@@ -214,29 +243,11 @@ void gate_dispatch(struct native_ucontext *uc)
     case NR_sigaltstack:
         gate_sigaltstack(uc);
         break;
-    case NR_brk:
-        gate_brk(uc);
-        break;
-    case NR_mmap:
-        loader_map(uc);
-        break;
     case NR_read:
     case NR_pread64:
     case NR_fstat:
     case NR_newfstatat:
         loader_call(uc);
-        break;
-    case NR_shmat:
-        gate_shmat(uc, r->di, r->si, r->dx);
-        break;
-    case NR_shmdt:
-        gate_shmdt(uc, r->di);
-        break;
-    case NR_io_setup:
-        gate_io_setup(uc, r->di, r->si);
-        break;
-    case NR_io_destroy:
-        gate_io_destroy(uc, r->di);
         break;
     case NR_futex:
         gate_futex(uc);
@@ -254,7 +265,7 @@ void gate_dispatch(struct native_ucontext *uc)
         given_call(uc);
         break;
     default:
-        r->ax = (uint64_t)-ENOSYS;
+        map_dispatch(uc);
     }
 }
 

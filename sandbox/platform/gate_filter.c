@@ -225,20 +225,20 @@ static void own_map(struct prog *p)
     above_gate(p, 0, MAP_FIXED);
 }
 
+/* What may be asked for natively. */
+static const uint32_t advice[] = {
+    MADV_NORMAL,   MADV_RANDOM,     MADV_SEQUENTIAL, MADV_WILLNEED,   MADV_DONTNEED,      MADV_FREE,
+    MADV_DONTFORK, MADV_DOFORK,     MADV_HUGEPAGE,   MADV_NOHUGEPAGE, MADV_DONTDUMP,      MADV_DODUMP,
+    MADV_COLD,     MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_PAGEOUT,    MADV_POPULATE_READ, MADV_POPULATE_WRITE,
+};
+static const uint32_t set_fs[] = {ARCH_SET_FS};
+static const uint32_t leave[] = {GATE_LEAVE};
+static const uint32_t heads[] = {832, 960}; /* bytes that glibc's and musl's loaders read at first */
+static const uint32_t itself[] = {AT_EMPTY_PATH};
+static const uint32_t clocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11};
+
 static void condition(struct prog *p, enum condition c)
 {
-    static const uint32_t advice[] = {
-        MADV_NORMAL,   MADV_RANDOM,        MADV_SEQUENTIAL,     MADV_WILLNEED,   MADV_DONTNEED,
-        MADV_FREE,     MADV_DONTFORK,      MADV_DOFORK,         MADV_HUGEPAGE,   MADV_NOHUGEPAGE,
-        MADV_DONTDUMP, MADV_DODUMP,        MADV_COLD,           MADV_WIPEONFORK, MADV_KEEPONFORK,
-        MADV_PAGEOUT,  MADV_POPULATE_READ, MADV_POPULATE_WRITE,
-    };
-    static const uint32_t set_fs[] = {ARCH_SET_FS};
-    static const uint32_t leave[] = {GATE_LEAVE};
-    static const uint32_t heads[] = {832, 960}; /* bytes that glibc's and musl's loaders read at first */
-    static const uint32_t itself[] = {AT_EMPTY_PATH};
-    static const uint32_t clocks[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11};
-
     switch (c) {
     case ANY:
         break;
