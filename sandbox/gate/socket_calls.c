@@ -136,4 +136,3 @@ void socket_sent(struct mailbox_thread *t)
         note_position(t);
     t->phase = PHASE_DONE;
 }
-
