@@ -1,5 +1,5 @@
-/* Calls on stream sockets that the gate makes by itself, as parts of a call by the mailbox (mailbox.c). `l` is the
- * process's page of notes; NULL: none. */
+/* Calls on stream sockets that the gate makes by itself, as parts of a call by the mailbox (mailbox.c). `l`
+ * is the process's page of notes; NULL: none. */
 #ifndef BAILEY_GATE_SOCKET_CALLS_H
 #define BAILEY_GATE_SOCKET_CALLS_H
 
