@@ -60,27 +60,15 @@ static void end_first(const struct globals *g, const char *id)
         (void)target_end(&t, &ignored);
 }
 
-/* What a killed command left has a directory and no state. */
-static int delete_remains(const struct globals *g, const char *id, struct err *e)
-{
-    struct state_dir s = STATE_DIR_INIT;
-
-    if (state_open(g->root, id, &s, e) || state_lock(&s, e)) {
-        state_close(&s);
-        return e->code == ERR_NO_CONTAINER ? 0 : -1;
-    }
-    remove_all(&s);
-    return 0;
-}
-
-/* What its state says cannot be read, or something else has written there. */
-static int delete_unreadable(const struct globals *g, const char *id, struct err *e)
+/* What a killed command left has a directory and no state. Or there is one that cannot be read, or something
+ * else has written there: then it may run. */
+static int delete_remains(const struct globals *g, const char *id, bool may_run, struct err *e)
 {
     _cleanup_(target_close) struct target t = TARGET_INIT;
 
     if (state_open(g->root, id, &t.dir, e) || state_lock(&t.dir, e))
         return e->code == ERR_NO_CONTAINER ? 0 : -1;
-    if (target_end_unknown(&t, e))
+    if (may_run && target_end_unknown(&t, e))
         return -1;
     remove_all(&t.dir);
     return 0;
@@ -98,10 +86,8 @@ static int delete_one(const struct globals *g, const char *id, void *arg, struct
         end_first(g, id);
     if (target_open(g, id, true, &t, &why) == 0)
         return delete_container(&t, force, e);
-    if (force && why.code == ERR_NO_CONTAINER)
-        return delete_remains(g, id, e);
     if (force)
-        return delete_unreadable(g, id, e);
+        return delete_remains(g, id, why.code != ERR_NO_CONTAINER, e);
     *e = why;
     return -1;
 }
