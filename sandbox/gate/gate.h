@@ -15,6 +15,12 @@
 #define MAILBOX_TEXT __attribute__((section(".text.mailbox"), noinline))
 #define INLINE static inline __attribute__((always_inline))
 
+/* Whether fd is in a set of gate_lanes' or gate_later's, which the keep may change at any time. */
+INLINE int is_lane(const uint64_t *set, uint64_t fd)
+{
+    return fd < GATE_LANE_FDS && (*(const volatile uint64_t *)&set[fd / 64] >> (fd % 64) & 1);
+}
+
 /* The thread's gate state, at the start of its area; the rest of the area is the native alternate stack. */
 struct gate_area {
     struct gate_area *next; /* all areas of the process */

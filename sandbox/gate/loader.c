@@ -18,9 +18,8 @@ struct native_iovec {
 static struct gate_slot *slot_for(const uint64_t *bits, uint64_t number)
 {
     struct gate_slot *slot = patch_slot();
-    uint32_t fd = (uint32_t)number;
     int may = slot && (__atomic_load_n(&slot->valid, __ATOMIC_RELAXED) & GATE_VALID_IDS) &&
-              fd < GATE_LANE_FDS && (__atomic_load_n(&bits[fd / 64], __ATOMIC_RELAXED) >> (fd % 64) & 1);
+              is_lane(bits, (uint32_t)number);
 
     return may ? slot : NULL;
 }

@@ -52,11 +52,6 @@ INLINE void enter(struct mailbox_thread *t, enum phase phase)
     __atomic_store_n(&t->phase, phase, __ATOMIC_RELEASE);
 }
 
-INLINE int is_lane(const uint64_t *set, uint64_t fd)
-{
-    return fd < GATE_LANE_FDS && (*(const volatile uint64_t *)&set[fd / 64] >> (fd % 64) & 1);
-}
-
 /* The host's call nr(first argument of the thread's call, a, b, c, 0, 0); what it says is in thread->sent. */
 void mailbox_host(struct mailbox_thread *t, const void *a, uint64_t b, uint64_t c, uint64_t nr);
 

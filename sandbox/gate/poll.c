@@ -39,11 +39,6 @@ static struct watched {
 
 extern struct gate_shared gate_shared;
 
-INLINE int is_lane(int32_t fd)
-{
-    return fd < GATE_LANE_FDS && (*(volatile uint64_t *)&gate_shared.lanes.any[fd / 64] >> (fd % 64) & 1);
-}
-
 INLINE long ctl(unsigned i, int op, int32_t fd, struct watch *w)
 {
     return sys4(__NR_epoll_ctl, GATE_POLL_FD + i, op, fd, w);
@@ -111,7 +106,7 @@ INLINE int watch_one(unsigned i, uint32_t j, uint32_t events)
 INLINE int are_lanes(const volatile struct polled *p, uint32_t n)
 {
     for (uint32_t k = 0; k < n; k++)
-        if (p[k].fd >= 0 && !is_lane(p[k].fd))
+        if (p[k].fd >= 0 && !is_lane(gate_shared.lanes.any, (uint32_t)p[k].fd))
             return 0;
     return 1;
 }
