@@ -29,6 +29,7 @@
 #define EINTR 4
 #define EBADF 9
 #define ENOTSOCK 88
+#define ETIMEDOUT 110
 #define TRAP_INT3 3
 #define INT3 0xcc
 
@@ -443,6 +444,15 @@ int patch_is_syscall(uint64_t ip)
     return (p[0] == 0x0f && p[1] == 0x05) || (p[0] == 0x89 && is_patched(ip));
 }
 
+/* Its registers are others' (fast.S). */
+static void leave_sleep(struct native_sigcontext *r, const struct gate_slot *slot)
+{
+    r->di = slot->si;
+    r->si = 0;
+    if (r->ax == (uint64_t)-ETIMEDOUT)
+        r->ax = 0;
+}
+
 /* Out of fast.S: to the instruction that the call stands for, or behind it. */
 static void leave_gate(struct native_sigcontext *r)
 {
@@ -457,6 +467,8 @@ static void leave_gate(struct native_sigcontext *r)
         r->r10 = slot->r10;
         r->r9 = slot->r9;
         r->r8 = slot->r8;
+        if (slot->nr == NR_nanosleep)
+            leave_sleep(r, slot);
         again = ip <= gate_fast_call || ip > gate_fast_out || r->ax == (uint64_t)-EBADF ||
                 r->ax == (uint64_t)-EPERM || r->ax == (uint64_t)-ENOTSOCK ||
                 ((slot->nr & GATE_WAITED) && (int64_t)r->ax >= 0);

@@ -22,6 +22,7 @@
 #define NR_shmat 30
 #define NR_sendto 44
 #define NR_recvmsg 47
+#define NR_nanosleep 35
 #define NR_clone 56
 #define NR_fork 57
 #define NR_vfork 58

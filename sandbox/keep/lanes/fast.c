@@ -43,9 +43,9 @@ static const int lane_calls[] = {
     SYS_read,    SYS_write,      SYS_pread64,     SYS_pwrite64,  SYS_readv,   SYS_writev, SYS_preadv,
     SYS_pwritev, SYS_sendto,     SYS_recvfrom,    SYS_sendmsg,   SYS_recvmsg, SYS_fstat,  SYS_newfstatat,
     SYS_lseek,   SYS_epoll_wait, SYS_epoll_pwait, SYS_epoll_ctl, SYS_poll,    SYS_ppoll,  SYS_sendfile};
-static const int id_calls[] = {SYS_getpid,       SYS_gettid,         SYS_getuid,
-                               SYS_geteuid,      SYS_getgid,         SYS_getegid,
-                               SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_set_robust_list};
+static const int id_calls[] = {SYS_getpid,          SYS_gettid,   SYS_getuid,       SYS_geteuid,
+                               SYS_getgid,          SYS_getegid,  SYS_rt_sigaction, SYS_rt_sigprocmask,
+                               SYS_set_robust_list, SYS_nanosleep};
 
 /* Ids
  * --------------------------------------------------------------------------------------------------------
@@ -514,6 +514,33 @@ static uaddr_t hot_site(struct task *t, const struct sysargs *a)
     return passed_on && from_gate(a) && a->arg[4] == GATE_HOT ? a->arg[5] : 0;
 }
 
+/* If t makes this call often from the same place. True: t is kicked for it. */
+static bool ask_for_patch(struct task *t, const struct sysargs *a, bool self, bool mailed)
+{
+    uaddr_t site = fast_is_possible(t) ? hot_site(t, a) : 0;
+
+    if (!site)
+        return false;
+    LOCKED(&kernel.tasklist_lock);
+    if (t->patch_ip) { /* its gate has yet to ask for another */
+        again_hot(t->process->mm, site);
+        return false;
+    }
+    if (self)
+        fast_actions_tell(t);
+    t->patch_ip = site;
+    t->patch_nr = (uint32_t)a->nr;
+    t->wants_mailbox |= mailed;
+    signal_kick(t);
+    return true;
+}
+
+/* The way into the gate's own code for it. */
+static bool needs_mailbox(int nr)
+{
+    return nr == SYS_poll || nr == SYS_ppoll || nr == SYS_sendfile || nr == SYS_connect;
+}
+
 void fast_missed(struct task *t, const struct sysargs *a, long r)
 {
     bool moves = a->nr == SYS_connect || is_one_of(a->nr, lane_calls, ARRAY_SIZE(lane_calls));
@@ -526,23 +553,13 @@ void fast_missed(struct task *t, const struct sysargs *a, long r)
     if (!t->used_lane && moves)
         drop_old_bit(t, a);
     t->used_lane = false;
-    if ((!missed && !mailed) || !fast_is_possible(t))
-        return;
-    uaddr_t site = hot_site(t, a);
-    if (!site)
-        return;
-    LOCKED(&kernel.tasklist_lock);
-    if (t->patch_ip) { /* its gate has yet to ask for another */
-        again_hot(t->process->mm, site);
-        return;
-    }
-    if (self)
-        fast_actions_tell(t);
-    t->patch_ip = site;
-    t->patch_nr = (uint32_t)a->nr;
-    t->wants_mailbox = t->wants_mailbox || mailed || a->nr == SYS_poll || a->nr == SYS_ppoll ||
-                       a->nr == SYS_sendfile || a->nr == SYS_connect; /* their way in */
-    signal_kick(t);
+    if (missed || mailed)
+        (void)ask_for_patch(t, a, self, mailed || needs_mailbox(a->nr));
+}
+
+bool fast_sleeps(struct task *t, const struct sysargs *a)
+{
+    return a->arg[1] == 0 && ask_for_patch(t, a, false, false);
 }
 
 /* The mapping of p->ip. False: none, or one that others would see changed. */

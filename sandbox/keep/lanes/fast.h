@@ -78,6 +78,8 @@ void fast_action_changed(struct task *t, int signo);
 /* A call came to the keep and was answered by r: if a patched site would have made it by itself, and that
  * happens often, the gate is asked to patch the one at a->ip. */
 void fast_missed(struct task *t, const struct sysargs *a, long r);
+/* The same of a nanosleep, before it is answered. True: t has been kicked, so it is to be made again. */
+bool fast_sleeps(struct task *t, const struct sysargs *a);
 /* What t's gate is to patch now, once; p->ip 0: nothing. */
 void fast_take_patch(struct task *t, struct gate_patch *p);
 

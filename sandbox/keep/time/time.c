@@ -6,6 +6,7 @@
 #include <sys/timex.h>
 
 #include "sandbox/keep/container/container.h"
+#include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/quiet.h"
@@ -70,9 +71,7 @@ long sys_time(struct task *t, const struct sysargs *a)
 
 long sys_nanosleep(struct task *t, const struct sysargs *a)
 {
-    (void)t;
-    (void)a;
-    return SYS_CONTINUE_BLOCKING;
+    return fast_sleeps(t, a) ? -ERESTARTNOINTR : SYS_CONTINUE_BLOCKING;
 }
 
 long sys_clock_nanosleep(struct task *t, const struct sysargs *a)
