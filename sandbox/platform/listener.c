@@ -42,15 +42,15 @@ static _Thread_local struct worker *self;
 
 static int spawn_worker(struct listener *l, struct container *c, bool leads);
 
-/* l->lock held: someone else takes over RECV. */
-static void hand_over(struct listener *l)
+/* l->lock held: someone else takes over RECV. True: one who is idle, and is to be woken. */
+static bool hand_over(struct listener *l)
 {
     l->has_leader = false;
     l->leader = NULL;
     if (l->idle_workers > 0)
-        pthread_cond_signal(&l->idle);
-    else if (spawn_worker(l, NULL, true) == 0)
-        l->has_leader = true;
+        return true;
+    l->has_leader = spawn_worker(l, NULL, true) == 0;
+    return false;
 }
 
 static bool has_resumed(struct listener *l)
@@ -58,13 +58,12 @@ static bool has_resumed(struct listener *l)
     return __atomic_load_n(&l->resumed, __ATOMIC_ACQUIRE) != NULL;
 }
 
-/* l->lock held: somebody goes on with what is there. c: as spawn_worker has it. */
-static void wake_for_resumed(struct listener *l, struct container *c)
+/* l->lock held: somebody goes on with what is there. c: as spawn_worker has it. True: as of hand_over. */
+static bool take_up_resumed(struct listener *l, struct container *c)
 {
-    if (l->idle_workers > 0)
-        pthread_cond_signal(&l->idle);
-    else
+    if (l->idle_workers == 0)
         (void)spawn_worker(l, c, false);
+    return l->idle_workers > 0;
 }
 
 void listener_resume(struct parked *p)
@@ -73,8 +72,8 @@ void listener_resume(struct parked *p)
 
     LOCKED(&l->lock);
     DL_APPEND(l->resumed, p);
-    if (!self || self->listener != l)
-        wake_for_resumed(l, p->task->process->container);
+    if ((!self || self->listener != l) && take_up_resumed(l, p->task->process->container))
+        pthread_cond_signal(&l->idle);
 }
 
 static struct parked *next_resumed(struct listener *l)
@@ -88,23 +87,30 @@ static struct parked *next_resumed(struct listener *l)
     return p;
 }
 
+/* True: an idle worker is to be woken. */
+static bool pass_on(struct worker *w)
+{
+    LOCKED(&w->listener->lock);
+    if (atomic_exchange(&w->leads, false))
+        return hand_over(w->listener); /* who gets it looks at the others first */
+    return w->listener->resumed && take_up_resumed(w->listener, NULL);
+}
+
 void worker_about_to_block(void)
 {
     struct worker *w = self;
 
     if (!w || (!atomic_load(&w->leads) && !has_resumed(w->listener)))
         return;
-    LOCKED(&w->listener->lock);
-    if (atomic_exchange(&w->leads, false))
-        hand_over(w->listener); /* who gets it looks at the others first */
-    else if (w->listener->resumed)
-        wake_for_resumed(w->listener, NULL);
+    if (pass_on(w)) /* without the lock, which is what who is woken takes first */
+        pthread_cond_signal(&w->listener->idle);
 }
 
 /* Around an ioctl that waits until the guest's thread has had a CPU (and, where that answers its call, until
  * this worker gets it back). Where that takes long, because others want the CPUs, another takes over RECV if
  * somebody is waiting to be heard; else that would cost more than it saves. Where only one thread calls,
- * nobody can be waiting. */
+ * nobody can be waiting. Not where a program begins: who is waiting then is whom its exec has let go on, to
+ * wait for it most likely. */
 static int64_t before_addfd(struct listener *l)
 {
     struct pollfd p = {.fd = l->fd, .events = POLLIN};
@@ -213,8 +219,8 @@ static void judge(struct listener *l, const struct sight *before, const struct s
 {
     if (!is_same(before, now) || now->turn % 2 == 0 || !somebody_waits(l))
         return;
-    if (atomic_exchange(&l->leader->leads, false))
-        hand_over(l);
+    if (atomic_exchange(&l->leader->leads, false) && hand_over(l))
+        pthread_cond_signal(&l->idle);
 }
 
 /* l->lock held. Nothing has happened for a while: no more looking, until there is a call. That looks at
@@ -512,7 +518,7 @@ static int addfd(const struct sysargs *a, int fd, int at, unsigned flags)
 
     if (!a->listener) /* by a mailbox: no notification is there to be answered */
         return -ENOENT;
-    int64_t begun = before_addfd(a->listener);
+    int64_t begun = a->nr == GATE_EXEC_DONE ? 0 : before_addfd(a->listener);
     int r = ioctl(a->listener->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
     r = r < 0 ? -errno : r;
