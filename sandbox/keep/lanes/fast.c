@@ -153,26 +153,32 @@ unsigned fast_take_slot(struct task *t, uaddr_t slot, bool mask_there, struct ga
     return FAST_SLOT_PARTS;
 }
 
-void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at)
+int fast_attach_with(struct task *t, uaddr_t slot, const struct user_copy *more, unsigned n)
 {
     static const struct gate_lanes none;
     struct mm *mm = t->process->mm;
+    struct user_copy parts[FAST_SLOT_PARTS + FAST_MORE_PARTS];
 
     if (mm->lanes_unset) {
         mm->lanes_unset = false;
         (void)copy_to_user(t, LANES_AT, &none, sizeof(none));
     }
+    memcpy(parts, more, n * sizeof(*more));
     LOCKED(&kernel.tasklist_lock);
     struct gate_slot s;
-    struct user_copy parts[FAST_SLOT_PARTS + 1];
-    const int32_t tid = t->tid;
-    unsigned n = fast_take_slot(t, slot, false, &s, parts);
-    if (tid_at)
-        parts[n++] = (struct user_copy){tid_at, &tid, sizeof(tid)};
-    if (n)
-        (void)copy_all_to_user(t, parts, n);
+    n += fast_take_slot(t, slot, false, &s, parts + n);
+    int r = n ? copy_all_to_user(t, parts, n) : 0;
     if (mm->actions_unset)
         fast_actions_tell(t);
+    return r;
+}
+
+void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at)
+{
+    const int32_t tid = t->tid;
+    const struct user_copy id = {tid_at, &tid, sizeof(tid)};
+
+    (void)fast_attach_with(t, slot, &id, tid_at != 0);
 }
 
 /* Lanes

@@ -17,6 +17,9 @@ struct pollfd;
  * thread, process or image, before it runs guest code. tid_at: where
  * the new thread wants its id, too (0: nowhere). */
 void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at);
+/* The same; with it, n other pieces are written. 0 or -EFAULT. */
+#define FAST_MORE_PARTS 3
+int fast_attach_with(struct task *t, uaddr_t slot, const struct user_copy *more, unsigned n);
 /* The slot with that number, as fast_attach wants it; 0: there is none. */
 uaddr_t fast_slot_at(unsigned number);
 /* [T] The first half of fast_attach: what is to be written where, from s; mask_there: but the mask. Returns

@@ -226,39 +226,54 @@ static void give(struct process *p, struct gate_given *g)
     g->random_left = sizeof(g->random);
 }
 
-/* Everything but the image's descriptor: with that the call is answered. */
-static int load(struct task *t, struct exec_plan *p, const struct sysargs *a, struct mm *mm)
-{
-    struct gate_exec ge = {0};
+/* What a fresh process gets. */
+struct loaded {
+    struct gate_exec ge;
     char title[GATE_TITLE];
-    _cleanup_(built_done) struct built b = {0};
+    struct built b;
+};
+
+static void loaded_done(struct loaded *l)
+{
+    built_done(&l->b);
+}
+
+/* Everything but the image's descriptor: with that the call is answered. */
+static int load(struct task *t, struct exec_plan *p, const struct sysargs *a, struct mm *mm, struct loaded *l)
+{
+    struct gate_exec *ge = &l->ge;
 
     choose_bases(p);
-    ge.brk = PAGE_UP(p->image.base + p->image.high) + random_pages(BRK_RANDOM - 1);
+    ge->brk = PAGE_UP(p->image.base + p->image.high) + random_pages(BRK_RANDOM - 1);
     if (p->image.dynamic_base && !p->image.interp[0])
-        ge.brk = PIE_BASE + random_pages(MASK_28_PAGES);
-    int r = map_image(&ge, &p->image, IMAGE_AT);
+        ge->brk = PIE_BASE + random_pages(MASK_28_PAGES);
+    int r = map_image(ge, &p->image, IMAGE_AT);
     if (r == 0 && p->interp_file)
-        r = map_image(&ge, &p->interp, INTERP_AT);
+        r = map_image(ge, &p->interp, INTERP_AT);
     if (r == 0 && p->interp_file)
         r = notif_addfd(a, p->interp_file->hostfd, INTERP_AT);
     if (r >= 0)
-        r = build_stack(p, a->arg[1], a->arg[2], mm, &b);
+        r = build_stack(p, a->arg[1], a->arg[2], mm, &l->b);
     if (r < 0)
         return r;
-    ge.entry = p->interp_file ? p->interp.base + p->interp.entry : p->image.base + p->image.entry;
-    ge.sp = b.sp;
-    give(t->process, &ge.given);
+    ge->entry = p->interp_file ? p->interp.base + p->interp.entry : p->image.base + p->image.entry;
+    ge->sp = l->b.sp;
+    give(t->process, &ge->given);
     mm->given_at = a->arg[0] + offsetof(struct gate_exec, given);
-    mm->start_brk = ge.brk;
+    mm->start_brk = ge->brk;
     mm->vdso = a->arg[2];
-    make_title(title, p);
+    make_title(l->title, p);
+    return 0;
+}
+
+/* Written at once: that, and what the slot says of t, which has the new program by now. */
+static int tell(struct task *t, const struct sysargs *a, const struct loaded *l)
+{
+    const size_t n = offsetof(struct gate_exec, ops) + l->ge.nops * sizeof(struct gate_op);
     const struct user_copy copies[] = {
-        {b.sp, b.from, b.n},
-        {a->arg[0], &ge, offsetof(struct gate_exec, ops) + ge.nops * sizeof(struct gate_op)},
-        {a->arg[4], title, sizeof(title)},
-    };
-    return copy_all_to_user(t, copies, ARRAY_SIZE(copies));
+        {l->b.sp, l->b.from, l->b.n}, {a->arg[0], &l->ge, n}, {a->arg[4], l->title, sizeof(l->title)}};
+
+    return fast_attach_with(t, a->arg[3], copies, ARRAY_SIZE(copies));
 }
 
 /* [T] The thread of p's beside t that has a plan. No reference is taken. */
@@ -287,7 +302,8 @@ static long commit(struct task *caller, struct task *t, const struct sysargs *a)
 
     if (!mm)
         return -ENOMEM;
-    int r = load(caller, p, a, mm);
+    _cleanup_(loaded_done) struct loaded l = {0};
+    int r = load(caller, p, a, mm, &l);
     if (r < 0) {
         mm_put(mm);
         return r;
@@ -296,13 +312,14 @@ static long commit(struct task *caller, struct task *t, const struct sysargs *a)
     struct exec_commit ec = {.mm = mm, .comm = p->comm, .cred = steal_ptr(&p->cred), .secure = p->secure};
     task_exec_commit(t, &ec);
     t->exec = NULL;
-    fast_attach(t, a->arg[3], 0);
+    r = tell(t, a, &l);
     {
         LOCKED(&kernel.tasklist_lock);
         session_running(t->process);
     }
-    r = kernel.strace ? notif_addfd(a, p->file->hostfd, IMAGE_AT)
-                      : syscall_answer_fd(t, a, p->file->hostfd, IMAGE_AT);
+    if (r == 0)
+        r = kernel.strace ? notif_addfd(a, p->file->hostfd, IMAGE_AT)
+                          : syscall_answer_fd(t, a, p->file->hostfd, IMAGE_AT);
     exec_plan_free(p);
     return r < 0 || kernel.strace ? r : SYS_NOANSWER;
 }
