@@ -22,6 +22,7 @@
 #define FUTEX_TID_MASK 0x3fffffffU
 #define OP_OR_NOTHING (2U << 28 | 0xfffU) /* *word |= 0; nobody is woken unless it was -1 */
 #define CLOCK_MONOTONIC 1UL
+#define PAGE 4096UL
 #define SLICE_NS 50000000L
 
 struct native_timespec {
@@ -51,12 +52,17 @@ static long check_readable(uint64_t addr)
 
 int guest_can_read(uint64_t addr, uint64_t len)
 {
-    return check_readable(WORD(addr)) == 0 && check_readable(WORD(addr + len - 1)) == 0;
+    const uint64_t last = addr + len - 1;
+
+    return check_readable(WORD(addr)) == 0 && (addr / PAGE == last / PAGE || check_readable(WORD(last)) == 0);
 }
 
 int guest_can_write(uint64_t addr, uint64_t len)
 {
-    return check_word(WORD(addr), FUTEX_PRIVATE) == 0 && check_word(WORD(addr + len - 1), FUTEX_PRIVATE) == 0;
+    const uint64_t last = addr + len - 1;
+
+    return check_word(WORD(addr), FUTEX_PRIVATE) == 0 &&
+           (addr / PAGE == last / PAGE || check_word(WORD(last), FUTEX_PRIVATE) == 0);
 }
 
 static int is_past(const struct native_timespec *deadline, uint64_t clock)
