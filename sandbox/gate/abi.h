@@ -240,8 +240,8 @@ struct gate_exec_here {
 
 /* Why and how the interrupted system call goes on. */
 enum gate_restart {
-    GATE_RESTART_NONE,  /* nothing was interrupted */
-    GATE_RESTART_AGAIN, /* run the instruction again with number nr */
+    GATE_RESTART_NONE,  /* nothing was interrupted, as far as the keep knows; it has answered EINTR at `at` */
+    GATE_RESTART_AGAIN, /* run the instruction again with number nr, if the call returned EINTR at `at` */
     GATE_RESTART_EINTR, /* the call returned; rax is -EINTR already (keep-held), or, where the context still
                            stands on the instruction (continued natively), make it so */
 };
@@ -262,7 +262,8 @@ struct gate_signal {
     uint64_t old_mask; /* for uc_sigmask in the frame */
     uint32_t restart;  /* enum gate_restart */
     uint32_t pushed;   /* the keep wrote this before it was asked: a kick is on its way, and need not ask */
-    uint64_t nr;       /* of the interrupted call */
+    uint64_t nr;       /* of the interrupted call, or of the one that goes on with it */
+    uint64_t at;       /* behind its instruction; 0: not known */
     uint8_t info[128];
     struct gate_patch patch;
     uint32_t mailbox_fd, pad2; /* the process's mailboxes (mailbox.h), to be mapped; 0: none */

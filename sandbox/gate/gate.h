@@ -31,6 +31,7 @@ struct gate_area {
     struct gate_slot *slot;  /* NULL: none is left */
     struct native_stack alt; /* the guest's own sigaltstack */
     uint64_t traced_ip;      /* behind the call that is being made for a traced thread */
+    uint64_t returned_ip;    /* where the last handler returned to */
     uint32_t trace;          /* enum gate_trace */
     struct gate_signal sig;
 };

@@ -15,6 +15,10 @@
 #define ENOMEM 12
 #define MINSIGSTKSZ 2048
 #define RED_ZONE 128
+#define FUTEX_WAIT 0
+#define FUTEX_WAIT_BITSET 9
+#define FUTEX_PRIVATE 128UL
+#define FUTEX_CLOCK_REALTIME 256UL
 
 static int on_altstack(const struct gate_area *a, uint64_t sp)
 {
@@ -26,9 +30,32 @@ static int at_syscall(const struct native_ucontext *uc, uint64_t nr)
     return uc->mc.ax == nr && patch_is_syscall(uc->mc.ip);
 }
 
-static void apply_restart(struct native_ucontext *uc, const struct gate_signal *s)
+/* A native wait with a time-out was ended: the host makes none of those again, but there is nothing to
+ * deliver. Not where the EINTR is of another call: the keep's, or one from which a handler has just returned.
+ */
+static void wait_on(struct native_ucontext *uc, const struct gate_signal *s, uint64_t ip)
 {
-    if (s->restart == GATE_RESTART_AGAIN && uc->mc.ax == (uint64_t)-EINTR) {
+    struct gate_area *a = area_current();
+    uint64_t op = uc->mc.si & ~(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME);
+    int others = a->returned_ip == ip || s->at == ip;
+
+    a->returned_ip = 0;
+    if (others || !uc->mc.r10 || !patch_is_syscall(uc->mc.ip - 2))
+        return;
+    if (op == FUTEX_WAIT) { /* which may be woken for nothing; how much of its time is left nobody knows */
+        uc->mc.ax = 0;
+    } else if (op == FUTEX_WAIT_BITSET) { /* until a time */
+        uc->mc.ip -= 2;
+        uc->mc.ax = NR_futex;
+    }
+}
+
+/* ip: the context's, before it was brought out of the gate. */
+static void apply_restart(struct native_ucontext *uc, const struct gate_signal *s, uint64_t ip)
+{
+    int eintr = uc->mc.ax == (uint64_t)-EINTR;
+
+    if (s->restart == GATE_RESTART_AGAIN && eintr && (!s->at || s->at == ip)) {
         uc->mc.ip -= 2;
         uc->mc.ax = s->nr;
     } else if (s->restart == GATE_RESTART_EINTR && at_syscall(uc, s->nr)) {
@@ -39,6 +66,8 @@ static void apply_restart(struct native_ucontext *uc, const struct gate_signal *
         /* A native wait, rewound by the host; a futex call may always be interrupted. */
         uc->mc.ip += 2;
         uc->mc.ax = (uint64_t)-EINTR;
+    } else if (eintr && !s->deliver && s->restart != GATE_RESTART_EINTR) {
+        wait_on(uc, s, ip);
     }
 }
 
@@ -94,6 +123,7 @@ void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct ga
         mailbox_map((int)s->mailbox_fd);
     if (s->patch.ip)
         patch_site(&s->patch);
+    uint64_t ip = uc->mc.ip;
     enum patch_state in = patch_translate(uc);
     mailbox_drop();
     if (deliver == GATE_SIGNAL_STOP) {
@@ -107,7 +137,7 @@ void gate_apply_signal(struct native_ucontext *uc, long deliver, const struct ga
         uc->mc.ip -= 2;
         uc->mc.ax = patch_number();
     }
-    apply_restart(uc, s);
+    apply_restart(uc, s, ip);
     if (s->deliver)
         build_frame(area_current(), uc, s);
 }
@@ -162,6 +192,7 @@ void gate_sigreturn(struct native_ucontext *uc)
     uc->mc = g->mc;
     uc->mc.cs = cs;
     uc->mc.ss = ss;
+    a->returned_ip = uc->mc.ip;
     uc->flags = (uc->flags & ~(uint64_t)UC_FP_XSTATE) | (g->flags & UC_FP_XSTATE);
     a->alt = g->stack;
     a->alt.flags &= SS_DISABLE | SS_AUTODISARM;

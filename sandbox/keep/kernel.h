@@ -54,7 +54,7 @@ struct sysargs {
 #define ERESTARTSYS 512           /* restart if SA_RESTART (or no handler), else EINTR */
 #define ERESTARTNOINTR 513        /* always restart */
 #define ERESTARTNOHAND 514        /* restart only if no handler runs, else EINTR */
-#define ERESTART_RESTARTBLOCK 516 /* as NOHAND (the call keeps its deadline in task.restart_deadline) */
+#define ERESTART_RESTARTBLOCK 516 /* as NOHAND, by restart_syscall: what for is in task.again */
 
 /* A handler's result is one of these. */
 static inline bool is_restart(long r)

@@ -106,9 +106,9 @@ static long run(struct task *t, const struct sysargs *a, syscall_fn fn)
 {
     long r;
 
-    do
-        r = fn(t, a);
-    while (is_restart(r) && !has_signal(t));
+    while (is_restart(r = fn(t, a)) && !has_signal(t))
+        if (r == -ERESTART_RESTARTBLOCK)
+            fn = sys_restart_syscall;
     return r;
 }
 
@@ -130,6 +130,7 @@ static void answer(struct task *t, const struct sysargs *a, long r)
     }
     if (r == SYS_CONTINUE || r == SYS_CONTINUE_BLOCKING) {
         t->continued = r == SYS_CONTINUE_BLOCKING;
+        t->ended_ip = a->ip;
         t->restart_nr = a->nr;
         t->restart_arg0 = a->arg[0];
         task_answers(t);
@@ -141,6 +142,8 @@ static void answer(struct task *t, const struct sysargs *a, long r)
         t->restart_nr = a->nr;
         r = -EINTR;
     }
+    if (r == -EINTR)
+        t->ended_ip = a->ip;
     if (t->kicked && !has_ended(t))
         signal_push(t, a);
     task_answers(t);
@@ -235,12 +238,16 @@ void syscall_dispatch(struct task *t, const struct sysargs *a)
     if (!is_signal_call(a->nr)) {
         t->restart = 0;
         t->continued = false;
+        t->ended_ip = 0;
     }
+    bool goes_on = a->nr == SYS_restart_syscall && t->again.ours;
+    if (!goes_on && !is_signal_call(a->nr))
+        t->again.ours = false;
     later_hear(t);
     if (!clone_for_guest(a)) /* see sys_clone */
         quiet_hear();
     (void)kept_hear(t, a); /* which a doorbell is */
-    long r = t->seccomp_mode && seccomp_covers(a) ? seccomp_check(t, a) : 0;
+    long r = t->seccomp_mode && !goes_on && seccomp_covers(a) ? seccomp_check(t, a) : 0;
     if (r == SYS_PARKED)
         leave_parked();
     else

@@ -2,7 +2,9 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 
+#include "sandbox/keep/events/poll.h"
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/signal/signal.h"
@@ -158,7 +160,22 @@ long sys_poll(struct task *t, const struct sysargs *a)
     if (ms > 0)
         deadline_from(&d, &rel);
     long r = do_poll(t, a, ms != 0, ms > 0 ? &d : NULL);
-    return r == -ERESTARTSYS ? -ERESTARTNOHAND : r; /* a restarted poll waits its full time again */
+    if (r != -ERESTARTSYS)
+        return r;
+    if (ms <= 0)
+        return -ERESTARTNOHAND;
+    t->again.nr = SYS_poll;
+    t->again.ours = true;
+    t->again.deadline = d;
+    return -ERESTART_RESTARTBLOCK;
+}
+
+long poll_on(struct task *t, const struct sysargs *a)
+{
+    struct sysargs poll = *a;
+    poll.nr = SYS_poll;
+    long r = do_poll(t, &poll, true, &t->again.deadline);
+    return r == -ERESTARTSYS ? -ERESTART_RESTARTBLOCK : r;
 }
 
 /* A mask for the length of the call. 0 or -errno. */

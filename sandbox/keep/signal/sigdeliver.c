@@ -1,6 +1,7 @@
 /* Delivery: what the gate is told when it asks. */
 #include <stddef.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/lanes/fast.h"
@@ -24,11 +25,24 @@ int signal_next_handled(struct task *t, siginfo_t *info)
     return signal_dequeue(t, signal_deliverable(t), info);
 }
 
+/* [T] A call that the host runs. sa as for decide_restart. A sleep that was ended for nothing goes on. */
+static void restart_continued(struct task *t, const struct ksigaction *sa, struct gate_signal *gs)
+{
+    bool waits = t->restart_nr == SYS_futex; /* the gate knows by itself how those go on */
+    bool sleeps = t->restart_nr == t->again.nr || t->restart_nr == SYS_restart_syscall;
+
+    gs->restart = sa && !waits ? GATE_RESTART_EINTR : GATE_RESTART_NONE;
+    if (sa || !sleeps || !t->again.nr)
+        return;
+    t->again.ours = !t->again.whole;
+    gs->restart = GATE_RESTART_AGAIN;
+    gs->at = t->ended_ip;
+    gs->nr = (uint64_t)(t->again.whole ? t->again.nr : SYS_restart_syscall);
+}
+
 /* How the interrupted call goes on; sa: the handler that will run, or NULL. */
 static enum gate_restart decide_restart(const struct task *t, const struct ksigaction *sa)
 {
-    if (t->continued && !t->restart)
-        return sa ? GATE_RESTART_EINTR : GATE_RESTART_NONE;
     switch (t->restart) {
     case 0:
         return GATE_RESTART_NONE;
@@ -78,8 +92,11 @@ static void fill(struct task *t, struct gate_signal *gs)
     atomic_store(&t->mask_held, true);
     int signo = signal_next_handled(t, &info);
     struct ksigaction *sa = signo ? &t->process->sighand->action[signo - 1] : NULL;
-    gs->restart = decide_restart(t, sa);
-    gs->nr = (uint64_t)t->restart_nr;
+    gs->nr = (uint64_t)(t->restart == ERESTART_RESTARTBLOCK ? SYS_restart_syscall : t->restart_nr);
+    if (t->continued && !t->restart)
+        restart_continued(t, sa, gs);
+    else if ((gs->restart = decide_restart(t, sa)) == GATE_RESTART_NONE)
+        gs->at = t->ended_ip;
     t->restart = 0;
     t->continued = false;
     if (!sa) {

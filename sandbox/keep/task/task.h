@@ -194,8 +194,17 @@ struct task {
     int restart; /* the -ERESTART* (positive) with which the last call ended, or 0 */
     int restart_nr;
     uint64_t restart_arg0;
-    bool continued; /* the last call was answered by SYS_CONTINUE_BLOCKING */
-    struct timespec restart_deadline;
+    bool continued;    /* the last call was answered by SYS_CONTINUE_BLOCKING */
+    uint64_t ended_ip; /* behind it, or behind the last call if that was answered by EINTR; else 0 */
+    struct {
+        int nr;            /* of the last call that is gone on with; 0: none */
+        bool ours;         /* by a restart_syscall that is not the host's business */
+        bool whole;        /* or is made again as it stands */
+        uint64_t ip, arg0; /* of a sleep of the host's, and its first argument */
+        bool timed;        /* deadline is known */
+        struct timespec deadline;
+        int64_t begin; /* of a sleep of the host's, by the monotonic clock */
+    } again;           /* of calls with a time-out of which nothing but their end is to be waited for */
 
     atomic_uint life; /* enum task_life */
     int exit_status;  /* of a dying thread, wait4 format */

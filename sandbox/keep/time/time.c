@@ -2,10 +2,12 @@
  * anyone but the guest itself. */
 #include <errno.h>
 #include <sys/time.h>
+#include <sys/syscall.h>
 #include <sys/times.h>
 #include <sys/timex.h>
 
 #include "sandbox/keep/container/container.h"
+#include "sandbox/keep/events/poll.h"
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/syscall.h"
@@ -69,27 +71,89 @@ long sys_time(struct task *t, const struct sysargs *a)
     return SYS_CONTINUE;
 }
 
+/* Sleeping -------------------------------------------------------------------------------------------------
+ *
+ * The host's, at first. A wake-up for nothing ends that all the same: then the keep goes on with what is
+ * left, when the gate makes restart_syscall of it, as Linux would. */
+
+static long sleep_begins(struct task *t, const struct sysargs *a, bool whole)
+{
+    t->again.nr = a->nr;
+    t->again.ip = a->ip;
+    t->again.arg0 = a->arg[0];
+    t->again.whole = whole;
+    t->again.timed = false;
+    t->again.begin = mono_now();
+    return SYS_CONTINUE_BLOCKING;
+}
+
 long sys_nanosleep(struct task *t, const struct sysargs *a)
 {
-    return fast_sleeps(t, a) ? -ERESTARTNOINTR : SYS_CONTINUE_BLOCKING;
+    return fast_sleeps(t, a) ? -ERESTARTNOINTR : sleep_begins(t, a, false);
 }
 
 long sys_clock_nanosleep(struct task *t, const struct sysargs *a)
 {
     struct timespec ts;
-    if ((clockid_t)a->arg[0] >= 0)
+    clockid_t clock = (clockid_t)a->arg[0];
+    bool whole = a->arg[1] & TIMER_ABSTIME;
+    if (clock == CLOCK_PROCESS_CPUTIME_ID && !whole) {
+        t->again.nr = 0;
         return SYS_CONTINUE_BLOCKING;
+    }
+    if (clock >= 0)
+        return sleep_begins(t, a, whole);
     if (get_user(t, &ts, a->arg[2]) < 0)
         return -EFAULT;
     return -EINVAL; /* others' CPU clocks */
 }
 
-/* The host goes on with a native sleep that a stop had interrupted. */
+/* Where the remainder is in the length's place, the host has left it there. */
+static int sleep_deadline(struct task *t, uaddr_t length, uaddr_t remainder)
+{
+    struct timespec ts;
+    if (t->again.timed)
+        return 0;
+    if (get_user(t, &ts, length) < 0)
+        return -EFAULT;
+    if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= NSEC_PER_SEC)
+        return -EINVAL;
+    deadline_since(&t->again.deadline, length == remainder ? mono_now() : t->again.begin, &ts);
+    t->again.timed = true;
+    return 0;
+}
+
+static long sleep_on(struct task *t, uaddr_t length, uaddr_t remainder)
+{
+    int r = sleep_deadline(t, length, remainder);
+    if (r < 0)
+        return r;
+    r = host_wait_many(t, NULL, 0, &t->again.deadline);
+    if (r != -ERESTARTSYS)
+        return r;
+    struct timespec left = deadline_left(&t->again.deadline);
+    if (remainder && copy_to_user(t, remainder, &left, sizeof(left)) < 0)
+        return -EFAULT;
+    return -ERESTART_RESTARTBLOCK;
+}
+
+/* The host goes on with what a stop had interrupted: a sleep, or a wait that the keep knows nothing of. The
+ * registers are those of the call that is gone on with. */
 long sys_restart_syscall(struct task *t, const struct sysargs *a)
 {
-    (void)t;
-    (void)a;
-    return SYS_CONTINUE_BLOCKING;
+    if (!t->again.ours) {
+        if (t->again.ip != a->ip || t->again.arg0 != a->arg[0])
+            t->again.nr = 0;
+        return SYS_CONTINUE_BLOCKING;
+    }
+    switch (t->again.nr) {
+    case SYS_poll:
+        return poll_on(t, a);
+    case SYS_clock_nanosleep:
+        return sleep_on(t, a->arg[2], a->arg[3]);
+    default:
+        return sleep_on(t, a->arg[0], a->arg[1]);
+    }
 }
 
 /* Setting the clock is the host's privilege. */

@@ -22,12 +22,17 @@ int64_t mono_now(void)
     return ts_ns(&ts);
 }
 
-struct timespec *deadline_from(struct timespec *d, const struct timespec *rel)
+struct timespec *deadline_since(struct timespec *d, int64_t begin, const struct timespec *rel)
 {
     const int64_t far = INT64_MAX / NSEC_PER_SEC / 2;
     int64_t sec = rel->tv_sec > far ? far : rel->tv_sec;
-    *d = ns_ts(mono_now() + sec * NSEC_PER_SEC + rel->tv_nsec);
+    *d = ns_ts(begin + sec * NSEC_PER_SEC + rel->tv_nsec);
     return d;
+}
+
+struct timespec *deadline_from(struct timespec *d, const struct timespec *rel)
+{
+    return deadline_since(d, mono_now(), rel);
 }
 
 struct timespec deadline_left(const struct timespec *d)

@@ -30,6 +30,8 @@ struct itimer {
 int64_t mono_now(void); /* CLOCK_MONOTONIC, ns */
 /* *d = now + rel on that clock, without overflow. Returns d. */
 struct timespec *deadline_from(struct timespec *d, const struct timespec *rel);
+/* As that, from another moment on. */
+struct timespec *deadline_since(struct timespec *d, int64_t begin, const struct timespec *rel);
 /* What is left until *d, not below zero. */
 struct timespec deadline_left(const struct timespec *d);
 

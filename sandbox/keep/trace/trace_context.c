@@ -63,6 +63,8 @@ static void find_interrupted(struct task *t, struct stop *s, unsigned in)
 
     if (t->restart && eintr)
         show_interrupted(s, t->restart_nr, t->restart, false);
+    else if (eintr && t->continued && t->again.nr && r->rip == t->ended_ip)
+        show_interrupted(s, t->again.nr, t->again.whole ? ERESTARTNOHAND : ERESTART_RESTARTBLOCK, false);
     else if (in == PATCH_EINTR && eintr)
         show_interrupted(s, (int)s->nr, ERESTARTNOHAND, false);
     else if (r->rax < SYSCALL_MAX &&
@@ -108,7 +110,9 @@ void stop_restart(struct user_regs_struct *r, bool handled, uint64_t sa_flags)
         return;
     long long v = -(long long)r->rax;
     bool again = v == ERESTARTNOINTR || !handled || (v == ERESTARTSYS && (sa_flags & SA_RESTART));
-    r->rax = again ? r->orig_rax : (unsigned long long)-EINTR;
+    r->rax = !again                       ? (unsigned long long)-EINTR
+             : v == ERESTART_RESTARTBLOCK ? SYS_restart_syscall
+                                          : r->orig_rax;
     if (again)
         r->rip -= 2;
 }

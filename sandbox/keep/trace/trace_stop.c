@@ -421,6 +421,7 @@ static void compose(struct stop *s, const struct sysargs *a, long r)
             regs->rax = regs->orig_rax;
     } else if (s->why != GATE_STOP_VFORK) {
         stop_restart(regs, r == 1, s->gs.flags);
+        t->again.ours = t->again.nr && !t->again.whole && regs->rax == SYS_restart_syscall;
         t->restart = 0;
         t->continued = false;
         if (t->restore_mask && r != 1)
