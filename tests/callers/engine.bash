@@ -1,6 +1,8 @@
 # engine.bash: sourced after helpers.bash by docker.bats, podman.bats and podman_rootless.bats: what is asked of each. They set ENGINE, the function that
 # runs the command; COMMAND, the same as words; and OPTIONS, those of each run.
 # shellcheck shell=bash
+# shellcheck source=tests/lib/cgroups.sh
+. "$BATS_TEST_DIRNAME/../lib/cgroups.sh"
 
 engine() {
     "$ENGINE" "$@"
@@ -122,7 +124,7 @@ runs_out_of_memory() {
 }
 
 sees_its_limits() {
-    start_x --memory 64m --cpus 1 --pids-limit 50 $IMAGE sleep 1000
+    start_x --memory 64m --cpus "$(awk -v us="$(one_processor)" 'BEGIN { print us / 100000 }')" --pids-limit 50 $IMAGE sleep 1000
     [[ "$(engine exec x1 grep MemTotal /proc/meminfo)" == *" 65536 kB" ]]
     [ "$(engine exec x1 nproc)" = 1 ]
     engine update --memory 128m --memory-swap 256m "$@" x1

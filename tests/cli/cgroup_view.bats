@@ -41,7 +41,7 @@ run_sh() {
     [ "$(nproc)" -ge 2 ] || skip "one processor"
     start_it
     [ "$(bailey exec "$ID" nproc)" -ge 2 ]
-    bailey update --cpu-period 100000 --cpu-quota 100000 "$ID"
+    bailey update --cpu-period 100000 --cpu-quota "$(one_processor)" "$ID"
     [ "$(bailey exec "$ID" nproc)" = 1 ]
     [ "$(bailey exec "$ID" grep -c ^processor /proc/cpuinfo)" = 1 ]
     [ "$(bailey exec "$ID" grep -c '^cpu[0-9]' /proc/stat)" = 1 ]
