@@ -1,4 +1,4 @@
-/* memfile allocate|write|send SIZE: a file in memory of so many bytes; sent from its own. */
+/* memfile allocate|write|send|copy|splice SIZE: a file in memory of so many bytes; sent from its own. */
 #include <err.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -18,13 +18,41 @@ static void send_all(int fd, const char *self, long size)
     }
 }
 
+static void copy_all(int fd, long size)
+{
+    int from = memfd_create("from", 0);
+    off_t at = 0;
+
+    if (ftruncate(from, 1 << 20) < 0)
+        err(1, "ftruncate");
+    for (long n = 0, some; n < size; n += some, at = 0)
+        if ((some = copy_file_range(from, &at, fd, NULL, 1 << 20, 0)) <= 0)
+            err(1, "copy_file_range");
+}
+
+static void splice_all(int fd, long size)
+{
+    static char bytes[65536];
+    int ends[2];
+
+    if (pipe(ends) < 0)
+        err(1, "pipe");
+    for (long n = 0; n < size; n += (long)sizeof(bytes)) {
+        if (write(ends[1], bytes, sizeof(bytes)) != sizeof(bytes))
+            err(1, "write");
+        for (long some, left = sizeof(bytes); left > 0; left -= some)
+            if ((some = splice(ends[0], NULL, fd, NULL, (size_t)left, 0)) <= 0)
+                err(1, "splice");
+    }
+}
+
 int main(int argc, char **argv)
 {
     static char bytes[4096];
     int fd = memfd_create("memfile", 0);
 
     if (argc != 3 || fd < 0)
-        errx(1, "usage: memfile allocate|write|send SIZE");
+        errx(1, "usage: memfile allocate|write|send|copy|splice SIZE");
     long size = atol(argv[2]);
     if (strcmp(argv[1], "allocate") == 0 && fallocate(fd, 0, 0, size) < 0)
         err(1, "fallocate");
@@ -33,5 +61,9 @@ int main(int argc, char **argv)
             err(1, "write");
     if (strcmp(argv[1], "send") == 0)
         send_all(fd, "/bin/memfile", size);
+    if (strcmp(argv[1], "copy") == 0)
+        copy_all(fd, size);
+    if (strcmp(argv[1], "splice") == 0)
+        splice_all(fd, size);
     return 0;
 }

@@ -170,6 +170,9 @@ int lane_tokens(struct task *t, const struct sysargs *a, int fd, struct file *f)
 /* As lane_donate, but only once that pays: for transfers of len bytes that the keep could as well make
  * itself. True: the host may run the call. */
 bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len);
+/* As that, whatever it costs: f is an end of what only the host may make, for the guest's control group to
+ * pay. */
+bool lane_for_host(struct task *t, const struct sysargs *a, int fd, struct file *f);
 /* The same for fstat and lseek, which the keep makes this time. True: the gate could. */
 bool lane_plain(struct task *t, const struct sysargs *a, int fd, struct file *f);
 

@@ -191,8 +191,8 @@ static void note_lanes(struct task *t, const struct sysargs *a, struct mover *m,
 /* The host makes it for the guest: what comes to be in memory is then counted as its own. */
 static bool is_for_host(struct task *t, const struct sysargs *a, struct file *in, struct file *out)
 {
-    return a->listener && out->ops->in_memory && lane_ready(t, a, (int)a->arg[0], out, SIZE_MAX) &&
-           lane_ready(t, a, (int)a->arg[1], in, SIZE_MAX);
+    return out->ops->in_memory && lane_for_host(t, a, (int)a->arg[0], out) &&
+           lane_for_host(t, a, (int)a->arg[1], in);
 }
 
 long sys_sendfile(struct task *t, const struct sysargs *a)
@@ -319,6 +319,9 @@ long sys_splice(struct task *t, const struct sysargs *a)
         return -ESPIPE;
     m.nonblock = (flags & SPLICE_F_NONBLOCK) || file_nonblock(in) || file_nonblock(out);
     bool by_host = can_splice(in, out);
+    if (by_host && out->ops->in_memory && is_pipe(in) && lane_for_host(t, a, (int)a->arg[2], out) &&
+        lane_stream_now(t, a, (int)a->arg[0], in) == 0)
+        return SYS_CONTINUE_BLOCKING; /* as is_for_host */
     if (could_wait(in) || could_wait(out)) {
         m.step = step_carry;
         m.nonblock = true;

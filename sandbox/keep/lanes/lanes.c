@@ -127,7 +127,8 @@ static void lane_set_plain(struct task *t, struct fdtable *ft, unsigned fd, cons
 bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f, size_t len)
 {
     struct fdtable *ft = t->fdt;
-    if (!(f->kind & FILE_LANE) || f->hostfd < 0 || kernel.lanes_off || kept_serves(t, fd))
+    if (!(f->kind & FILE_LANE) || f->hostfd < 0 || (kernel.lanes_off && !f->ops->in_memory) ||
+        kept_serves(t, fd))
         return false;
     LOCKED(&ft->lock);
     if ((unsigned)fd >= ft->size || ft->slots[fd].file != f)
@@ -144,6 +145,11 @@ bool lane_ready(struct task *t, const struct sysargs *a, int fd, struct file *f,
         return false;
     lane_set_plain(t, ft, (unsigned)fd, f);
     return true;
+}
+
+bool lane_for_host(struct task *t, const struct sysargs *a, int fd, struct file *f)
+{
+    return a->listener && lane_ready(t, a, fd, f, SIZE_MAX);
 }
 
 bool lane_plain(struct task *t, const struct sysargs *a, int fd, struct file *f)

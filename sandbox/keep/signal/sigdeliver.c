@@ -28,7 +28,9 @@ int signal_next_handled(struct task *t, siginfo_t *info)
 /* [T] A call that the host runs. sa as for decide_restart. A sleep that was ended for nothing goes on. */
 static void restart_continued(struct task *t, const struct ksigaction *sa, struct gate_signal *gs)
 {
-    bool waits = t->restart_nr == SYS_futex; /* the gate knows by itself how those go on */
+    /* The host makes them again, where it may, and the gate knows how a futex goes on. */
+    bool waits =
+        t->restart_nr == SYS_futex || (t->restart_nr == SYS_splice && sa && (sa->flags & SA_RESTART));
     bool sleeps = t->restart_nr == t->again.nr || t->restart_nr == SYS_restart_syscall;
 
     gs->restart = sa && !waits ? GATE_RESTART_EINTR : GATE_RESTART_NONE;
