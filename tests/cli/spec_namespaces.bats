@@ -234,3 +234,16 @@ helper() { # options of unshare...
     [[ "$output" == *"/dev/pts/0"* ]]
     [[ "$output" == *"status=5"* ]]
 }
+
+@test "none can be made inside, or gone to: EPERM, also with CAP_SYS_ADMIN, and /proc says that there are none" {
+    ln -s busybox "$BUNDLE/rootfs/bin/unshare"
+    ln -s busybox "$BUNDLE/rootfs/bin/nsenter"
+    config '.process.capabilities |= map_values(. + ["CAP_SYS_ADMIN"])'
+    args sh -c 'exec 2>&1; cat /proc/sys/user/max_user_namespaces; unshare -U true; unshare -m true; nsenter -t 1 -n true'
+    run bailey run --bundle "$BUNDLE" x
+    echo "$output"
+    [ "${lines[0]}" = 0 ]
+    [[ "${lines[1]}" == *"peration not permitted" ]]
+    [[ "${lines[2]}" == *"peration not permitted" ]]
+    [[ "${lines[3]}" == *"peration not permitted" ]]
+}

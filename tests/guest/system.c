@@ -2,6 +2,7 @@
 #include <asm/prctl.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/random.h>
@@ -161,6 +162,13 @@ static void test_refused(void)
     CHECK_ERRNO("settimeofday", syscall(SYS_settimeofday, &(struct timespec){.tv_sec = 1}, NULL), EPERM);
     CHECK_ERRNO("nor to what is no time", syscall(SYS_settimeofday, &(struct timespec){.tv_sec = -1}, NULL),
                 EINVAL);
+    int ns = open("/proc/self/ns/uts", O_RDONLY);
+    CHECK_ERRNO("setns", setns(ns, 0), EPERM);
+    CHECK_ERRNO("another kind of it", setns(ns, CLONE_NEWNS), EINVAL);
+    CHECK_ERRNO("to what is no namespace", setns(0, 0), EINVAL);
+    CHECK_ERRNO("nowhere", setns(-1, 0), EBADF);
+    CHECK_ERRNO("unshare", unshare(CLONE_NEWUTS), EPERM);
+    close(ns);
     CHECK_ERRNO("adjtimex", adjtimex(&(struct timex){.modes = ADJ_TICK}), EPERM);
     CHECK_ERRNO("a mode that there is not", adjtimex(&(struct timex){.modes = 0x8000}), EINVAL);
     CHECK("cpuid that traps", syscall(SYS_arch_prctl, ARCH_SET_CPUID, 0) == -1 && errno == ENODEV);

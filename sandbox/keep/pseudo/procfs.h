@@ -56,6 +56,9 @@ unsigned long procfs_limit(enum keep_limit l);
  * it is read-only; -EINVAL: not with that value. Needs nothing else of procfs. */
 int procfs_sysctl_check(const char *setting);
 
+/* CLONE_NEW* of the namespace that is open as f, by /proc/PID/ns; 0: f is something else. */
+int proc_ns_type(const struct file *f);
+
 /* The process whose directory of /proc is open as f (pidfd_send_signal(2) takes such a descriptor, too), with
  * a reference; NULL: f is something else. */
 struct process *procfs_process(const struct file *f);

@@ -2,11 +2,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
 
 #include "sandbox/keep/fs/fdtable.h"
 #include "sandbox/keep/pseudo/procfs_priv.h"
 #include "sandbox/keep/fs/vfs.h"
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x80
+#endif
 
 /* The tables -----------------------------------------------------------------------------------------------
  */
@@ -329,12 +334,18 @@ const struct pnode_ops proc_root_link_ops = {.readlink = root_readlink, .follow 
 static const struct {
     const char *name, *kind;
     unsigned ino;
+    int type; /* clone(2) */
 } namespaces[] = {
-    {"cgroup", "cgroup", 4026531835U}, {"ipc", "ipc", 4026531839U},
-    {"mnt", "mnt", 4026531841U},       {"net", "net", 4026531840U},
-    {"pid", "pid", 4026531836U},       {"pid_for_children", "pid", 4026531836U},
-    {"time", "time", 4026531834U},     {"time_for_children", "time", 4026531834U},
-    {"user", "user", 4026531837U},     {"uts", "uts", 4026531838U},
+    {"cgroup", "cgroup", 4026531835U, CLONE_NEWCGROUP},
+    {"ipc", "ipc", 4026531839U, CLONE_NEWIPC},
+    {"mnt", "mnt", 4026531841U, CLONE_NEWNS},
+    {"net", "net", 4026531840U, CLONE_NEWNET},
+    {"pid", "pid", 4026531836U, CLONE_NEWPID},
+    {"pid_for_children", "pid", 4026531836U, CLONE_NEWPID},
+    {"time", "time", 4026531834U, CLONE_NEWTIME},
+    {"time_for_children", "time", 4026531834U, CLONE_NEWTIME},
+    {"user", "user", 4026531837U, CLONE_NEWUSER},
+    {"uts", "uts", 4026531838U, CLONE_NEWUTS},
 };
 
 static long ns_readlink(struct task *t, struct pnode *n, char *buf, size_t size)
@@ -370,6 +381,11 @@ static int ns_reopen(struct task *t, struct file *f, int flags, struct file **re
 
 static const struct file_ops ns_file_ops = {
     .name = "nsfs", .stat = ns_stat, .link_name = ns_link_name, .reopen = ns_reopen};
+
+int proc_ns_type(const struct file *f)
+{
+    return f->ops == &ns_file_ops ? namespaces[(size_t)(uintptr_t)f->priv].type : 0;
+}
 
 static int ns_new(uint64_t key, int flags, struct file **ret)
 {
