@@ -64,8 +64,6 @@ static int reported(void (*wrong)(void))
 
 static void test_reported(void (*wrong)(void), const char *title)
 {
-    if (!SANITIZED)
-        skip();
     int status = reported(wrong);
     assert_non_null(strstr(report, title));
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != 99);
@@ -85,11 +83,12 @@ static void test_undefined(void **state)
     test_reported(overflow, "runtime error: signed integer overflow");
 }
 
+/* Nobody reports anything in a build without them. */
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_undefined),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return SANITIZED ? cmocka_run_group_tests(tests, NULL, NULL) : 0;
 }
