@@ -289,6 +289,34 @@ static void *wait_for_space(int *p)
     return NULL;
 }
 
+/* recv(2) of no bytes waits for one all the same, read(2) does not; recvmmsg(2) tells what is left of its
+ * time if it has received something. */
+static void test_nothing(void)
+{
+    char c;
+    int p[2];
+    struct timespec left = {.tv_sec = 100000};
+    struct iovec v = {&c, 1};
+    struct mmsghdr m[2] = {{.msg_hdr = {.msg_iov = &v, .msg_iovlen = 1}},
+                           {.msg_hdr = {.msg_iov = &v, .msg_iovlen = 1}}};
+    MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0);
+    CHECK_ERRNO("none of none", recv(p[0], &c, 0, MSG_DONTWAIT), EAGAIN);
+    CHECK("read of none", read(p[0], &c, 0) == 0);
+    CHECK("none of one", send(p[1], "x", 1, 0) == 1 && recv(p[0], &c, 0, MSG_DONTWAIT) == 0);
+    CHECK("it is still there", recv(p[0], &c, 1, MSG_DONTWAIT) == 1 && c == 'x');
+    close(p[1]);
+    CHECK("none at the end", recv(p[0], &c, 0, 0) == 0);
+    close(p[0]);
+    MUST(socketpair(AF_UNIX, SOCK_DGRAM, 0, p) == 0);
+    CHECK_ERRNO("no message", recvmmsg(p[0], m, 2, MSG_DONTWAIT, &left), EAGAIN);
+    CHECK("all the time is left", left.tv_sec == 100000 && left.tv_nsec == 0);
+    CHECK("one of two messages",
+          send(p[1], "x", 1, 0) == 1 && recvmmsg(p[0], m, 2, MSG_DONTWAIT, &left) == 1 && m[0].msg_len == 1);
+    CHECK("some time has passed", left.tv_sec < 100000);
+    close(p[0]);
+    close(p[1]);
+}
+
 int main(void)
 {
     int p[2];
@@ -299,6 +327,7 @@ int main(void)
     test_rights();
     test_cred();
     test_abstract();
+    test_nothing();
     MUST(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0);
     wait_for_space(p);
     return check_done();

@@ -267,8 +267,9 @@ static bool expired(const struct timespec *d)
 long sys_recvmmsg(struct task *t, const struct sysargs *a)
 {
     _cleanup_file_ struct file *f;
-    unsigned n = (unsigned)a->arg[2] < MMSG_MAX ? (unsigned)a->arg[2] : MMSG_MAX, i;
+    unsigned n = (unsigned)a->arg[2] < MMSG_MAX ? (unsigned)a->arg[2] : MMSG_MAX, i = 0;
     int flags = (int)a->arg[3];
+    ssize_t r = 0;
     struct timespec ts = {0}, d;
     long err;
     if (!get(t, a->arg[0], &f, &err))
@@ -278,23 +279,20 @@ long sys_recvmmsg(struct task *t, const struct sysargs *a)
     if (ts.tv_sec < 0 || ts.tv_nsec < 0 || ts.tv_nsec >= 1000000000L)
         return -EINVAL;
     deadline_from(&d, &ts);
-    for (i = 0; i < n; i++) {
+    while (i < n && (i == 0 || !a->arg[4] || !expired(&d))) {
         uaddr_t at = a->arg[1] + i * sizeof(struct user_mmsghdr);
-        ssize_t r = recv_one(t, f, at, flags & ~MSG_WAITFORONE);
+        r = recv_one(t, f, at, flags & ~MSG_WAITFORONE);
         if (r >= 0 && put_user(t, r, uint32_t, at + offsetof(struct user_mmsghdr, len)) < 0)
             r = -EFAULT;
         if (r < 0)
-            return i ? (long)i : r;
+            break;
         if (flags & MSG_WAITFORONE)
             flags |= MSG_DONTWAIT;
-        if (a->arg[4] && expired(&d)) {
-            i++;
-            break;
-        }
+        i++;
     }
-    if (a->arg[4]) {
+    if (i && a->arg[4]) {
         ts = deadline_left(&d);
         (void)copy_to_user(t, a->arg[4], &ts, sizeof(ts));
     }
-    return i;
+    return i ? (long)i : r;
 }

@@ -394,6 +394,20 @@ static ssize_t recv_packet(struct transit *x, struct sock_msg *m)
     return n;
 }
 
+/* Of no bytes at all: not before there is one, or there will be none. */
+static ssize_t recv_nothing(struct transit *x)
+{
+    char c;
+
+    x->iov[0] = (struct iovec){&c, 1};
+    x->niov = 1;
+    x->flags |= MSG_PEEK;
+    ssize_t n = host_recv(x);
+    if (n >= 0)
+        drop_token(x);
+    return n < 0 ? n : 0; // NOLINT(clang-analyzer-core.StackAddressEscape): the transit ends with this call
+}
+
 static ssize_t recv_stream(struct transit *x, struct sock_msg *m)
 {
     _cleanup_iobuf_ struct iobuf b;
@@ -443,5 +457,7 @@ ssize_t unix_recvmsg(struct task *t, struct file *f, struct sock_msg *m, int fla
             memcpy(&m->addr.ss, &u->peer->addr.un, m->addr.len);
         }
     }
-    return u->base.type == SOCK_STREAM ? recv_stream(&x, m) : recv_packet(&x, m);
+    if (u->base.type == SOCK_STREAM)
+        return m->u->resid ? recv_stream(&x, m) : recv_nothing(&x);
+    return recv_packet(&x, m);
 }
