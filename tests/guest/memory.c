@@ -81,6 +81,21 @@ static void test_map(void)
     CHECK("at a hint", hint == (char *)0x50000000);
 }
 
+/* Down to a page of which nothing was mapped. */
+static void test_growth(void)
+{
+    char *area = mmap(NULL, 1024 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), *top;
+    MUST(area != MAP_FAILED && munmap(area, 1024 * PAGE) == 0);
+    top = mmap(area + 1000 * PAGE, PAGE, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED, -1, 0);
+    CHECK("a mapping that grows", top == area + 1000 * PAGE);
+    top[0] = 1;
+    for (long i = 1; i <= 20; i++)
+        *(volatile char *)(top - i * PAGE) = 1;
+    CHECK("has grown", top[-20 * PAGE] == 1);
+    munmap(top - 20 * PAGE, 21 * PAGE);
+}
+
 static void test_remap(void)
 {
     char *p = mmap(NULL, 8 * PAGE, RW, ANON, -1, 0);
@@ -368,6 +383,7 @@ int main(void)
     signal(SIGSEGV, on_fault);
     signal(SIGBUS, on_fault);
     test_map();
+    test_growth();
     test_remap();
     test_brk();
     test_files();
