@@ -51,9 +51,10 @@ static inline int gate_is_loader(uint64_t at)
 
 enum gate_call {
     GATE_CALL_BASE = 0x2000,
-    /* attach(token, slot): a new thread or process is there, with that struct gate_slot (0: none). Returns 0,
-     * or GATE_ATTACH_CLEAR: it was forked while others used its parent's descriptors, and is to have the host
-     * close all that it holds, by a close_range that rings. */
+    /* attach(token, slot): a new thread or process is there, with that struct gate_slot (0: none). By one
+     * that the keep has found meanwhile (gate_born): what the keep has written to that may have been lost.
+     * Returns 0, or GATE_ATTACH_CLEAR: it was forked while others used its parent's descriptors, and is to
+     * have the host close all that it holds, by a close_range that rings. */
     GATE_ATTACH = GATE_CALL_BASE,
     /* clone_abort(token): the native clone failed. */
     GATE_CLONE_ABORT,
@@ -337,12 +338,20 @@ struct gate_action {
 
 #define GATE_ACTIONS 64
 
-/* What is written soon after a fork lies in one page, which the keep makes the child's own by writing there.
- */
+/* For a fork's child that need not attach: written to its parent's memory with the token, just before the
+ * host copies that. Its gate takes over what is here, and the keep knows by the token whose first call that
+ * is. The parent's gate takes the token away behind the clone. */
+struct gate_born {
+    uint64_t token;      /* as in struct gate_clone; the keep takes it away when it has found the child */
+    uint32_t valid, pid; /* of its slot */
+};
+
+/* What is written soon after a fork lies in one page, which becomes the child's own. */
 struct gate_shared {
     struct gate_lanes lanes;
     uint64_t polls;                     /* a bit for each slot that has its epoll descriptor */
     struct gate_site sites[GATE_SITES]; /* the gate's own: mask.c */
+    struct gate_born born;
     struct gate_slot slots[GATE_SLOTS] __attribute__((aligned(128)));
     struct gate_action actions[GATE_ACTIONS]; /* [signal - 1] */
 };

@@ -4,6 +4,7 @@
 
 #define CLONE_VM 0x100UL
 #define CLONE_VFORK 0x4000UL
+#define CLONE_CHILD_SETTID 0x1000000UL
 #define EAGAIN 11
 
 _Static_assert(__builtin_offsetof(struct gate_area, clone) == GATE_CLONE_IN_AREA, "abi.h");
@@ -11,6 +12,8 @@ _Static_assert(__builtin_offsetof(struct gate_clone, quiet) == 8 &&
                    __builtin_offsetof(struct gate_clone, left) == 16 && GATE_LEAVES == 2 &&
                    GATE_LEAVE == 0x65617665,
                "entry.S");
+
+extern struct gate_shared gate_shared;
 
 /* What the last argument says besides the number. */
 static uint64_t call_of(const struct native_ucontext *uc, const struct gate_clone *c,
@@ -123,6 +126,32 @@ static void clone_vm(struct native_ucontext *uc, const struct guest_clone *g)
     finish(uc, r, token);
 }
 
+/* The child's own memory says all that it would be told: its first call is its word. Where the keep has found
+ * it before, what is written here may be older than what the keep has written: it attaches. */
+static long begin(const struct guest_clone *g, uint64_t token)
+{
+    const struct gate_born *born = &gate_shared.born;
+    struct gate_slot *slot = area_current()->slot;
+
+    if (born->pid != (uint32_t)token || !slot)
+        return attach(token);
+    patch_own_slot();
+    slot->valid = born->valid;
+    slot->pid = slot->tid = (int32_t)born->pid;
+    slot->marks = 0;
+    if (g->flags & CLONE_CHILD_SETTID)
+        gate_put_id((int32_t)born->pid, (int32_t *)g->ctid);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_load_n(&born->token, __ATOMIC_SEQ_CST) == token ? 0 : attach(token);
+}
+
+/* The clone is over: whoever has the token now is the child. */
+static void forget_born(void)
+{
+    if (gate_shared.born.token)
+        __atomic_store_n(&gate_shared.born.token, 0, __ATOMIC_RELEASE);
+}
+
 static void clone_copy(struct native_ucontext *uc, const struct guest_clone *g)
 {
     struct gate_clone gc __attribute__((aligned(16)));
@@ -132,6 +161,7 @@ static void clone_copy(struct native_ucontext *uc, const struct guest_clone *g)
     given_before_fork();
     long r = sys6(NR_clone, arg[0], arg[1], arg[2], arg[3], arg[4], arg[5]);
     if (r != 0) {
+        forget_born();
         finish(uc, r, gc.token);
         return;
     }
@@ -139,7 +169,7 @@ static void clone_copy(struct native_ucontext *uc, const struct guest_clone *g)
     gate_brk_reset_after_fork();
     given_after_fork();
     patch_after_fork();
-    if (attach(gc.token) < 0)
+    if (begin(g, gc.token) < 0)
         sys1(NR_exit_group, 0);
     uc->mc.ax = 0;
     if (g->stack)
@@ -156,6 +186,10 @@ void gate_clone(struct native_ucontext *uc, const struct guest_clone *g)
 
 int leave_faulted(struct native_sigcontext *r)
 {
+    if (r->ip == (uint64_t)gate_put_id) {
+        r->ip = (uint64_t)gate_put_id_end;
+        return 1;
+    }
     if (r->ip < (uint64_t)gate_leave || r->ip >= (uint64_t)gate_leave_end)
         return 0;
     r->ip = (uint64_t)gate_leave_end;

@@ -231,7 +231,7 @@ struct guest_clone {
     uint64_t flags, stack, ptid, ctid, tls;
 };
 void gate_clone(struct native_ucontext *uc, const struct guest_clone *g);
-/* True: the fault was in gate_leave (entry.S), which the context is out of. */
+/* True: the fault was in gate_leave or gate_put_id (entry.S), which the context is out of. */
 int leave_faulted(struct native_sigcontext *r);
 void gate_execve(struct native_ucontext *uc, long dirfd, uint64_t path, uint64_t argv, uint64_t envp,
                  uint64_t flags);

@@ -14,6 +14,7 @@
 #include "sandbox/keep/container/session.h"
 #include "sandbox/keep/task/task.h"
 #include "sandbox/keep/device/tty.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/platform/spec.h"
 
 #define WATCHED_MAX 4096
@@ -161,6 +162,7 @@ static void pids(const struct container *c, int client)
     struct process *p, *tmp;
 
     pthread_mutex_lock(&kernel.tasklist_lock);
+    unheard_find_all();
     HASH_ITER(hh_pid, c->pids->processes, p, tmp)
     {
         int32_t pid = p->host_pid;

@@ -78,7 +78,8 @@ struct kernel {
     atomic_uint mount_generation;   /* of all mount tables */
     struct mount_ns *orphan_mounts; /* of containers that are gone; the control thread's */
     int wake_fd;                    /* an eventfd that wakes the control thread; -1: none */
-    struct embryo *embryos;         /* clone.c */
+    struct embryo *embryos;         /* embryo.h */
+    atomic_uint unheard;            /* how many of them are (unheard.h) */
     struct quiet *quiets;           /* quiet.h */
     atomic_uint leavers;            /* how many of them may end without a word */
     int gate_fd;                    /* the gate's image */

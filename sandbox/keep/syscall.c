@@ -9,6 +9,7 @@
 #include "sandbox/gate/abi.h"
 #include "sandbox/keep/events/aio.h"
 #include "sandbox/keep/task/clone.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/counters.h"
 #include "sandbox/keep/task/exec.h"
 #include "sandbox/keep/lanes/fast.h"
@@ -41,6 +42,7 @@ const struct syscall_desc syscall_table[SYSCALL_MAX] = {
 };
 
 static const syscall_fn gate_calls[GATE_CALL_END - GATE_CALL_BASE] = {
+    [GATE_ATTACH - GATE_CALL_BASE] = gate_found,
     [GATE_CLONE_ABORT - GATE_CALL_BASE] = gate_clone_abort,
     [GATE_EXEC - GATE_CALL_BASE] = gate_exec,
     [GATE_EXEC_ABORT - GATE_CALL_BASE] = gate_exec_abort,
@@ -262,11 +264,23 @@ static struct task *heard_of(pid_t host_tid, const struct sysargs *a)
     return t || a->nr == GATE_ATTACH || clone_left(a) ? t : exec_heard(host_tid);
 }
 
+/* Of one that became known between the look for it and its turn. With the lock, as whoever makes it known
+ * holds that, too. */
+static struct task *known_meanwhile(pid_t host_tid)
+{
+    LOCKED(&kernel.tasklist_lock);
+    return task_by_host_tid(host_tid);
+}
+
 void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a)
 {
-    long r = -EPERM;
+    long r = -ESRCH;
     struct task *t = heard_of(host_tid, a);
 
+    if (!t && a->nr == GATE_ATTACH)
+        r = gate_attach(host_tid, a);
+    if (!t && r == -ESRCH)
+        t = known_meanwhile(host_tid);
     if (t) {
         syscall_dispatch(t, a);
         task_put(t);
@@ -276,8 +290,6 @@ void syscall_dispatch_unattached(pid_t host_tid, const struct sysargs *a)
         clone_gives_back(host_tid, a->arg[1]);
         (void)notif_continue(a);
     } else {
-        if (a->nr == GATE_ATTACH)
-            r = gate_attach(host_tid, a);
         if (r < 0)
             clone_end_stranger(host_tid, a);
         (void)notif_answer(a, r);

@@ -116,6 +116,23 @@ keep_of() { # id
     status_is x running
 }
 
+@test "signals: so are children that it kills before they have made a call" {
+    cp "$B/tests/cli/killed_children" "$BUNDLE/rootfs/bin/killed_$NAP"
+    args "killed_$NAP" 30
+    mkfifo "$BATS_TEST_TMPDIR/in"
+    "$BAILEY" --root "$STATE" run --bundle "$BUNDLE" x <>"$BATS_TEST_TMPDIR/in" >"$BATS_TEST_TMPDIR/out" 3>&- &
+    wait_for said ready
+    parent=$(pgrep -f "^killed_$NAP")
+    echo >"$BATS_TEST_TMPDIR/in"
+    while [ -e "/proc/$parent" ]; do
+        for victim in $(pgrep -f "^killed_$NAP"); do
+            [ "$victim" = "$parent" ] || kill -KILL "$victim" || true
+        done
+    done
+    wait $!
+    said "30 killed"
+}
+
 @test "signals: what the caller ignores does not reach the program" {
     args grep -E 'Sig(Ign|Blk)' /proc/self/status
     ln -sf busybox "$BUNDLE/rootfs/bin/grep"

@@ -26,6 +26,7 @@
 #include "sandbox/keep/ipc/sysv.h"
 #include "sandbox/keep/task/task.h"
 #include "sandbox/keep/device/tty.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/fs/vfs_priv.h"
 #include "sandbox/platform/listener.h"
@@ -318,10 +319,25 @@ bool from_gate(const struct sysargs *a)
 
 void vfs_assume_self(void) {}
 
+#ifndef KEEP_STUBS_WITH_EMBRYOS
+/* Nobody forks without a word here. */
+void unheard_look(struct process *p)
+{
+    (void)p;
+}
+
+void unheard_find_all(void) {}
+
+void unheard_await(struct process *p)
+{
+    (void)p;
+}
+
 void clone_task_ended(struct task *t)
 {
     (void)t;
 }
+#endif
 
 void exec_plan_free(struct exec_plan *p)
 {

@@ -23,6 +23,7 @@
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/ipc/sysv_shm.h"
 #include "sandbox/keep/task/task.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/trace/trace.h"
 #include "sandbox/platform/listener.h"
 
@@ -145,6 +146,7 @@ NO_CALL(gate_exec)
 NO_CALL(gate_exec_abort)
 NO_CALL(gate_exec_done)
 NO_CALL(gate_fault)
+NO_CALL(gate_found)
 NO_CALL(gate_settle)
 NO_CALL(gate_shm_done)
 NO_CALL(gate_shmat)
@@ -153,6 +155,12 @@ NO_CALL(gate_signal)
 NO_CALL(gate_sigreturn)
 NO_CALL(gate_stop)
 NO_CALL(seccomp_value)
+
+struct task *task_by_host_tid(pid_t host_tid)
+{
+    (void)host_tid;
+    return NULL;
+}
 
 long gate_attach(pid_t host_tid, const struct sysargs *a)
 {

@@ -119,6 +119,12 @@ gate_leave:
 gate_leave_end:
     ret
 
+    .globl gate_put_id, gate_put_id_end
+gate_put_id:
+    mov %edi, (%rsi)
+gate_put_id_end:
+    ret
+
 /* A guest's call that has been judged, with its registers; back to where the thread's slot says. */
     .globl gate_passed, gate_passed_called, gate_passed_end
 gate_passed:

@@ -180,6 +180,9 @@ _Noreturn void gate_exit_thread(int code, const uint32_t *in_use, uint64_t robus
 struct gate_clone;
 void gate_leave(int code, struct gate_clone *c, uint64_t robust, uint32_t *in_use);
 extern const char gate_leave_end[];
+/* As the host's CLONE_CHILD_SETTID: a bad address is nobody's business (leave_faulted). */
+void gate_put_id(int32_t id, int32_t *to);
+extern const char gate_put_id_end[];
 /* A native clone with these arguments, whose child, on its own stack, calls gate_child(uc, c). */
 long gate_native_clone_vm(const uint64_t arg[6], struct native_ucontext *uc, struct gate_clone *c);
 _Noreturn void gate_child(struct native_ucontext *uc, const struct gate_clone *c);

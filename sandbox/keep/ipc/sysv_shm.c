@@ -28,6 +28,7 @@
 #include "sandbox/keep/task/task.h"
 #include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/fs/vfs.h"
+#include "sandbox/keep/task/unheard.h"
 
 #define PAGE 4096UL
 #define SEGMENT_MAX (1UL << 46)
@@ -86,6 +87,7 @@ static unsigned long count_attached(const struct segment *s)
     unsigned long n = 0;
     const struct container *c;
 
+    unheard_find_all();
     DL_FOREACH(kernel.container, c)
     for (const struct process *p = c->ipc == s->ipc ? c->pids->processes : NULL; p; p = p->hh_pid.next) {
         _cleanup_sb_ struct strbuf maps = {0};

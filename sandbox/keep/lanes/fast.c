@@ -19,6 +19,7 @@
 #include "sandbox/keep/signal/sigmask.h"
 #include "sandbox/keep/syscall.h"
 #include "sandbox/keep/task/task.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/trace/trace.h"
 
 #define LANES_AT (GATE_SHARED + offsetof(struct gate_shared, lanes))
@@ -48,8 +49,7 @@ static const int id_calls[] = {SYS_getpid,          SYS_gettid,   SYS_getuid,   
                                SYS_set_robust_list, SYS_nanosleep};
 
 /* Ids
- * --------------------------------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------ */
 
 /* One answer for all of them: a filter that looks at one is rare, and then speed does not matter. */
 bool fast_may_be(const struct task *t)
@@ -94,7 +94,7 @@ static uint64_t untouched_actions(const struct process *p)
 }
 
 /* While it is traced, all that a thread calls is to be seen. */
-static uint32_t valid_of(const struct task *t)
+uint32_t fast_valid(const struct task *t)
 {
     if (t->trace || !fast_may_be(t))
         return 0;
@@ -105,7 +105,7 @@ static uint32_t valid_of(const struct task *t)
 static struct gate_slot slot_of(const struct task *t)
 {
     return (struct gate_slot){
-        .valid = valid_of(t),
+        .valid = fast_valid(t),
         .pid = t->process->pid,
         .tid = t->tid,
         .uid = t->cred->uid,
@@ -182,8 +182,7 @@ void fast_attach(struct task *t, uaddr_t slot, uaddr_t tid_at)
 }
 
 /* Lanes
- * ------------------------------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------ */
 
 /* mm->lanes_lock held. All three words at once: the keep alone writes what lies between them. */
 static void write_words(struct task *t, const struct mm *mm, unsigned fd)
@@ -316,6 +315,7 @@ void fast_bar(const struct file *f)
 
     kept_settle(); /* whose bits gates change */
     LOCKED(&kernel.tasklist_lock);
+    unheard_find_all();
     DL_FOREACH(kernel.container, c)
     HASH_ITER(hh_pid, c->pids->processes, p, tmp)
     DL_FOREACH2(p->threads, t, thread_next)
@@ -455,8 +455,7 @@ void fast_forked(struct task *parent, struct mm *child, unsigned long flags)
 }
 
 /* Sites
- * ------------------------------------------------------------------------------------------------------
- */
+ * ------------------------------------------------------------ */
 
 /* The entry of ip, or that of the least busy of those with the same hash: two that take turns are both to get
  * hot.

@@ -27,6 +27,10 @@ uaddr_t fast_slot_at(unsigned number);
 #define FAST_SLOT_PARTS 2
 unsigned fast_take_slot(struct task *t, uaddr_t slot, bool mask_there, struct gate_slot *s,
                         struct user_copy *parts);
+/* What t's slot says of itself (enum gate_valid), as things are. */
+uint32_t fast_valid(const struct task *t);
+/* [T] What the keep has to say is written once more, to a slot that t has: t's gate may not have had it. */
+void fast_found(struct task *t);
 /* t's ids changed, or whether it may use them without asking. */
 void fast_ids_changed(struct task *t);
 /* The actions of t's process changed, or with whom it shares them. No lock held. */

@@ -8,6 +8,7 @@
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/mm/uaccess.h"
 #include "sandbox/keep/seccomp/seccomp.h"
+#include "sandbox/keep/signal/sigmask.h"
 #include "sandbox/keep/task/task.h"
 
 #define ACTIONS_AT (GATE_SHARED + offsetof(struct gate_shared, actions))
@@ -69,4 +70,19 @@ void fast_action_changed(struct task *t, int signo)
         return;
     struct gate_action one = action_of(t->process, signo);
     (void)copy_to_user(t, ACTIONS_AT + (size_t)(signo - 1) * sizeof(one), &one, sizeof(one));
+}
+
+void fast_found(struct task *t)
+{
+    static const struct gate_lanes none;
+    struct mm *mm = t->process->mm;
+
+    if (!t->slot || !mm)
+        return;
+    if (mm->lanes_unset) {
+        mm->lanes_unset = false;
+        (void)copy_to_user(t, GATE_SHARED + offsetof(struct gate_shared, lanes), &none, sizeof(none));
+    }
+    fast_ids_changed(t);
+    sigmask_again(t);
 }

@@ -15,6 +15,7 @@
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/net/unix.h"
 #include "sandbox/keep/task/task.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/thread.h"
 
 #define EVENTS 16
@@ -137,6 +138,11 @@ bool unix_lane_cred(pid_t host_pid, struct unix_cred *c)
 {
     struct task *t = task_by_host_tid(host_pid);
 
+    if (!t) {
+        LOCKED(&kernel.tasklist_lock);
+        unheard_find_all();
+        t = task_by_host_tid(host_pid);
+    }
     if (!t)
         return false;
     {

@@ -9,6 +9,7 @@
 #include "sandbox/keep/container/cgroup.h"
 #include "sandbox/keep/pseudo/procfs_priv.h"
 #include "sandbox/keep/task/quiet.h"
+#include "sandbox/keep/task/unheard.h"
 
 enum { FILE_MAX = 1 << 20 };
 
@@ -47,6 +48,7 @@ static void put_pids(const struct container *c, const char *name, char *text, st
     if (threads)
         quiet_await_all(c);
     LOCKED(&kernel.tasklist_lock);
+    unheard_find_all();
     for (char *s = strtok_r(text, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
         struct task *t = task_by_host_tid((pid_t)atoi(s));
         if (t && t->process->container == c)

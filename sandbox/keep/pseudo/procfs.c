@@ -12,6 +12,7 @@
 #include "sandbox/keep/pseudo/procfs_priv.h"
 #include "sandbox/keep/pseudo/pseudo_fs.h"
 #include "sandbox/keep/task/park.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/trace/trace.h"
 #include "sandbox/keep/version.h"
 
@@ -186,6 +187,7 @@ size_t proc_list(const struct pid_ns *ns, struct process ***ret)
     *ret = NULL;
     size_t n = 0;
     pthread_mutex_lock(&kernel.tasklist_lock);
+    unheard_find_all();
     struct process **list = calloc(HASH_CNT(hh_pid, ns->processes) + 1, sizeof(*list));
     if (list)
         for (struct process *p = ns->processes; p; p = p->hh_pid.next)

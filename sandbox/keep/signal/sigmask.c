@@ -148,6 +148,12 @@ void sigmask_release(struct process *p)
     }
 }
 
+void sigmask_again(struct task *t)
+{
+    if (t->mask_in_slot)
+        slot_put(t, offsetof(struct gate_slot, marks), t->marks);
+}
+
 /* Changes
  * ----------------------------------------------------------------------------------------------------
  */

@@ -16,6 +16,8 @@ void signal_remark(struct task *t);                    /* [T] t is in a call of 
 void signal_mask_back(struct task *t);                 /* [T] the saved mask counts again */
 /* [T] t's mask lives in the slot from now on, or in the keep; fills in what is to be written there. */
 void sigmask_attach(struct task *t, bool in_slot, struct gate_slot *s);
+/* [T] The marks are written to t's slot once more. */
+void sigmask_again(struct task *t);
 /* t's gate says what is in the slot with the call that it makes (over: before that is answered). */
 void sigmask_told(struct task *t, sigset64 mask);
 void sigmask_told_over(struct task *t);

@@ -10,6 +10,7 @@
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/signal/signal_internal.h"
 #include "sandbox/keep/task/quiet.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/time/timer.h"
 #include "sandbox/keep/trace/trace.h"
 
@@ -351,6 +352,7 @@ static int send(struct process *p, struct task *target, const siginfo_t *info, s
         return 0;
     if (p->offered)
         signalfd_hear(p);
+    unheard_find(p);
     bool goes_on = undo_opposite(p, signo);
     int r = take(p, target, info, prepared, from_outside);
     if (goes_on)

@@ -5,10 +5,12 @@
 #include "sandbox/keep/container/container.h"
 #include "sandbox/keep/signal/signal_internal.h"
 #include "sandbox/keep/task/deaths.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/trace/trace.h"
 
 void process_host_signal(struct process *p, int signo)
 {
+    unheard_find(p);
     if (deaths_watch(p))
         (void)syscall(SYS_pidfd_send_signal, p->pidfd, signo, NULL, 0);
 }

@@ -15,84 +15,24 @@
 #include "sandbox/keep/seccomp/seccomp.h"
 #include "sandbox/keep/signal/sigmask.h"
 #include "sandbox/keep/syscall.h"
+#include "sandbox/keep/task/embryo.h"
 #include "sandbox/keep/task/pidfd.h"
 #include "sandbox/keep/task/task_internal.h"
-#include "sandbox/keep/time/timer.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/trace/trace.h"
 #include "sandbox/platform/listener.h"
-
-/* A child between the keep's approval and its attaching. */
-struct embryo {
-    struct ktimer timer; /* first: since its parent ended with the host's clone perhaps on its way */
-    struct embryo *next, *prev;
-    struct task *child, *parent; /* references */
-    uint32_t secret;
-    uaddr_t child_tid; /* CLONE_CHILD_SETTID: where the child's tid goes in its own memory; 0: nowhere */
-    uint64_t call;     /* the last argument of its parent's call */
-};
-
-static struct embryo *find_embryo(const struct task *parent, uint64_t token)
-{
-    struct embryo *e;
-
-    DL_FOREACH(kernel.embryos, e)
-    if (e->secret == token >> 32 && e->child->tid == (pid_t)(token & 0x7fffffff) &&
-        (!parent || e->parent == parent))
-        return e;
-    return NULL;
-}
 
 static struct embryo *take_embryo(const struct task *parent, uint64_t token)
 {
     LOCKED(&kernel.tasklist_lock);
-    struct embryo *e = find_embryo(parent, token);
+    struct embryo *e = embryo_find(parent, token);
 
-    if (e) {
-        DL_DELETE(kernel.embryos, e);
-        ktimer_cancel(&e->timer);
-    }
+    if (e)
+        embryo_remove(e);
     return e;
 }
 
-static void embryo_free(struct embryo *e)
-{
-    task_put(e->child);
-    task_put(e->parent);
-    free(e);
-}
-
 #define EMBRYOS_MAX 512 /* of one parent */
-#define LATE_NS (5 * NSEC_PER_SEC)
-
-/* [tasklist_lock] Nobody attached: the parent was killed before the host made the child. */
-static void embryo_is_late(struct ktimer *kt)
-{
-    const struct embryo *e = (const struct embryo *)kt; /* its first member */
-    process_kill_locked(e->child->process, SIGKILL, true);
-}
-
-/* The host's clone is on its way, or was not made. */
-static void parent_ended(struct embryo *e)
-{
-    if (!e->timer.queued)
-        ktimer_set(&e->timer, mono_now() + LATE_NS);
-}
-
-void clone_task_ended(struct task *t)
-{
-    struct embryo *e, *tmp;
-
-    DL_FOREACH_SAFE(kernel.embryos, e, tmp)
-    {
-        if (e->child == t) {
-            DL_DELETE(kernel.embryos, e);
-            ktimer_cancel(&e->timer);
-            embryo_free(e);
-        } else if (e->parent == t && e->child->process != t->process) {
-            parent_ended(e);
-        }
-    }
-}
 
 static uint32_t new_secret(void)
 {
@@ -118,20 +58,26 @@ static struct request request_of(const struct sysargs *a)
     };
 }
 
-/* The token to the gate, the pid where the guest wants it. CLONE_PIDFD shares the third argument with
- * CLONE_PARENT_SETTID. */
-static int tell_parent(struct task *t, const struct request *q, const struct embryo *e)
+/* The token to the gate, the pid where the guest wants it, and what the child finds there. CLONE_PIDFD shares
+ * the third argument with CLONE_PARENT_SETTID. */
+static int tell_parent(struct task *t, const struct request *q, struct embryo *e)
 {
-    uint64_t token = (uint64_t)e->secret << 32 | (uint32_t)e->child->tid;
+    const uint64_t token = embryo_token(e);
     int value = e->child->tid;
-    struct user_copy copies[2] = {{q->at, &token, sizeof(token)}, {q->ptid, &value, sizeof(value)}};
+    struct gate_born born;
+    struct user_copy copies[3] = {{q->at, &token, sizeof(token)}};
+    unsigned n = 1;
 
     if (q->flags & CLONE_PIDFD) {
         value = pidfd_install(t, e->child->process, 0);
         if (value < 0)
             return value;
     }
-    return copy_all_to_user(t, copies, q->flags & (CLONE_PARENT_SETTID | CLONE_PIDFD) ? 2 : 1);
+    if (q->flags & (CLONE_PARENT_SETTID | CLONE_PIDFD))
+        copies[n++] = (struct user_copy){q->ptid, &value, sizeof(value)};
+    if (unheard_prepare(t, e, q->flags, &born))
+        copies[n++] = (struct user_copy){UNHEARD_BORN_AT, &born, sizeof(born)};
+    return copy_all_to_user(t, copies, n);
 }
 
 /* The embryo of the call, which the host makes again (a stop came between); or how many of t's have not come
@@ -146,7 +92,7 @@ static struct embryo *find_again(const struct task *t, const struct sysargs *a, 
     {
         if (e->parent != t)
             continue;
-        if (e->call == a->arg[5])
+        if (!e->child->exited && e->call == a->arg[5])
             return e;
         ++*waiting;
     }
@@ -161,6 +107,7 @@ static bool embryo_add(struct embryo *e, unsigned long flags)
     if (e->child->exited)
         return false;
     DL_APPEND(kernel.embryos, e);
+    unheard_begin(e);
     trace_cloned(e->parent, e->child, flags, (int)(flags & CSIGNAL));
     return true;
 }
@@ -182,7 +129,6 @@ static struct embryo *embryo_new(struct task *t, const struct request *q, int *e
         free(e);
         return NULL;
     }
-    e->timer.fire = embryo_is_late;
     e->parent = task_get(t);
     e->secret = new_secret();
     e->child_tid = q->flags & CLONE_CHILD_SETTID ? q->ctid : 0;
@@ -235,8 +181,7 @@ static int tell_quiet(struct task *t, const struct sysargs *a, const struct requ
     if (!may_be_quiet(t, child, q->flags) ||
         !quiet_begin(t, child, q->at + offsetof(struct gate_clone, quiet), may_leave(child)))
         return -EAGAIN;
-    const uint64_t words[3] = {(uint64_t)e->secret << 32 | (uint32_t)child->tid,
-                               child->process->quiet->leaves ? GATE_LEAVES : GATE_QUIET, 0};
+    const uint64_t words[3] = {embryo_token(e), child->process->quiet->leaves ? GATE_LEAVES : GATE_QUIET, 0};
     const int32_t tid = child->tid;
     struct gate_slot s;
     struct user_copy parts[FAST_SLOT_PARTS + 3];
@@ -342,18 +287,17 @@ void clone_end_stranger(pid_t host_tid, const struct sysargs *a)
 
 struct task *clone_heard(pid_t host_tid, const struct sysargs *a)
 {
-    struct embryo *e, *its = NULL;
-    struct task *t;
+    struct embryo *its;
+    struct task *t = unheard_heard(host_tid, a->nr);
+    if (t)
+        return t;
     {
         LOCKED(&kernel.tasklist_lock);
         if (!(t = quiet_find(host_tid)) || (clone_left(a) && !quiet_has_area(t->process, a->arg[1])))
             return NULL;
         task_get(t);
-        DL_FOREACH(kernel.embryos, e)
-        if (e->child == t)
-            its = e;
-        if (its)
-            DL_DELETE(kernel.embryos, its);
+        if ((its = embryo_of(t)))
+            embryo_remove(its);
         task_host_known(t, host_tid, a->nr);
     }
     if (its)

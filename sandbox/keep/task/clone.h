@@ -12,8 +12,8 @@
 long gate_clone_abort(struct task *t, const struct sysargs *a); /* GATE_CLONE_ABORT */
 long gate_attach(pid_t host_tid, const struct sysargs *a);      /* GATE_ATTACH */
 
-/* The task of a host thread that has not attached, but need not have (quiet.h), and has made this call: from
- * now on it is known. A reference; NULL: nobody's. No lock held. */
+/* The task of a host thread that has not attached, but need not have (quiet.h, unheard.h), and has made this
+ * call: from now on it is known. A reference; NULL: nobody's. No lock held. */
 struct task *clone_heard(pid_t host_tid, const struct sysargs *a);
 
 /* Whether the call of a thread that is nobody's is the end of one that has ended for the keep already. */

@@ -12,6 +12,7 @@
 #include "sandbox/keep/container/container.h"
 #include "sandbox/keep/hostproc.h"
 #include "sandbox/keep/task/task.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/time/timer.h"
 
 /* Watching
@@ -119,6 +120,11 @@ void deaths_attached(struct process *p)
         (void)deaths_watch(p);
 }
 
+void deaths_unheard(struct process *p)
+{
+    queue(p, boot_now());
+}
+
 static void watch_the_old(void)
 {
     uint64_t times;
@@ -129,6 +135,11 @@ static void watch_the_old(void)
     kernel.young_armed = false;
     int64_t now = boot_now();
     while ((p = kernel.young) && p->look_at <= now) {
+        if (!p->host_pid) {
+            deaths_forget(p);
+            unheard_await(p);
+            continue;
+        }
         int r = look(p);
         if (r == 0)
             continue;

@@ -14,6 +14,8 @@ struct process;
 int deaths_init(void);
 /* p has its host process, p->host_pid, which is known to be alive. */
 void deaths_attached(struct process *p);
+/* [T] p will have one, and need not say so (unheard.h): it is looked for when it is no longer young. */
+void deaths_unheard(struct process *p);
 /* Opens p->pidfd, where p has a host process. False: there is none. */
 bool deaths_watch(struct process *p);
 /* p's end is known. */

@@ -10,6 +10,7 @@
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/lanes/mailbox.h"
 #include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/keep/time/timer.h"
 
 struct sighand *sighand_new(void)
@@ -124,6 +125,8 @@ struct process *process_by_pid(const struct pid_ns *ns, pid_t pid)
 {
     struct process *p = NULL;
     HASH_FIND(hh_pid, ns->processes, &pid, sizeof(pid), p);
+    if (p)
+        unheard_find(p);
     return p;
 }
 

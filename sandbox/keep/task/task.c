@@ -12,6 +12,7 @@
 #include "sandbox/keep/seccomp/seccomp.h"
 #include "sandbox/keep/task/deaths.h"
 #include "sandbox/keep/task/task_internal.h"
+#include "sandbox/keep/task/unheard.h"
 #include "sandbox/platform/listener.h"
 
 int tasks_init(void)
@@ -68,6 +69,8 @@ struct task *task_by_tid(const struct pid_ns *ns, pid_t tid)
 {
     struct task *t = NULL;
     HASH_FIND(hh_tid, ns->tids, &tid, sizeof(tid), t);
+    if (t)
+        unheard_find(t->process);
     return t;
 }
 

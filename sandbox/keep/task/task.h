@@ -144,6 +144,7 @@ struct process {
     struct pidfd_wait *pidfds;               /* pidfd.c: who to tell of the end */
     struct process *young_prev, *young_next; /* deaths.c */
     bool young;                              /* it is in kernel.young */
+    bool unheard;                            /* unheard.h */
     int64_t attached, look_at; /* when it got its host process, when that is looked at: CLOCK_BOOTTIME, ns */
     UT_hash_handle hh_pid;
 };
