@@ -34,20 +34,35 @@ static int read_all(int fd, struct strbuf *sb)
     }
 }
 
-int host_proc_read(struct strbuf *sb, const char *fmt, ...)
+static int open_listed(const char *fmt, va_list ap)
 {
     char path[128];
-    va_list ap;
-    va_start(ap, fmt);
     int n = vsnprintf(path, sizeof(path), fmt, ap);
-    va_end(ap);
     if (n < 0 || (size_t)n >= sizeof(path))
         return -ENAMETOOLONG;
     if (kernel.procfd < 0)
         return -ENOENT;
     vfs_assume_self();
-    _cleanup_close_ int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 ? -errno : read_all(fd, sb);
+    int fd = openat(kernel.procfd, path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+int host_proc_open(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int fd = open_listed(fmt, ap);
+    va_end(ap);
+    return fd;
+}
+
+int host_proc_read(struct strbuf *sb, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    _cleanup_close_ int fd = open_listed(fmt, ap);
+    va_end(ap);
+    return fd < 0 ? fd : read_all(fd, sb);
 }
 
 /* linux/fs.h of Linux 6.11 */

@@ -13,7 +13,9 @@
 /* Appends a whole file below kernel.procfd, named relative to it. 0 or -errno: -ENOENT also where there is no
  * such process, or the keep has no procfs. */
 int host_proc_read(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The same by an absolute path; only before the keep has left the host's mounts. */
+/* Opens it for reading: a descriptor, or -errno as above. */
+int host_proc_open(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same as host_proc_read by an absolute path; only before the keep has left the host's mounts. */
 int host_file_read(struct strbuf *sb, const char *path);
 
 /* The mapping that holds `at`, by /proc/PID/maps: that one alone is asked for (Linux 6.11), which takes a

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -39,6 +40,47 @@ static long number_after(const char *path, const char *key)
 {
     char *p = slurp(path) ? strstr(text, key) : NULL;
     return p ? strtol(p + strlen(key), NULL, 10) : -1;
+}
+
+/* Whether every read of a page and more ends where a mapping's text does, and holds a page at most. */
+static bool reads_whole_mappings(const char *path)
+{
+    int fd = open(path, O_RDONLY), reads = 0;
+    bool whole = true, begins = true;
+    ssize_t n;
+
+    while ((n = read(fd, text, sizeof(text) - 1)) > 0) {
+        text[n] = 0;
+        whole = whole && begins && n <= 4096 && strspn(text, "0123456789abcdef") >= 8;
+        begins = text[n - 1] == '\n';
+        reads++;
+    }
+    close(fd);
+    return n == 0 && begins && whole && reads > 1;
+}
+
+/* A second reader's place in the text is where it left off, whatever it asked for. */
+static bool reads_on_within_a_mapping(void)
+{
+    char few[100];
+    int fd = open("/proc/self/smaps", O_RDONLY);
+    bool ok = read(fd, few, sizeof(few)) == sizeof(few) && lseek(fd, 0, SEEK_CUR) == sizeof(few);
+
+    ok = ok && read(fd, text, 4096) > 0 && pread(fd, text + 5000, 100, 50) == 100;
+    close(fd);
+    return ok && memcmp(text + 5050, text, 50) == 0;
+}
+
+static void test_mappings(void)
+{
+    void *kept[100];
+    for (int i = 0; i < 100; i++)
+        kept[i] = mmap(NULL, 8192, i % 2 ? PROT_READ : PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK("reads of maps end with a line", reads_whole_mappings("/proc/self/maps"));
+    CHECK("and of smaps with a mapping", reads_whole_mappings("/proc/self/smaps"));
+    CHECK("the rest of one", reads_on_within_a_mapping());
+    for (int i = 0; i < 100; i++)
+        munmap(kept[i], 8192);
 }
 
 static void test_names(void)
@@ -230,6 +272,7 @@ int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
     test_names();
+    test_mappings();
     free(malloc(10));
     test_self();
     test_listing();

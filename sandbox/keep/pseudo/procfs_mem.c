@@ -1,11 +1,10 @@
-/* The files of /proc/PID that show its memory: what is in it, and how it is mapped. */
+/* The files of /proc/PID that show what is in its memory. */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 
 #include "sandbox/gate/abi.h"
-#include "sandbox/keep/lanes/mailbox.h"
 #include "sandbox/keep/lanes/fast.h"
 #include "sandbox/keep/mm/foreign.h"
 #include "sandbox/keep/pseudo/procfs_priv.h"
@@ -84,111 +83,8 @@ int proc_pid_show_auxv(struct task *t, const struct proc_who *w, struct strbuf *
     return 0;
 }
 
-/* maps -----------------------------------------------------------------------------------------------------
- */
-
-struct vma {
-    uaddr_t start, end;
-    bool anonymous; /* no file, no name */
-    size_t text;    /* the line's length without blanks at the end */
-};
-
-static bool parse_vma(const char *line, size_t len, struct vma *v)
-{
-    char *end;
-    v->start = strtoull(line, &end, 16);
-    if (end == line || *end != '-')
-        return false;
-    const char *c = end + 1;
-    v->end = strtoull(c, &end, 16);
-    if (end == c || *end != ' ' || v->end <= v->start)
-        return false;
-    /* perms, offset, device, inode */
-    const char *limit = line + len;
-    c = end;
-    for (int i = 0; i < 4; i++) {
-        while (c < limit && *c == ' ')
-            c++;
-        while (c < limit && *c != ' ')
-            c++;
-    }
-    v->text = (size_t)(c - line);
-    while (c < limit && *c == ' ')
-        c++;
-    v->anonymous = c == limit;
-    return true;
-}
-
-/* A program's own memfd of that name is hidden from itself. */
-static bool is_mailbox(const char *text, size_t len)
-{
-    return memmem(text, len, "/memfd:" MAILBOX_NAME, strlen("/memfd:" MAILBOX_NAME)) != NULL;
-}
-
-#define NAME_COLUMN 73
-
-void proc_maps_filter(const char *host, uaddr_t start_brk, struct strbuf *out)
-{
-    bool skip = false;
-    for (const char *line = host; *line;) {
-        size_t len = strcspn(line, "\n");
-        struct vma v;
-        if (parse_vma(line, len, &v)) {
-            skip = gate_holds(v.start) || is_mailbox(line + v.text, len - v.text);
-            if (!skip && v.anonymous && start_brk && start_brk >= v.start && start_brk < v.end) {
-                int pad = v.text < NAME_COLUMN ? (int)(NAME_COLUMN - v.text) : 1;
-                sb_put(out, line, v.text);
-                sb_printf(out, "%*s[heap]\n", pad, "");
-                line += len + (line[len] == '\n');
-                continue;
-            }
-        }
-        if (!skip) {
-            sb_put(out, line, len);
-            sb_put(out, "\n", 1);
-        }
-        line += len + (line[len] == '\n');
-    }
-}
-
-static int show_host_maps(const struct proc_who *w, const char *file, struct strbuf *sb)
-{
-    struct proc_mm mm;
-    _cleanup_sb_ struct strbuf host = {0};
-    if (!proc_mm(w, &mm) || host_proc_read(&host, "%d/%s", w->p->host_pid, file) < 0 || !host.s)
-        return 0;
-    proc_maps_filter(host.s, mm.start_brk, sb);
-    return 0;
-}
-
-int proc_pid_show_maps(struct task *t, const struct proc_who *w, struct strbuf *sb)
-{
-    (void)t;
-    return show_host_maps(w, "maps", sb);
-}
-
-int proc_pid_show_smaps(struct task *t, const struct proc_who *w, struct strbuf *sb)
-{
-    (void)t;
-    return show_host_maps(w, "smaps", sb);
-}
-
-/* One line for all from the first mapping to the last; where the guest's begins, only maps can tell. */
-int proc_pid_show_smaps_rollup(struct task *t, const struct proc_who *w, struct strbuf *sb)
-{
-    _cleanup_sb_ struct strbuf maps = {0}, host = {0};
-    int r = proc_pid_show_maps(t, w, &maps);
-    if (r < 0 || !maps.s || host_proc_read(&host, "%d/smaps_rollup", w->p->host_pid) < 0 || !host.s)
-        return r < 0 ? r : -ESRCH;
-    sb_put(sb, maps.s, strcspn(maps.s, "-"));
-    const char *rest = strchr(host.s, '-');
-    if (rest)
-        sb_put(sb, rest, strlen(rest));
-    return 0;
-}
-
 /* Those who open it must be allowed to trace the process: as on Linux it is asked at open. */
-static int private_permission(struct task *t, struct pnode *n, int mask)
+int proc_private_permission(struct task *t, struct pnode *n, int mask)
 {
     (void)mask;
     _cleanup_who_ struct proc_who w;
@@ -197,7 +93,7 @@ static int private_permission(struct task *t, struct pnode *n, int mask)
 }
 
 const struct pnode_ops proc_private_ops = {
-    .show = proc_show_who, .write = pentry_write, .permission = private_permission};
+    .show = proc_show_who, .write = pentry_write, .permission = proc_private_permission};
 
 /* mem ------------------------------------------------------------------------------------------------------
  */
@@ -296,4 +192,4 @@ static int mem_open(struct task *t, struct pnode *n, int flags, struct file **re
     return 0;
 }
 
-const struct pnode_ops proc_mem_ops = {.open = mem_open, .permission = private_permission};
+const struct pnode_ops proc_mem_ops = {.open = mem_open, .permission = proc_private_permission};

@@ -411,7 +411,7 @@ static int show_time_offsets(struct task *t, struct pnode *n, struct strbuf *sb)
          .mode = PROC_FILE(0644),                                                                            \
          OF_PROCESS(proc_pid_show_loginuid),                                                                 \
          .write = proc_pid_write_loginuid},                                                                  \
-        {.name = "maps", .mode = PROC_FILE(0444), PRIVATE(proc_pid_show_maps)},                              \
+        {.name = "maps", .mode = PROC_FILE(0444), .ops = &proc_maps_ops},                                    \
         {.name = "mem", .mode = PROC_FILE(0600), .ops = &proc_mem_ops},                                      \
         {.name = "mountinfo", .mode = PROC_FILE(0444), OF_PROCESS(show_mountinfo)},                          \
         {.name = "mounts", .mode = PROC_FILE(0444), OF_PROCESS(show_mounts)},                                \
@@ -430,7 +430,7 @@ static int show_time_offsets(struct task *t, struct pnode *n, struct strbuf *sb)
         {.name = "schedstat", .mode = PROC_FILE(0444), OF_PROCESS(show_schedstat)},                          \
         {.name = "sessionid", .mode = PROC_FILE(0444), OF_PROCESS(proc_pid_show_sessionid)},                 \
         {.name = "setgroups", .mode = PROC_FILE(0644), .show = show_setgroups, .write = no_write},           \
-        {.name = "smaps", .mode = PROC_FILE(0444), PRIVATE(proc_pid_show_smaps)},                            \
+        {.name = "smaps", .mode = PROC_FILE(0444), .ops = &proc_maps_ops},                                   \
         {.name = "smaps_rollup", .mode = PROC_FILE(0444), PRIVATE(proc_pid_show_smaps_rollup)},              \
         {.name = "stack", .mode = PROC_FILE(0400), .show = show_stack},                                      \
         {.name = "stat", .mode = PROC_FILE(0444), OF_PROCESS(proc_pid_show_stat)},                           \

@@ -97,6 +97,9 @@ extern const struct pnode_ops proc_fd_ops, proc_fdinfo_ops, proc_ns_ops;
 extern const struct pnode_ops proc_exe_ops, proc_cwd_ops, proc_root_link_ops;
 extern const struct pnode_ops proc_mem_ops, proc_sys_ops, proc_kmsg_ops;
 extern const struct pnode_ops proc_private_ops; /* an entry's show_who, for those who may trace the process */
+extern const struct pnode_ops proc_maps_ops;    /* maps and smaps */
+/* The permission of both: 1, or -errno. */
+int proc_private_permission(struct task *t, struct pnode *n, int mask);
 /* The show of files of a process: finds it, and calls the entry's show_who. -ESRCH: it has been reaped. */
 int proc_show_who(struct task *t, struct pnode *n, struct strbuf *sb);
 
@@ -119,8 +122,6 @@ int proc_pid_show_statm(struct task *t, const struct proc_who *w, struct strbuf 
 int proc_pid_show_cmdline(struct task *t, const struct proc_who *w, struct strbuf *sb);
 int proc_pid_show_environ(struct task *t, const struct proc_who *w, struct strbuf *sb);
 int proc_pid_show_auxv(struct task *t, const struct proc_who *w, struct strbuf *sb);
-int proc_pid_show_maps(struct task *t, const struct proc_who *w, struct strbuf *sb);
-int proc_pid_show_smaps(struct task *t, const struct proc_who *w, struct strbuf *sb);
 int proc_pid_show_smaps_rollup(struct task *t, const struct proc_who *w, struct strbuf *sb);
 
 /* As pnode_ops.write. */

@@ -258,7 +258,7 @@ static ssize_t pfile_write(struct task *t, struct file *f, struct uio *u, off_t 
     return done;
 }
 
-static off_t pfile_llseek(struct task *t, struct file *f, off_t off, int whence)
+off_t pseudo_llseek(struct task *t, struct file *f, off_t off, int whence)
 {
     (void)t;
     off_t base = 0;
@@ -306,13 +306,13 @@ static const struct file_ops pfile_ops = {
     .name = "pseudo",
     .read = pfile_read,
     .write = pfile_write,
-    .llseek = pfile_llseek,
+    .llseek = pseudo_llseek,
     .release = pfile_release,
 };
 
 static const struct file_ops pdir_ops = {
     .name = "pseudo directory",
-    .llseek = pfile_llseek,
+    .llseek = pseudo_llseek,
     .iterate = pfile_iterate,
     .release = pfile_release,
 };

@@ -107,6 +107,9 @@ struct pseudo_fs {
 /* NULL: no such one. What is "cgroup" depends on the options and the container. */
 const struct pseudo_fs *pseudo_fs_find(const struct container *c, const char *type, const char *options);
 
+/* lseek(2) of text files without an end: file_ops.llseek. */
+off_t pseudo_llseek(struct task *t, struct file *f, off_t off, int whence);
+
 /* Opens a node as a file (show/write ones through the common text file). */
 int pnode_open(struct task *t, struct pnode *n, int flags, struct file **ret);
 
